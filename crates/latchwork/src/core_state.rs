@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The part of [`Nmi`](crate::Nmi) that does not depend on the platform's type, so that guards and
+//! tickets need not either.
+
+use crate::{
+    cpu::{MAX_CPUS, PerCpu},
+    error::{InDispatch, InitError},
+    platform::Platform,
+    primitive::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, const_unless_loom},
+    registry::Registry,
+    unknown::UnknownPolicy,
+};
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) registry: Registry,
+    /// Held by the one CPU that asks the Platform handlers. Taken by a swap that may fail, so nobody
+    /// waits for it; Acquire and Release make what one poll did visible to the next.
+    pub(crate) poll_lock: AtomicBool,
+    /// Where the per-CPU areas begin; null before `init`. Written once, Release, after `cpu_count`;
+    /// read with Acquire.
+    cpus: AtomicPtr<PerCpu>,
+    cpu_count: AtomicUsize,
+    init_begun: AtomicBool,
+    /// NMIs that no CPU could attribute to itself. Any CPU adds; nobody decides anything by it.
+    pub(crate) too_early: AtomicUsize,
+    /// Written from ordinary context, read on an unknown NMI; a stale value is the policy of a
+    /// moment ago.
+    policy: AtomicUsize,
+}
+
+impl Core {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Self {
+                registry: Registry::new(),
+                poll_lock: AtomicBool::new(false),
+                cpus: AtomicPtr::new(core::ptr::null_mut()),
+                cpu_count: AtomicUsize::new(0),
+                init_begun: AtomicBool::new(false),
+                too_early: AtomicUsize::new(0),
+                policy: AtomicUsize::new(UnknownPolicy::Report as usize),
+            }
+        }
+    }
+
+    pub(crate) fn init(&self, cpus: &'static [PerCpu]) -> Result<(), InitError> {
+        match cpus.len() {
+            0 => return Err(InitError::NoCpus),
+            given if given > MAX_CPUS => return Err(InitError::TooManyCpus { given }),
+            _ => {}
+        }
+        if self.init_begun.swap(true, Ordering::Relaxed) {
+            return Err(InitError::AlreadyInitialised);
+        }
+        self.cpu_count.store(cpus.len(), Ordering::Relaxed);
+        self.cpus.store(cpus.as_ptr().cast_mut(), Ordering::Release);
+        Ok(())
+    }
+
+    /// The per-CPU areas; none before `init`.
+    #[inline(always)]
+    pub(crate) fn cpus(&self) -> &'static [PerCpu] {
+        let first = self.cpus.load(Ordering::Acquire);
+        if first.is_null() {
+            return &[];
+        }
+        let count = self.cpu_count.load(Ordering::Relaxed);
+        // SAFETY: pointer and length are of the `&'static [PerCpu]` that `init` was given: the
+        // Acquire load that saw the pointer also sees the length, and neither is written again.
+        unsafe { core::slice::from_raw_parts(first, count) }
+    }
+
+    pub(crate) fn is_initialised(&self) -> bool {
+        !self.cpus().is_empty()
+    }
+
+    /// Refuses what would wait for this very CPU. Interrupts are off while it looks, so that the
+    /// thread does not move to another CPU between asking for its number and reading the word.
+    pub(crate) fn refuse_in_dispatch(&self, platform: &dyn Platform) -> Result<(), InDispatch> {
+        let interrupts = platform.disable_interrupts();
+        let cpu = platform.current_cpu();
+        let area = cpu.and_then(|cpu| Some((cpu, self.cpus().get(cpu)?)));
+        let refused = area.filter(|(_, area)| area.is_in_dispatch());
+        // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
+        unsafe { platform.restore_interrupts(interrupts) };
+        match refused {
+            Some((cpu, _)) => Err(InDispatch { cpu }),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn set_policy(&self, policy: UnknownPolicy) {
+        self.policy.store(policy as usize, Ordering::Relaxed);
+    }
+
+    pub(crate) fn policy(&self) -> UnknownPolicy {
+        if self.policy.load(Ordering::Relaxed) == UnknownPolicy::Panic as usize {
+            UnknownPolicy::Panic
+        } else {
+            UnknownPolicy::Report
+        }
+    }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What each CPU has for itself.
+
+use crate::{
+    after_leave::AfterLeave,
+    handler::Class,
+    order::HANDLERS_PER_CLASS,
+    primitive::{AtomicUsize, Counter, Ordering, const_unless_loom},
+    read_word::ReadWord,
+    request::{Mailbox, Requests},
+    stats::{CpuCounters, HandlerCounters},
+    unknown::ReportLimiter,
+};
+
+/// The most CPUs that one [`Nmi`](crate::Nmi) serves: 4096 on 64-bit targets, 64 on 32-bit ones,
+/// where the request counters are narrower.
+pub const MAX_CPUS: usize = if usize::BITS >= 64 { 4096 } else { 64 };
+
+/// One CPU's part of the subsystem, about 3 KiB. The kernel hands a slice of them to
+/// [`Nmi::init`](crate::Nmi::init), one for each CPU that it may ever have.
+///
+/// ```
+/// use latchwork::PerCpu;
+/// static CPUS: [PerCpu; 8] = [const { PerCpu::new() }; 8];
+/// ```
+#[repr(C)]
+#[derive(Debug)]
+pub struct PerCpu {
+    pub(crate) own: OwnLine,
+    pub(crate) mailbox: MailboxLine,
+    pub(crate) counters: CpuCounters,
+    slots: [[HandlerCounters; HANDLERS_PER_CLASS]; Class::COUNT],
+}
+
+/// The line that only its own CPU stores to, and that every NMI touches.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub(crate) struct OwnLine {
+    pub(crate) read: ReadWord,
+    /// How many NMIs this CPU is in, parking included. Own CPU only, so program order suffices; a
+    /// nested NMI leaves it as it found it.
+    nmis: Counter,
+    /// What waits for depth 0. Own CPU only: a nested dispatch adds, the outermost one takes.
+    after_leave: AtomicUsize,
+    /// Software requests taken since the beginning, the receiver's part of the request account.
+    taken: AtomicUsize,
+    pub(crate) limiter: ReportLimiter,
+}
+
+/// The line that senders store to.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub(crate) struct MailboxLine(pub(crate) Mailbox);
+
+impl PerCpu {
+    const_unless_loom! {
+        /// A CPU that is outside dispatch, with nothing pending and nothing counted.
+        #[must_use]
+        pub fn new() -> Self {
+            Self {
+                own: OwnLine {
+                    read: ReadWord::new(),
+                    nmis: Counter::new(0),
+                    after_leave: AtomicUsize::new(0),
+                    taken: AtomicUsize::new(0),
+                    limiter: ReportLimiter::new(),
+                },
+                mailbox: MailboxLine(Mailbox::new()),
+                counters: CpuCounters::new(),
+                slots: [const { [const { HandlerCounters::new() }; HANDLERS_PER_CLASS] };
+                    Class::COUNT],
+            }
+        }
+    }
+
+    /// This CPU is in an NMI, or inside dispatch outside one. Own CPU, pinned.
+    pub(crate) fn is_in_dispatch(&self) -> bool {
+        self.own.nmis_in_progress() != 0 || !self.own.read.observe().is_outside()
+    }
+
+    /// Takes the pending software requests. Own CPU, in NMI.
+    #[inline(always)]
+    pub(crate) fn take_requests(&self) -> Requests {
+        let requests = self.mailbox.0.take();
+        if !requests.is_empty() {
+            self.own.taken.fetch_add(requests.total(), Ordering::Relaxed);
+        }
+        requests
+    }
+
+    /// Sends to this CPU whose ring is not known to be made.
+    pub(crate) fn unfinished_sends(&self) -> usize {
+        self.mailbox.0.unfinished(&self.own.taken)
+    }
+
+    #[inline(always)]
+    pub(crate) fn slot_counters(&self, class: Class, slot: usize) -> Option<&HandlerCounters> {
+        self.slots.get(class as usize)?.get(slot)
+    }
+}
+
+impl Default for PerCpu {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl OwnLine {
+    #[inline(always)]
+    pub(crate) fn nmis_in_progress(&self) -> usize {
+        self.nmis.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_nmis_in_progress(&self, nmis: usize) {
+        self.nmis.store(nmis, Ordering::Relaxed);
+    }
+
+    /// Own CPU, in NMI.
+    pub(crate) fn post_after_leave(&self, due: AfterLeave) {
+        self.after_leave.fetch_or(due.word(), Ordering::Relaxed);
+    }
+
+    /// Own CPU, at depth 0.
+    #[inline(always)]
+    pub(crate) fn take_after_leave(&self) -> Option<AfterLeave> {
+        if self.after_leave.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        Some(AfterLeave::from_word(self.after_leave.swap(0, Ordering::Relaxed)))
+    }
+}
+
+#[cfg(all(test, not(loom), target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_of_other_writers_are_apart() {
+        assert_eq!(size_of::<OwnLine>(), 64);
+        assert_eq!(size_of::<MailboxLine>(), 64);
+        assert_eq!(align_of::<PerCpu>(), 64);
+        assert!(size_of::<PerCpu>() <= 3200, "{}", size_of::<PerCpu>());
+    }
+}

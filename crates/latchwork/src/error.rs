@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Everything that can go wrong, and what to do about it.
+
+use core::{error::Error, fmt};
+
+use crate::{
+    handler::{Class, Doorbell},
+    name::Name,
+    registration::Registration,
+    request::Request,
+};
+
+/// [`Nmi::init`](crate::Nmi::init) was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InitError {
+    /// It had been called before; the first slice stays in use.
+    AlreadyInitialised,
+    /// The slice is empty.
+    NoCpus,
+    /// The slice is longer than [`MAX_CPUS`](crate::MAX_CPUS).
+    TooManyCpus {
+        /// How many were given.
+        given: usize,
+    },
+}
+
+/// The calling CPU is in an NMI, or inside dispatch, and what it asked for would wait for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InDispatch {
+    /// That CPU.
+    pub cpu: usize,
+}
+
+/// A registration was refused; nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// [`Nmi::init`](crate::Nmi::init) has not been called.
+    NotInitialised,
+    /// See [`InDispatch`]. Register from ordinary context.
+    InDispatch(InDispatch),
+    /// The name is empty or longer than [`Name::MAX_BYTES`](crate::Name::MAX_BYTES).
+    BadName {
+        /// Its length, in bytes.
+        len_bytes: usize,
+    },
+    /// Every slot of the class is taken.
+    ClassFull {
+        /// The class.
+        class: Class,
+        /// How many of its slots wait for quiescence after a `try_remove`: when some do, trying again
+        /// helps.
+        draining: usize,
+    },
+    /// A handler behind the same doorbell named another edge model. The model belongs to the
+    /// doorbell, so both must name the same.
+    EdgeModelConflict {
+        /// The doorbell.
+        doorbell: Doorbell,
+        /// The handler that is there already.
+        with: Name,
+    },
+    /// This pinned handler is registered already.
+    AlreadyRegistered,
+}
+
+/// Why a removal did not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RemoveFailure {
+    /// See [`InDispatch`]. From an NMI use [`Registration::try_remove`].
+    InDispatch(InDispatch),
+    /// The deadline passed while a CPU was still in a dispatch that may have reached the handler.
+    StillRunning {
+        /// The handler that was to be removed.
+        handler: Name,
+        /// The CPU that was waited for.
+        cpu: usize,
+        /// How long, in milliseconds.
+        waited_ms: u64,
+    },
+}
+
+/// A removal that did not happen, with the registration, which is whole: the handler is asked as
+/// before.
+#[derive(Debug)]
+#[must_use = "dropping the registration removes the handler, waiting without bound"]
+pub struct RemoveError {
+    /// The registration, to keep or to try again with.
+    pub registration: Registration,
+    /// What stood in the way.
+    pub failure: RemoveFailure,
+}
+
+/// A handle no longer names a handler, or not one that may be taken by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandleError {
+    /// The handler that the handle named is gone.
+    Stale,
+    /// A [`Registration`] owns the handler.
+    Guarded,
+    /// See [`InDispatch`].
+    InDispatch(InDispatch),
+}
+
+/// No statistics under this handle or for this CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatsError {
+    /// The handler that the handle named is gone, and its statistics with it.
+    Stale,
+    /// There is no such CPU.
+    NoSuchCpu {
+        /// The number that was asked for.
+        cpu: usize,
+    },
+}
+
+/// The platform could not ring a CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RingError {
+    /// It does not know how to reach it, for instance because it never came up.
+    Unreachable,
+    /// The interrupt controller stayed busy for longer than it ever should.
+    Busy,
+}
+
+/// A software NMI was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// [`Nmi::init`](crate::Nmi::init) has not been called.
+    NotInitialised,
+    /// There is no such CPU.
+    NoSuchCpu {
+        /// The number that was asked for.
+        cpu: usize,
+    },
+    /// The request may be sent to the sending CPU only.
+    ToSelfOnly(Request),
+    /// So many requests of this kind wait for that CPU that one more says nothing new. Nothing was
+    /// sent.
+    Saturated(Request),
+    /// The request is pending, but its NMI was not sent. The next NMI of that CPU takes it.
+    NotRung(RingError),
+}
+
+/// Why the kernel cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fatal {
+    /// A pinned handler was dropped in an NMI or inside dispatch, where nobody can wait until it is
+    /// no longer in use. Drop it in ordinary context.
+    PinnedDroppedInDispatch {
+        /// The CPU on which that happened.
+        cpu: usize,
+    },
+}
+
+impl fmt::Display for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyInitialised => f.write_str("init was called before: call it once"),
+            Self::NoCpus => f.write_str("the slice of per-CPU areas is empty: give one per CPU"),
+            Self::TooManyCpus { given } => {
+                write!(f, "{given} CPUs were given, at most {} are served", crate::MAX_CPUS)
+            }
+        }
+    }
+}
+
+impl fmt::Display for InDispatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CPU {} is in an NMI and would wait for itself", self.cpu)
+    }
+}
+
+impl fmt::Display for RegisterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInitialised => f.write_str("not initialised: call init first"),
+            Self::InDispatch(error) => write!(f, "{error}: register from ordinary context"),
+            Self::BadName { len_bytes } => {
+                write!(f, "the name has {len_bytes} bytes, 1 to {} are kept", Name::MAX_BYTES)
+            }
+            Self::ClassFull { class, draining } => {
+                write!(f, "class {class:?} is full")?;
+                match draining {
+                    0 => f.write_str(": remove a handler first"),
+                    n => write!(f, ", {n} of its slots wait for CPUs to leave NMIs: try again"),
+                }
+            }
+            Self::EdgeModelConflict { doorbell, with } => {
+                write!(f, "handler \"{with}\" named another edge model for {doorbell:?}")
+            }
+            Self::AlreadyRegistered => f.write_str("this pinned handler is registered already"),
+        }
+    }
+}
+
+impl fmt::Display for RemoveFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InDispatch(error) => write!(f, "{error}: use try_remove"),
+            Self::StillRunning { handler, cpu, waited_ms } => write!(
+                f,
+                "handler \"{handler}\" was not removed: CPU {cpu} did not leave dispatch within {waited_ms} ms"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for RemoveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.failure.fmt(f)
+    }
+}
+
+impl fmt::Display for HandleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stale => f.write_str("stale handle: its handler was removed"),
+            Self::Guarded => f.write_str("a registration guard owns the handler: use that"),
+            Self::InDispatch(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for StatsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stale => f.write_str("stale handle: its handler was removed"),
+            Self::NoSuchCpu { cpu } => write!(f, "there is no CPU {cpu}"),
+        }
+    }
+}
+
+impl fmt::Display for RingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreachable => "the CPU cannot be reached",
+            Self::Busy => "the interrupt controller stayed busy",
+        })
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInitialised => f.write_str("not initialised: call init first"),
+            Self::NoSuchCpu { cpu } => write!(f, "there is no CPU {cpu}"),
+            Self::ToSelfOnly(request) => write!(f, "{request:?} is sent to the own CPU only"),
+            Self::Saturated(request) => {
+                write!(f, "too many {request:?} requests are pending there")
+            }
+            Self::NotRung(error) => write!(f, "the request waits for that CPU's next NMI: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for Fatal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PinnedDroppedInDispatch { cpu } => {
+                write!(f, "a pinned NMI handler was dropped on CPU {cpu} inside an NMI")
+            }
+        }
+    }
+}
+
+impl Error for InitError {}
+impl Error for InDispatch {}
+impl Error for RegisterError {}
+impl Error for RemoveFailure {}
+impl Error for RemoveError {}
+impl Error for HandleError {}
+impl Error for StatsError {}
+impl Error for RingError {}
+impl Error for SendError {}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a driver tells the registry: its handler, and which doorbell it is behind.
+
+use crate::context::NmiContext;
+
+/// Something that is asked, on every NMI of its class, whether its condition holds.
+///
+/// # Safety
+///
+/// [`handle`](Self::handle) runs in NMI context. The implementor promises that it
+///
+/// 1. takes no lock that code outside NMI context takes, allocates nothing, blocks nowhere and does
+///    not unwind: the NMI may have interrupted the holder, the allocator, or itself;
+/// 2. treats interrupts-off sections as **no** protection: an NMI arrives inside them, so data that
+///    such a section hands out as `&mut` must not be touched from here;
+/// 3. can run on several CPUs at once, and nested on one CPU if something in it re-opens NMIs;
+/// 4. does not park the CPU or enter a debugger: it asks for that by
+///    [`NmiContext::ask_after_leave`] and lets the [`Platform`](crate::Platform) do it;
+/// 5. touches no memory that may fault, and executes no instruction that ends in `IRET`, unless the
+///    entry code of the kernel is nested-safe;
+/// 6. consumes its condition when it returns [`Claim::Handled`], and only then returns it.
+pub unsafe trait NmiHandler: Sync {
+    /// Looks at the condition and, if it holds, consumes it.
+    ///
+    /// Runs in NMI context, inside the read side: no removal of this handler returns before this
+    /// call does.
+    fn handle(&self, ctx: &NmiContext<'_>) -> Claim;
+}
+
+/// A handler's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use]
+pub enum Claim {
+    /// The condition did not hold: this edge is not explained by this handler.
+    None,
+    /// The condition held and was consumed.
+    Handled,
+}
+
+/// When a handler is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Per-CPU and lock-free sources: asked on every edge, all of them, claims or no claims.
+    Local = 0,
+    /// Machine-wide sources, and all that identify themselves by reading a register: asked one CPU
+    /// at a time, when no Local source explained the edge.
+    Platform = 1,
+    /// Last resort: asked only about an edge that nothing explains.
+    Unknown = 2,
+}
+
+impl Class {
+    pub(crate) const ALL: [Self; 3] = [Self::Local, Self::Platform, Self::Unknown];
+    pub(crate) const COUNT: usize = Self::ALL.len();
+}
+
+/// What rings. Everybody behind one LVT entry, line or message names the same doorbell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Doorbell {
+    /// An NMI that software sends: [`Nmi::send`](crate::Nmi::send).
+    Software,
+    /// A doorbell that each CPU has for itself, such as an entry of the local vector table.
+    Local(u8),
+    /// A doorbell of the machine: a line, a message, a port.
+    Platform(u16),
+}
+
+/// How a doorbell's edges relate to the condition behind it.
+///
+/// It belongs to the doorbell, so handlers behind one doorbell must name the same model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EdgeModel {
+    /// One ring per condition: software sends, level-held lines, an LVT entry that masks itself.
+    PerCondition,
+    /// One status may stand for several rings, or rings come late: MSI devices, some counters, much
+    /// firmware.
+    PerEvent {
+        /// How long after its status was consumed a ring may still arrive, in microseconds.
+        late_us: u32,
+        /// How many such rings at most.
+        max_late_edges: u8,
+    },
+}
+
+/// What a handler is registered as.
+///
+/// ```
+/// use latchwork::{Class, Doorbell, EdgeModel, HandlerSpec};
+/// let spec = HandlerSpec::new("pmu", Class::Local, Doorbell::Local(4), EdgeModel::PerCondition)
+///     .priority(10);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct HandlerSpec<'n> {
+    pub(crate) name: &'n str,
+    pub(crate) class: Class,
+    pub(crate) doorbell: Doorbell,
+    pub(crate) edges: EdgeModel,
+    pub(crate) priority: u8,
+}
+
+impl<'n> HandlerSpec<'n> {
+    /// A handler of `class` behind `doorbell`, of priority 128. The name (1 to
+    /// [`Name::MAX_BYTES`](crate::Name::MAX_BYTES) bytes) is copied into the registry.
+    #[must_use]
+    pub const fn new(name: &'n str, class: Class, doorbell: Doorbell, edges: EdgeModel) -> Self {
+        Self { name, class, doorbell, edges, priority: 128 }
+    }
+
+    /// Sets the priority: smaller ones are asked earlier, equal ones in order of registration.
+    #[must_use]
+    pub const fn priority(mut self, priority: u8) -> Self {
+        self.priority = priority;
+        self
+    }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The ways out of the registry. Each is called by the one owner of the registration, so no two
+//! removals of one handler ever meet.
+
+use crate::{
+    core_state::Core,
+    error::RemoveFailure,
+    name::Name,
+    platform::Platform,
+    primitive::{Ordering, fence},
+    quiescence::Quiescence,
+    registry::{HandlerId, write::Writer},
+    slot::State,
+};
+
+/// Removes the handler and waits until no CPU can be inside it, without bound or up to `limit_ms`.
+///
+/// The wait is outside the writer lock and with interrupts as the caller had them. When the limit
+/// passes, the handler is put back where it was.
+pub(crate) fn remove(
+    core: &Core,
+    platform: &dyn Platform,
+    id: HandlerId,
+    limit_ms: Option<u64>,
+) -> Result<(), RemoveFailure> {
+    core.refuse_in_dispatch(platform).map_err(RemoveFailure::InDispatch)?;
+    let Some(handler) = set_state(core, platform, id, State::Removing) else {
+        return Ok(());
+    };
+    // Partner: the fence in `ReadWord::enter`.
+    fence(Ordering::SeqCst);
+    let deadline = limit_ms.map(|ms| Deadline::after(platform, ms));
+    let mut wait = Quiescence::begin();
+    while let Err(cpu) = wait.advance(core.cpus()) {
+        if let Some(waited_ms) = deadline.as_ref().and_then(|it| it.passed(platform)) {
+            set_state(core, platform, id, State::Live);
+            return Err(RemoveFailure::StillRunning { handler, cpu, waited_ms });
+        }
+        platform.relax();
+    }
+    let writer = Writer::lock(core, platform);
+    if let Some(slot) = core.registry.slot_of(id) {
+        writer.with_book(slot, |book| slot.free(book));
+    }
+    writer.reclaim_dead_slots(core, id.class);
+    Ok(())
+}
+
+/// Makes the handler unreachable from any context, an NMI or a half-done writer included. When
+/// quiescence is reached, the returned wait tells; the next writer frees the slot.
+pub(crate) fn try_remove(core: &Core, id: HandlerId) -> Quiescence {
+    if let Some(slot) = core.registry.slot_of(id) {
+        slot.kill();
+    }
+    // Partner: the fence in `ReadWord::enter`.
+    fence(Ordering::SeqCst);
+    Quiescence::begin()
+}
+
+/// Moves a handler out of, or back into, the published order. Returns its name.
+fn set_state(core: &Core, platform: &dyn Platform, id: HandlerId, state: State) -> Option<Name> {
+    let writer = Writer::lock(core, platform);
+    let slot = core.registry.slot_of(id)?;
+    let name = writer.with_book(slot, |book| {
+        book.state = state;
+        book.name
+    });
+    writer.publish(id.class);
+    Some(name)
+}
+
+struct Deadline {
+    started_ticks: u64,
+    limit_ms: u64,
+}
+
+impl Deadline {
+    fn after(platform: &dyn Platform, limit_ms: u64) -> Self {
+        Self { started_ticks: platform.now_ticks(), limit_ms }
+    }
+
+    /// The limit, once it has passed. A thread that changes CPU meanwhile may meet a clock that is a
+    /// little behind: that is no time at all, not a very long one.
+    fn passed(&self, platform: &dyn Platform) -> Option<u64> {
+        let waited = platform.now_ticks().saturating_sub(self.started_ticks);
+        let limit = self.limit_ms.saturating_mul(platform.ticks_per_ms());
+        (waited >= limit).then_some(self.limit_ms)
+    }
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A slot: one registered handler, as dispatch reads it and as writers keep its books.
+//!
+//! # Life of a slot
+//!
+//! ```text
+//! Free ──register──► Live ──remove───────► Removing ──quiescence──► Free, generation + 1
+//!                     │ ▲                     │
+//!                     │ └──deadline passed────┘
+//!                     └─try_remove─► (dead) ──next writer──► Draining ──quiescence──► Free, generation + 1
+//! ```
+//!
+//! # Who writes what
+//!
+//! `function` and `data` are written by a writer while the slot is Free, when no dispatch can reach
+//! it, and published by the order word's Release. `try_remove` alone writes to a Live slot: a no-op
+//! into `function`, so that `data` never goes with a function that it was not made for. `dead` goes
+//! with it. `book` belongs to the holder of the writer lock.
+
+use crate::{
+    context::NmiContext,
+    handler::{Claim, Doorbell, EdgeModel, HandlerSpec, NmiHandler},
+    name::Name,
+    primitive::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, SharedCell, const_unless_loom},
+    quiescence::Quiescence,
+};
+
+type Function = unsafe fn(*const (), &NmiContext<'_>) -> Claim;
+
+#[derive(Debug)]
+pub(crate) struct Slot {
+    function: AtomicPtr<()>,
+    data: AtomicPtr<()>,
+    dead: AtomicBool,
+    /// How often the slot has been freed. Written under the writer lock, read from anywhere.
+    generation: AtomicUsize,
+    pub(crate) book: SharedCell<Book>,
+}
+
+// SAFETY: `data` points to a `NmiHandler`, which is `Sync`; `book` is accessed by the holder of the
+// writer lock only; everything else is atomic.
+unsafe impl Sync for Slot {}
+
+/// What writers know of a slot.
+#[derive(Debug)]
+pub(crate) struct Book {
+    pub(crate) state: State,
+    pub(crate) name: Name,
+    pub(crate) doorbell: Doorbell,
+    pub(crate) edges: EdgeModel,
+    pub(crate) rank: Rank,
+    pub(crate) owner: Owner,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum State {
+    Free,
+    Live,
+    /// A `remove` waits for it.
+    Removing,
+    /// A `try_remove` gave it up; whichever writer comes next goes on waiting.
+    Draining(Quiescence),
+}
+
+/// Who may remove the handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Guard,
+    Handle,
+}
+
+/// Where in the order of its class a handler stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    pub(crate) priority: u8,
+    pub(crate) registered: usize,
+}
+
+/// A handler behind a thin pointer: the address, and the function that knows its type.
+#[derive(Clone, Copy)]
+pub(crate) struct ErasedHandler {
+    function: Function,
+    data: *const (),
+}
+
+impl ErasedHandler {
+    pub(crate) fn new<H: NmiHandler>(handler: &H) -> Self {
+        Self { function: call::<H>, data: core::ptr::from_ref(handler).cast() }
+    }
+}
+
+/// # Safety
+///
+/// `data` came from a `&H` that is still valid.
+unsafe fn call<H: NmiHandler>(data: *const (), ctx: &NmiContext<'_>) -> Claim {
+    // SAFETY: the caller promises a pointer from a `&H` that is still valid.
+    let handler = unsafe { &*data.cast::<H>() };
+    handler.handle(ctx)
+}
+
+/// What a handler that `try_remove` took out does instead.
+unsafe fn no_op(_: *const (), _: &NmiContext<'_>) -> Claim {
+    Claim::None
+}
+
+const NO_OP: Function = no_op;
+
+impl Slot {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Self {
+                function: AtomicPtr::new(NO_OP as *mut ()),
+                data: AtomicPtr::new(core::ptr::null_mut()),
+                dead: AtomicBool::new(false),
+                generation: AtomicUsize::new(0),
+                book: SharedCell::new(Book {
+                    state: State::Free,
+                    name: Name::EMPTY,
+                    doorbell: Doorbell::Software,
+                    edges: EdgeModel::PerCondition,
+                    rank: Rank { priority: 0, registered: 0 },
+                    owner: Owner::Guard,
+                }),
+            }
+        }
+    }
+
+    /// Asks the handler.
+    ///
+    /// # Safety
+    ///
+    /// The calling CPU entered the read side *before* it loaded the order in which it found this
+    /// slot, and is still inside.
+    #[inline(always)]
+    pub(crate) unsafe fn ask(&self, ctx: &NmiContext<'_>) -> Claim {
+        let function = self.function.load(Ordering::Relaxed);
+        let data = self.data.load(Ordering::Relaxed);
+        // SAFETY: only `Function`s are ever stored in `function`.
+        let function = unsafe { core::mem::transmute::<*mut (), Function>(function) };
+        // SAFETY: by this function's contract no removal of this slot has returned since the order
+        // was loaded, so `data` is the handler that `function` was made for, and it is still valid;
+        // or `function` is the no-op, which looks at nothing.
+        unsafe { function(data, ctx) }
+    }
+
+    /// Fills a Free slot. The caller holds the writer lock and publishes afterwards.
+    pub(crate) fn fill(&self, handler: ErasedHandler) {
+        self.data.store(handler.data.cast_mut(), Ordering::Relaxed);
+        self.function.store(handler.function as *mut (), Ordering::Relaxed);
+    }
+
+    /// Makes the handler unreachable without the writer lock. Any context, by the handler's owner.
+    ///
+    /// `dead` is Release so that the writer that sees it also sees the no-op, and does not publish
+    /// the handler anew.
+    pub(crate) fn kill(&self) {
+        self.function.store(NO_OP as *mut (), Ordering::Relaxed);
+        self.dead.store(true, Ordering::Release);
+    }
+
+    /// The owner has killed it.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Acquire)
+    }
+
+    /// Makes the slot free for the next handler. The caller holds the writer lock, and quiescence is
+    /// reached. Every handle to the former handler is stale from here on.
+    pub(crate) fn free(&self, book: &mut Book) {
+        self.dead.store(false, Ordering::Relaxed);
+        let generation = self.generation.load(Ordering::Relaxed);
+        self.generation.store(generation.wrapping_add(1), Ordering::Release);
+        book.state = State::Free;
+    }
+
+    pub(crate) fn generation(&self) -> usize {
+        self.generation.load(Ordering::Acquire)
+    }
+}
+
+impl Book {
+    pub(crate) fn open(&mut self, spec: &HandlerSpec<'_>, name: Name, rank: Rank) {
+        self.state = State::Live;
+        self.name = name;
+        self.doorbell = spec.doorbell;
+        self.edges = spec.edges;
+        self.rank = rank;
+        self.owner = Owner::Guard;
+    }
+
+    /// A handler is here, on its way out or not.
+    pub(crate) fn is_taken(&self) -> bool {
+        !matches!(self.state, State::Free)
+    }
+}

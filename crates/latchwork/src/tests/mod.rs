@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tests of the whole crate on a platform made of threads.
+//!
+//! * [`loom`]: what other CPUs may do and see, exhaustively, on the real code.
+//! * [`nested`]: an NMI on the same CPU between any two accesses of the real code, exhaustively.
+//! * the rest: what each call promises.
+
+mod world;
+
+#[cfg(not(loom))]
+mod dispatch;
+#[cfg(loom)]
+mod loom;
+#[cfg(not(loom))]
+mod nested;
+#[cfg(not(loom))]
+mod pinned;
+#[cfg(not(loom))]
+mod registry;
+#[cfg(not(loom))]
+mod requests;

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A machine of threads: each test thread says which CPU it is.
+
+use core::cell::Cell;
+use std::{boxed::Box, sync::Mutex, vec::Vec};
+
+#[cfg(loom)]
+use loom::{thread, thread_local};
+#[cfg(not(loom))]
+use std::{thread, thread_local};
+
+use crate::{
+    AfterLeave, Claim, Class, Doorbell, EdgeModel, Fatal, HandlerSpec, InterruptState, Interrupted,
+    Mode, Nmi, NmiContext, NmiHandler, Outcome, PerCpu, Platform, Request, Requests, RingError,
+    UnknownNmi,
+    primitive::{AtomicUsize, Counter, Ordering, SharedCell, const_unless_loom},
+    quiescence::Quiescence,
+};
+
+pub(super) const CPUS: usize = 2;
+
+thread_local! {
+    static CPU: Cell<Option<usize>> = Cell::from(Some(0));
+}
+
+/// From here on this thread is `cpu`.
+pub(super) fn become_cpu(cpu: Option<usize>) {
+    CPU.with(|this| this.set(cpu));
+}
+
+type OnServe = Box<dyn Fn(Requests) + Send>;
+
+pub(super) struct TestPlatform {
+    /// Advances by one at each reading.
+    pub(super) ticks: Counter,
+    /// Rings made, per CPU. Read together with the count of finished sends, so a loom atomic.
+    pub(super) rung: [AtomicUsize; CPUS],
+    pub(super) ring_fails: Mutex<Option<RingError>>,
+    pub(super) served: Mutex<Vec<Requests>>,
+    pub(super) unknowns: Mutex<Vec<UnknownNmi>>,
+    pub(super) left: Mutex<Vec<(usize, AfterLeave, bool)>>,
+    pub(super) on_serve: Mutex<Option<OnServe>>,
+}
+
+// SAFETY: every thread is the CPU that it says, the tests give no two threads the same one at once,
+// and nothing here panics while a dispatch that must go on is underneath, but to fail the test.
+unsafe impl Platform for TestPlatform {
+    fn current_cpu(&self) -> Option<usize> {
+        CPU.with(Cell::get)
+    }
+    fn now_ticks(&self) -> u64 {
+        self.ticks.fetch_add(1, Ordering::Relaxed) as u64
+    }
+    fn ticks_per_ms(&self) -> u64 {
+        10
+    }
+    fn ring(&self, cpu: usize) -> Result<(), RingError> {
+        if let Some(error) = *self.ring_fails.lock().unwrap() {
+            return Err(error);
+        }
+        self.rung[cpu].fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+    fn disable_interrupts(&self) -> InterruptState {
+        InterruptState(0)
+    }
+    unsafe fn restore_interrupts(&self, _: InterruptState) {}
+    fn relax(&self) {
+        thread::yield_now();
+    }
+    fn serve(&self, _: &NmiContext<'_>, requests: Requests) {
+        self.served.lock().unwrap().push(requests);
+        if let Some(on_serve) = &*self.on_serve.lock().unwrap() {
+            on_serve(requests);
+        }
+    }
+    fn report_unknown(&self, report: &UnknownNmi) {
+        self.unknowns.lock().unwrap().push(*report);
+    }
+    fn after_leave(&self, ctx: &NmiContext<'_>, due: AfterLeave) {
+        let outside = ctx.area.own.read.observe().is_outside();
+        self.left.lock().unwrap().push((ctx.cpu(), due, outside));
+    }
+    fn fatal(&self, error: Fatal) -> ! {
+        panic!("fatal: {error}");
+    }
+}
+
+/// A machine, and the memory behind its `'static` references, freed when it is dropped.
+pub(super) struct World {
+    pub(super) nmi: &'static Nmi<TestPlatform>,
+    cpus: &'static [PerCpu],
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let world = Self::before_init();
+        world.nmi.init(world.cpus).unwrap();
+        world
+    }
+
+    pub(super) fn before_init() -> Self {
+        become_cpu(Some(0));
+        let platform = TestPlatform {
+            ticks: Counter::new(0),
+            rung: core::array::from_fn(|_| AtomicUsize::new(0)),
+            ring_fails: Mutex::new(None),
+            served: Mutex::new(Vec::new()),
+            unknowns: Mutex::new(Vec::new()),
+            left: Mutex::new(Vec::new()),
+            on_serve: Mutex::new(None),
+        };
+        let cpus: Vec<PerCpu> = (0..CPUS).map(|_| PerCpu::new()).collect();
+        Self { nmi: Box::leak(Box::new(Nmi::new(platform))), cpus: Vec::leak(cpus) }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        // SAFETY: from `Box::leak` in `before_init`; the tests join their threads first.
+        drop(unsafe { Box::from_raw(core::ptr::from_ref(self.nmi).cast_mut()) });
+        // SAFETY: from `Vec::leak` in `before_init`; likewise.
+        drop(unsafe { Box::from_raw(core::ptr::from_ref(self.cpus).cast_mut()) });
+    }
+}
+
+/// An NMI on the CPU that this thread is.
+pub(super) fn take_nmi(nmi: &'static Nmi<TestPlatform>) -> Outcome {
+    let interrupted = Interrupted {
+        ip: 0x1000,
+        sp: 0x2000,
+        fp: 0x3000,
+        mode: Mode::Kernel,
+        frame: core::ptr::null(),
+        sources: None,
+    };
+    // SAFETY: the thread plays a CPU in NMI context; no handler here looks at the frame.
+    unsafe { nmi.dispatch(&interrupted) }
+}
+
+/// A spec of the given class that conflicts with no other.
+pub(super) fn spec(name: &str, class: Class) -> HandlerSpec<'_> {
+    HandlerSpec::new(name, class, Doorbell::Local(4), EdgeModel::PerCondition)
+}
+
+/// A handler with state that must not be touched after its removal: a call then is a data race for
+/// loom, and a wrong value for the other tests.
+pub(super) struct Victim {
+    state: SharedCell<u32>,
+    calls: Counter,
+    claim: Claim,
+    inside: Option<&'static Nmi<TestPlatform>>,
+}
+
+// SAFETY: `state` is written only when no dispatch may read it any more; showing that is the test.
+unsafe impl Sync for Victim {}
+// SAFETY: as above.
+unsafe impl Send for Victim {}
+
+const ALIVE: u32 = 0xA11E;
+const POISONED: u32 = 0xDEAD;
+
+impl Victim {
+    const_unless_loom! {
+        pub(super) fn new(claim: Claim) -> Self {
+            Self { state: SharedCell::new(ALIVE), calls: Counter::new(0), claim, inside: None }
+        }
+    }
+
+    /// A victim that checks, each time it is asked, that a remover would wait for its CPU.
+    #[cfg(not(loom))]
+    pub(super) fn announced(nmi: &'static Nmi<TestPlatform>) -> Self {
+        Self { inside: Some(nmi), ..Self::new(Claim::Handled) }
+    }
+
+    /// What the memory's next owner would do.
+    pub(super) fn poison(&self) {
+        self.state.with_mut(|state| {
+            // SAFETY: the caller holds that no dispatch is inside; if not so, the test fails.
+            unsafe { *state = POISONED };
+        });
+    }
+
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+// SAFETY: it locks nothing, blocks nowhere, allocates nothing and is `Sync` by its own atomics.
+unsafe impl NmiHandler for Victim {
+    fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
+        // SAFETY: nobody writes while a dispatch is inside; if not so, the test fails.
+        let state = self.state.with(|state| unsafe { *state });
+        assert_eq!(state, ALIVE, "called after its removal");
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if let Some(nmi) = self.inside {
+            let waits_for = Quiescence::begin().advance(nmi.core.cpus());
+            assert_eq!(waits_for, Err(ctx.cpu()), "a remover would not wait for this CPU");
+        }
+        self.claim
+    }
+}
+
+/// Leaks a value for a test whose threads need it `'static`, and frees it with the returned owner.
+pub(super) struct Leaked<T: 'static>(pub(super) &'static T);
+
+impl<T> Leaked<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self(Box::leak(Box::new(value)))
+    }
+}
+
+impl<T> Drop for Leaked<T> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: from `Box::leak` in `new`; the tests join their threads first.
+            drop(unsafe { Box::from_raw(core::ptr::from_ref(self.0).cast_mut()) });
+        }
+    }
+}
+
+/// The requests of one kind that [`Platform::serve`] saw.
+pub(super) fn served(nmi: &Nmi<TestPlatform>, request: Request) -> usize {
+    nmi.platform.served.lock().unwrap().iter().map(|taken| taken.count(request)).sum()
+}
+
+/// Lets the thread act, inside an NMI, as it would have acted before that NMI came, until the result
+/// is dropped.
+#[cfg(not(loom))]
+pub(super) fn step_outside(nmi: &'static Nmi<TestPlatform>) -> impl Drop {
+    struct Back(&'static PerCpu);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            self.0.own.read.enter();
+            self.0.own.set_nmis_in_progress(1);
+        }
+    }
+    let area = &nmi.core.cpus()[0];
+    area.own.read.leave();
+    area.own.set_nmis_in_progress(0);
+    Back(area)
+}
