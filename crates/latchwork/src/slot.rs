@@ -93,6 +93,8 @@ impl ErasedHandler {
 ///
 /// `data` came from a `&H` that is still valid.
 unsafe fn call<H: NmiHandler>(data: *const (), ctx: &NmiContext<'_>) -> Claim {
+    #[cfg(test)]
+    assert!(!data.is_null(), "a dispatch found half a handler");
     // SAFETY: the caller promises a pointer from a `&H` that is still valid.
     let handler = unsafe { &*data.cast::<H>() };
     handler.handle(ctx)
