@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The multiple APIC description table (ACPI Specification 6.5, section 5.2.12).
+
+use super::error::{AcpiError, Signature};
+use super::madt_entry::{CpuFlags, MAX_KNOWN_ENTRY_BYTES, MadtEntry};
+use super::rsdp::Rsdp;
+use super::table::Table;
+use crate::hw::PhysicalMemory;
+use crate::icr::ApicId;
+
+const SIGNATURE: Signature = Signature(*b"APIC");
+const LOCAL_APIC_ADDRESS: u32 = 36;
+const FIRST_ENTRY: u32 = 44;
+const ENTRY_HEADER_BYTES: u8 = 2;
+
+/// The table that lists CPUs, I/O APICs and the wiring of NMI lines.
+#[derive(Debug)]
+pub struct Madt<'m, M> {
+    memory: &'m M,
+    table: Table,
+}
+
+impl<'m, M: PhysicalMemory> Madt<'m, M> {
+    /// Finds the MADT and checks its length and checksum. Its entries are checked as they are read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::find`].
+    pub fn find(memory: &'m M, rsdp: &Rsdp) -> Result<Self, AcpiError> {
+        Self::from_table(memory, Table::find(memory, rsdp, SIGNATURE)?)
+    }
+
+    /// Takes the MADT at physical address `address`, for a kernel that finds tables itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::check`].
+    pub fn at(memory: &'m M, address: u64) -> Result<Self, AcpiError> {
+        Self::from_table(memory, Table::check(memory, address, SIGNATURE)?)
+    }
+
+    fn from_table(memory: &'m M, table: Table) -> Result<Self, AcpiError> {
+        if table.bytes() < FIRST_ENTRY {
+            return Err(AcpiError::TableLength { signature: SIGNATURE, bytes: table.bytes() });
+        }
+        Ok(Self { memory, table })
+    }
+
+    /// The physical address of the local APIC's register page: the 64-bit override if there is one,
+    /// else the table's own field.
+    ///
+    /// # Errors
+    ///
+    /// [`AcpiError`]: the table cannot be read, or an entry is malformed.
+    pub fn local_apic_address(&self) -> Result<u64, AcpiError> {
+        for entry in self.entries() {
+            if let MadtEntry::LocalApicAddress { address } = entry? {
+                return Ok(address);
+            }
+        }
+        let address = self.table.read(self.memory, LOCAL_APIC_ADDRESS)?;
+        Ok(u64::from(u32::from_le_bytes(address)))
+    }
+
+    /// All entries in the table's order. The first malformed one ends the iteration, since nothing
+    /// behind it can be trusted.
+    pub fn entries(&self) -> Entries<'m, M> {
+        Entries { memory: self.memory, table: self.table, offset: FIRST_ENTRY }
+    }
+
+    /// The CPUs that are enabled or may come online, in the table's order, from local APIC and
+    /// local x2APIC entries.
+    ///
+    /// Firmware lists each CPU once. The entries with the broadcast IDs FFH and FFFF_FFFFH, with
+    /// which some firmware fills up the table, are left out.
+    pub fn cpus(&self) -> Cpus<'m, M> {
+        Cpus { entries: self.entries() }
+    }
+}
+
+/// Iterator over the entries of a MADT.
+#[derive(Debug)]
+pub struct Entries<'m, M> {
+    memory: &'m M,
+    table: Table,
+    offset: u32,
+}
+
+impl<M: PhysicalMemory> Iterator for Entries<'_, M> {
+    type Item = Result<MadtEntry, AcpiError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.offset >= self.table.bytes() {
+            return None;
+        }
+        match self.read_entry() {
+            Ok((entry, next_offset)) => {
+                self.offset = next_offset;
+                Some(Ok(entry))
+            }
+            Err(error) => {
+                self.offset = self.table.bytes();
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl<M: PhysicalMemory> core::iter::FusedIterator for Entries<'_, M> {}
+
+impl<M: PhysicalMemory> Entries<'_, M> {
+    fn read_entry(&self) -> Result<(MadtEntry, u32), AcpiError> {
+        let offset = self.offset;
+        let left_bytes = self.table.bytes().saturating_sub(offset);
+        let truncated = AcpiError::EntryTruncated { offset, left_bytes };
+        if left_bytes < u32::from(ENTRY_HEADER_BYTES) {
+            return Err(truncated);
+        }
+        let [kind, bytes] = self.table.read(self.memory, offset)?;
+        let minimum_bytes = MadtEntry::minimum_bytes(kind).unwrap_or(ENTRY_HEADER_BYTES);
+        if bytes < minimum_bytes {
+            return Err(AcpiError::EntryLength { kind, offset, bytes, minimum_bytes });
+        }
+        if u32::from(bytes) > left_bytes {
+            return Err(truncated);
+        }
+        let mut body = [0; MAX_KNOWN_ENTRY_BYTES];
+        for (index, byte) in (0..bytes).zip(&mut body) {
+            let [value] = self.table.read(self.memory, offset.saturating_add(u32::from(index)))?;
+            *byte = value;
+        }
+        let entry = MadtEntry::decode(kind, bytes, offset, &body);
+        Ok((entry, offset.saturating_add(u32::from(bytes))))
+    }
+}
+
+/// A CPU that the MADT lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cpu {
+    /// Its APIC ID.
+    pub apic_id: ApicId,
+    /// Its ACPI processor UID, by which NMI entries name it.
+    pub processor_uid: u32,
+    /// Enabled, or may come online later.
+    pub flags: CpuFlags,
+}
+
+/// Iterator over the usable CPUs of a MADT.
+#[derive(Debug)]
+pub struct Cpus<'m, M> {
+    entries: Entries<'m, M>,
+}
+
+impl<M: PhysicalMemory> Iterator for Cpus<'_, M> {
+    type Item = Result<Cpu, AcpiError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.entries.by_ref().find_map(|entry| match entry {
+            Ok(entry) => usable_cpu(&entry).map(Ok),
+            Err(error) => Some(Err(error)),
+        })
+    }
+}
+
+impl<M: PhysicalMemory> core::iter::FusedIterator for Cpus<'_, M> {}
+
+fn usable_cpu(entry: &MadtEntry) -> Option<Cpu> {
+    let (apic_id, processor_uid, flags) = match *entry {
+        MadtEntry::LocalApic { apic_id, processor_uid, flags } if apic_id != u8::MAX => {
+            (ApicId::from(apic_id), u32::from(processor_uid), flags)
+        }
+        MadtEntry::LocalX2Apic { apic_id, processor_uid, flags } => {
+            (ApicId::new(apic_id)?, processor_uid, flags)
+        }
+        _ => return None,
+    };
+    (flags.is_enabled() || flags.is_online_capable()).then_some(Cpu {
+        apic_id,
+        processor_uid,
+        flags,
+    })
+}

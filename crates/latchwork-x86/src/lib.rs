@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#![doc = include_str!("../README.md")]
+#![no_std]
+
+pub mod acpi;
+#[cfg(target_arch = "x86_64")]
+pub mod cpuid;
+#[cfg(target_arch = "x86_64")]
+pub mod entry;
+pub mod hw;
+pub mod icr;
+#[cfg(target_arch = "x86_64")]
+pub mod idle;
+pub mod lapic;
+mod vector;
+
+pub use vector::{NmiSource, Vector};

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The local APIC driver against a model that is written from the manual and shares no constant
+//! with it.
+
+mod apic_base;
+mod model;
+mod nmi_sends;
+mod registers;
