@@ -3,7 +3,8 @@
 //!
 //! A guard that borrows its handler would be unsound alone: leaking it (`mem::forget`) ends the borrow
 //! and leaves the registry with a dangling pointer. So the *node* is what removes: once pinned, its
-//! memory cannot be used again before its own `Drop` has run.
+//! memory cannot be used again before its own `Drop` has run. What the handler borrows has no such
+//! guarantee, so it borrows nothing that ends.
 
 use core::{marker::PhantomPinned, pin::Pin};
 
@@ -79,8 +80,11 @@ impl<H> PinnedHandler<H> {
     }
 }
 
-impl<H: NmiHandler> PinnedHandler<H> {
+impl<H: NmiHandler + 'static> PinnedHandler<H> {
     /// Registers the node. Not NMI-safe.
+    ///
+    /// The handler may live on a stack but borrows from none: leaking the node would end such a
+    /// borrow and leave the handler registered, and pinning guards the node's own memory only.
     ///
     /// # Errors
     ///
