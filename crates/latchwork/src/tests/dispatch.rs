@@ -7,8 +7,8 @@ use std::vec::Vec;
 
 use super::world::{Leaked, TestPlatform, Victim, World, become_cpu, spec, take_nmi};
 use crate::{
-    Claim, Class, Interrupted, MAX_NESTING, Mode, Nmi, NmiContext, NmiHandler, Outcome, PerCpu,
-    Request, SourceMap, UnknownPolicy, primitive::Ordering,
+    Claim, Class, InDispatch, Interrupted, MAX_NESTING, Mode, Nmi, NmiContext, NmiHandler, Outcome,
+    PerCpu, RegisterError, Request, SourceMap, UnknownPolicy, primitive::Ordering,
 };
 
 static LOG: Mutex<Vec<&str>> = Mutex::new(Vec::new());
@@ -140,6 +140,27 @@ fn the_panic_policy_acts_after_leaving() {
     take_nmi(world.nmi);
     let left = world.nmi.platform.left.lock().unwrap();
     assert!(matches!(left[..], [(0, due, true)] if due.panic_on_unknown() && !due.stop()));
+}
+
+/// A parked CPU holds up no removal, yet it is still in its NMI.
+#[test]
+fn a_parked_cpu_is_in_its_nmi_but_outside_the_read_side() {
+    let world = World::new();
+    let nmi = world.nmi;
+    static IDLE: Victim = Victim::new(Claim::None);
+    *nmi.platform.on_leave.lock().unwrap() = Some(std::boxed::Box::new(move || {
+        assert!(nmi.in_nmi());
+        let here = nmi.register(&spec("here", Class::Local), &IDLE).unwrap_err();
+        assert_eq!(here, RegisterError::InDispatch(InDispatch { cpu: 1 }));
+        become_cpu(Some(0));
+        nmi.register(&spec("elsewhere", Class::Local), &IDLE).unwrap().remove().unwrap();
+        become_cpu(Some(1));
+    }));
+    nmi.send(1, Request::Stop).unwrap();
+    become_cpu(Some(1));
+    take_nmi(nmi);
+    assert_eq!(nmi.platform.left.lock().unwrap().len(), 1);
+    *nmi.platform.on_leave.lock().unwrap() = None;
 }
 
 /// A handler that asks for the debugger.

@@ -40,6 +40,7 @@ pub(super) struct TestPlatform {
     pub(super) unknowns: Mutex<Vec<UnknownNmi>>,
     pub(super) left: Mutex<Vec<(usize, AfterLeave, bool)>>,
     pub(super) on_serve: Mutex<Option<OnServe>>,
+    pub(super) on_leave: Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
 // SAFETY: every thread is the CPU that it says, the tests give no two threads the same one at once,
@@ -80,6 +81,9 @@ unsafe impl Platform for TestPlatform {
     fn after_leave(&self, ctx: &NmiContext<'_>, due: AfterLeave) {
         let outside = ctx.area.own.read.observe().is_outside();
         self.left.lock().unwrap().push((ctx.cpu(), due, outside));
+        if let Some(on_leave) = &*self.on_leave.lock().unwrap() {
+            on_leave();
+        }
     }
     fn fatal(&self, error: Fatal) -> ! {
         panic!("fatal: {error}");
@@ -109,6 +113,7 @@ impl World {
             unknowns: Mutex::new(Vec::new()),
             left: Mutex::new(Vec::new()),
             on_serve: Mutex::new(None),
+            on_leave: Mutex::new(None),
         };
         let cpus: Vec<PerCpu> = (0..CPUS).map(|_| PerCpu::new()).collect();
         Self { nmi: Box::leak(Box::new(Nmi::new(platform))), cpus: Vec::leak(cpus) }
