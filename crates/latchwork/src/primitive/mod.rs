@@ -2,7 +2,7 @@
 //! The one place from which the crate takes atomics, fences and shared cells.
 //!
 //! An adopting kernel gets `core::sync::atomic` and nothing else. The crate's own tests get the
-//! [`checked`] backend: the same operations over `core` or, under `cfg(loom)`, over loom, and in
+//! `checked` backend: the same operations over `core` or, under `cfg(loom)`, over loom, and in
 //! both a point *before every access* at which a test may let an NMI in. Code outside this module
 //! never names a backend.
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The registry: who is asked, in which order, and how handlers come and go.
 //!
-//! [`write`] holds what needs the writer lock, [`remove`] the three ways out. Dispatch reads
+//! `write` holds what needs the writer lock, `remove` the ways out. Dispatch reads
 //! [`Registry::order`] and [`Registry::slot`] and nothing else.
 
 mod remove;

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The boots that are tests: every scenario on every kind of machine, and every fault.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{COMMON_FAULTS, Fault, SCENARIOS, Scenario};
+use crate::guest::boot::Deaf;
+use crate::guest::{Breakage, Host, Job, Limits, ScenarioOutcome, qemu::Qemu};
+use crate::machine::{Apic, Clock, Machine};
+
+/// The numbers of CPUs that a matrix has.
+pub const CPU_COUNTS: [u8; 4] = [1, 2, 4, 8];
+
+/// Seconds of silence after which a guest hangs, on a machine that runs several boots at once.
+const SILENCE_S: u64 = 120;
+
+/// The same for the guest that is told to hang.
+const SILENCE_OF_A_HANG_S: u64 = 10;
+
+/// The machines of the selection: every number of CPUs, and every pair of mode and clock.
+const SELECTED_MACHINES: [Machine; 7] = [
+    machine(1, Apic::X2apic, Clock::Deterministic),
+    machine(1, Apic::Xapic, Clock::Parallel),
+    machine(2, Apic::Xapic, Clock::Parallel),
+    machine(4, Apic::Xapic, Clock::Deterministic),
+    machine(4, Apic::X2apic, Clock::Parallel),
+    machine(8, Apic::Xapic, Clock::Parallel),
+    machine(8, Apic::X2apic, Clock::Deterministic),
+];
+
+/// Where the selection makes each mistake.
+const SELECTED_FAULT_MACHINES: [Machine; 2] =
+    [machine(2, Apic::Xapic, Clock::Deterministic), machine(4, Apic::X2apic, Clock::Parallel)];
+
+const fn machine(cpus: u8, apic: Apic, clock: Clock) -> Machine {
+    Machine { cpus, apic, clock }
+}
+
+/// One test: a scenario on a machine, perhaps with a mistake that must turn it red.
+#[derive(Clone, Copy, Debug)]
+pub struct Cell {
+    scenario: &'static Scenario,
+    fault: Option<&'static Fault>,
+    machine: Machine,
+}
+
+/// What one cell came to, as the tests note it for `cargo xtask test`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct CellResult {
+    /// The test's name.
+    pub cell: String,
+    /// Whether it passed; `None` if this machine cannot run it.
+    pub passed: Option<bool>,
+    /// How long it took.
+    pub seconds: f64,
+    /// What was wrong, if anything was.
+    pub reason: Option<String>,
+}
+
+/// What CI boots.
+#[must_use]
+pub fn selection() -> Vec<Cell> {
+    cells(&SELECTED_MACHINES, &SELECTED_FAULT_MACHINES)
+}
+
+/// Every scenario and every fault on every machine.
+#[must_use]
+pub fn all() -> Vec<Cell> {
+    let machines: Vec<_> = CPU_COUNTS
+        .iter()
+        .flat_map(|&cpus| Apic::ALL.map(|apic| Clock::ALL.map(|clock| machine(cpus, apic, clock))))
+        .flatten()
+        .collect();
+    cells(&machines, &machines)
+}
+
+fn cells(machines: &[Machine], fault_machines: &[Machine]) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for scenario in SCENARIOS {
+        cells.extend(machines.iter().map(|&machine| Cell { scenario, fault: None, machine }));
+        for fault in scenario.faults {
+            cells.extend(fault_machines.iter().map(|&machine| Cell {
+                scenario,
+                fault: Some(fault),
+                machine,
+            }));
+        }
+    }
+    let [breakable, ..] = SCENARIOS else {
+        return cells;
+    };
+    for fault in COMMON_FAULTS {
+        let machine = SELECTED_FAULT_MACHINES[0];
+        cells.push(Cell { scenario: breakable, fault: Some(fault), machine });
+    }
+    cells.retain(Cell::fits);
+    cells
+}
+
+impl Cell {
+    /// Each scenario that fits `machine`, without faults.
+    #[must_use]
+    pub fn every_scenario_on(machine: Machine) -> Vec<Self> {
+        cells(&[machine], &[]).into_iter().filter(|cell| cell.fault.is_none()).collect()
+    }
+
+    fn fits(&self) -> bool {
+        let needed = self.fault.map_or(1, |fault| fault.min_cpus).max(self.scenario.min_cpus);
+        usize::from(self.machine.cpus) >= needed
+    }
+
+    /// The test's name, as in `hot_remove::x2apic::cpus4::parallel::fault_poison_early`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let Machine { cpus, apic, clock } = self.machine;
+        let fault = self.fault.map(|fault| format!("::fault_{}", fault.name)).unwrap_or_default();
+        format!("{}::{}::cpus{cpus}::{}{fault}", self.scenario.name, apic.name(), clock.name())
+            .replace('-', "_")
+    }
+
+    /// Why this machine's QEMU cannot run the test, if it cannot.
+    #[must_use]
+    pub fn unavailable(&self, qemu: Qemu) -> Option<String> {
+        qemu.require(self.machine.apic).err().map(|error| error.to_string())
+    }
+
+    /// Boots the cell. A scenario must hold; with a fault it must not, and for the fault's reason.
+    ///
+    /// # Errors
+    ///
+    /// What was wrong instead, in words, with the serial tail.
+    pub fn verify(&self, host: &Host) -> Result<(), String> {
+        let wanted = self.wanted();
+        let silence_s =
+            if wanted == Wanted::Broken(Breakage::Hung) { SILENCE_OF_A_HANG_S } else { SILENCE_S };
+        let job = Job { scenario: self.scenario, fault: self.fault.map(|fault| fault.name) };
+        let outcome = host
+            .run_job(job, self.machine, Limits::from_silence_s(silence_s), &mut Deaf)
+            .map_err(|error| format!("{error:#}"))?;
+        if wanted.is_met_by(&outcome) { Ok(()) } else { Err(explain(wanted, &outcome)) }
+    }
+
+    fn wanted(&self) -> Wanted {
+        match self.fault.map(|fault| fault.name) {
+            None => Wanted::Held,
+            Some("hang") => Wanted::Broken(Breakage::Hung),
+            Some("triple-fault") => Wanted::Broken(Breakage::TripleFaulted),
+            Some("panic") => Wanted::Broken(Breakage::Panicked),
+            Some(_) => Wanted::Red,
+        }
+    }
+}
+
+/// What a cell must come to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Wanted {
+    /// Every check held.
+    Held,
+    /// Every boot got to its end, and some check did not hold.
+    Red,
+    /// Every boot broke in just this way.
+    Broken(Breakage),
+}
+
+impl Wanted {
+    fn is_met_by(self, outcome: &ScenarioOutcome) -> bool {
+        let held = outcome.report.held;
+        match self {
+            Self::Held => held,
+            Self::Red => !held && outcome.breakages.is_empty(),
+            Self::Broken(breakage) => {
+                !held
+                    && !outcome.breakages.is_empty()
+                    && outcome.breakages.iter().all(|&seen| seen == breakage)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held => f.write_str("every check to hold"),
+            Self::Red => f.write_str("the guest to reach its end and a check to fail"),
+            Self::Broken(breakage) => write!(f, "the guest to be reported as {breakage:?}"),
+        }
+    }
+}
+
+fn explain(wanted: Wanted, outcome: &ScenarioOutcome) -> String {
+    let mut text = format!("wanted {wanted}, but");
+    let failed: Vec<_> = outcome.report.checks.iter().filter(|check| !check.held).collect();
+    if failed.is_empty() {
+        text.push_str(" every check held");
+    }
+    for check in failed {
+        text.push_str(&format!(
+            "\n  {}: expected {}, saw {}",
+            check.name, check.expected, check.saw
+        ));
+    }
+    for tail in &outcome.tails {
+        text.push('\n');
+        text.push_str(tail);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::guest::ScenarioReport;
+    use crate::guest::wire::Totals;
+
+    fn names(cells: &[Cell]) -> BTreeSet<String> {
+        let names: BTreeSet<_> = cells.iter().map(Cell::name).collect();
+        assert_eq!(names.len(), cells.len(), "two cells share a name");
+        names
+    }
+
+    #[test]
+    fn the_selection_is_part_of_the_whole() {
+        assert!(names(&selection()).is_subset(&names(&all())));
+    }
+
+    #[test]
+    fn the_whole_has_every_scenario_on_every_machine_that_fits() {
+        let whole = names(&all());
+        for name in ["hot_remove::x2apic::cpus4::parallel", "unknown::xapic::cpus1::deterministic"]
+        {
+            assert!(whole.contains(name), "{name}");
+        }
+        let clean = all()
+            .iter()
+            .filter(|cell| cell.scenario.name == "hot-remove" && cell.fault.is_none())
+            .count();
+        assert_eq!(clean, 16);
+        assert!(!whole.iter().any(|name| name.starts_with("idle_wake") && name.contains("cpus1")));
+    }
+
+    #[test]
+    fn the_selection_has_every_scenario_fault_mode_clock_and_number_of_cpus() {
+        let chosen = selection();
+        for scenario in SCENARIOS {
+            let of_it = || chosen.iter().filter(|cell| cell.scenario.name == scenario.name);
+            for fault in scenario.faults {
+                assert!(
+                    of_it().any(|cell| cell.fault.is_some_and(|known| known.name == fault.name)),
+                    "{}",
+                    fault.name
+                );
+            }
+            for cpus in
+                CPU_COUNTS.into_iter().filter(|&cpus| usize::from(cpus) >= scenario.min_cpus)
+            {
+                assert!(
+                    of_it().any(|cell| cell.fault.is_none() && cell.machine.cpus == cpus),
+                    "{}",
+                    scenario.name
+                );
+            }
+            for (apic, clock) in
+                Apic::ALL.into_iter().flat_map(|apic| Clock::ALL.map(|clock| (apic, clock)))
+            {
+                let fits = |cell: &Cell| cell.machine.apic == apic && cell.machine.clock == clock;
+                assert!(
+                    of_it().any(|cell| cell.fault.is_none() && fits(cell)),
+                    "{} {apic:?} {clock:?}",
+                    scenario.name
+                );
+            }
+        }
+        for fault in COMMON_FAULTS {
+            assert!(
+                chosen.iter().any(|cell| cell.fault.is_some_and(|known| known.name == fault.name))
+            );
+        }
+    }
+
+    fn outcome(held: bool, breakages: &[Breakage]) -> ScenarioOutcome {
+        let report = ScenarioReport {
+            name: "s".into(),
+            held,
+            totals: Totals::default(),
+            checks: Vec::new(),
+        };
+        ScenarioOutcome { report, breakages: breakages.to_vec(), tails: Vec::new() }
+    }
+
+    #[test]
+    fn red_is_a_failed_check_and_not_a_broken_guest() {
+        assert!(Wanted::Red.is_met_by(&outcome(false, &[])));
+        assert!(!Wanted::Red.is_met_by(&outcome(true, &[])));
+        assert!(!Wanted::Red.is_met_by(&outcome(false, &[Breakage::Hung])));
+    }
+
+    #[test]
+    fn a_breakage_must_be_the_one_that_was_asked_for() {
+        let wanted = Wanted::Broken(Breakage::Panicked);
+        assert!(wanted.is_met_by(&outcome(false, &[Breakage::Panicked, Breakage::Panicked])));
+        assert!(!wanted.is_met_by(&outcome(false, &[])));
+        assert!(!wanted.is_met_by(&outcome(false, &[Breakage::Panicked, Breakage::Hung])));
+        assert!(!Wanted::Held.is_met_by(&outcome(false, &[])));
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The command line: one subcommand per module.
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::{doctor, mutants, run, test};
+
+/// Builds, boots and checks Latchwork.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Boot the reference kernel under QEMU and judge its scenarios
+    Run(run::Options),
+    /// Run every check of the CI tier, and list them
+    Test(test::Options),
+    /// Apply each known mistake to a copy of the source; its named check must catch it
+    Mutants(mutants::Options),
+    /// Say what this machine has, what it lacks, and what to do about it
+    Doctor,
+}
+
+/// How a result is printed on standard output.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Format {
+    /// A table for people.
+    Table,
+    /// One JSON document; everything else goes to standard error.
+    Json,
+}
+
+/// Runs the subcommand; the value says whether everything held.
+///
+/// # Errors
+///
+/// A [`crate::error::UserError`] when what was asked cannot be done; other errors when a tool could not be run.
+pub fn execute(cli: Cli) -> anyhow::Result<bool> {
+    match cli.command {
+        Command::Run(options) => run::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Mutants(options) => mutants::run(&options),
+        Command::Doctor => doctor::run(),
+    }
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One boot: QEMU started, its serial line read until it ends or is given up.
+
+use std::collections::VecDeque;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use super::wire::{self, Check, GuestMachine, Line, Record, Totals};
+use crate::process::{Lines, Next, Supervised, collect};
+
+/// How many of the last serial lines are kept.
+const TAIL_LINES: usize = 30;
+
+/// When a guest is given up.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A guest that writes nothing for this long hangs.
+    pub silence: Duration,
+    /// A guest that is not over after this long hangs, whatever it writes.
+    pub total: Duration,
+}
+
+impl Limits {
+    /// A total of ten times the silence.
+    #[must_use]
+    pub const fn from_silence_s(silence_s: u64) -> Self {
+        Self {
+            silence: Duration::from_secs(silence_s),
+            total: Duration::from_secs(silence_s.saturating_mul(10)),
+        }
+    }
+}
+
+/// Told what happens while it happens.
+pub trait Listener {
+    /// A boot begins by this command.
+    fn booting(&mut self, argv: &[String]);
+    /// The guest wrote a line.
+    fn line(&mut self, line: &Line);
+}
+
+/// Listens to nothing.
+#[derive(Debug)]
+pub struct Deaf;
+
+impl Listener for Deaf {
+    fn booting(&mut self, _argv: &[String]) {}
+    fn line(&mut self, _line: &Line) {}
+}
+
+/// How a boot was over.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Ending {
+    /// QEMU exited by itself.
+    Exited(ExitStatus),
+    /// It was given up.
+    GivenUp {
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// Everything that one boot said.
+#[derive(Clone, Debug)]
+pub struct Transcript {
+    /// How it was over.
+    pub ending: Ending,
+    /// The guest's own view of its machine, if it came so far.
+    pub machine: Option<GuestMachine>,
+    /// Every check, in order.
+    pub checks: Vec<Check>,
+    /// The statistics, if it came so far.
+    pub totals: Option<Totals>,
+    /// Whether the scenario said that it was over.
+    pub ended: bool,
+    /// Why the guest stopped on purpose, if it did.
+    pub stopped: Option<String>,
+    /// Lines that should have been records.
+    pub unreadable: Vec<String>,
+    /// The lines before a stop record: the report that must be readable.
+    pub report: Vec<String>,
+    /// The last lines, records included.
+    pub tail: VecDeque<String>,
+    /// What QEMU itself had to say.
+    pub qemu_messages: String,
+}
+
+/// Runs `argv` and listens until it ends or a limit passes.
+pub(crate) fn run(
+    argv: &[String],
+    limits: Limits,
+    listener: &mut dyn Listener,
+) -> anyhow::Result<Transcript> {
+    let (program, arguments) = argv.split_first().context("an empty command")?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process =
+        Supervised::spawn(&mut command).with_context(|| format!("cannot start {program}"))?;
+    let lines = Lines::of(process.child().stdout.take().context("no serial line")?);
+    let messages = collect(process.child().stderr.take().context("no standard error")?);
+
+    let mut transcript = Transcript::new();
+    let given_up = listen(&lines, limits, &mut transcript, listener);
+    let status = if given_up.is_some() { process.stop()? } else { process.child().wait()? };
+    while let Next::Line(text) = lines.next_within(Duration::from_secs(1)) {
+        transcript.take(text, listener);
+    }
+    transcript.ending = given_up.map_or(Ending::Exited(status), |why| Ending::GivenUp { why });
+    transcript.qemu_messages = messages.join().unwrap_or_default();
+    Ok(transcript)
+}
+
+/// Reads to the end of the stream; the value says why not to wait any longer.
+fn listen(
+    lines: &Lines,
+    limits: Limits,
+    to: &mut Transcript,
+    listener: &mut dyn Listener,
+) -> Option<String> {
+    let deadline = Instant::now() + limits.total;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Some(format!("not over after {} s", limits.total.as_secs()));
+        }
+        match lines.next_within(limits.silence.min(left)) {
+            Next::Line(text) => to.take(text, listener),
+            Next::End => return None,
+            Next::Silence if left < limits.silence => {}
+            Next::Silence => return Some(format!("no output for {} s", limits.silence.as_secs())),
+        }
+    }
+}
+
+impl Transcript {
+    fn new() -> Self {
+        Self {
+            ending: Ending::GivenUp { why: String::from("never listened to") },
+            machine: None,
+            checks: Vec::new(),
+            totals: None,
+            ended: false,
+            stopped: None,
+            unreadable: Vec::new(),
+            report: Vec::new(),
+            tail: VecDeque::new(),
+            qemu_messages: String::new(),
+        }
+    }
+
+    fn take(&mut self, text: String, listener: &mut dyn Listener) {
+        if self.tail.len() == TAIL_LINES {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(text.clone());
+        let line = wire::parse(text);
+        listener.line(&line);
+        match line {
+            Line::Human(_) => {}
+            Line::Unreadable(text) => self.unreadable.push(text),
+            Line::Record(record) => self.note(record),
+        }
+    }
+
+    fn note(&mut self, record: Record) {
+        match record {
+            Record::Machine(machine) => self.machine = Some(machine),
+            Record::Progress { .. } => {}
+            Record::Check(check) => self.checks.push(check),
+            Record::Totals(totals) => self.totals = Some(totals),
+            Record::End => self.ended = true,
+            Record::Stopped { reason } => {
+                self.report = self
+                    .tail
+                    .iter()
+                    .filter(|line| !line.starts_with(wire::MARK))
+                    .cloned()
+                    .collect();
+                self.stopped = Some(reason);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guest(script: &str, limits: Limits) -> Transcript {
+        let argv = ["sh", "-c", script].map(str::to_owned);
+        run(&argv, limits, &mut Deaf).expect("sh runs")
+    }
+
+    fn exit_code(transcript: &Transcript) -> Option<i32> {
+        match &transcript.ending {
+            Ending::Exited(status) => status.code(),
+            Ending::GivenUp { .. } => None,
+        }
+    }
+
+    #[test]
+    fn a_guest_in_order_is_heard_to_its_end() {
+        let script = r#"
+            echo 'hello'
+            echo '@latchwork {"event":"machine","cpus":2,"apic":"xapic","kernel_target":"t"}'
+            echo '@latchwork {"event":"check","name":"a","held":true,"expected":"1","saw":"1"}'
+            echo '@latchwork {"event":"totals","nmis":1,"claimed":1,"absorbed":0,"unknown":0,"lost":0}'
+            echo '@latchwork {"event":"end"}'
+            exit 33"#;
+        let heard = guest(script, Limits::from_silence_s(30));
+        assert_eq!(exit_code(&heard), Some(33));
+        assert_eq!(heard.machine.as_ref().map(|machine| machine.cpus), Some(2));
+        assert_eq!(
+            (heard.checks.len(), heard.totals.map(|totals| totals.nmis), heard.ended),
+            (1, Some(1), true)
+        );
+        assert_eq!(heard.tail.front().map(String::as_str), Some("hello"));
+    }
+
+    #[test]
+    fn a_silent_guest_is_given_up_and_its_unfinished_line_kept() {
+        let limits = Limits { silence: Duration::from_millis(300), total: Duration::from_secs(60) };
+        let heard = guest("echo first; printf unfinished; exec sleep 60", limits);
+        assert!(
+            matches!(&heard.ending, Ending::GivenUp { why } if why.starts_with("no output")),
+            "{heard:?}"
+        );
+        assert_eq!(heard.tail, ["first", "unfinished"]);
+    }
+
+    #[test]
+    fn a_guest_that_babbles_for_ever_is_given_up() {
+        let limits = Limits { silence: Duration::from_secs(30), total: Duration::from_millis(500) };
+        let heard = guest("while :; do echo on and on; done", limits);
+        assert!(
+            matches!(&heard.ending, Ending::GivenUp { why } if why.starts_with("not over")),
+            "{heard:?}"
+        );
+        assert_eq!(heard.tail.len(), TAIL_LINES);
+    }
+
+    #[test]
+    fn the_report_is_what_came_before_the_stop() {
+        let script = r#"
+            echo 'NMI received for unknown reason on CPU 1'
+            echo '@latchwork {"event":"progress","done":1,"of":2}'
+            echo '@latchwork {"event":"stopped","reason":"unknown NMI"}'
+            echo 'after'
+            exit 37"#;
+        let heard = guest(script, Limits::from_silence_s(30));
+        assert_eq!(heard.stopped.as_deref(), Some("unknown NMI"));
+        assert_eq!(heard.report, ["NMI received for unknown reason on CPU 1"]);
+    }
+
+    #[test]
+    fn damaged_records_and_the_emulators_messages_are_kept() {
+        let heard =
+            guest("echo 'x @latchwork {}'; echo broken >&2; exit 1", Limits::from_silence_s(30));
+        assert_eq!(heard.unreadable, ["x @latchwork {}"]);
+        assert_eq!(heard.qemu_messages, "broken\n");
+    }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The lines that the guest writes to its serial port.
+
+use serde::{Deserialize, Serialize};
+
+/// What a record begins with.
+pub(crate) const MARK: &str = "@latchwork ";
+
+/// One line from the guest.
+#[derive(Debug, PartialEq)]
+pub enum Line {
+    /// Free text for people.
+    Human(String),
+    /// A record for us.
+    Record(Record),
+    /// Something that bears the mark of a record and is none: a verdict may have been lost with it.
+    Unreadable(String),
+}
+
+/// One record.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Record {
+    /// What the guest found itself to be.
+    Machine(GuestMachine),
+    /// The scenario goes on.
+    Progress {
+        /// Steps done.
+        done: u64,
+        /// Steps in all.
+        of: u64,
+    },
+    /// One thing that was expected, and what was seen.
+    Check(Check),
+    /// What the library's own statistics say.
+    Totals(Totals),
+    /// The scenario ended in order.
+    End,
+    /// The guest stopped on purpose.
+    Stopped {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The guest's own view of its machine.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub struct GuestMachine {
+    /// CPUs that are running.
+    pub cpus: u64,
+    /// The mode that the local APICs are in.
+    pub apic: String,
+    /// The target that the kernel was compiled for.
+    pub kernel_target: String,
+}
+
+/// One check.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Check {
+    /// Names the property.
+    pub name: String,
+    /// Whether what was seen is what was expected.
+    pub held: bool,
+    /// What was expected.
+    pub expected: String,
+    /// What was seen.
+    pub saw: String,
+}
+
+/// Sums over all CPUs.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Totals {
+    /// Edges that reached the dispatcher.
+    pub nmis: u64,
+    /// Edges that some handler or request explained.
+    pub claimed: u64,
+    /// Edges whose condition an earlier dispatch had claimed.
+    pub absorbed: u64,
+    /// Edges that nothing explained.
+    pub unknown: u64,
+    /// What the scenario sent and nobody claimed.
+    pub lost: i64,
+}
+
+impl Totals {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.nmis += other.nmis;
+        self.claimed += other.claimed;
+        self.absorbed += other.absorbed;
+        self.unknown += other.unknown;
+        self.lost += other.lost;
+    }
+}
+
+/// Reads one line. A mark that is not at the line's start was torn off it by other output, so the record is lost.
+#[must_use]
+pub fn parse(line: String) -> Line {
+    match line.find(MARK.trim_end()) {
+        None => Line::Human(line),
+        Some(0) => match line.strip_prefix(MARK).map(serde_json::from_str) {
+            Some(Ok(record)) => Line::Record(record),
+            _ => Line::Unreadable(line),
+        },
+        Some(_) => Line::Unreadable(line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(json: &str) -> Line {
+        parse(format!("{MARK}{json}"))
+    }
+
+    #[test]
+    fn every_record_is_read() {
+        let machine = GuestMachine { cpus: 4, apic: "xapic".into(), kernel_target: "t".into() };
+        let check = Check { name: "n".into(), held: false, expected: "0".into(), saw: "1".into() };
+        let totals = Totals { nmis: 1, claimed: 2, absorbed: 3, unknown: 4, lost: -5 };
+        for (json, expected) in [
+            (
+                r#"{"event":"machine","cpus":4,"apic":"xapic","kernel_target":"t"}"#,
+                Record::Machine(machine),
+            ),
+            (r#"{"event":"progress","done":1,"of":10}"#, Record::Progress { done: 1, of: 10 }),
+            (
+                r#"{"event":"check","name":"n","held":false,"expected":"0","saw":"1"}"#,
+                Record::Check(check),
+            ),
+            (
+                r#"{"event":"totals","nmis":1,"claimed":2,"absorbed":3,"unknown":4,"lost":-5}"#,
+                Record::Totals(totals),
+            ),
+            (r#"{"event":"end"}"#, Record::End),
+            (r#"{"event":"stopped","reason":"r"}"#, Record::Stopped { reason: "r".into() }),
+        ] {
+            assert_eq!(record(json), Line::Record(expected), "{json}");
+        }
+    }
+
+    #[test]
+    fn text_without_the_mark_is_for_people() {
+        assert_eq!(parse("latchwork: 4 CPUs".into()), Line::Human("latchwork: 4 CPUs".into()));
+    }
+
+    #[test]
+    fn a_damaged_record_is_never_mistaken_for_text() {
+        for line in [
+            "@latchwork",
+            "@latchwork {",
+            "@latchwork{\"event\":\"end\"}",
+            "@latchwork {\"event\":\"end\"} tail",
+            "@latchwork {\"event\":\"strange\"}",
+            "@latchwork {\"event\":\"check\",\"name\":\"n\"}",
+            "text @latchwork {\"event\":\"end\"}",
+        ] {
+            assert_eq!(parse(line.into()), Line::Unreadable(line.into()));
+        }
+    }
+}

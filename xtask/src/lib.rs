@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The host side of Latchwork: builds and boots the reference kernel, judges what it says, and runs every check that
+//! the project has.
+//!
+//! The library half exists for `tests/qemu`, which boots the same cells with the same verdicts as `cargo xtask run`.
+
+#[path = "../../kernel/src/catalog.rs"]
+mod catalog;
+
+pub mod cells;
+pub mod cli;
+pub mod doctor;
+pub mod error;
+pub mod guest;
+pub mod machine;
+pub mod mutants;
+mod process;
+pub mod run;
+mod table;
+pub mod test;
+mod workspace;
+
+pub use workspace::under_ci;

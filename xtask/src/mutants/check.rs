@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One test by name, built and run on a copy of the source.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use super::tree::Tree;
+use crate::process::{self, Captured};
+use crate::test::LOOM_FLAGS;
+use crate::workspace;
+
+/// The test that must catch a mutant.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum CheckName {
+    /// A loom test of the core: `loom:PATH`.
+    Loom { test: String },
+    /// A unit test: `unit:PACKAGE:PATH`.
+    Unit { package: String, test: String },
+}
+
+/// A test program, and the folder that it is run in.
+#[derive(Debug)]
+pub(super) struct Program {
+    executable: PathBuf,
+    folder: PathBuf,
+}
+
+/// What one test came to.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Verdict {
+    Passed,
+    /// It ran, and it is this test that failed.
+    Failed,
+    /// There is no such test, or more than one.
+    NotRun,
+    TimedOut,
+    /// The program ended in another way, without naming the test.
+    Strange(String),
+}
+
+impl FromStr for CheckName {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        match text.split_once(':') {
+            Some(("loom", test)) if !test.is_empty() => Ok(Self::Loom { test: test.to_owned() }),
+            Some(("unit", rest)) => match rest.split_once(':') {
+                Some((package, test))
+                    if !package.is_empty() && !test.is_empty() && !test.starts_with(':') =>
+                {
+                    Ok(Self::Unit { package: package.to_owned(), test: test.to_owned() })
+                }
+                _ => bail!("`{text}` is not `unit:PACKAGE:TEST`"),
+            },
+            _ => bail!("`{text}` is neither `loom:TEST` nor `unit:PACKAGE:TEST`"),
+        }
+    }
+}
+
+impl fmt::Display for CheckName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loom { test } => write!(f, "loom:{test}"),
+            Self::Unit { package, test } => write!(f, "unit:{package}:{test}"),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("it passed"),
+            Self::Failed => f.write_str("it failed"),
+            Self::NotRun => f.write_str("no test, or more than one, has that name"),
+            Self::TimedOut => f.write_str("it did not end within the time limit"),
+            Self::Strange(how) => write!(f, "it ended without a verdict: {how}"),
+        }
+    }
+}
+
+impl CheckName {
+    fn test(&self) -> &str {
+        match self {
+            Self::Loom { test } | Self::Unit { test, .. } => test,
+        }
+    }
+
+    fn package(&self) -> &str {
+        match self {
+            Self::Loom { .. } => "latchwork",
+            Self::Unit { package, .. } => package,
+        }
+    }
+}
+
+/// Builds the tests that `name` is among.
+pub(super) fn build(name: &CheckName, tree: &Tree) -> anyhow::Result<Program> {
+    let mut command = workspace::cargo();
+    command.current_dir(tree.source()).args([
+        "test",
+        "--package",
+        name.package(),
+        "--lib",
+        "--no-run",
+        "--quiet",
+    ]);
+    command.arg("--message-format=json-render-diagnostics");
+    match name {
+        CheckName::Loom { .. } => {
+            command
+                .arg("--release")
+                .env("RUSTFLAGS", LOOM_FLAGS)
+                .env("CARGO_TARGET_DIR", tree.build_dir("loom"));
+        }
+        CheckName::Unit { .. } => {
+            command.env("CARGO_TARGET_DIR", tree.build_dir("unit"));
+        }
+    }
+    let output = command.output().context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    test_program(&String::from_utf8_lossy(&output.stdout)).context("cargo named no test program")
+}
+
+/// The library's test program in cargo's JSON messages.
+fn test_program(messages: &str) -> Option<Program> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["profile"]["test"] == true)
+        .find_map(|message| {
+            let executable = PathBuf::from(message["executable"].as_str()?);
+            let folder = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
+            Some(Program { executable, folder })
+        })
+}
+
+/// Runs the one test that `name` names.
+pub(super) fn run(name: &CheckName, program: &Program, limit: Duration) -> anyhow::Result<Verdict> {
+    let mut command = Command::new(&program.executable);
+    command.current_dir(&program.folder).args([name.test(), "--exact"]);
+    let captured = process::capture(&mut command, limit).context("cannot run the tests")?;
+    Ok(judge(name.test(), &captured))
+}
+
+fn judge(test: &str, captured: &Captured) -> Verdict {
+    let Some(status) = captured.status else {
+        return Verdict::TimedOut;
+    };
+    let output = &captured.output;
+    if !output.lines().any(|line| line == "running 1 test") {
+        return Verdict::NotRun;
+    }
+    if status.success() {
+        return Verdict::Passed;
+    }
+    let own_line = format!("test {test} ");
+    let own_thread = format!("thread '{test}'");
+    let failed = output.lines().any(|line| line.starts_with(&own_line) && line.ends_with("FAILED"));
+    // A panic while another one unwinds ends the program before the test's result is printed.
+    let panicked =
+        output.lines().any(|line| line.starts_with(&own_thread) && line.contains("panicked"));
+    if failed || panicked {
+        return Verdict::Failed;
+    }
+    Verdict::Strange(format!("{status}: {}", output.lines().last().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran(script: &str) -> Verdict {
+        let captured =
+            process::capture(Command::new("sh").args(["-c", script]), Duration::from_secs(30));
+        judge("a::b", &captured.expect("sh runs"))
+    }
+
+    #[test]
+    fn names_are_read_back_as_written() {
+        for name in ["loom:a::b", "unit:latchwork-x86:icr::table"] {
+            assert_eq!(name.parse::<CheckName>().expect(name).to_string(), name);
+        }
+        for name in
+            ["", "a::b", "loom:", "loom", "unit:a", "unit::a", "unit:a:", "unit:a::b", "qemu:a"]
+        {
+            assert!(name.parse::<CheckName>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_a_failure_of_the_named_test_is_a_failure() {
+        for (script, verdict) in [
+            ("echo 'running 1 test'; echo 'test a::b ... ok'", Verdict::Passed),
+            ("echo 'running 1 test'; echo 'test a::b ... FAILED'; exit 101", Verdict::Failed),
+            (
+                "echo 'running 1 test'; echo 'test a::b - should panic ... FAILED'; exit 101",
+                Verdict::Failed,
+            ),
+            ("echo 'running 0 tests'", Verdict::NotRun),
+            ("echo 'running 2 tests'; echo 'test a::b ... FAILED'; exit 101", Verdict::NotRun),
+        ] {
+            assert_eq!(ran(script), verdict, "{script}");
+        }
+        assert!(matches!(
+            ran("echo 'running 1 test'; echo 'test a::bc ... FAILED'; exit 101"),
+            Verdict::Strange(_)
+        ));
+        assert!(matches!(ran("echo 'running 1 test'; exit 1"), Verdict::Strange(_)));
+    }
+
+    #[test]
+    fn an_abort_is_a_failure_if_the_named_test_panicked() {
+        let panicked = "echo 'running 1 test'; echo \"thread 'a::b' (7) panicked at x.rs:1:1:\" >&2; kill -ABRT $$";
+        assert_eq!(ran(panicked), Verdict::Failed);
+        assert!(matches!(ran("echo 'running 1 test'; kill -SEGV $$"), Verdict::Strange(_)));
+    }
+
+    #[test]
+    fn a_test_without_end_is_no_catch() {
+        let captured = process::capture(Command::new("sleep").arg("60"), Duration::from_millis(50));
+        assert_eq!(judge("a::b", &captured.expect("sleep runs")), Verdict::TimedOut);
+    }
+
+    #[test]
+    fn the_test_program_is_found_among_cargos_messages() {
+        let messages = r#"{"profile":{"test":false},"executable":null,"manifest_path":"/w/a/Cargo.toml"}
+{"profile":{"test":true},"executable":"/t/a-1","manifest_path":"/w/a/Cargo.toml"}"#;
+        let program = test_program(messages).expect("there is one");
+        assert_eq!(
+            (program.executable, program.folder),
+            (PathBuf::from("/t/a-1"), PathBuf::from("/w/a"))
+        );
+    }
+}
