@@ -21,6 +21,8 @@ pub(super) enum CheckName {
     Loom { test: String },
     /// A unit test: `unit:PACKAGE:PATH`.
     Unit { package: String, test: String },
+    /// A test in a package's `tests` folder: `test:PACKAGE:TARGET:PATH`.
+    Integration { package: String, target: String, test: String },
 }
 
 /// A test program, and the folder that it is run in.
@@ -47,17 +49,30 @@ impl FromStr for CheckName {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        match text.split_once(':') {
-            Some(("loom", test)) if !test.is_empty() => Ok(Self::Loom { test: test.to_owned() }),
-            Some(("unit", rest)) => match rest.split_once(':') {
-                Some((package, test))
-                    if !package.is_empty() && !test.is_empty() && !test.starts_with(':') =>
-                {
-                    Ok(Self::Unit { package: package.to_owned(), test: test.to_owned() })
-                }
-                _ => bail!("`{text}` is not `unit:PACKAGE:TEST`"),
-            },
-            _ => bail!("`{text}` is neither `loom:TEST` nor `unit:PACKAGE:TEST`"),
+        let is_path = |test: &str| !test.is_empty() && !test.starts_with(':');
+        let read = || {
+            let (kind, rest) = text.split_once(':')?;
+            if kind == "loom" {
+                return is_path(rest).then(|| Self::Loom { test: rest.to_owned() });
+            }
+            let (package, rest) = rest.split_once(':')?;
+            let package = Some(package).filter(|it| !it.is_empty())?.to_owned();
+            if kind == "unit" {
+                return is_path(rest).then(|| Self::Unit { package, test: rest.to_owned() });
+            }
+            let (target, test) = rest.split_once(':')?;
+            let target = Some(target).filter(|it| !it.is_empty())?.to_owned();
+            (kind == "test" && is_path(test)).then(|| Self::Integration {
+                package,
+                target,
+                test: test.to_owned(),
+            })
+        };
+        match read() {
+            Some(name) => Ok(name),
+            None => bail!(
+                "`{text}` is none of `loom:TEST`, `unit:PACKAGE:TEST` and `test:PACKAGE:TARGET:TEST`"
+            ),
         }
     }
 }
@@ -67,6 +82,9 @@ impl fmt::Display for CheckName {
         match self {
             Self::Loom { test } => write!(f, "loom:{test}"),
             Self::Unit { package, test } => write!(f, "unit:{package}:{test}"),
+            Self::Integration { package, target, test } => {
+                write!(f, "test:{package}:{target}:{test}")
+            }
         }
     }
 }
@@ -86,14 +104,14 @@ impl fmt::Display for Verdict {
 impl CheckName {
     fn test(&self) -> &str {
         match self {
-            Self::Loom { test } | Self::Unit { test, .. } => test,
+            Self::Loom { test } | Self::Unit { test, .. } | Self::Integration { test, .. } => test,
         }
     }
 
     fn package(&self) -> &str {
         match self {
             Self::Loom { .. } => "latchwork",
-            Self::Unit { package, .. } => package,
+            Self::Unit { package, .. } | Self::Integration { package, .. } => package,
         }
     }
 }
@@ -105,11 +123,14 @@ pub(super) fn build(name: &CheckName, tree: &Tree) -> anyhow::Result<Program> {
         "test",
         "--package",
         name.package(),
-        "--lib",
         "--no-run",
         "--quiet",
+        "--message-format=json-render-diagnostics",
     ]);
-    command.arg("--message-format=json-render-diagnostics");
+    match name {
+        CheckName::Integration { target, .. } => command.args(["--test", target]),
+        CheckName::Loom { .. } | CheckName::Unit { .. } => command.arg("--lib"),
+    };
     match name {
         CheckName::Loom { .. } => {
             command
@@ -117,7 +138,7 @@ pub(super) fn build(name: &CheckName, tree: &Tree) -> anyhow::Result<Program> {
                 .env("RUSTFLAGS", LOOM_FLAGS)
                 .env("CARGO_TARGET_DIR", tree.build_dir("loom"));
         }
-        CheckName::Unit { .. } => {
+        CheckName::Unit { .. } | CheckName::Integration { .. } => {
             command.env("CARGO_TARGET_DIR", tree.build_dir("unit"));
         }
     }
@@ -128,7 +149,7 @@ pub(super) fn build(name: &CheckName, tree: &Tree) -> anyhow::Result<Program> {
     test_program(&String::from_utf8_lossy(&output.stdout)).context("cargo named no test program")
 }
 
-/// The library's test program in cargo's JSON messages.
+/// The test program in cargo's JSON messages.
 fn test_program(messages: &str) -> Option<Program> {
     messages
         .lines()
@@ -184,12 +205,24 @@ mod tests {
 
     #[test]
     fn names_are_read_back_as_written() {
-        for name in ["loom:a::b", "unit:latchwork-x86:icr::table"] {
+        for name in
+            ["loom:a::b", "unit:latchwork-x86:icr::table", "test:latchwork-x86:lapic:sends::nmi"]
+        {
             assert_eq!(name.parse::<CheckName>().expect(name).to_string(), name);
         }
-        for name in
-            ["", "a::b", "loom:", "loom", "unit:a", "unit::a", "unit:a:", "unit:a::b", "qemu:a"]
-        {
+        for name in [
+            "",
+            "a::b",
+            "loom:",
+            "loom",
+            "unit:a",
+            "unit::a",
+            "unit:a:",
+            "unit:a::b",
+            "qemu:a",
+            "test:a:b",
+            "test:a::b",
+        ] {
             assert!(name.parse::<CheckName>().is_err(), "{name}");
         }
     }
