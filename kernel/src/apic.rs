@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! This kernel's use of the local APICs: one mode for all CPUs, a tick, a wake-up vector, and IPIs by CPU number.
+
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use latchwork::RingError;
+use latchwork_x86::Vector;
+use latchwork_x86::hw::{CpuMsr, MmioWindow};
+use latchwork_x86::icr::{ApicId, FixedTarget, Ipi, StartupPage, Target};
+use latchwork_x86::lapic::lvt::{
+    CpuEvent, CpuEventDelivery, Lint, LintDelivery, Lvt, Mask, Polarity,
+};
+use latchwork_x86::lapic::mode::{self, ApicMode};
+use latchwork_x86::lapic::{AnyApic, Divider, Lapic, SendError, TimerMode, X2Apic, XApic};
+use x86_64::instructions::port::Port;
+
+use crate::cpu::area;
+use crate::{time, trap};
+
+type LocalApic = Lapic<AnyApic<MmioWindow, CpuMsr>>;
+
+/// Ticks of the periodic timer in a second.
+const TICK_HZ: u64 = 100;
+
+const TICK: Vector = Vector::of::<{ trap::Vector::Tick as u8 }>();
+const WAKE: Vector = Vector::of::<{ trap::Vector::Wake as u8 }>();
+const ERROR: Vector = Vector::of::<{ trap::Vector::Error as u8 }>();
+const SPURIOUS: Vector = Vector::of::<{ trap::Vector::Spurious as u8 }>();
+
+/// By what the timer's clock is divided.
+const DIVIDER: Divider = Divider::By16;
+
+/// Where the registers are in xAPIC mode on every machine whose firmware has not moved them; [`init_this_cpu`] checks it.
+const XAPIC_PAGE: usize = 0xfee0_0000;
+
+/// The mode of all CPUs. Written once, before any is initialised.
+static X2APIC: AtomicBool = AtomicBool::new(false);
+
+/// The timer's count for one tick. Written once, by the boot CPU.
+static COUNT_PER_TICK: AtomicU32 = AtomicU32::new(0);
+
+const fn msrs() -> CpuMsr {
+    // SAFETY: the kernel runs at privilege level 0.
+    unsafe { CpuMsr::new() }
+}
+
+/// The local APIC of the executing CPU. NMI-safe.
+#[inline(always)]
+fn local() -> LocalApic {
+    if X2APIC.load(Ordering::Relaxed) {
+        // SAFETY: every CPU enters x2APIC mode before it uses its APIC.
+        return Lapic::new(AnyApic::X2Apic(unsafe { X2Apic::new(msrs()) }));
+    }
+    Lapic::new(AnyApic::XApic(in_xapic_mode()))
+}
+
+/// The registers of the executing CPU's APIC, which is in xAPIC mode. NMI-safe.
+#[inline(always)]
+fn in_xapic_mode() -> XApic<MmioWindow> {
+    let page = core::ptr::with_exposed_provenance_mut::<u32>(XAPIC_PAGE);
+    let page = NonNull::new(page).unwrap_or(NonNull::dangling());
+    // SAFETY: the identity map has this page, uncached, on every CPU and for ever.
+    let window = unsafe { MmioWindow::new(page) };
+    // SAFETY: the window is the register page, and the caller knows the mode.
+    unsafe { XApic::new(window) }
+}
+
+/// Chooses the mode for all CPUs. Boot CPU, before [`init_this_cpu`].
+pub(crate) fn choose_mode(x2apic: bool) {
+    X2APIC.store(x2apic, Ordering::Relaxed);
+}
+
+/// Enables this CPU's APIC, masks all it could raise by itself but its tick, calls `calibrate` before the tick is started, and
+/// brings it into the chosen mode. Once a CPU, interrupts off.
+///
+/// The timer is started before x2APIC mode is entered, which keeps it (SDM Vol. 3A, "State Changes From xAPIC Mode to x2APIC
+/// Mode"), and is not touched again: under the instruction clock QEMU 10.0 ends with "Bad icount read" when the timer's registers
+/// are accessed by RDMSR or WRMSR, since it does not treat those as I/O.
+pub(crate) fn init_this_cpu(calibrate: impl FnOnce()) {
+    // SAFETY: nothing uses this APIC yet.
+    unsafe { mode::switch(&msrs(), ApicMode::XApic) };
+    // SAFETY: these are this CPU's MSRs.
+    let base = unsafe { mode::base_address(&msrs()) };
+    assert!(base == XAPIC_PAGE as u64, "the local APIC has been moved to {base:#x}");
+
+    let apic = Lapic::new(in_xapic_mode());
+    apic.set_task_priority(0);
+    apic.enable(SPURIOUS);
+    apic.set_error(ERROR, Mask::Unmasked);
+    // LINT0 is where the 8259 is wired to, which this kernel does not use; LINT1 is the machine's NMI line.
+    set(apic.set_lint(Lint::Lint0, LintDelivery::ExtInt, Polarity::ActiveHigh, Mask::Masked));
+    set(apic.set_lint(Lint::Lint1, LintDelivery::Nmi(None), Polarity::ActiveHigh, Mask::Masked));
+    for (entry, event) in [
+        (Lvt::Performance, CpuEvent::Performance),
+        (Lvt::Thermal, CpuEvent::Thermal),
+        (Lvt::Cmci, CpuEvent::Cmci),
+    ] {
+        if apic.has(entry) {
+            set(apic.set_cpu_event(event, CpuEventDelivery::Nmi(None), Mask::Masked));
+        }
+    }
+    let _ = apic.take_errors();
+
+    apic.set_timer(TICK, TimerMode::Periodic, Mask::Masked);
+    calibrate();
+    apic.set_timer(TICK, TimerMode::Periodic, Mask::Unmasked);
+    apic.start_timer(DIVIDER, COUNT_PER_TICK.load(Ordering::Relaxed));
+
+    if X2APIC.load(Ordering::Relaxed) {
+        // SAFETY: the boot CPU has checked that the CPUs have x2APIC, and from here on `local` uses the new mode.
+        unsafe { mode::switch(&msrs(), ApicMode::X2Apic) };
+    }
+}
+
+fn set<E: core::fmt::Debug>(programmed: Result<(), E>) {
+    if let Err(error) = programmed {
+        panic!("the local vector table refuses an entry: {error:?}");
+    }
+}
+
+/// Masks everything at the two 8259s, which firmware leaves in use.
+pub(crate) fn silence_8259s() {
+    for port in [0x21, 0xa1] {
+        // SAFETY: the mask registers of the 8259s; nobody here wants their interrupts.
+        unsafe { Port::<u8>::new(port).write(0xff) };
+    }
+}
+
+/// This CPU's physical APIC ID.
+pub(crate) fn id() -> ApicId {
+    local().id()
+}
+
+/// Measures the TSC and the APIC timer against the 8254. Boot CPU, once, interrupts off, in xAPIC mode.
+pub(crate) fn calibrate() {
+    let apic = Lapic::new(in_xapic_mode());
+    let mut left = 0;
+    let measured_ms =
+        time::calibrate(|| apic.start_timer(DIVIDER, u32::MAX), || left = apic.timer_count());
+    let per_tick = u64::from(u32::MAX - left) * (1000 / TICK_HZ) / measured_ms;
+    let per_tick = u32::try_from(per_tick).unwrap_or(u32::MAX);
+    assert!(per_tick != 0, "the local APIC's timer does not count");
+    COUNT_PER_TICK.store(per_tick, Ordering::Relaxed);
+}
+
+/// Holds back this CPU's tick, or lets it come again; other interrupts come as ever. Its task priority is raised to the tick's.
+pub(crate) fn hold_tick(held: bool) {
+    local().set_task_priority(if held { TICK.get() } else { 0 });
+}
+
+/// Ends the maskable interrupt in service.
+#[inline(always)]
+pub(crate) fn end_of_interrupt() {
+    local().end_of_interrupt();
+}
+
+/// The APIC's errors since the last call.
+pub(crate) fn errors() -> u32 {
+    local().take_errors().bits()
+}
+
+fn target(cpu: usize) -> Option<ApicId> {
+    ApicId::new(area::of(cpu)?.apic_id.load(Ordering::Relaxed))
+}
+
+/// Sends one NMI to `cpu`, this one included: always to its physical APIC ID. NMI-safe.
+///
+/// # Errors
+///
+/// [`RingError`] if none was sent.
+#[inline]
+pub(crate) fn send_nmi(cpu: usize) -> Result<(), RingError> {
+    let id = target(cpu).ok_or(RingError::Unreachable)?;
+    match local().send(&Ipi::Nmi { source: None, to: Target::Cpu(id) }) {
+        // Sent is sent: it will be delivered, if late.
+        Ok(()) | Err(SendError::StillPending) => Ok(()),
+        Err(SendError::NotAddressable(_)) => Err(RingError::Unreachable),
+        Err(_) => Err(RingError::Busy),
+    }
+}
+
+/// What to write to send an NMI to this CPU, for code that has no register free to call the driver.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NmiWords {
+    /// `high` to offset 310H, then `low` to offset 300H of `page`.
+    XApic { page: u64, high: u64, low: u64 },
+    /// `value` to the MSR `msr`.
+    X2Apic { msr: u64, value: u64 },
+}
+
+/// The words that send an NMI to this CPU, as the library encodes them.
+pub(crate) fn self_nmi_words() -> NmiWords {
+    const X2APIC_ICR: u64 = 0x830;
+    let nmi = Ipi::Nmi { source: None, to: Target::Cpu(id()) };
+    if X2APIC.load(Ordering::Relaxed) {
+        return NmiWords::X2Apic { msr: X2APIC_ICR, value: nmi.to_x2apic() };
+    }
+    match nmi.to_xapic() {
+        Ok(icr) => NmiWords::XApic {
+            page: XAPIC_PAGE as u64,
+            high: u64::from(icr.high.unwrap_or(0)),
+            low: u64::from(icr.low),
+        },
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Sends the maskable wake-up to `cpu`. Ordinary context.
+pub(crate) fn send_wake(cpu: usize) {
+    let Some(id) = target(cpu) else {
+        panic!("CPU {cpu} has no APIC ID");
+    };
+    deliver(&Ipi::Fixed { vector: WAKE, to: FixedTarget::Cpu(id) });
+}
+
+/// Sends the maskable wake-up to all other CPUs. Ordinary context.
+pub(crate) fn send_wake_to_others() {
+    deliver(&Ipi::Fixed { vector: WAKE, to: FixedTarget::AllExcludingSelf });
+}
+
+/// Sends the maskable wake-up to this CPU. Any context.
+pub(crate) fn send_wake_to_self() {
+    if let Err(error) = local().send_self(WAKE) {
+        panic!("no IPI to this CPU: {error}");
+    }
+}
+
+/// Returns once this CPU has taken a maskable interrupt that it sent itself now: by then it has taken every NMI that was
+/// pending before. Threads only, interrupts on.
+pub(crate) fn flush_pending() {
+    let Some(area) = area::this() else {
+        return;
+    };
+    let before = area.wakes.load(Ordering::Acquire);
+    send_wake_to_self();
+    while area.wakes.load(Ordering::Acquire) == before {
+        core::hint::spin_loop();
+    }
+}
+
+/// Sends INIT to the CPU with this APIC ID: it waits for a start-up IPI from then on.
+pub(crate) fn send_init(id: ApicId) {
+    deliver(&Ipi::Init { to: Target::Cpu(id) });
+}
+
+/// Sends a start-up IPI.
+///
+/// # Safety
+///
+/// The page holds start-up code, and what it needs is prepared.
+pub(crate) unsafe fn send_startup(id: ApicId, page: u8) {
+    // SAFETY: the caller vouches for the page.
+    let page = unsafe { StartupPage::new(page) };
+    deliver(&Ipi::Startup { page, to: Target::Cpu(id) });
+}
+
+fn deliver(ipi: &Ipi) {
+    if let Err(error) = local().send(ipi) {
+        panic!("an IPI was not delivered ({ipi:?}): {error}");
+    }
+}

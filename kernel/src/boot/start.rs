@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Bringing up CPUs: what each does for itself, and how the boot CPU wakes the others.
+
+use core::sync::atomic::Ordering;
+
+use latchwork_x86::cpuid;
+use latchwork_x86::hw::GsAccess;
+use latchwork_x86::icr::ApicId;
+use x86_64::registers::control::{Cr4, Cr4Flags};
+
+use super::{firmware::ApicIds, pages, trampoline};
+use crate::cpu::{MAX_CPUS, area, stacks, tables};
+use crate::{apic, patience, smp, time};
+
+/// How long a CPU is given after INIT, and after each start-up IPI (SDM Vol. 3A, "MP Initialization Protocol").
+const AFTER_INIT_US: u64 = 10_000;
+const AFTER_STARTUP_US: u64 = 200;
+
+/// Gives this CPU its number: GS first, so that an NMI finds it, then descriptor and interrupt tables.
+///
+/// # Safety
+///
+/// The calling CPU is `cpu`, no other ever is, its stacks are prepared and the IDT is filled. Once a CPU.
+pub(crate) unsafe fn become_cpu(cpu: usize) {
+    if cpuid::features().fsgsbase {
+        // SAFETY: the CPU has the instructions, and nothing relies on them being undefined.
+        unsafe { Cr4::update(|flags| flags.insert(Cr4Flags::FSGSBASE)) };
+    }
+    // SAFETY: the caller vouches for the number.
+    unsafe { area::enter(cpu) };
+    // SAFETY: GS is set just above; the rest is the caller's.
+    unsafe { tables::load(cpu) };
+    if let Some(area) = area::of(cpu) {
+        area.online.store(true, Ordering::Release);
+    }
+}
+
+/// How NMI entries will reach the GS base: the same way on all CPUs.
+pub(crate) fn gs_access() -> GsAccess {
+    if cpuid::features().fsgsbase { GsAccess::FsGsBase } else { GsAccess::Msr }
+}
+
+/// Starts every CPU in `ids` but this one, numbered from 1. Returns how many CPUs run. Boot CPU, once.
+///
+/// # Safety
+///
+/// The trampoline's page is free, and the IDT is filled.
+pub(crate) unsafe fn start_others(ids: &ApicIds) -> usize {
+    // SAFETY: the caller vouches for the page.
+    unsafe { trampoline::install() };
+    let own = apic::id();
+    let others = || ids.iter().filter(|id| *id != own).take(MAX_CPUS - 1);
+    for id in others() {
+        apic::send_init(id);
+    }
+    time::delay_us(AFTER_INIT_US);
+    let mut cpus = 1;
+    for id in others() {
+        // SAFETY: the number is free, and its CPU has not started.
+        let started = unsafe { start(cpus, id) };
+        assert!(started, "the CPU with APIC ID {} does not start", id.get());
+        cpus += 1;
+    }
+    pages::unmap(0);
+    smp::set_cpus(cpus);
+    cpus
+}
+
+/// Starts one CPU and waits until it runs; says whether it does.
+///
+/// # Safety
+///
+/// No CPU has the number `cpu`; the one with APIC ID `id` waits for a start-up IPI.
+unsafe fn start(cpu: usize, id: ApicId) -> bool {
+    let Some(area) = area::of(cpu) else {
+        return false;
+    };
+    area.apic_id.store(id.get(), Ordering::Relaxed);
+    // SAFETY: the CPU has not started, so nobody uses its stacks.
+    unsafe { stacks::prepare(cpu, gs_access()) };
+    trampoline::prepare(cpu, stacks::thread_top(cpu));
+    let online = || area.online.load(Ordering::Acquire);
+    // The second start-up IPI is for CPUs that miss the first; one that runs ignores it.
+    for _ in 0..2 {
+        // SAFETY: the trampoline is in its page, and what it needs was prepared just above.
+        unsafe { apic::send_startup(id, trampoline::TRAMPOLINE_PAGE) };
+        time::delay_us(AFTER_STARTUP_US);
+        if online() {
+            return true;
+        }
+    }
+    patience::busy_wait_until(online)
+}
+
+/// Where every CPU but the first begins, on its own thread stack.
+pub(super) extern "C" fn ap_main(cpu: usize) -> ! {
+    apic::init_this_cpu(|| {});
+    // SAFETY: the boot CPU chose this number for this CPU and prepared its stacks.
+    unsafe { become_cpu(cpu) };
+    x86_64::instructions::interrupts::enable();
+    smp::serve_jobs(cpu)
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The catalogue of scenarios: what can be booted, and what must turn it red.
+//!
+//! Plain constants without dependencies, so that the kernel and the host tool share this one file: the kernel looks up
+//! what it was asked to run, the host lists it, boots it and judges it.
+
+/// One boot of a scenario.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Boot {
+    /// The unknown policy the kernel is told by its command line: `report` or `panic`.
+    pub(crate) policy: &'static str,
+    /// Whether the boot holds by stopping: a `stopped` record and exit status 37 instead of `end` and 33.
+    pub(crate) expect_stop: bool,
+}
+
+/// A deliberate mistake that must turn its scenario red, in at least one of the scenario's boots.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    /// Value of `fault=` on the command line.
+    pub(crate) name: &'static str,
+    /// What is done wrong, and what must notice.
+    pub(crate) summary: &'static str,
+    /// The fewest CPUs on which the mistake can be made.
+    pub(crate) min_cpus: usize,
+}
+
+/// One scenario.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scenario {
+    /// Value of `scenario=` on the command line.
+    pub(crate) name: &'static str,
+    /// What it shows.
+    pub(crate) summary: &'static str,
+    /// The fewest CPUs on which it can run.
+    pub(crate) min_cpus: usize,
+    /// What turns it red.
+    pub(crate) faults: &'static [Fault],
+    /// The boots that make it up; each must hold.
+    pub(crate) boots: &'static [Boot],
+}
+
+const REPORT: Boot = Boot { policy: "report", expect_stop: false };
+const PANIC: Boot = Boot { policy: "panic", expect_stop: true };
+
+const fn fault(name: &'static str, summary: &'static str) -> Fault {
+    Fault { name, summary, min_cpus: 1 }
+}
+
+/// Every scenario.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "shared-source",
+        summary: "several handlers behind one doorbell, every CPU rings every other: nothing lost, nothing unknown",
+        min_cpus: 1,
+        faults: &[
+            fault(
+                "lost-claim",
+                "a handler consumes its condition now and then without counting it: set differs from claimed",
+            ),
+            fault(
+                "stray-ring",
+                "one NMI is sent that no condition and no request explains: an unknown NMI",
+            ),
+            fault(
+                "first-claim-wins",
+                "handlers after the first that claims do not look: their conditions are lost",
+            ),
+        ],
+        boots: &[REPORT],
+    },
+    Scenario {
+        name: "hot-remove",
+        summary: "a handler registered and removed in a tight loop under an NMI storm is never called after its removal",
+        min_cpus: 1,
+        faults: &[
+            fault(
+                "poison-early",
+                "the victim's state is poisoned before it is removed: late calls are seen",
+            ),
+            fault("no-storm", "no NMIs are sent: nothing overlaps a removal, nothing was observed"),
+            Fault {
+                name: "no-wait",
+                summary: "the removal's ticket is ignored and the state poisoned at once: late calls are seen",
+                min_cpus: 2,
+            },
+        ],
+        boots: &[REPORT],
+    },
+    Scenario {
+        name: "self-nmi-in-handler",
+        summary: "a handler rings its own CPU ten times: exactly one more NMI follows, and it takes all ten requests",
+        min_cpus: 1,
+        faults: &[
+            fault(
+                "eleventh-after",
+                "an eleventh ring is sent after the handler has returned: two NMIs follow",
+            ),
+            fault("no-rings", "the handler does not ring: no NMI follows"),
+        ],
+        boots: &[REPORT],
+    },
+    Scenario {
+        name: "unknown",
+        summary: "an NMI that nothing explains is reported once and counted, or stops the kernel",
+        min_cpus: 1,
+        faults: &[
+            fault(
+                "hidden-claim",
+                "a handler of the last resort claims every NMI: nothing is reported",
+            ),
+            fault("no-nmi", "no NMI is sent: nothing was observed"),
+            fault(
+                "no-panic",
+                "the panic policy is not set: the kernel does not stop (seen in the panic boot)",
+            ),
+        ],
+        boots: &[REPORT, PANIC],
+    },
+    Scenario {
+        name: "entry-state",
+        summary: "an NMI leaves every register as it was, and handlers run on sane state whatever was interrupted",
+        min_cpus: 1,
+        faults: &[
+            fault("clobber-frame", "a handler alters a saved register: the comparison sees it"),
+            fault(
+                "clobber-control",
+                "a handler alters a saved control register: the comparison sees it",
+            ),
+            fault("no-nmi", "no NMI is sent: nothing was observed"),
+        ],
+        boots: &[REPORT],
+    },
+    Scenario {
+        name: "idle-wake",
+        summary: "NMIs race maskable wake-ups of idle CPUs: no wake-up is lost",
+        min_cpus: 2,
+        faults: &[
+            Fault {
+                name: "no-nmi",
+                summary: "no NMI is sent: nothing raced a wake-up, nothing was observed",
+                min_cpus: 2,
+            },
+            Fault {
+                name: "no-wake",
+                summary: "the wake-up is not sent: the CPU sleeps on",
+                min_cpus: 2,
+            },
+        ],
+        boots: &[REPORT],
+    },
+];
+
+/// Faults that every scenario accepts, and that the host side must tell apart: they end the boot out of order.
+pub(crate) const COMMON_FAULTS: &[Fault] = &[
+    fault("hang", "the kernel stops making progress"),
+    fault(
+        "triple-fault",
+        "the boot CPU loads an empty interrupt table and faults: the machine resets",
+    ),
+    fault("panic", "the kernel panics"),
+];

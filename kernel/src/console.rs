@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The serial console, COM1.
+//!
+//! Two ways lead to it, and they share the port but no lock:
+//!
+//! - **Ordinary context** (threads and maskable interrupts) prints whole lines under [`LOCK`], with interrupts off. Code
+//!   that an NMI may run never touches this lock: the NMI may have interrupted its holder.
+//! - **The last words** of a kernel that stops ([`last_words`]) may come from anywhere, an NMI included. They wait a bounded
+//!   time for another CPU to finish its line, then write to the port directly. Ordinary writers see [`SPEAKER`] and park.
+
+use core::fmt::{self, Write};
+use core::hint::spin_loop;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use x86_64::instructions::port::Port;
+
+use crate::cpu::{self, area};
+
+const COM1: u16 = 0x3f8;
+const LINE_STATUS: u16 = COM1 + 5;
+const TRANSMITTER_EMPTY: u8 = 1 << 5;
+
+const FREE: usize = 0;
+
+/// The CPU that prints, plus one; 0 if nobody does.
+///
+/// Writers: ordinary context, interrupts off. Readers: anyone. Acquire on taking, Release on leaving, so that lines do not mix.
+static LOCK: AtomicUsize = AtomicUsize::new(FREE);
+
+/// The CPU that speaks the last words, plus one; 0 while the kernel lives. Set once, never cleared.
+static SPEAKER: AtomicUsize = AtomicUsize::new(FREE);
+
+/// How many times the last words look whether another CPU has finished its line.
+const PATIENCE_LOOKS: u32 = 200_000;
+
+fn this_cpu_tag() -> usize {
+    area::current_cpu().map_or(usize::MAX, |cpu| cpu + 1)
+}
+
+/// Sets 115200 8N1 and turns the port's interrupts off.
+pub(crate) fn init() {
+    for (offset, value) in
+        [(1, 0x00_u8), (3, 0x80), (0, 0x01), (1, 0x00), (3, 0x03), (2, 0x07), (4, 0x03)]
+    {
+        // SAFETY: COM1's registers, in the order the 16550 wants; no interrupt line is enabled.
+        unsafe { Port::new(COM1 + offset).write(value) };
+    }
+}
+
+fn put(byte: u8) {
+    // SAFETY: reading the line status register has no effect on anything but its error bits.
+    while unsafe { Port::<u8>::new(LINE_STATUS).read() } & TRANSMITTER_EMPTY == 0 {
+        spin_loop();
+    }
+    // SAFETY: the transmitter holding register is empty.
+    unsafe { Port::new(COM1).write(byte) };
+}
+
+/// Writes to the port; whoever has one holds the lock or speaks the last words.
+struct Direct;
+
+impl Write for Direct {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if byte == b'\n' {
+                put(b'\r');
+            }
+            put(byte);
+        }
+        Ok(())
+    }
+}
+
+/// Prints one line under the lock. Ordinary context only.
+pub(crate) fn print_line(line: fmt::Arguments<'_>) {
+    let was_enabled = cpu::interrupts_off();
+    let tag = this_cpu_tag();
+    while LOCK.compare_exchange_weak(FREE, tag, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        spin_loop();
+    }
+    if SPEAKER.load(Ordering::Relaxed) == FREE {
+        // Writing to the port cannot fail.
+        let _ = Direct.write_fmt(line);
+        let _ = Direct.write_str("\n");
+    }
+    LOCK.store(FREE, Ordering::Release);
+    if SPEAKER.load(Ordering::Relaxed) != FREE {
+        cpu::park();
+    }
+    cpu::interrupts_restore(was_enabled);
+}
+
+/// Makes this CPU the one that speaks the last words, and calls `speak`; a second CPU that comes here is parked.
+///
+/// Callable from any context, an NMI included. A call out of `speak` itself, on the same CPU, speaks as well: it is a panic
+/// while reporting one, and bounded by whoever counts those.
+pub(crate) fn last_words(speak: impl FnOnce(&mut dyn Write)) {
+    let tag = this_cpu_tag();
+    let first = SPEAKER.compare_exchange(FREE, tag, Ordering::AcqRel, Ordering::Acquire);
+    if first.is_err_and(|speaker| speaker != tag) {
+        cpu::park();
+    }
+    // A line of this CPU that was interrupted will never be finished; another CPU's soon is.
+    for _ in 0..PATIENCE_LOOKS {
+        let holder = LOCK.load(Ordering::Acquire);
+        if holder == FREE || holder == tag {
+            break;
+        }
+        spin_loop();
+    }
+    let _ = Direct.write_str("\n");
+    speak(&mut Direct);
+}
+
+/// Prints one formatted line under the console's lock. Ordinary context only.
+macro_rules! println {
+    ($($arg:tt)*) => { $crate::console::print_line(format_args!($($arg)*)) };
+}
+pub(crate) use println;

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One CPU: its area behind GS, its stacks, its descriptor tables, and its interrupt flag.
+
+pub(crate) mod area;
+pub(crate) mod stacks;
+pub(crate) mod tables;
+
+use x86_64::instructions::interrupts;
+
+/// The most CPUs this kernel starts; more are left asleep.
+pub(crate) const MAX_CPUS: usize = 8;
+
+/// Keeps maskable interrupts out, and says whether they were let in. Any context.
+#[inline]
+pub(crate) fn interrupts_off() -> bool {
+    let enabled = interrupts::are_enabled();
+    if enabled {
+        interrupts::disable();
+    }
+    enabled
+}
+
+/// Lets maskable interrupts in again if they were. Any context.
+#[inline]
+pub(crate) fn interrupts_restore(enabled: bool) {
+    if enabled {
+        interrupts::enable();
+    }
+}
+
+/// Stops this CPU for good. Any context; NMIs are still taken.
+pub(crate) fn park() -> ! {
+    interrupts::disable();
+    loop {
+        x86_64::instructions::hlt();
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Latchwork's reference kernel: boots by PVH on one to eight CPUs, takes real NMIs through the library, and runs the
+//! scenario its command line names. See `README.md` beside this package.
+#![no_std]
+#![no_main]
+
+mod apic;
+mod boot;
+mod catalog;
+mod cmdline;
+mod console;
+mod cpu;
+mod exit;
+mod idle;
+mod image;
+mod nmi;
+mod panic;
+mod patience;
+mod record;
+mod scenario;
+mod smp;
+mod time;
+mod trap;
+
+use core::sync::atomic::Ordering;
+
+use boot::{firmware, start};
+use console::println;
+use cpu::{area, stacks, tables};
+use exit::{Ending, exit};
+
+/// Where the boot CPU begins, on the start-up stack, with interrupts off.
+extern "C" fn kernel_main(start_info_address: u32) -> ! {
+    console::init();
+    println!("latchwork kernel");
+    // SAFETY: the entry code passes what the loader put into EBX.
+    let handover = unsafe { firmware::handover(start_info_address) };
+    println!("command line: {}", handover.cmdline.text());
+    let x2apic = choose_apic(handover.cmdline);
+
+    // SAFETY: once, on the boot CPU, before any CPU loads it.
+    unsafe { tables::fill_idt() };
+    // SAFETY: CPU 0 has taken no interrupt, and runs on the start-up stack.
+    unsafe { stacks::prepare(0, start::gs_access()) };
+    // SAFETY: this is the boot CPU, which is CPU 0.
+    unsafe { start::become_cpu(0) };
+
+    apic::silence_8259s();
+    apic::choose_mode(x2apic);
+    apic::init_this_cpu(apic::calibrate);
+    if let Some(area) = area::this() {
+        area.apic_id.store(apic::id().get(), Ordering::Relaxed);
+    }
+
+    let ids = firmware::cpus(&handover);
+    // SAFETY: the low pages are free, and the IDT is filled.
+    let cpus = unsafe { start::start_others(&ids) };
+    record::machine(cpus, if x2apic { "x2apic" } else { "xapic" });
+    nmi::init(cpus);
+    x86_64::instructions::interrupts::enable();
+
+    scenario::run(handover.cmdline, cpus);
+    record::end();
+    exit(Ending::InOrder)
+}
+
+/// Reads the wanted APIC mode; `true` for x2APIC.
+fn choose_apic(cmdline: cmdline::CommandLine) -> bool {
+    match cmdline.value("apic").unwrap_or("xapic") {
+        "xapic" => false,
+        "x2apic" => {
+            assert!(latchwork_x86::cpuid::features().x2apic, "this CPU has no x2APIC");
+            true
+        }
+        other => panic!("there is no APIC mode \"{other}\""),
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The kernel's side of Latchwork: its one dispatcher, what it provides to it, and the way in.
+
+pub(crate) mod entry;
+pub(crate) mod platform;
+pub(crate) mod reports;
+pub(crate) mod steps;
+
+use latchwork::{Class, Doorbell, EdgeModel, HandlerSpec, Nmi, NmiHandler, PerCpu, Registration};
+
+use crate::cpu::MAX_CPUS;
+use platform::Machine;
+
+/// The NMI subsystem of this kernel.
+pub(crate) static NMI: Nmi<Machine> = Nmi::new(Machine);
+
+static PER_CPU: [PerCpu; MAX_CPUS] = [const { PerCpu::new() }; MAX_CPUS];
+
+/// Hands the library its per-CPU areas. Boot CPU, once.
+pub(crate) fn init(cpus: usize) {
+    let areas = PER_CPU.get(..cpus).unwrap_or(&PER_CPU);
+    if let Err(error) = NMI.init(areas) {
+        panic!("the NMI subsystem was refused: {error}");
+    }
+}
+
+/// Registers a handler of `class` behind the software doorbell. Ordinary context.
+pub(crate) fn register<H: NmiHandler>(
+    name: &str,
+    class: Class,
+    priority: u8,
+    handler: &'static H,
+) -> Registration {
+    let spec = HandlerSpec::new(name, class, Doorbell::Software, EdgeModel::PerCondition)
+        .priority(priority);
+    match NMI.register(&spec, handler) {
+        Ok(registration) => registration,
+        Err(error) => panic!("handler \"{name}\" was refused: {error}"),
+    }
+}
+
+/// Ends a registration for good. Ordinary context.
+pub(crate) fn remove(registration: Registration) {
+    if let Err(error) = registration.remove() {
+        panic!("a removal failed: {error}");
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Records for the host: lines of `@latchwork ` and one JSON object. Ordinary context, but for [`stopped`].
+
+use core::fmt::{self, Display, Write};
+
+use crate::console::println;
+
+/// Displays its argument inside a JSON string: quotes, backslashes and control characters are escaped.
+struct Text<T>(T);
+
+impl<T: Display> Display for Text<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        write!(Escape(f), "{}", self.0)?;
+        f.write_char('"')
+    }
+}
+
+struct Escape<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for Escape<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for letter in text.chars() {
+            match letter {
+                '"' | '\\' => write!(self.0, "\\{letter}")?,
+                control if u32::from(control) < 0x20 => {
+                    write!(self.0, "\\u{:04x}", u32::from(control))?
+                }
+                other => self.0.write_char(other)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the library's statistics add up to over all CPUs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    /// Edges that reached the dispatcher.
+    pub(crate) nmis: u64,
+    /// Edges that a handler or a request claimed.
+    pub(crate) claimed: u64,
+    /// Edges absorbed as orphans.
+    pub(crate) absorbed: u64,
+    /// Edges that nothing explained.
+    pub(crate) unknown: u64,
+    /// What the scenario sent less what was claimed.
+    pub(crate) lost: u64,
+}
+
+/// The machine as booted.
+pub(crate) fn machine(cpus: usize, apic: &str) {
+    let target = env!("LATCHWORK_KERNEL_TARGET");
+    println!(
+        "@latchwork {{\"event\":\"machine\",\"cpus\":{cpus},\"apic\":{},\"kernel_target\":{}}}",
+        Text(apic),
+        Text(target)
+    );
+}
+
+/// A sign of life.
+pub(crate) fn progress(done: u64, of: u64) {
+    println!("@latchwork {{\"event\":\"progress\",\"done\":{done},\"of\":{of}}}");
+}
+
+/// One check's verdict.
+pub(crate) fn check(name: &str, held: bool, expected: fmt::Arguments<'_>, saw: fmt::Arguments<'_>) {
+    println!(
+        "@latchwork {{\"event\":\"check\",\"name\":{},\"held\":{held},\"expected\":{},\"saw\":{}}}",
+        Text(name),
+        Text(expected),
+        Text(saw)
+    );
+}
+
+/// The library's statistics at the end of a scenario.
+pub(crate) fn totals(totals: &Totals) {
+    let Totals { nmis, claimed, absorbed, unknown, lost } = totals;
+    println!(
+        "@latchwork {{\"event\":\"totals\",\"nmis\":{nmis},\"claimed\":{claimed},\"absorbed\":{absorbed},\
+         \"unknown\":{unknown},\"lost\":{lost}}}"
+    );
+}
+
+/// The scenario is over.
+pub(crate) fn end() {
+    println!("@latchwork {{\"event\":\"end\"}}");
+}
+
+/// The kernel stops on purpose. Part of the last words: any context.
+pub(crate) fn stopped(out: &mut dyn Write, reason: fmt::Arguments<'_>) {
+    let _ = writeln!(out, "@latchwork {{\"event\":\"stopped\",\"reason\":{}}}", Text(reason));
+}

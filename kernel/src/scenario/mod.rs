@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the kernel can be booted to show. Each scenario has a file; [`crate::catalog`] names them and their faults.
+
+pub(crate) mod entry_state;
+pub(crate) mod hot_remove;
+mod idle_wake;
+mod rings;
+mod self_nmi_in_handler;
+mod shared_source;
+mod unknown;
+
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use latchwork::{CpuStats, UnknownPolicy};
+
+use crate::catalog::{Boot, COMMON_FAULTS, Fault, SCENARIOS, Scenario};
+use crate::cmdline::CommandLine;
+use crate::console::println;
+use crate::cpu::{self, tables};
+use crate::nmi::NMI;
+use crate::record::{self, Totals};
+use crate::smp;
+
+/// Faults that are not in the catalogue, because they do not turn every machine red.
+const FAULTS_BY_HAND: &[Fault] = &[Fault {
+    name: "no-fix-up",
+    summary: "scenario idle-wake, parallel clock: an NMI between STI and HLT does not skip the HLT, and a wake-up is lost",
+    min_cpus: 2,
+}];
+
+/// A scenario as it was asked for.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// CPUs that take part, numbered from 0.
+    pub(crate) cpus: usize,
+    scenario: &'static Scenario,
+    boot: &'static Boot,
+    fault: Option<&'static Fault>,
+    cycles: Option<u64>,
+}
+
+impl Run {
+    /// Reads the command line.
+    fn new(cmdline: CommandLine, cpus: usize) -> Self {
+        let name = cmdline.value("scenario").unwrap_or("shared-source");
+        let Some(scenario) = SCENARIOS.iter().find(|scenario| scenario.name == name) else {
+            panic!("there is no scenario \"{name}\"");
+        };
+        let fault = cmdline.value("fault").filter(|name| *name != "none").map(|name| {
+            let mut faults = scenario.faults.iter().chain(COMMON_FAULTS).chain(FAULTS_BY_HAND);
+            faults
+                .find(|fault| fault.name == name)
+                .unwrap_or_else(|| panic!("there is no fault \"{name}\" here"))
+        });
+        let policy = cmdline.value("policy").unwrap_or("report");
+        let Some(boot) = scenario.boots.iter().find(|boot| boot.policy == policy) else {
+            panic!("scenario \"{name}\" is not booted with policy \"{policy}\"");
+        };
+        let min_cpus = fault.map_or(1, |fault| fault.min_cpus).max(scenario.min_cpus);
+        assert!(cpus >= min_cpus, "this needs {min_cpus} CPUs, there are {cpus}");
+        Self { cpus, scenario, boot, fault, cycles: cmdline.number("cycles") }
+    }
+
+    /// Whether the fault of this name is to be made.
+    pub(crate) fn has_fault(&self, name: &str) -> bool {
+        self.fault.is_some_and(|fault| fault.name == name)
+    }
+
+    /// Whether this boot is meant to end in a stop.
+    pub(crate) fn expects_stop(&self) -> bool {
+        self.boot.expect_stop
+    }
+
+    /// How often to do the main thing: `least`, unless the command line asks for more.
+    pub(crate) fn cycles(&self, least: u64) -> u64 {
+        self.cycles.unwrap_or(least).max(least)
+    }
+
+    /// The library's statistics, summed over all CPUs.
+    pub(crate) fn stats(&self) -> CpuStats {
+        let mut sum = CpuStats::default();
+        for stats in (0..self.cpus).filter_map(|cpu| NMI.cpu_stats(cpu)) {
+            sum.edges += stats.edges;
+            sum.claimed += stats.claimed;
+            sum.absorbed += stats.absorbed;
+            sum.deferred += stats.deferred;
+            sum.unknown += stats.unknown;
+            sum.requests += stats.requests;
+            sum.nested += stats.nested;
+        }
+        sum
+    }
+
+    /// Prints the totals; `lost` is what was sent less what was claimed.
+    pub(crate) fn totals(&self, lost: u64) {
+        let CpuStats { edges, claimed, absorbed, unknown, .. } = self.stats();
+        record::totals(&Totals {
+            nmis: edges as u64,
+            claimed: claimed as u64,
+            absorbed: absorbed as u64,
+            unknown: unknown as u64,
+            lost,
+        });
+    }
+
+    /// Lets every CPU take what is still on its way to it and leave its NMI, so that statistics are complete.
+    pub(crate) fn settle(&self) {
+        for _ in 0..2 {
+            smp::on_all_cpus(&|_| crate::apic::flush_pending());
+        }
+    }
+}
+
+/// Prints a check's verdict.
+pub(crate) fn check(name: &str, held: bool, expected: fmt::Arguments<'_>, saw: fmt::Arguments<'_>) {
+    record::check(name, held, expected, saw);
+}
+
+/// Prints a progress record now and then: about twenty in all.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    of: u64,
+    step: u64,
+}
+
+impl Progress {
+    /// Announces how much there is to do.
+    pub(crate) fn new(of: u64) -> Self {
+        record::progress(0, of);
+        Self { of, step: (of / 20).max(1) }
+    }
+
+    /// Says how much is done.
+    pub(crate) fn at(&self, done: u64) {
+        if done % self.step == 0 {
+            record::progress(done, self.of);
+        }
+    }
+}
+
+/// A counter on a cache line of its own.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct Tally(AtomicU64);
+
+impl Tally {
+    /// Zero.
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Adds. Any context; Release, so that who reads the sum sees what came before.
+    pub(crate) fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Release);
+    }
+
+    /// The sum so far.
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Runs what the command line asks for. Boot CPU, once.
+pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
+    let run = Run::new(cmdline, cpus);
+    println!("scenario {}: {}", run.scenario.name, run.scenario.summary);
+    if let Some(fault) = run.fault {
+        println!("fault {}: {}", fault.name, fault.summary);
+    }
+    if run.expects_stop() && !run.has_fault("no-panic") {
+        NMI.set_unknown_policy(UnknownPolicy::Panic);
+    }
+    make_common_fault(&run);
+    match run.scenario.name {
+        "shared-source" => shared_source::run(&run),
+        "hot-remove" => hot_remove::run(&run),
+        "self-nmi-in-handler" => self_nmi_in_handler::run(&run),
+        "unknown" => unknown::run(&run),
+        "entry-state" => entry_state::run(&run),
+        "idle-wake" => idle_wake::run(&run),
+        other => panic!("scenario \"{other}\" is in the catalogue and not in the kernel"),
+    }
+}
+
+/// The faults that end the boot out of order.
+fn make_common_fault(run: &Run) {
+    if run.has_fault("hang") {
+        println!("hanging");
+        cpu::park();
+    }
+    if run.has_fault("panic") {
+        panic!("asked to panic");
+    }
+    if run.has_fault("triple-fault") {
+        println!("triple-faulting");
+        // SAFETY: a reset is what was asked for.
+        unsafe { tables::load_empty_idt() };
+        // SAFETY: with no gate behind it, the trap ends in a reset.
+        unsafe { core::arch::asm!("ud2", options(noreturn)) };
+    }
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! NMIs that nothing explains: rung past the library, so that no request stands behind them.
+//!
+//! With the report policy, each is counted, and told exactly once: in a report of its own if it comes alone, or as one of those
+//! that the next report says were held back if several come within the reports' interval. With the panic policy the first one
+//! stops the kernel, with a report.
+//!
+//! One CPU at a time is rung: an unknown edge that finds another CPU asking the Platform handlers is deferred, not unknown.
+
+use core::sync::atomic::Ordering;
+
+use latchwork::{Claim, Class, NmiContext, NmiHandler};
+
+use super::{Progress, Run, check};
+use crate::nmi::{self, NMI, reports};
+use crate::{apic, idle, image, smp};
+
+/// The library reports at most one unknown NMI a CPU in this time, and a little more.
+const REPORT_INTERVAL_MS: u64 = 120;
+
+/// How long a report may take to reach the console: the tick prints it.
+const REPORT_LIMIT_MS: u64 = 2_000;
+
+/// NMIs that come one right after the other.
+const BURST: usize = 5;
+
+struct HiddenClaim;
+static HIDDEN_CLAIM: HiddenClaim = HiddenClaim;
+
+// SAFETY: touches nothing.
+unsafe impl NmiHandler for HiddenClaim {
+    fn handle(&self, _: &NmiContext<'_>) -> Claim {
+        Claim::Handled
+    }
+}
+
+pub(super) fn run(run: &Run) {
+    let hidden = run
+        .has_fault("hidden-claim")
+        .then(|| nmi::register("hidden-claim", Class::Unknown, 1, &HIDDEN_CLAIM));
+    if run.expects_stop() {
+        stop(run);
+    } else {
+        report(run);
+    }
+    if let Some(registration) = hidden {
+        nmi::remove(registration);
+    }
+}
+
+/// Sends one NMI to `target` from `sender`, past the library, and returns once it has been taken.
+fn ring_once(run: &Run, sender: usize, target: usize) {
+    if run.has_fault("no-nmi") {
+        return;
+    }
+    smp::on_all_cpus(&|cpu| {
+        if cpu == sender {
+            if let Err(error) = apic::send_nmi(target) {
+                panic!("CPU {sender} could not ring CPU {target}: {error}");
+            }
+        }
+    });
+    smp::on_all_cpus(&|cpu| {
+        if cpu == target {
+            apic::flush_pending();
+        }
+    });
+}
+
+/// What was told about one CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    reports: usize,
+    held_back: usize,
+}
+
+fn told(cpu: usize) -> Told {
+    let tally = reports::tally(cpu);
+    let reports = tally.reports.load(Ordering::Acquire);
+    Told { reports, held_back: tally.suppressed.load(Ordering::Relaxed) }
+}
+
+/// Sends one NMI that comes alone, waits for its report, and says whether there was exactly one, of this CPU and with an
+/// instruction pointer in the kernel's text.
+fn reported_alone(run: &Run, sender: usize, target: usize) -> bool {
+    let before = told(target);
+    ring_once(run, sender, target);
+    let came = idle::until_or_ms(|| told(target).reports != before.reports, REPORT_LIMIT_MS);
+    idle::until_or_ms(|| false, REPORT_INTERVAL_MS);
+    let tally = reports::tally(target);
+    came && told(target).reports == before.reports + 1
+        && tally.last_cpu.load(Ordering::Relaxed) == target + 1
+        && image::is_text(tally.last_ip.load(Ordering::Relaxed))
+}
+
+fn report(run: &Run) {
+    let progress = Progress::new(run.cpus as u64);
+    let mut sent = 0;
+    let mut alone = 0;
+    let mut alone_reported = 0;
+    for target in 0..run.cpus {
+        let neighbour = (target + 1) % run.cpus;
+        for sender in [target, neighbour] {
+            alone_reported += usize::from(reported_alone(run, sender, target));
+            alone += 1;
+        }
+        for _ in 0..BURST {
+            ring_once(run, target, target);
+        }
+        idle::until_or_ms(|| false, REPORT_INTERVAL_MS);
+        alone_reported += usize::from(reported_alone(run, target, target));
+        alone += 1;
+        sent += 3 + BURST;
+        progress.at(target as u64 + 1);
+    }
+    run.settle();
+
+    let stats = run.stats();
+    check(
+        "counted",
+        stats.unknown == sent && stats.edges == sent,
+        format_args!("{sent} NMIs, all unknown"),
+        format_args!(
+            "{} NMIs, {} unknown, {} deferred, {} claimed",
+            stats.edges, stats.unknown, stats.deferred, stats.claimed
+        ),
+    );
+    check(
+        "each-alone-is-reported-once",
+        alone_reported == alone,
+        format_args!(
+            "one report of each of {alone} NMIs that came alone, with its CPU and an IP in the kernel"
+        ),
+        format_args!("{alone_reported} reported so"),
+    );
+    let all = (0..run.cpus).map(told).fold(Told { reports: 0, held_back: 0 }, |sum, told| Told {
+        reports: sum.reports + told.reports,
+        held_back: sum.held_back + told.held_back,
+    });
+    check(
+        "each-is-told-once",
+        all.reports + all.held_back == sent && sent != 0,
+        format_args!("{sent} NMIs told, in reports of their own or as held back"),
+        format_args!("{} reports, {} held back", all.reports, all.held_back),
+    );
+    check(
+        "bursts-are-limited",
+        all.held_back != 0,
+        format_args!("some of {BURST} NMIs in a row held back"),
+        format_args!("{}", all.held_back),
+    );
+    let on_each = (0..run.cpus)
+        .filter_map(|cpu| NMI.cpu_stats(cpu))
+        .filter(|stats| stats.unknown != 0)
+        .count();
+    check(
+        "on-every-cpu",
+        on_each == run.cpus,
+        format_args!("unknown NMIs on {} CPUs", run.cpus),
+        format_args!("{on_each}"),
+    );
+    run.totals(0);
+}
+
+fn stop(run: &Run) {
+    ring_once(run, 0, run.cpus - 1);
+    idle::until_or_ms(|| false, REPORT_LIMIT_MS);
+    run.settle();
+    let stats = run.stats();
+    check(
+        "stops-the-kernel",
+        false,
+        format_args!("a stop by the first unknown NMI"),
+        format_args!(
+            "none: {} NMIs, {} unknown, {} claimed",
+            stats.edges, stats.unknown, stats.claimed
+        ),
+    );
+    run.totals(0);
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Time: the time-stamp counter, measured once against the 8254 timer.
+//!
+//! Assumed, and true under QEMU and on every x86-64 CPU of this century's second decade on: the TSC is invariant (constant
+//! rate, never stops) and the CPUs' counters agree to within far less than a microsecond. Under QEMU's instruction clock the
+//! TSC *is* the virtual clock.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use x86_64::instructions::port::Port;
+
+/// How long the TSC is measured.
+const MEASURE_MS: u64 = 5;
+
+const PIT_HZ: u64 = 1_193_182;
+const PIT_CHANNEL_2: u16 = 0x42;
+const PIT_COMMAND: u16 = 0x43;
+const PORT_B: u16 = 0x61;
+
+/// Until it is measured: more than any CPU has, so that nothing is over too soon.
+static TICKS_PER_MS: AtomicU64 = AtomicU64::new(10_000_000);
+
+/// This CPU's clock in ticks. NMI-safe. Not ordered with what is around it.
+#[inline(always)]
+pub(crate) fn now_ticks() -> u64 {
+    // SAFETY: RDTSC has no effect on memory; CR4.TSD is clear.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// Ticks in a millisecond. NMI-safe.
+#[inline(always)]
+pub(crate) fn ticks_per_ms() -> u64 {
+    TICKS_PER_MS.load(Ordering::Relaxed)
+}
+
+/// Measures the TSC against channel 2 of the 8254, and calls `before` and `after` at the ends of the measured time.
+/// Returns how many milliseconds lay in between. Boot CPU, once, interrupts off.
+pub(crate) fn calibrate(before: impl FnOnce(), after: impl FnOnce()) -> u64 {
+    const GATE: u8 = 1;
+    const SPEAKER: u8 = 2;
+    const OUTPUT: u8 = 1 << 5;
+    /// Channel 2, low byte then high byte, mode 0: the output rises when the count is over.
+    const ONE_SHOT: u8 = 0b1011_0000;
+
+    let count = (PIT_HZ * MEASURE_MS / 1000) as u16;
+    let [low, high] = count.to_le_bytes();
+    let mut port_b = Port::<u8>::new(PORT_B);
+    // SAFETY: nobody else uses port 0x61 this early.
+    let idle = unsafe { port_b.read() } & !(GATE | SPEAKER) & 0x0f;
+    // SAFETY: closes the gate, keeps the speaker silent and the NMI enables as they were.
+    unsafe { port_b.write(idle) };
+    // SAFETY: nobody else uses the 8254's channel 2.
+    unsafe { Port::new(PIT_COMMAND).write(ONE_SHOT) };
+    // SAFETY: as above.
+    unsafe { Port::new(PIT_CHANNEL_2).write(low) };
+    // SAFETY: as above.
+    unsafe { Port::new(PIT_CHANNEL_2).write(high) };
+
+    // SAFETY: opens the gate, which starts the count.
+    unsafe { port_b.write(idle | GATE) };
+    let start = now_ticks();
+    before();
+    // SAFETY: reading port 0x61 clears nothing.
+    while unsafe { port_b.read() } & OUTPUT == 0 {
+        pass_time();
+    }
+    let ticks = now_ticks().wrapping_sub(start);
+    after();
+    // SAFETY: closes the gate again.
+    unsafe { port_b.write(idle) };
+    TICKS_PER_MS.store((ticks / MEASURE_MS).max(1), Ordering::Relaxed);
+    MEASURE_MS
+}
+
+/// Busy-waits. Any context. Does not hint that it waits: under the deterministic clock the hint would make the host switch
+/// CPUs at every turn, and time passes by executing instructions.
+pub(crate) fn delay_us(us: u64) {
+    let end = now_ticks().wrapping_add(ticks_per_ms() * us / 1000);
+    while (now_ticks().wrapping_sub(end) as i64) < 0 {
+        pass_time();
+    }
+}
+
+/// Executes some hundred instructions that are cheap to emulate.
+fn pass_time() {
+    for turn in 0..64 {
+        core::hint::black_box(turn);
+    }
+}
+
+/// A period for [`shuffle_turns`] that costs little: some 40 microseconds.
+pub(crate) const SOME_PERIOD: u16 = 47;
+
+/// Under the instruction clock, has the 8254's channel 0 count in periods of `count` of its clock's ticks, 2 or more; 0 stops
+/// that. Its interrupt is masked, so the CPUs do not see it. Under other clocks it does nothing.
+///
+/// Each event of a timer ends the turn of the CPU that QEMU executes, and as an event comes near, turns get shorter, down to one
+/// instruction. So short periods make CPUs take turns at all kinds of instruction boundaries, and not only where they pause.
+pub(crate) fn shuffle_turns(count: u16) {
+    /// Channel 0, low byte then high byte, mode 2: periodic.
+    const PERIODIC: u8 = 0b0011_0100;
+    /// Channel 0, low byte then high byte, mode 0: once.
+    const ONCE: u8 = 0b0011_0000;
+    const PIT_CHANNEL_0: u16 = 0x40;
+
+    if !is_instruction_clock() {
+        return;
+    }
+    // SAFETY: nobody else uses the 8254's channel 0, and the 8259s keep its interrupt.
+    unsafe { Port::new(PIT_COMMAND).write(if count == 0 { ONCE } else { PERIODIC }) };
+    for byte in count.to_le_bytes() {
+        // SAFETY: as above.
+        unsafe { Port::new(PIT_CHANNEL_0).write(byte) };
+    }
+}
+
+/// Whether the TSC is QEMU's instruction clock: one tick a nanosecond, as near as it can be measured.
+pub(crate) fn is_instruction_clock() -> bool {
+    ticks_per_ms().abs_diff(1_000_000) < 1_000
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Maskable interrupts: the tick, the wake-up that CPUs send each other and themselves, and the APIC's own.
+
+use core::sync::atomic::Ordering;
+
+use crate::apic;
+use crate::cpu::area::{self, CpuArea};
+use crate::nmi::reports;
+
+/// Vectors below this one belong to exceptions.
+pub(crate) const FIRST_MASKABLE: u8 = 32;
+
+/// The vectors in use. Higher ones have priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Vector {
+    /// The periodic timer of each CPU.
+    Tick = 0xe0,
+    /// Work or a wake-up, from another CPU or from this one.
+    Wake = 0xf0,
+    /// The local APIC found an error.
+    Error = 0xfe,
+    /// The local APIC withdrew an interrupt.
+    Spurious = 0xff,
+}
+
+const TICK: u8 = Vector::Tick as u8;
+const WAKE: u8 = Vector::Wake as u8;
+const ERROR: u8 = Vector::Error as u8;
+const SPURIOUS: u8 = Vector::Spurious as u8;
+
+/// Handles a maskable interrupt, with interrupts off.
+pub(super) fn handle(vector: u8) {
+    let Some((cpu, area)) = area::current_cpu().and_then(|cpu| Some((cpu, area::of(cpu)?))) else {
+        panic!("interrupt {vector:#x} on a CPU without a number");
+    };
+    match vector {
+        TICK => {
+            tick(cpu, area);
+            apic::end_of_interrupt();
+        }
+        WAKE => {
+            add_one(&area.wakes);
+            apic::end_of_interrupt();
+        }
+        ERROR => panic!("the local APIC of CPU {cpu} reports errors {:#x}", apic::errors()),
+        // A spurious interrupt is not in service, so it is not ended (SDM Vol. 3A, "Spurious Interrupt").
+        SPURIOUS => {}
+        other => panic!("nobody handles interrupt {other:#x}, taken by CPU {cpu}"),
+    }
+}
+
+fn tick(cpu: usize, area: &CpuArea) {
+    add_one(&area.ticks);
+    reports::print_queued(cpu);
+}
+
+/// Adds one to a counter that only this CPU writes, in interrupt context.
+fn add_one(counter: &core::sync::atomic::AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Release);
+}
