@@ -42,7 +42,8 @@
 //! |---|---|---|
 //! | general registers | saved in the frame | restored; the handler may change them |
 //! | RFLAGS | `popfq` of a constant: DF, AC, NT and IOPL clear | restored by `iretq` |
-//! | vector registers | saved by `fxsave64` and MXCSR set to its default, in a build with SSE; untouched in one without | restored |
+//! | vector registers | XMM0 to XMM15 and MXCSR saved, MXCSR set to its default, in a build with SSE; untouched in one without | restored |
+//! | x87 and MMX state | untouched: no compiled code uses it, and handlers must not | |
 //! | GS base | read; written only if it is not the kernel's, as [`NmiStackTop`] has it | written only if it was |
 //! | DR7 | read; breakpoints switched off if any is on | written only if any was on |
 //! | CR2 | read | written only if the handler changed it |
@@ -67,7 +68,7 @@
 //!    cleared.
 //!  - **FRED.** With CR4.FRED set, events do not come through the IDT.
 //!  - CR3 (page table isolation), SPEC_CTRL, CET shadow stacks, and vector registers beyond SSE. A
-//!    build with AVX is refused, as `fxsave64` does not save what it would use. Code without AVX
+//!    build with AVX is refused, as the entry does not save what it would use. Code without AVX
 //!    leaves the upper halves of the vector registers alone.
 
 #![deny(

@@ -104,12 +104,38 @@ macro_rules! __nmi_entry_assembly {
     };
 }
 
+/// What code compiled with SSE uses: sixteen registers and MXCSR. The x87 state, which `fxsave64` and
+/// `fxrstor64` move as well, no compiled code touches.
+///
+/// `fxrstor64` is avoided also because of multi-threaded TCG: where it ends a pending x87 error, QEMU
+/// clears a flag in the state of the *first* CPU, from whatever CPU's thread and without a lock, and
+/// so may undo that CPU's note that NMIs are blocked.
 #[cfg(target_feature = "sse2")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __save_vector_registers {
     () => {
-        "sub rsp, 512\nfxsave64 [rsp]\nldmxcsr [rdi]"
+        concat!(
+            "sub rsp, 272\n",
+            "movaps [rsp + 0], xmm0\n",
+            "movaps [rsp + 16], xmm1\n",
+            "movaps [rsp + 32], xmm2\n",
+            "movaps [rsp + 48], xmm3\n",
+            "movaps [rsp + 64], xmm4\n",
+            "movaps [rsp + 80], xmm5\n",
+            "movaps [rsp + 96], xmm6\n",
+            "movaps [rsp + 112], xmm7\n",
+            "movaps [rsp + 128], xmm8\n",
+            "movaps [rsp + 144], xmm9\n",
+            "movaps [rsp + 160], xmm10\n",
+            "movaps [rsp + 176], xmm11\n",
+            "movaps [rsp + 192], xmm12\n",
+            "movaps [rsp + 208], xmm13\n",
+            "movaps [rsp + 224], xmm14\n",
+            "movaps [rsp + 240], xmm15\n",
+            "stmxcsr [rsp + 256]\n",
+            "ldmxcsr [rdi]\n",
+        )
     };
 }
 
@@ -118,7 +144,26 @@ macro_rules! __save_vector_registers {
 #[macro_export]
 macro_rules! __restore_vector_registers {
     () => {
-        "fxrstor64 [rsp]\nadd rsp, 512"
+        concat!(
+            "movaps xmm0, [rsp + 0]\n",
+            "movaps xmm1, [rsp + 16]\n",
+            "movaps xmm2, [rsp + 32]\n",
+            "movaps xmm3, [rsp + 48]\n",
+            "movaps xmm4, [rsp + 64]\n",
+            "movaps xmm5, [rsp + 80]\n",
+            "movaps xmm6, [rsp + 96]\n",
+            "movaps xmm7, [rsp + 112]\n",
+            "movaps xmm8, [rsp + 128]\n",
+            "movaps xmm9, [rsp + 144]\n",
+            "movaps xmm10, [rsp + 160]\n",
+            "movaps xmm11, [rsp + 176]\n",
+            "movaps xmm12, [rsp + 192]\n",
+            "movaps xmm13, [rsp + 208]\n",
+            "movaps xmm14, [rsp + 224]\n",
+            "movaps xmm15, [rsp + 240]\n",
+            "ldmxcsr [rsp + 256]\n",
+            "add rsp, 272\n",
+        )
     };
 }
 
