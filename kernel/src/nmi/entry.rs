@@ -48,7 +48,10 @@ extern "sysv64" fn enter(frame: &mut NmiFrame) {
 fn nested(frame: &NmiFrame) -> ! {
     console::last_words(|out| {
         let HardwareFrame { rip, rflags, rsp, .. } = frame.hardware;
-        let _ = writeln!(out, "PANIC an NMI interrupted an NMI at RIP {rip:#x}, RFLAGS {rflags:#x}, RSP {rsp:#x}");
+        let _ = writeln!(
+            out,
+            "PANIC an NMI interrupted an NMI at RIP {rip:#x}, RFLAGS {rflags:#x}, RSP {rsp:#x}"
+        );
     });
     exit(Ending::Panic)
 }

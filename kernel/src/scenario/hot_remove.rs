@@ -24,11 +24,11 @@ use crate::{apic, idle, patience, smp, time};
 /// Registrations and removals.
 const CYCLES: u64 = 10_000;
 
-/// One call of the victim in this many, elsewhere than on CPU 0, waits for a removal to begin; and one removal in this many waits
-/// for such a call. So removals do begin while the victim runs.
+/// One removal in this many is made to begin while the victim runs: CPU 0 asks for a meeting, calls elsewhere wait for the removal
+/// to begin, and CPU 0 waits for such a call.
 const MEETING_EVERY: u64 = 16;
 /// How long each waits for the other.
-const MEETING_TURNS: u32 = 1_000;
+const MEETING_TURNS: u32 = 2_000;
 /// How long the call goes on once the removal has begun.
 const AFTER_MEETING_TURNS: u32 = 40;
 
@@ -43,6 +43,9 @@ static STATE: AtomicU64 = AtomicU64::new(POISON);
 
 /// Removals begun and ended: odd while one is in progress. Writer: CPU 0. SeqCst, to be as strict as can be.
 static REMOVALS: AtomicU64 = AtomicU64::new(0);
+
+/// CPU 0 wants its next removal to begin during a call.
+static MEETING_WANTED: AtomicBool = AtomicBool::new(false);
 
 /// Calls of the victim that wait for a removal to begin.
 static CALLS_WAITING: AtomicUsize = AtomicUsize::new(0);
@@ -118,7 +121,7 @@ unsafe impl NmiHandler for Victim {
         let began_at = REMOVALS.load(Ordering::SeqCst);
         let found_poison = STATE.load(Ordering::SeqCst) != ALIVE;
         witness.calls.add(1);
-        if ctx.cpu() != 0 && witness.calls.get() % MEETING_EVERY == 0 {
+        if ctx.cpu() != 0 && MEETING_WANTED.load(Ordering::SeqCst) {
             CALLS_WAITING.fetch_add(1, Ordering::SeqCst);
             patience::spin_until(|| REMOVALS.load(Ordering::SeqCst) != began_at, MEETING_TURNS);
             CALLS_WAITING.fetch_sub(1, Ordering::SeqCst);
@@ -239,8 +242,10 @@ fn register_victim() -> Registration {
 fn register_and_remove(cycle: u64, storm: Storm, cpus: usize, mistakes: Mistakes) {
     STATE.store(ALIVE, Ordering::SeqCst);
     let registration = register_victim();
+    let meeting = cycle % MEETING_EVERY == 0 && matches!(storm, Storm::Others);
+    MEETING_WANTED.store(meeting, Ordering::SeqCst);
     let_nmis_come(storm, cpus);
-    if cycle % MEETING_EVERY == 0 && matches!(storm, Storm::Others) {
+    if meeting {
         patience::spin_until(|| CALLS_WAITING.load(Ordering::SeqCst) != 0, MEETING_TURNS);
     }
     if mistakes.poison_early {
@@ -255,6 +260,7 @@ fn register_and_remove(cycle: u64, storm: Storm, cpus: usize, mistakes: Mistakes
     }
     REMOVALS.fetch_add(1, Ordering::SeqCst);
     STATE.store(POISON, Ordering::SeqCst);
+    MEETING_WANTED.store(false, Ordering::SeqCst);
     pause(1 + (cycle % 5) as u32);
     if matches!(storm, Storm::Own) {
         ring_between_steps();
