@@ -2,10 +2,10 @@
 //! Entry code of all vectors but the NMI's: saves the registers and calls [`super::enter`].
 //!
 //! Each stub makes the frame uniform (an error code of 0 where the CPU pushes none) and adds its vector. The common part
-//! saves the general registers and, where the build uses them, the vector registers: one by one, since compiled code has no use
-//! for the x87 state that FXSAVE and FXRSTOR move as well, and FXRSTOR must not run beside NMIs under QEMU (`README.md`). GS is the kernel's here: this kernel
-//! has no user mode, and wherever it gives GS another value it keeps maskable interrupts out. For an exception GS is taken
-//! from the stack's anchor instead, since it may come from anywhere.
+//! saves the general registers and, where the build uses them, the vector registers: one by one, since compiled code has no
+//! use for the x87 state that FXSAVE and FXRSTOR move as well, and FXRSTOR must not run beside NMIs under QEMU
+//! (`README.md`). GS is the kernel's here: this kernel has no user mode, and wherever it gives GS another value it keeps
+//! maskable interrupts out. For an exception GS is taken from the stack's anchor instead, since it may come from anywhere.
 
 use core::arch::global_asm;
 
