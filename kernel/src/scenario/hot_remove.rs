@@ -16,7 +16,7 @@ use latchwork::{
 };
 
 use super::rings::{self, Answerer, LAST};
-use super::{Progress, Run, Tally, check};
+use super::{Progress, Run, Tally, check, check_nothing_unknown, check_requests_taken};
 use crate::cpu::MAX_CPUS;
 use crate::nmi::{self, NMI, steps};
 use crate::{apic, idle, patience, smp, time};
@@ -353,20 +353,7 @@ fn report(run: &Run, cycles: u64) {
             format_args!("{surprised}"),
         );
     }
-    check(
-        "requests-taken",
-        stats.requests as u64 == sent && !rings::stalled() && sent != 0,
-        format_args!("{sent} requests taken, as many as were sent"),
-        format_args!("{}", stats.requests),
-    );
-    check(
-        "nothing-unknown",
-        stats.unknown == 0 && stats.deferred == 0 && stats.edges != 0,
-        format_args!("0 unknown, 0 deferred"),
-        format_args!(
-            "{} unknown, {} deferred of {} edges",
-            stats.unknown, stats.deferred, stats.edges
-        ),
-    );
+    check_requests_taken(sent, &stats);
+    check_nothing_unknown(&stats);
     run.totals(sent.saturating_sub(stats.requests as u64));
 }

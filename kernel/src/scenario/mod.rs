@@ -117,6 +117,29 @@ pub(crate) fn check(name: &str, held: bool, expected: fmt::Arguments<'_>, saw: f
     record::check(name, held, expected, saw);
 }
 
+/// Every request that was sent has been taken, and there were some.
+fn check_requests_taken(sent: u64, stats: &CpuStats) {
+    check(
+        "requests-taken",
+        stats.requests as u64 == sent && sent != 0,
+        format_args!("{sent} requests taken, as many as were sent"),
+        format_args!("{}", stats.requests),
+    );
+}
+
+/// Every edge was explained, and there were some.
+fn check_nothing_unknown(stats: &CpuStats) {
+    check(
+        "nothing-unknown",
+        stats.unknown == 0 && stats.deferred == 0 && stats.edges != 0,
+        format_args!("0 unknown, 0 deferred"),
+        format_args!(
+            "{} unknown, {} deferred of {} edges",
+            stats.unknown, stats.deferred, stats.edges
+        ),
+    );
+}
+
 /// Prints a progress record now and then: about twenty in all.
 #[derive(Debug)]
 pub(crate) struct Progress {

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use latchwork::{Claim, Class, NmiContext, NmiHandler, Request};
 
-use super::{Progress, Run, Tally, check};
+use super::{Progress, Run, Tally, check, check_nothing_unknown, check_requests_taken};
 use crate::apic;
 use crate::cpu::MAX_CPUS;
 use crate::nmi::{self, NMI};
@@ -150,21 +150,8 @@ pub(super) fn run(run: &Run) {
         format_args!("{} edges, two a round, all claimed", 2 * rounds),
         format_args!("{} edges, {} claimed", stats.edges, stats.claimed),
     );
-    check(
-        "requests-taken",
-        stats.requests as u64 == sent && sent != 0,
-        format_args!("{sent} requests taken, as many as were sent"),
-        format_args!("{}", stats.requests),
-    );
-    check(
-        "nothing-unknown",
-        stats.unknown == 0 && stats.deferred == 0 && stats.edges != 0,
-        format_args!("0 unknown, 0 deferred"),
-        format_args!(
-            "{} unknown, {} deferred of {} edges",
-            stats.unknown, stats.deferred, stats.edges
-        ),
-    );
+    check_requests_taken(sent, &stats);
+    check_nothing_unknown(&stats);
     run.totals(sent.saturating_sub(stats.requests as u64));
     nmi::remove(ringer);
 }

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use latchwork::{Claim, Class, NmiContext, NmiHandler};
 
 use super::rings::{self, Answerer, LAST};
-use super::{Progress, Run, Tally, check};
+use super::{Progress, Run, Tally, check, check_nothing_unknown, check_requests_taken};
 use crate::apic;
 use crate::cpu::MAX_CPUS;
 use crate::nmi::{self, NMI};
@@ -134,12 +134,7 @@ pub(super) fn run(run: &Run) {
             if rings::stalled() { "a ring without an answer" } else { "all answered in time" }
         ),
     );
-    check(
-        "requests-taken",
-        stats.requests as u64 == sent && sent != 0,
-        format_args!("{sent} requests taken, as many as were sent"),
-        format_args!("{}", stats.requests),
-    );
+    check_requests_taken(sent, &stats);
     check(
         "edges-claimed",
         stats.edges as u64 == sent && stats.claimed as u64 == sent && sent != 0,
@@ -176,15 +171,7 @@ pub(super) fn run(run: &Run) {
         format_args!("{rounds} edges or more on each of {} CPUs", run.cpus),
         format_args!("{fewest} on the CPU with the fewest"),
     );
-    check(
-        "nothing-unknown",
-        stats.unknown == 0 && stats.deferred == 0 && stats.edges != 0,
-        format_args!("0 unknown, 0 deferred"),
-        format_args!(
-            "{} unknown, {} deferred of {} edges",
-            stats.unknown, stats.deferred, stats.edges
-        ),
-    );
+    check_nothing_unknown(&stats);
     let pairs = PAIRS.iter().flatten().filter(|rings| rings.get() != 0).count();
     let all_pairs = if run.cpus == 1 { 1 } else { run.cpus * (run.cpus - 1) };
     check(

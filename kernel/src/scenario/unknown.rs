@@ -93,26 +93,50 @@ fn reported_alone(run: &Run, sender: usize, target: usize) -> bool {
         && image::is_text(tally.last_ip.load(Ordering::Relaxed))
 }
 
-fn report(run: &Run) {
-    let progress = Progress::new(run.cpus as u64);
-    let mut sent = 0;
-    let mut alone = 0;
-    let mut alone_reported = 0;
-    for target in 0..run.cpus {
+/// What was sent, and what became of the NMIs that came alone.
+#[derive(Default)]
+struct Sent {
+    nmis: usize,
+    alone: usize,
+    alone_reported: usize,
+}
+
+impl Sent {
+    /// Sends one NMI that comes alone; says whether its report came.
+    fn alone(&mut self, run: &Run, sender: usize, target: usize) -> bool {
+        let reported = reported_alone(run, sender, target);
+        self.nmis += 1;
+        self.alone += 1;
+        self.alone_reported += usize::from(reported);
+        reported
+    }
+
+    /// Sends to one CPU all that is to be sent there; says whether all reports came that should.
+    fn all_to(&mut self, run: &Run, target: usize) -> bool {
         let neighbour = (target + 1) % run.cpus;
-        for sender in [target, neighbour] {
-            alone_reported += usize::from(reported_alone(run, sender, target));
-            alone += 1;
+        if !(self.alone(run, target, target) && self.alone(run, neighbour, target)) {
+            return false;
         }
         for _ in 0..BURST {
             ring_once(run, target, target);
+            self.nmis += 1;
         }
         idle::until_or_ms(|| false, REPORT_INTERVAL_MS);
-        alone_reported += usize::from(reported_alone(run, target, target));
-        alone += 1;
-        sent += 3 + BURST;
+        self.alone(run, target, target)
+    }
+}
+
+fn report(run: &Run) {
+    let progress = Progress::new(run.cpus as u64);
+    let mut sent = Sent::default();
+    for target in 0..run.cpus {
+        // One report that does not come is enough: the others would be waited for in vain.
+        if !sent.all_to(run, target) {
+            break;
+        }
         progress.at(target as u64 + 1);
     }
+    let Sent { nmis: sent, alone, alone_reported } = sent;
     run.settle();
 
     let stats = run.stats();
