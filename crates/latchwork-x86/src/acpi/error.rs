@@ -96,6 +96,15 @@ pub enum AcpiError {
         /// How many bytes are left in the table.
         left_bytes: u32,
     },
+    /// The registers that a table describes are not in memory, at address 0, or not aligned.
+    RegisterAddress {
+        /// The table.
+        signature: Signature,
+        /// The address space, 0 for memory.
+        space: u8,
+        /// The address.
+        address: u64,
+    },
 }
 
 impl fmt::Display for AcpiError {
@@ -135,6 +144,10 @@ impl fmt::Display for AcpiError {
             Self::EntryTruncated { offset, left_bytes } => write!(
                 formatter,
                 "MADT entry at offset {offset} reaches beyond the table, which has {left_bytes} bytes left"
+            ),
+            Self::RegisterAddress { signature, space, address } => write!(
+                formatter,
+                "table {signature} puts registers at {address:#x} in address space {space}, where they cannot be"
             ),
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The little of ACPI that is needed to find the CPUs and the wiring of NMI lines: RSDP, RSDT or
-//! XSDT, and the MADT (ACPI Specification 6.5, sections 5.2.5 to 5.2.8 and 5.2.12).
+//! The little of ACPI that is needed to find the CPUs, the wiring of NMI lines, and the HPET: RSDP,
+//! RSDT or XSDT, and the MADT (ACPI Specification 6.5, sections 5.2.5 to 5.2.8 and 5.2.12); the
+//! HPET table.
 //!
 //! Nothing allocates, and nothing trusts the firmware: every access is checked against the declared
 //! length, and any bytes whatever give a value or an [`AcpiError`]. Meant for boot time, not for
@@ -29,12 +30,14 @@
 )]
 
 mod error;
+mod hpet;
 mod madt;
 mod madt_entry;
 mod rsdp;
 mod table;
 
 pub use error::{AcpiError, Signature};
+pub use hpet::HpetTable;
 pub use madt::{Cpu, Cpus, Entries, Madt};
 pub use madt_entry::{CpuFlags, MadtEntry, PinFlags, PinPolarity, PinTrigger};
 pub use rsdp::{RootTable, Rsdp};

@@ -57,6 +57,22 @@ pub trait Port {
     ///
     /// The caller answers for the effect of the write on the device behind `port`.
     unsafe fn write_u8(&self, port: u16, value: u8);
+
+    /// Reads 32 bits from `port` by one access.
+    ///
+    /// # Safety
+    ///
+    /// The caller answers for the effect of the read on the device behind `port` and the three
+    /// ports after it.
+    unsafe fn read_u32(&self, port: u16) -> u32;
+
+    /// Writes 32 bits to `port` by one access.
+    ///
+    /// # Safety
+    ///
+    /// The caller answers for the effect of the write on the device behind `port` and the three
+    /// ports after it.
+    unsafe fn write_u32(&self, port: u16, value: u32);
 }
 
 /// A window of memory-mapped 32-bit device registers.

@@ -91,6 +91,26 @@ impl Port for CpuPort {
             asm!("out dx, al", in("dx") port, in("al") value, options(nostack, preserves_flags))
         }
     }
+
+    #[inline]
+    unsafe fn read_u32(&self, port: u16) -> u32 {
+        let value;
+        // SAFETY: I/O privilege by the contract of `CpuPort::new`; the effect on the device is the
+        // caller's.
+        unsafe {
+            asm!("in eax, dx", out("eax") value, in("dx") port, options(nostack, preserves_flags))
+        }
+        value
+    }
+
+    #[inline]
+    unsafe fn write_u32(&self, port: u16, value: u32) {
+        // SAFETY: I/O privilege by the contract of `CpuPort::new`; the effect on the device is the
+        // caller's.
+        unsafe {
+            asm!("out dx, eax", in("dx") port, in("eax") value, options(nostack, preserves_flags))
+        }
+    }
 }
 
 /// A mapped window of device registers, accessed by volatile 32-bit loads and stores. NMI-safe.

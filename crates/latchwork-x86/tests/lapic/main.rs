@@ -3,6 +3,9 @@
 //! with it.
 
 mod apic_base;
+#[path = "../nmi_lines/image.rs"]
+mod image;
+mod lint_nmis;
 mod model;
 mod nmi_sends;
 mod registers;
