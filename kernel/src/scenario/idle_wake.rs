@@ -9,7 +9,7 @@
 //! Where CPUs run in parallel the race comes by itself. Under the instruction clock, where a CPU keeps its turn until it pauses, the
 //! scenario has turns end at all kinds of instruction boundaries ([`time::shuffle_turns`]).
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use latchwork::Class;
 use latchwork_x86::idle;
@@ -47,10 +47,42 @@ struct Meeting {
     begun: AtomicU64,
     /// The sleep that has ended.
     woken: AtomicU64,
+    /// CPU 0 sleeps until the sleeper says something. SeqCst fences: see [`Meeting::tell`].
+    watcher_sleeps: AtomicBool,
     /// CPU 0 has given up.
     over: AtomicBool,
     sleeps: Tally,
     lost: Tally,
+}
+
+impl Meeting {
+    /// The sleeper's word: stores `number`, then wakes CPU 0 if it sleeps. The fence here and the one in [`Self::watch_until`] keep
+    /// each from missing the other's store.
+    fn tell(&self, word: &AtomicU64, number: u64) {
+        word.store(number, Ordering::Release);
+        fence(Ordering::SeqCst);
+        if self.watcher_sleeps.load(Ordering::Relaxed)
+            && self.watcher_sleeps.swap(false, Ordering::Relaxed)
+        {
+            apic::send_wake(0);
+        }
+    }
+
+    /// CPU 0 waits until the sleeper has told `number`, and says whether it came in time.
+    fn watch_until(&self, word: &AtomicU64, number: u64) -> bool {
+        let told = || word.load(Ordering::Acquire) == number;
+        if patience::spin_until(told, 1_000) {
+            return true;
+        }
+        let limit_ms =
+            if time::is_instruction_clock() { LOST_AFTER_INSTRUCTION_MS } else { LOST_AFTER_MS };
+        let told_before_sleeping = || {
+            self.watcher_sleeps.store(true, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            told()
+        };
+        crate::idle::until_or_ms(told_before_sleeping, limit_ms)
+    }
 }
 
 /// Sleeps `sleeps` times, each time with a wake-up that is pending before.
@@ -62,7 +94,7 @@ fn sleep(meeting: &Meeting, sleeps: u64, wake: bool) {
     apic::hold_tick(true);
     for number in 1..=sleeps {
         let before = area.wakes.load(Ordering::Relaxed);
-        meeting.ready.store(number, Ordering::Release);
+        meeting.tell(&meeting.ready, number);
         while meeting.begun.load(Ordering::Acquire) != number
             && !meeting.over.load(Ordering::Relaxed)
         {
@@ -76,7 +108,7 @@ fn sleep(meeting: &Meeting, sleeps: u64, wake: bool) {
             // SAFETY: privilege level 0, interrupts off, nothing held; the NMI entry fixes the window up unless a fault is wanted.
             unsafe { idle::wait_for_interrupt() };
         }
-        meeting.woken.store(number, Ordering::Release);
+        meeting.tell(&meeting.woken, number);
         if meeting.over.load(Ordering::Relaxed) {
             break;
         }
@@ -104,8 +136,7 @@ fn disturb(meeting: &Meeting, sleeper: usize, sleeps: u64, ring: bool, progress:
         if number % SLEEPS_A_PERIOD == 1 {
             time::shuffle_turns((2 + dice.below(LONGEST_PERIOD - 1)) as u16);
         }
-        let ready = || meeting.ready.load(Ordering::Acquire) == number;
-        if !watch_until(ready) {
+        if !meeting.watch_until(&meeting.ready, number) {
             meeting.lost.add(1);
             meeting.over.store(true, Ordering::Relaxed);
             return;
@@ -118,8 +149,7 @@ fn disturb(meeting: &Meeting, sleeper: usize, sleeps: u64, ring: bool, progress:
             rings::ring(0, sleeper);
             rung += 1;
         }
-        let woken = || meeting.woken.load(Ordering::Acquire) == number;
-        if !watch_until(woken) {
+        if !meeting.watch_until(&meeting.woken, number) {
             meeting.lost.add(1);
             meeting.over.store(true, Ordering::Relaxed);
             apic::send_wake(sleeper);
@@ -128,16 +158,6 @@ fn disturb(meeting: &Meeting, sleeper: usize, sleeps: u64, ring: bool, progress:
         meeting.sleeps.add(1);
         progress.at((sleeper as u64 - 1) * sleeps + number);
     }
-}
-
-/// Waits until `done`, and says whether it came in time.
-fn watch_until(done: impl Fn() -> bool) -> bool {
-    if patience::spin_until(&done, 20_000) {
-        return true;
-    }
-    let limit_ms =
-        if time::is_instruction_clock() { LOST_AFTER_INSTRUCTION_MS } else { LOST_AFTER_MS };
-    crate::idle::until_or_ms(&done, limit_ms)
 }
 
 pub(super) fn run(run: &Run) {
@@ -156,6 +176,7 @@ pub(super) fn run(run: &Run) {
             ready: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             woken: AtomicU64::new(0),
+            watcher_sleeps: AtomicBool::new(false),
             over: AtomicBool::new(false),
             sleeps: Tally::new(),
             lost: Tally::new(),

@@ -25,7 +25,7 @@ use probe::{BLOCK, Block, NAMES, Ring};
 const ROUNDS: u64 = 1_000;
 
 /// How long the interrupted side waits for its NMI.
-const PATIENCE: u32 = 1_000_000;
+const PATIENCE: u32 = 100_000;
 
 const DF: u64 = 1 << 10;
 const AC: u64 = 1 << 18;
