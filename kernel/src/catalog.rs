@@ -11,6 +11,19 @@ pub(crate) struct Boot {
     pub(crate) policy: &'static str,
     /// Whether the boot holds by stopping: a `stopped` record and exit status 37 instead of `end` and 33.
     pub(crate) expect_stop: bool,
+    /// Further words of the command line, by which a scenario tells its boots apart.
+    pub(crate) words: &'static str,
+}
+
+/// What a scenario needs besides CPUs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Device {
+    /// QEMU's `edu` PCI device.
+    Edu,
+    /// The i6300ESB watchdog card, set to inject an NMI when it expires.
+    WatchdogCard,
+    /// A host that presses the machine's NMI button when the kernel asks it to.
+    Button,
 }
 
 /// A deliberate mistake that must turn its scenario red, in at least one of the scenario's boots.
@@ -35,12 +48,14 @@ pub(crate) struct Scenario {
     pub(crate) min_cpus: usize,
     /// What turns it red.
     pub(crate) faults: &'static [Fault],
+    /// What must be there besides CPUs, an I/O APIC and an HPET, which every machine has.
+    pub(crate) devices: &'static [Device],
     /// The boots that make it up; each must hold.
     pub(crate) boots: &'static [Boot],
 }
 
-const REPORT: Boot = Boot { policy: "report", expect_stop: false };
-const PANIC: Boot = Boot { policy: "panic", expect_stop: true };
+const REPORT: Boot = Boot { policy: "report", expect_stop: false, words: "" };
+const PANIC: Boot = Boot { policy: "panic", expect_stop: true, words: "" };
 
 const fn fault(name: &'static str, summary: &'static str) -> Fault {
     Fault { name, summary, min_cpus: 1 }
@@ -66,6 +81,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 "handlers after the first that claims do not look: their conditions are lost",
             ),
         ],
+        devices: &[],
         boots: &[REPORT],
     },
     Scenario {
@@ -84,6 +100,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 min_cpus: 2,
             },
         ],
+        devices: &[],
         boots: &[REPORT],
     },
     Scenario {
@@ -97,6 +114,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             ),
             fault("no-rings", "the handler does not ring: no NMI follows"),
         ],
+        devices: &[],
         boots: &[REPORT],
     },
     Scenario {
@@ -114,6 +132,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 "the panic policy is not set: the kernel does not stop (seen in the panic boot)",
             ),
         ],
+        devices: &[],
         boots: &[REPORT, PANIC],
     },
     Scenario {
@@ -128,6 +147,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             ),
             fault("no-nmi", "no NMI is sent: nothing was observed"),
         ],
+        devices: &[],
         boots: &[REPORT],
     },
     Scenario {
@@ -146,6 +166,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 min_cpus: 2,
             },
         ],
+        devices: &[],
         boots: &[REPORT],
     },
 ];

@@ -52,7 +52,7 @@ extern "C" fn kernel_main(start_info_address: u32) -> ! {
         area.apic_id.store(apic::id().get(), Ordering::Relaxed);
     }
 
-    let ids = firmware::cpus(&handover);
+    let ids = firmware::cpus();
     // SAFETY: the low pages are free, and the IDT is filled.
     let cpus = unsafe { start::start_others(&ids) };
     record::machine(cpus, if x2apic { "x2apic" } else { "xapic" });

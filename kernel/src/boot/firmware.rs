@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the loader and the firmware tell: the command line, and which CPUs there are.
+//! What the loader and the firmware tell: the command line, which CPUs there are, and where the tables are that say more.
+
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use latchwork_x86::acpi::{AcpiError, Madt, Rsdp};
 use latchwork_x86::hw::{DirectMap, PhysicalMemory};
@@ -12,12 +14,14 @@ use crate::cpu::MAX_CPUS;
 /// The identity map's end.
 const MAPPED_END: u64 = 1 << 32;
 
+/// Where the loader says the RSDP is; 0 if it does not say. Written once, by the boot CPU, before others start.
+static RSDP_ADDRESS: AtomicU64 = AtomicU64::new(0);
+
 /// What the loader handed over.
 #[derive(Debug)]
 pub(crate) struct Handover {
     /// The kernel command line; empty if there is none.
     pub(crate) cmdline: CommandLine,
-    rsdp_address: Option<u64>,
 }
 
 /// Reads the PVH start info.
@@ -31,9 +35,9 @@ pub(crate) unsafe fn handover(start_info_address: u32) -> Handover {
         panic!("the loader left no PVH start info at {start_info_address:#x}");
     };
     let info = reader.raw();
-    let rsdp_address = Some(info.rsdp_paddr).filter(|address| *address != 0);
+    RSDP_ADDRESS.store(info.rsdp_paddr, Ordering::Relaxed);
     let cmdline = reader.cmdline().and_then(|line| line.to_str().ok()).unwrap_or("");
-    Handover { cmdline: CommandLine::new(cmdline), rsdp_address }
+    Handover { cmdline: CommandLine::new(cmdline) }
 }
 
 /// The APIC IDs of the CPUs that can be started, in the firmware's order.
@@ -49,22 +53,35 @@ impl ApicIds {
     }
 }
 
-/// Finds the CPUs in the MADT: at most as many as this kernel can start.
-pub(crate) fn cpus(handover: &Handover) -> ApicIds {
+/// Physical memory as far as it is mapped: all below 4 GiB.
+pub(crate) const fn memory() -> DirectMap {
     // SAFETY: the low 4 GiB are identity-mapped, and nothing writes firmware tables.
-    let memory = unsafe { DirectMap::new(0, MAPPED_END) };
-    match read_madt(&memory, handover.rsdp_address) {
+    unsafe { DirectMap::new(0, MAPPED_END) }
+}
+
+/// Finds the root of the firmware's tables: where the loader says, or where a BIOS puts it.
+pub(crate) fn rsdp(memory: &DirectMap) -> Result<Rsdp, AcpiError> {
+    match RSDP_ADDRESS.load(Ordering::Relaxed) {
+        0 => scan_for_rsdp(memory),
+        address => Rsdp::read(memory, address),
+    }
+}
+
+/// Finds the MADT.
+pub(crate) fn madt(memory: &DirectMap) -> Result<Madt<'_, DirectMap>, AcpiError> {
+    Madt::find(memory, &rsdp(memory)?)
+}
+
+/// Finds the CPUs in the MADT: at most as many as this kernel can start.
+pub(crate) fn cpus() -> ApicIds {
+    match list_cpus(&memory()) {
         Ok(ids) => ids,
         Err(error) => panic!("the firmware's tables do not list the CPUs: {error}"),
     }
 }
 
-fn read_madt(memory: &DirectMap, rsdp_address: Option<u64>) -> Result<ApicIds, AcpiError> {
-    let rsdp = match rsdp_address {
-        Some(address) => Rsdp::read(memory, address)?,
-        None => scan_for_rsdp(memory)?,
-    };
-    let madt = Madt::find(memory, &rsdp)?;
+fn list_cpus(memory: &DirectMap) -> Result<ApicIds, AcpiError> {
+    let madt = madt(memory)?;
     let mut ids = [None; MAX_CPUS];
     let mut free = ids.iter_mut();
     for cpu in madt.cpus() {

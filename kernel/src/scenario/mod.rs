@@ -37,7 +37,7 @@ pub(crate) struct Run {
     scenario: &'static Scenario,
     boot: &'static Boot,
     fault: Option<&'static Fault>,
-    cycles: Option<u64>,
+    cmdline: CommandLine,
 }
 
 impl Run {
@@ -59,7 +59,7 @@ impl Run {
         };
         let min_cpus = fault.map_or(1, |fault| fault.min_cpus).max(scenario.min_cpus);
         assert!(cpus >= min_cpus, "this needs {min_cpus} CPUs, there are {cpus}");
-        Self { cpus, scenario, boot, fault, cycles: cmdline.number("cycles") }
+        Self { cpus, scenario, boot, fault, cmdline }
     }
 
     /// Whether the fault of this name is to be made.
@@ -72,9 +72,14 @@ impl Run {
         self.boot.expect_stop
     }
 
+    /// The value of a word of the command line.
+    pub(crate) fn option(&self, key: &str) -> Option<&'static str> {
+        self.cmdline.value(key)
+    }
+
     /// How often to do the main thing: `least`, unless the command line asks for more.
     pub(crate) fn cycles(&self, least: u64) -> u64 {
-        self.cycles.unwrap_or(least).max(least)
+        self.cmdline.number("cycles").unwrap_or(least).max(least)
     }
 
     /// The library's statistics, summed over all CPUs.

@@ -20,12 +20,14 @@ const ICOUNT: &str = "shift=0,sleep=off";
 /// The guest's kernel command line.
 pub(crate) fn append(job: Job, boot: &Boot, machine: Machine) -> String {
     let fault = job.fault.unwrap_or("none");
-    format!(
-        "scenario={} fault={fault} apic={} policy={}",
+    let words = format!(
+        "scenario={} fault={fault} apic={} policy={} {}",
         job.scenario.name,
         machine.apic.name(),
-        boot.policy
-    )
+        boot.policy,
+        boot.words
+    );
+    words.trim_end().to_owned()
 }
 
 /// The whole command, program first.

@@ -3,8 +3,8 @@ use super::*;
 use crate::guest::boot::{Deaf, Limits, run};
 use crate::machine::{Apic, Clock};
 
-const TO_END: Boot = Boot { policy: "report", expect_stop: false };
-const TO_STOP: Boot = Boot { policy: "panic", expect_stop: true };
+const TO_END: Boot = Boot { policy: "report", expect_stop: false, words: "" };
+const TO_STOP: Boot = Boot { policy: "panic", expect_stop: true, words: "" };
 const MACHINE: Machine = Machine { cpus: 2, apic: Apic::Xapic, clock: Clock::Deterministic };
 
 const GREETING: &str =
