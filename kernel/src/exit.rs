@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Ending the machine: QEMU's `isa-debug-exit` device, and a halt where there is none.
+//! Ending the machine, in the way that the command line names: `exit=isa-debug` for QEMU's device of that name, and a halt
+//! where it names nothing. A machine that was not asked is not written to: port 0xf4 may be anybody's.
+
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use x86_64::instructions::port::Port;
 
+use crate::cmdline::CommandLine;
 use crate::cpu;
 
 const DEBUG_EXIT: u16 = 0xf4;
@@ -19,9 +23,35 @@ pub(crate) enum Ending {
     UnknownPolicy = 0x12,
 }
 
+/// What ends the machine.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+enum Way {
+    /// Nothing: the CPU parks, and somebody turns the machine off.
+    Halt = 0,
+    /// QEMU's `isa-debug-exit` device.
+    IsaDebug = 1,
+}
+
+/// The [`Way`] to end. Written once, by the boot CPU, before others start; read by whoever ends the machine, in any context.
+/// Relaxed: a CPU that started later sees what was written before its start.
+static WAY: AtomicU8 = AtomicU8::new(Way::Halt as u8);
+
+/// Reads how the machine is to be ended. Boot CPU, once, before others start.
+pub(crate) fn choose(cmdline: CommandLine) {
+    let way = match cmdline.value("exit").unwrap_or("halt") {
+        "halt" => Way::Halt,
+        "isa-debug" => Way::IsaDebug,
+        other => panic!("there is no way to exit by \"{other}\""),
+    };
+    WAY.store(way as u8, Ordering::Relaxed);
+}
+
 /// Ends the machine. Any context.
 pub(crate) fn exit(ending: Ending) -> ! {
-    // SAFETY: the port is the debug exit device's, or nobody's.
-    unsafe { Port::new(DEBUG_EXIT).write(ending as u32) };
+    if WAY.load(Ordering::Relaxed) == Way::IsaDebug as u8 {
+        // SAFETY: the command line says that the debug exit device is at this port.
+        unsafe { Port::new(DEBUG_EXIT).write(ending as u32) };
+    }
     cpu::park()
 }

@@ -6,6 +6,7 @@
 
 mod apic;
 mod boot;
+#[expect(dead_code, reason = "devices and further words of a boot are for the host")]
 mod catalog;
 mod cmdline;
 mod console;
@@ -13,6 +14,7 @@ mod cpu;
 mod exit;
 mod idle;
 mod image;
+mod machine;
 mod nmi;
 mod panic;
 mod patience;
@@ -36,6 +38,7 @@ extern "C" fn kernel_main(start_info_address: u32) -> ! {
     // SAFETY: the entry code passes what the loader put into EBX.
     let handover = unsafe { firmware::handover(start_info_address) };
     println!("command line: {}", handover.cmdline.text());
+    exit::choose(handover.cmdline);
     let x2apic = choose_apic(handover.cmdline);
 
     // SAFETY: once, on the boot CPU, before any CPU loads it.
@@ -52,10 +55,11 @@ extern "C" fn kernel_main(start_info_address: u32) -> ! {
         area.apic_id.store(apic::id().get(), Ordering::Relaxed);
     }
 
+    let machine = machine::name();
     let ids = firmware::cpus();
     // SAFETY: the low pages are free, and the IDT is filled.
     let cpus = unsafe { start::start_others(&ids) };
-    record::machine(cpus, if x2apic { "x2apic" } else { "xapic" });
+    record::machine(machine, cpus, if x2apic { "x2apic" } else { "xapic" });
     nmi::init(cpus);
     x86_64::instructions::interrupts::enable();
 

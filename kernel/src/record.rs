@@ -49,10 +49,11 @@ pub(crate) struct Totals {
 }
 
 /// The machine as booted.
-pub(crate) fn machine(cpus: usize, apic: &str) {
+pub(crate) fn machine(machine: &str, cpus: usize, apic: &str) {
     let target = env!("LATCHWORK_KERNEL_TARGET");
     println!(
-        "@latchwork {{\"event\":\"machine\",\"cpus\":{cpus},\"apic\":{},\"kernel_target\":{}}}",
+        "@latchwork {{\"event\":\"machine\",\"machine\":{},\"cpus\":{cpus},\"apic\":{},\"kernel_target\":{}}}",
+        Text(machine),
         Text(apic),
         Text(target)
     );

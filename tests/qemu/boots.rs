@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One test per boot, named like `hot_remove::x2apic::cpus4::parallel`; a test that ends in `fault_NAME` passes if the
+//! One test per boot, named like `hot_remove::q35::x2apic::cpus4::parallel`; a test that ends in `fault_NAME` passes if the
 //! mistake of that name turns its scenario red. `cargo test -p latchwork-qemu-tests -- FILTER` chooses among them.
 //!
 //! `LATCHWORK_ALL_CELLS=1` offers every combination instead of a selection. `LATCHWORK_CELL_RESULTS=FILE` also writes each

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{COMMON_FAULTS, Fault, SCENARIOS, Scenario};
 use crate::guest::boot::Deaf;
 use crate::guest::{Breakage, Host, Job, Limits, ScenarioOutcome, qemu::Qemu};
-use crate::machine::{Apic, Clock, Machine};
+use crate::machine::{Apic, Clock, Machine, MachineType};
 
 /// The numbers of CPUs that a matrix has.
 pub const CPU_COUNTS: [u8; 4] = [1, 2, 4, 8];
@@ -19,23 +19,40 @@ const SILENCE_S: u64 = 120;
 /// The same for the guest that is told to hang.
 const SILENCE_OF_A_HANG_S: u64 = 10;
 
-/// The machines of the selection: every number of CPUs, and every pair of mode and clock.
+/// The machines of the selection: every number of CPUs, every pair of mode and clock, and each machine type with both modes
+/// and both clocks, also for a scenario that needs two CPUs.
 const SELECTED_MACHINES: [Machine; 7] = [
-    machine(1, Apic::X2apic, Clock::Deterministic),
-    machine(1, Apic::Xapic, Clock::Parallel),
-    machine(2, Apic::Xapic, Clock::Parallel),
-    machine(4, Apic::Xapic, Clock::Deterministic),
-    machine(4, Apic::X2apic, Clock::Parallel),
-    machine(8, Apic::Xapic, Clock::Parallel),
-    machine(8, Apic::X2apic, Clock::Deterministic),
+    machine(MachineType::Q35, 1, Apic::X2apic, Clock::Deterministic),
+    machine(MachineType::Pc, 1, Apic::Xapic, Clock::Parallel),
+    machine(MachineType::Pc, 2, Apic::Xapic, Clock::Parallel),
+    machine(MachineType::Q35, 4, Apic::Xapic, Clock::Deterministic),
+    machine(MachineType::Q35, 4, Apic::X2apic, Clock::Parallel),
+    machine(MachineType::Q35, 8, Apic::Xapic, Clock::Parallel),
+    machine(MachineType::Pc, 8, Apic::X2apic, Clock::Deterministic),
 ];
 
-/// Where the selection makes each mistake.
-const SELECTED_FAULT_MACHINES: [Machine; 2] =
-    [machine(2, Apic::Xapic, Clock::Deterministic), machine(4, Apic::X2apic, Clock::Parallel)];
+/// Where the selection makes each mistake: on the first of these only, those that every scenario accepts.
+const SELECTED_FAULT_MACHINES: [Machine; 2] = [
+    machine(MachineType::Q35, 2, Apic::Xapic, Clock::Deterministic),
+    machine(MachineType::Pc, 4, Apic::X2apic, Clock::Parallel),
+];
 
-const fn machine(cpus: u8, apic: Apic, clock: Clock) -> Machine {
-    Machine { cpus, apic, clock }
+/// Where the whole makes each mistake: two numbers of CPUs for each pair of mode and clock, all four numbers in the end, and
+/// one machine of the other type. A mistake does not know the chipset.
+const FAULT_MACHINES: [Machine; 9] = [
+    machine(MachineType::Q35, 2, Apic::Xapic, Clock::Deterministic),
+    machine(MachineType::Q35, 8, Apic::Xapic, Clock::Deterministic),
+    machine(MachineType::Q35, 1, Apic::Xapic, Clock::Parallel),
+    machine(MachineType::Q35, 4, Apic::Xapic, Clock::Parallel),
+    machine(MachineType::Q35, 1, Apic::X2apic, Clock::Deterministic),
+    machine(MachineType::Q35, 4, Apic::X2apic, Clock::Deterministic),
+    machine(MachineType::Q35, 2, Apic::X2apic, Clock::Parallel),
+    machine(MachineType::Q35, 8, Apic::X2apic, Clock::Parallel),
+    machine(MachineType::Pc, 4, Apic::X2apic, Clock::Parallel),
+];
+
+const fn machine(machine_type: MachineType, cpus: u8, apic: Apic, clock: Clock) -> Machine {
+    Machine { machine_type, cpus, apic, clock }
 }
 
 /// One test: a scenario on a machine, perhaps with a mistake that must turn it red.
@@ -65,15 +82,18 @@ pub fn selection() -> Vec<Cell> {
     cells(&SELECTED_MACHINES, &SELECTED_FAULT_MACHINES)
 }
 
-/// Every scenario and every fault on every machine.
+/// Every scenario on every machine, 32 of them, and every fault on nine.
 #[must_use]
 pub fn all() -> Vec<Cell> {
-    let machines: Vec<_> = CPU_COUNTS
-        .iter()
-        .flat_map(|&cpus| Apic::ALL.map(|apic| Clock::ALL.map(|clock| machine(cpus, apic, clock))))
-        .flatten()
-        .collect();
-    cells(&machines, &machines)
+    let mut machines = Vec::new();
+    for machine_type in MachineType::ALL {
+        for cpus in CPU_COUNTS {
+            for apic in Apic::ALL {
+                machines.extend(Clock::ALL.map(|clock| machine(machine_type, cpus, apic, clock)));
+            }
+        }
+    }
+    cells(&machines, &FAULT_MACHINES)
 }
 
 fn cells(machines: &[Machine], fault_machines: &[Machine]) -> Vec<Cell> {
@@ -111,13 +131,19 @@ impl Cell {
         usize::from(self.machine.cpus) >= needed
     }
 
-    /// The test's name, as in `hot_remove::x2apic::cpus4::parallel::fault_poison_early`.
+    /// The test's name, as in `hot_remove::q35::x2apic::cpus4::parallel::fault_poison_early`.
     #[must_use]
     pub fn name(&self) -> String {
-        let Machine { cpus, apic, clock } = self.machine;
+        let Machine { machine_type, cpus, apic, clock } = self.machine;
         let fault = self.fault.map(|fault| format!("::fault_{}", fault.name)).unwrap_or_default();
-        format!("{}::{}::cpus{cpus}::{}{fault}", self.scenario.name, apic.name(), clock.name())
-            .replace('-', "_")
+        format!(
+            "{}::{}::{}::cpus{cpus}::{}{fault}",
+            self.scenario.name,
+            machine_type.name(),
+            apic.name(),
+            clock.name()
+        )
+        .replace('-', "_")
     }
 
     /// Why this machine's QEMU cannot run the test, if it cannot.
@@ -230,54 +256,88 @@ mod tests {
     #[test]
     fn the_whole_has_every_scenario_on_every_machine_that_fits() {
         let whole = names(&all());
-        for name in ["hot_remove::x2apic::cpus4::parallel", "unknown::xapic::cpus1::deterministic"]
+        for name in
+            ["hot_remove::q35::x2apic::cpus4::parallel", "unknown::pc::xapic::cpus1::deterministic"]
         {
             assert!(whole.contains(name), "{name}");
         }
-        let clean = all()
-            .iter()
-            .filter(|cell| cell.scenario.name == "hot-remove" && cell.fault.is_none())
-            .count();
-        assert_eq!(clean, 16);
-        assert!(!whole.iter().any(|name| name.starts_with("idle_wake") && name.contains("cpus1")));
+        for scenario in SCENARIOS {
+            let clean = all().iter().filter(|cell| cell.is_clean_boot_of(scenario)).count();
+            let sizes =
+                CPU_COUNTS.iter().filter(|&&cpus| usize::from(cpus) >= scenario.min_cpus).count();
+            assert_eq!(clean, sizes * 8, "{}", scenario.name);
+        }
     }
 
     #[test]
-    fn the_selection_has_every_scenario_fault_mode_clock_and_number_of_cpus() {
+    fn the_whole_makes_every_mistake_in_each_mode_by_each_clock_and_on_both_types() {
+        let whole = all();
+        for scenario in SCENARIOS {
+            for fault in scenario.faults {
+                let made: Vec<_> =
+                    whole.iter().filter(|cell| cell.makes(scenario, fault)).collect();
+                let what = format!("{} {}", scenario.name, fault.name);
+                assert!(made.len() <= FAULT_MACHINES.len(), "{what}");
+                assert_complete(&made, fault.min_cpus.max(scenario.min_cpus), &what);
+            }
+        }
+    }
+
+    #[test]
+    fn the_selection_has_every_scenario_mode_clock_type_and_number_of_cpus() {
         let chosen = selection();
         for scenario in SCENARIOS {
-            let of_it = || chosen.iter().filter(|cell| cell.scenario.name == scenario.name);
+            let booted: Vec<_> =
+                chosen.iter().filter(|cell| cell.is_clean_boot_of(scenario)).collect();
+            assert_complete(&booted, scenario.min_cpus, scenario.name);
+        }
+    }
+
+    #[test]
+    fn the_selection_makes_every_mistake_and_twice_where_it_can() {
+        let chosen = selection();
+        for scenario in SCENARIOS {
             for fault in scenario.faults {
-                assert!(
-                    of_it().any(|cell| cell.fault.is_some_and(|known| known.name == fault.name)),
-                    "{}",
-                    fault.name
-                );
-            }
-            for cpus in
-                CPU_COUNTS.into_iter().filter(|&cpus| usize::from(cpus) >= scenario.min_cpus)
-            {
-                assert!(
-                    of_it().any(|cell| cell.fault.is_none() && cell.machine.cpus == cpus),
-                    "{}",
-                    scenario.name
-                );
-            }
-            for (apic, clock) in
-                Apic::ALL.into_iter().flat_map(|apic| Clock::ALL.map(|clock| (apic, clock)))
-            {
-                let fits = |cell: &Cell| cell.machine.apic == apic && cell.machine.clock == clock;
-                assert!(
-                    of_it().any(|cell| cell.fault.is_none() && fits(cell)),
-                    "{} {apic:?} {clock:?}",
-                    scenario.name
-                );
+                let places = SELECTED_FAULT_MACHINES.iter().filter(|machine| {
+                    usize::from(machine.cpus) >= fault.min_cpus.max(scenario.min_cpus)
+                });
+                let made = chosen.iter().filter(|cell| cell.makes(scenario, fault)).count();
+                assert_eq!(made, places.count(), "{}", fault.name);
+                assert_ne!(made, 0, "{}", fault.name);
             }
         }
         for fault in COMMON_FAULTS {
-            assert!(
-                chosen.iter().any(|cell| cell.fault.is_some_and(|known| known.name == fault.name))
-            );
+            let made = chosen.iter().filter(|cell| cell.makes(&SCENARIOS[0], fault)).count();
+            assert_eq!(made, 1, "{}", fault.name);
+        }
+    }
+
+    impl Cell {
+        fn is_clean_boot_of(&self, scenario: &Scenario) -> bool {
+            self.scenario.name == scenario.name && self.fault.is_none()
+        }
+
+        fn makes(&self, scenario: &Scenario, fault: &Fault) -> bool {
+            self.scenario.name == scenario.name
+                && self.fault.is_some_and(|made| made.name == fault.name)
+        }
+    }
+
+    /// Each number of CPUs from `min_cpus` is there, each mode by each clock, and each type of machine.
+    fn assert_complete(cells: &[&Cell], min_cpus: usize, what: &str) {
+        let on = |fits: &dyn Fn(Machine) -> bool| cells.iter().any(|cell| fits(cell.machine));
+        for cpus in CPU_COUNTS.into_iter().filter(|&cpus| usize::from(cpus) >= min_cpus) {
+            assert!(on(&|machine| machine.cpus == cpus), "{what} on {cpus} CPUs");
+        }
+        for apic in Apic::ALL {
+            for clock in Clock::ALL {
+                let there = on(&|machine| machine.apic == apic && machine.clock == clock);
+                assert!(there, "{what} {apic:?} {clock:?}");
+            }
+        }
+        for machine_type in MachineType::ALL {
+            let there = on(&|machine| machine.machine_type == machine_type);
+            assert!(there, "{what} {machine_type:?}");
         }
     }
 

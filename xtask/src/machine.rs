@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The virtual machine that is asked for.
 
-use std::fmt;
-
 use clap::ValueEnum;
 use serde::Serialize;
 
 /// The most CPUs the reference kernel is started on.
 pub const MAX_CPUS: u8 = 8;
+
+/// The kind of PC that is emulated, by QEMU's name for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum MachineType {
+    /// A chipset with PCI Express and a memory controller of 2007 (Intel Q35, ICH9).
+    Q35,
+    /// A chipset with PCI of 1996 (Intel 440FX, PIIX3).
+    Pc,
+}
 
 /// The interrupt controller mode the guest is told to use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ValueEnum)]
@@ -32,12 +40,28 @@ pub enum Clock {
 /// One machine configuration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Machine {
+    /// The kind of PC.
+    pub machine_type: MachineType,
     /// Number of CPUs, 1 to [`MAX_CPUS`].
     pub cpus: u8,
     /// Interrupt controller mode.
     pub apic: Apic,
     /// Time and parallelism.
     pub clock: Clock,
+}
+
+impl MachineType {
+    /// Both types.
+    pub const ALL: [Self; 2] = [Self::Q35, Self::Pc];
+
+    /// The name used on command lines, in records and in test names.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Q35 => "q35",
+            Self::Pc => "pc",
+        }
+    }
 }
 
 impl Apic {
@@ -65,12 +89,5 @@ impl Clock {
             Self::Deterministic => "deterministic",
             Self::Parallel => "parallel",
         }
-    }
-}
-
-impl fmt::Display for Machine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.cpus == 1 { "" } else { "s" };
-        write!(f, "{} CPU{plural}, {}, {}", self.cpus, self.apic.name(), self.clock.name())
     }
 }

@@ -204,7 +204,7 @@ mod tests {
     fn a_guest_in_order_is_heard_to_its_end() {
         let script = r#"
             echo 'hello'
-            echo '@latchwork {"event":"machine","cpus":2,"apic":"xapic","kernel_target":"t"}'
+            echo '@latchwork {"event":"machine","machine":"q35","cpus":2,"apic":"xapic","kernel_target":"t"}'
             echo '@latchwork {"event":"check","name":"a","held":true,"expected":"1","saw":"1"}'
             echo '@latchwork {"event":"totals","nmis":1,"claimed":1,"absorbed":0,"unknown":0,"lost":0}'
             echo '@latchwork {"event":"end"}'

@@ -7,9 +7,6 @@ use super::{Job, qemu};
 use crate::catalog::Boot;
 use crate::machine::{Apic, Clock, Machine};
 
-/// The machine type that every boot uses.
-pub const MACHINE_TYPE: &str = "q35";
-
 /// One nanosecond an instruction, and no waiting for the host's clock.
 ///
 /// With it, QEMU allows the reading of its clock and the raising of interrupts only in instructions that its translator
@@ -21,7 +18,7 @@ const ICOUNT: &str = "shift=0,sleep=off";
 pub(crate) fn append(job: Job, boot: &Boot, machine: Machine) -> String {
     let fault = job.fault.unwrap_or("none");
     let words = format!(
-        "scenario={} fault={fault} apic={} policy={} {}",
+        "scenario={} fault={fault} apic={} policy={} exit=isa-debug {}",
         job.scenario.name,
         machine.apic.name(),
         boot.policy,
@@ -41,8 +38,9 @@ pub(crate) fn argv(kernel: &Path, machine: Machine, append: &str) -> Vec<String>
         (Clock::Parallel, _) => &["-accel", "tcg,thread=multi"],
     };
     let kernel = kernel.to_string_lossy();
+    let machine_type = machine.machine_type.name();
     let start =
-        [qemu::BINARY, "-machine", MACHINE_TYPE, "-cpu", "max", "-m", "128M", "-smp", &cpus];
+        [qemu::BINARY, "-machine", machine_type, "-cpu", "max", "-m", "128M", "-smp", &cpus];
     let devices = ["-nodefaults", "-display", "none", "-serial", "stdio"];
     let ending = ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-no-reboot"];
     let guest = ["-kernel", &kernel, "-append", append];
@@ -65,7 +63,7 @@ fn shell_word(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::Apic;
+    use crate::machine::MachineType;
 
     #[test]
     fn the_shell_reads_back_every_word() {
@@ -81,7 +79,7 @@ mod tests {
     #[test]
     fn clocks_and_modes_choose_the_accelerator() {
         let line = |apic, clock| {
-            let machine = Machine { cpus: 3, apic, clock };
+            let machine = Machine { machine_type: MachineType::Pc, cpus: 3, apic, clock };
             shell_line(&argv(Path::new("k"), machine, "a=b c=d"))
         };
         let counting = line(Apic::Xapic, Clock::Deterministic);
@@ -92,6 +90,7 @@ mod tests {
             counting_msrs
                 .contains("-accel tcg,thread=single,one-insn-per-tb=on -icount shift=0,sleep=off ")
         );
+        assert!(parallel.contains(" -machine pc -cpu max "));
         assert!(parallel.contains("-smp 3 -accel tcg,thread=multi -nodefaults"));
         assert!(parallel.ends_with("-no-reboot -kernel k -append 'a=b c=d'"));
     }

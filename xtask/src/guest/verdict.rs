@@ -105,9 +105,10 @@ pub(crate) fn judge(boot: &Boot, machine: Machine, heard: &Transcript) -> BootVe
 }
 
 fn judge_machine(machine: Machine, heard: &Transcript, verdict: &mut BootVerdict) {
-    let expected = format!("{} CPUs, {}", machine.cpus, machine.apic.name());
+    let expected =
+        format!("{}, {} CPUs, {}", machine.machine_type.name(), machine.cpus, machine.apic.name());
     let saw = match &heard.machine {
-        Some(guest) => format!("{} CPUs, {}", guest.cpus, guest.apic),
+        Some(guest) => format!("{}, {} CPUs, {}", guest.machine, guest.cpus, guest.apic),
         None => String::from("no machine record"),
     };
     if saw == expected {

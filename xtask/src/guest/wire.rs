@@ -46,6 +46,8 @@ pub enum Record {
 /// The guest's own view of its machine.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 pub struct GuestMachine {
+    /// The kind of PC: `q35`, `pc` or `unknown`.
+    pub machine: String,
     /// CPUs that are running.
     pub cpus: u64,
     /// The mode that the local APICs are in.
@@ -115,12 +117,17 @@ mod tests {
 
     #[test]
     fn every_record_is_read() {
-        let machine = GuestMachine { cpus: 4, apic: "xapic".into(), kernel_target: "t".into() };
+        let machine = GuestMachine {
+            machine: "pc".into(),
+            cpus: 4,
+            apic: "xapic".into(),
+            kernel_target: "t".into(),
+        };
         let check = Check { name: "n".into(), held: false, expected: "0".into(), saw: "1".into() };
         let totals = Totals { nmis: 1, claimed: 2, absorbed: 3, unknown: 4, lost: -5 };
         for (json, expected) in [
             (
-                r#"{"event":"machine","cpus":4,"apic":"xapic","kernel_target":"t"}"#,
+                r#"{"event":"machine","machine":"pc","cpus":4,"apic":"xapic","kernel_target":"t"}"#,
                 Record::Machine(machine),
             ),
             (r#"{"event":"progress","done":1,"of":10}"#, Record::Progress { done: 1, of: 10 }),

@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::cli::Format;
 use crate::guest::{Host, Limits, install, kernel};
-use crate::machine::{Apic, Clock, MAX_CPUS, Machine};
+use crate::machine::{Apic, Clock, MAX_CPUS, Machine, MachineType};
 use progress::Progress;
 use report::Report;
 
@@ -20,6 +20,9 @@ const DEFAULT_SILENCE_S: u64 = 30;
 /// The options of `run`.
 #[derive(Args, Debug)]
 pub struct Options {
+    /// Kind of PC
+    #[arg(long, value_enum, default_value_t = MachineType::Q35)]
+    machine: MachineType,
     /// Number of CPUs
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_CPUS)))]
     cpus: u8,
@@ -59,7 +62,12 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
         list::print(options.format)?;
         return Ok(true);
     }
-    let machine = Machine { cpus: options.cpus, apic: options.apic, clock: options.clock };
+    let machine = Machine {
+        machine_type: options.machine,
+        cpus: options.cpus,
+        apic: options.apic,
+        clock: options.clock,
+    };
     let chosen = select::choose(&options.scenario, options.fault.as_deref(), machine.cpus)?;
     for note in &chosen.notes {
         eprintln!("note: {note}");

@@ -28,8 +28,8 @@ impl Progress {
             Record::Machine(machine) => {
                 self.kernel_target = Some(machine.kernel_target.clone());
                 eprintln!(
-                    "{scenario}: {} CPUs, {}, {}",
-                    machine.cpus, machine.apic, machine.kernel_target
+                    "{scenario}: {}, {} CPUs, {}, {}",
+                    machine.machine, machine.cpus, machine.apic, machine.kernel_target
                 );
             }
             Record::Progress { done, of } => eprintln!("{scenario}: {done} of {of}"),

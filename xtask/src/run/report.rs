@@ -5,9 +5,8 @@ use comfy_table::{Cell, CellAlignment, Table};
 use serde::Serialize;
 
 use crate::cli::Format;
-use crate::guest::command::MACHINE_TYPE;
 use crate::guest::{Host, ScenarioReport};
-use crate::machine::{Apic, Clock, Machine};
+use crate::machine::{Apic, Clock, Machine, MachineType};
 use crate::table;
 
 /// Everything that `run` has to say.
@@ -21,7 +20,7 @@ pub(super) struct Report {
 
 #[derive(Debug, Serialize)]
 struct MachineReport {
-    machine: &'static str,
+    machine: MachineType,
     cpus: u8,
     apic: Apic,
     clock: Clock,
@@ -32,7 +31,7 @@ struct MachineReport {
 impl Report {
     pub(super) fn new(machine: Machine, host: &Host) -> Self {
         let machine = MachineReport {
-            machine: MACHINE_TYPE,
+            machine: machine.machine_type,
             cpus: machine.cpus,
             apic: machine.apic,
             clock: machine.clock,
@@ -68,7 +67,7 @@ impl Report {
         let machine = &self.machine;
         let mut text = format!(
             "\n{}, {} CPUs, {}, {} clock, QEMU {}, kernel for {}\n",
-            machine.machine,
+            machine.machine.name(),
             machine.cpus,
             machine.apic.name(),
             machine.clock.name(),
@@ -128,7 +127,7 @@ mod tests {
 
     fn report() -> Report {
         let machine = MachineReport {
-            machine: MACHINE_TYPE,
+            machine: MachineType::Q35,
             cpus: 4,
             apic: Apic::Xapic,
             clock: Clock::Deterministic,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The boots as a matrix: a row for each scenario, fault, mode and clock, a column for each number of CPUs.
+//! The boots as a matrix: a row for each scenario, fault, machine type, mode and clock, a column for each number of CPUs.
 
 use std::collections::BTreeMap;
 
@@ -36,14 +36,14 @@ fn entry(boot: &Row) -> String {
     if boot.passed() { format!("{:.1}", boot.seconds) } else { boot.verdict().to_owned() }
 }
 
-/// `a::xapic::cpus4::parallel` as `a xapic parallel` and 4; faults come between scenario and machine.
+/// `a::q35::xapic::cpus4::parallel` as `a q35 xapic parallel` and 4; faults come between scenario and machine.
 fn split(name: &str) -> Option<(String, u8)> {
     let mut parts = name.split("::");
-    let (scenario, apic, cpus, clock) =
-        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let [scenario, machine_type, apic, cpus, clock] =
+        [parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?];
     let cpus = cpus.strip_prefix("cpus")?.parse().ok()?;
     let fault = parts.next().map(|fault| format!(" {fault}")).unwrap_or_default();
-    Some((format!("{scenario}{fault} {apic} {clock}"), cpus))
+    Some((format!("{scenario}{fault} {machine_type} {apic} {clock}"), cpus))
 }
 
 #[cfg(test)]
@@ -55,9 +55,10 @@ mod tests {
     fn cells_find_their_places() {
         let row = |name: &str, outcome| Row { name: name.into(), outcome, seconds: 2.0 };
         let boots = [
-            row("s::xapic::cpus1::parallel", Outcome::Passed),
-            row("s::xapic::cpus8::parallel", Outcome::Failed("no".into())),
-            row("s::xapic::cpus2::parallel::fault_f", Outcome::Skipped("old".into())),
+            row("s::q35::xapic::cpus1::parallel", Outcome::Passed),
+            row("s::q35::xapic::cpus8::parallel", Outcome::Failed("no".into())),
+            row("s::pc::xapic::cpus4::parallel", Outcome::Passed),
+            row("s::q35::xapic::cpus2::parallel::fault_f", Outcome::Skipped("old".into())),
         ];
         let text = table(&boots).to_string();
         let lines: Vec<Vec<&str>> =
@@ -65,7 +66,8 @@ mod tests {
         let line = |start: &[&str]| {
             lines.iter().find(|line| line[1..].starts_with(start)).expect("a line").join(" ")
         };
-        assert!(line(&["s", "xapic"]).contains("2.0 ┆ - ┆ - ┆ FAILED"), "{text}");
+        assert!(line(&["s", "q35"]).contains("2.0 ┆ - ┆ - ┆ FAILED"), "{text}");
+        assert!(line(&["s", "pc"]).contains("- ┆ - ┆ 2.0 ┆ -"), "{text}");
         assert!(line(&["s", "fault_f"]).contains("- ┆ skipped ┆ - ┆ -"), "{text}");
     }
 }

@@ -19,7 +19,7 @@ pub(crate) use commands::LOOM_FLAGS;
 /// The options of `test`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Boot every combination of scenario, fault, CPUs, mode and clock, and print the matrix
+    /// Boot every scenario on every machine and every fault on several, and print the matrix
     #[arg(long)]
     all: bool,
     /// Also build with the oldest supported compiler and for targets that rustup need not have (see `.ci/run`)

@@ -14,7 +14,7 @@ use super::timed;
 use crate::cells::Cell;
 use crate::guest::kernel::{self, BARE_TARGET, Kernel};
 use crate::guest::{Host, install};
-use crate::machine::{Apic, Clock, Machine};
+use crate::machine::{Apic, Clock, Machine, MachineType};
 use crate::workspace;
 
 /// The oldest supported compiler: `rust-version` of the workspace.
@@ -25,7 +25,12 @@ const OLDEST_RUSTC: &str = "LATCHWORK_OLDEST_RUSTC";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
 /// Where the kernel without an operating system's target is booted.
-const BOOTED_ON: Machine = Machine { cpus: 4, apic: Apic::Xapic, clock: Clock::Deterministic };
+const BOOTED_ON: Machine = Machine {
+    machine_type: MachineType::Q35,
+    cpus: 4,
+    apic: Apic::Xapic,
+    clock: Clock::Deterministic,
+};
 
 /// Every check of compilers, targets and packages.
 pub(super) fn rows() -> Vec<Row> {

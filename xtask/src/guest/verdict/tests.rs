@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use super::*;
 use crate::guest::boot::{Deaf, Limits, run};
-use crate::machine::{Apic, Clock};
+use crate::machine::{Apic, Clock, MachineType};
 
 const TO_END: Boot = Boot { policy: "report", expect_stop: false, words: "" };
 const TO_STOP: Boot = Boot { policy: "panic", expect_stop: true, words: "" };
-const MACHINE: Machine = Machine { cpus: 2, apic: Apic::Xapic, clock: Clock::Deterministic };
+const MACHINE: Machine = Machine {
+    machine_type: MachineType::Q35,
+    cpus: 2,
+    apic: Apic::Xapic,
+    clock: Clock::Deterministic,
+};
 
-const GREETING: &str =
-    r#"echo '@latchwork {"event":"machine","cpus":2,"apic":"xapic","kernel_target":"t"}'"#;
+const GREETING: &str = r#"echo '@latchwork {"event":"machine","machine":"q35","cpus":2,"apic":"xapic","kernel_target":"t"}'"#;
 const HELD: &str =
     r#"echo '@latchwork {"event":"check","name":"a","held":true,"expected":"1","saw":"1"}'"#;
 const BROKEN: &str =
@@ -79,8 +83,11 @@ fn whatever_is_missing_breaks_the_boot() {
 
 #[test]
 fn a_machine_other_than_asked_for_is_told() {
-    let outcome = verdict(&TO_END, &[&GREETING.replace('2', "1"), HELD, TOTALS, END, "exit 33"]);
-    assert_eq!(failed(&outcome), ["machine-as-asked"]);
+    for (asked, other) in [(":2", ":1"), ("xapic", "x2apic"), ("q35", "pc"), ("q35", "unknown")] {
+        let greeting = GREETING.replace(asked, other);
+        let outcome = verdict(&TO_END, &[&greeting, HELD, TOTALS, END, "exit 33"]);
+        assert_eq!(failed(&outcome), ["machine-as-asked"], "{greeting}");
+    }
 }
 
 #[test]
