@@ -14,6 +14,7 @@ pub mod error;
 pub mod guest;
 pub mod machine;
 pub mod mutants;
+mod private_dir;
 mod process;
 pub mod run;
 mod table;

@@ -23,6 +23,19 @@ impl Supervised {
         &mut self.0
     }
 
+    /// Waits for the child to end by itself; `None` if it does not by `deadline`.
+    pub(crate) fn wait_until(&mut self, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(Some(status));
+            }
+            if Instant::now() >= deadline {
+                return Ok(None);
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Kills the child if it still runs, and waits for it.
     pub(crate) fn stop(&mut self) -> io::Result<ExitStatus> {
         if let Some(status) = self.0.try_wait()? {
@@ -65,25 +78,13 @@ pub(crate) fn capture(command: &mut Command, limit: Duration) -> io::Result<Capt
     let mut process = Supervised::spawn(command)?;
     let stdout = process.child().stdout.take().map(collect);
     let stderr = process.child().stderr.take().map(collect);
-    let status = wait_until(&mut process, deadline)?;
+    let status = process.wait_until(deadline)?;
     process.stop()?;
     let mut output = String::new();
     for reader in [stdout, stderr].into_iter().flatten() {
         output.push_str(&reader.join().unwrap_or_default());
     }
     Ok(Captured { status, output })
-}
-
-fn wait_until(process: &mut Supervised, deadline: Instant) -> io::Result<Option<ExitStatus>> {
-    loop {
-        if let Some(status) = process.child().try_wait()? {
-            return Ok(Some(status));
-        }
-        if Instant::now() >= deadline {
-            return Ok(None);
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// Reads `source` to its end on a thread of its own.

@@ -1,17 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One boot: QEMU started, its serial line read until it ends or is given up.
+//! One boot: QEMU started, its serial line read, and what it asks for answered, until it ends or is given up.
 
 use std::collections::VecDeque;
-use std::process::{Command, ExitStatus, Stdio};
+use std::io::Write as _;
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use super::button::{AskError, Button};
 use super::wire::{self, Check, GuestMachine, Line, Record, Totals};
 use crate::process::{Lines, Next, Supervised, collect};
 
 /// How many of the last serial lines are kept.
 const TAIL_LINES: usize = 30;
+
+/// What is written to the guest's serial line when it has been given what it asked for.
+const ANSWER: &[u8] = b".";
+
+/// How long a guest that could not be given what it asked for may take to end by itself, which is then likely why.
+const LAST_GASP: Duration = Duration::from_secs(1);
 
 /// When a guest is given up.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +85,8 @@ pub struct Transcript {
     pub ended: bool,
     /// Why the guest stopped on purpose, if it did.
     pub stopped: Option<String>,
+    /// Why the guest was not given what it asked for, if it was not.
+    pub unanswered: Option<String>,
     /// Lines that should have been records.
     pub unreadable: Vec<String>,
     /// The lines before a stop record: the report that must be readable.
@@ -87,49 +97,102 @@ pub struct Transcript {
     pub qemu_messages: String,
 }
 
-/// Runs `argv` and listens until it ends or a limit passes.
+/// Runs `argv` and listens until it ends, a limit passes, or it asks for what it cannot be given.
 pub(crate) fn run(
     argv: &[String],
+    button: Option<&mut Button>,
     limits: Limits,
     listener: &mut dyn Listener,
 ) -> anyhow::Result<Transcript> {
     let (program, arguments) = argv.split_first().context("an empty command")?;
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(if button.is_some() { Stdio::piped() } else { Stdio::null() });
     let mut process =
         Supervised::spawn(&mut command).with_context(|| format!("cannot start {program}"))?;
     let lines = Lines::of(process.child().stdout.take().context("no serial line")?);
     let messages = collect(process.child().stderr.take().context("no standard error")?);
 
     let mut transcript = Transcript::new();
-    let given_up = listen(&lines, limits, &mut transcript, listener);
-    let status = if given_up.is_some() { process.stop()? } else { process.child().wait()? };
+    let mut answerer = Answerer { button, line: process.child().stdin.take() };
+    let heard = listen(&lines, limits, &mut answerer, &mut transcript, listener);
+    transcript.ending = match heard {
+        Heard::End => Ending::Exited(process.child().wait()?),
+        Heard::TooMuch(why) => {
+            process.stop()?;
+            Ending::GivenUp { why }
+        }
+        Heard::Unanswerable(error) => {
+            transcript.unanswered = Some(error.to_string());
+            let status = process.wait_until(Instant::now() + LAST_GASP)?;
+            process.stop()?;
+            let why = || String::from("it asked for what it cannot be given");
+            status.map_or_else(|| Ending::GivenUp { why: why() }, Ending::Exited)
+        }
+    };
     while let Next::Line(text) = lines.next_within(Duration::from_secs(1)) {
         transcript.take(text, listener);
     }
-    transcript.ending = given_up.map_or(Ending::Exited(status), |why| Ending::GivenUp { why });
     transcript.qemu_messages = messages.join().unwrap_or_default();
     Ok(transcript)
 }
 
-/// Reads to the end of the stream; the value says why not to wait any longer.
+/// Gives the guest what it asks for.
+struct Answerer<'a> {
+    button: Option<&'a mut Button>,
+    line: Option<ChildStdin>,
+}
+
+impl Answerer<'_> {
+    /// Presses the button `times` times and then says so.
+    fn press(&mut self, times: u64, limit: Duration) -> Result<(), AskError> {
+        let (Some(button), Some(line)) = (self.button.as_mut(), self.line.as_mut()) else {
+            return Err(AskError::NoButton);
+        };
+        button.press(times, limit)?;
+        line.write_all(ANSWER)?;
+        Ok(line.flush()?)
+    }
+}
+
+/// Why listening was over.
+enum Heard {
+    /// The stream ended.
+    End,
+    /// A limit passed.
+    TooMuch(String),
+    /// The guest asked for what it cannot be given.
+    Unanswerable(AskError),
+}
+
+/// Reads to the end of the stream, unless there is a reason not to wait any longer.
 fn listen(
     lines: &Lines,
     limits: Limits,
+    answerer: &mut Answerer<'_>,
     to: &mut Transcript,
     listener: &mut dyn Listener,
-) -> Option<String> {
+) -> Heard {
     let deadline = Instant::now() + limits.total;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Some(format!("not over after {} s", limits.total.as_secs()));
+            return Heard::TooMuch(format!("not over after {} s", limits.total.as_secs()));
         }
-        match lines.next_within(limits.silence.min(left)) {
-            Next::Line(text) => to.take(text, listener),
-            Next::End => return None,
+        let patience = limits.silence.min(left);
+        match lines.next_within(patience) {
+            Next::Line(text) => {
+                if let Some(Record::Ask { press }) = to.take(text, listener) {
+                    if let Err(error) = answerer.press(press, patience) {
+                        return Heard::Unanswerable(error);
+                    }
+                }
+            }
+            Next::End => return Heard::End,
             Next::Silence if left < limits.silence => {}
-            Next::Silence => return Some(format!("no output for {} s", limits.silence.as_secs())),
+            Next::Silence => {
+                return Heard::TooMuch(format!("no output for {} s", limits.silence.as_secs()));
+            }
         }
     }
 }
@@ -143,6 +206,7 @@ impl Transcript {
             totals: None,
             ended: false,
             stopped: None,
+            unanswered: None,
             unreadable: Vec::new(),
             report: Vec::new(),
             tail: VecDeque::new(),
@@ -150,7 +214,8 @@ impl Transcript {
         }
     }
 
-    fn take(&mut self, text: String, listener: &mut dyn Listener) {
+    /// Notes a line; the value is the record that it is, if it is one.
+    fn take(&mut self, text: String, listener: &mut dyn Listener) -> Option<Record> {
         if self.tail.len() == TAIL_LINES {
             self.tail.pop_front();
         }
@@ -160,14 +225,18 @@ impl Transcript {
         match line {
             Line::Human(_) => {}
             Line::Unreadable(text) => self.unreadable.push(text),
-            Line::Record(record) => self.note(record),
+            Line::Record(record) => {
+                self.note(record.clone());
+                return Some(record);
+            }
         }
+        None
     }
 
     fn note(&mut self, record: Record) {
         match record {
             Record::Machine(machine) => self.machine = Some(machine),
-            Record::Progress { .. } => {}
+            Record::Progress { .. } | Record::Ask { .. } => {}
             Record::Check(check) => self.checks.push(check),
             Record::Totals(totals) => self.totals = Some(totals),
             Record::End => self.ended = true,
@@ -187,10 +256,11 @@ impl Transcript {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::button::tests::button_that_works;
 
     fn guest(script: &str, limits: Limits) -> Transcript {
         let argv = ["sh", "-c", script].map(str::to_owned);
-        run(&argv, limits, &mut Deaf).expect("sh runs")
+        run(&argv, None, limits, &mut Deaf).expect("sh runs")
     }
 
     fn exit_code(transcript: &Transcript) -> Option<i32> {
@@ -239,6 +309,43 @@ mod tests {
             "{heard:?}"
         );
         assert_eq!(heard.tail.len(), TAIL_LINES);
+    }
+
+    #[test]
+    fn an_ask_is_answered_after_the_last_press() {
+        // The guest takes just one byte a time, and would wait for ever for one that is not sent.
+        let script = r#"
+            echo '@latchwork {"event":"ask","press":2}'
+            echo "got $(head -c 1)"
+            echo '@latchwork {"event":"ask","press":1}'
+            echo "got $(head -c 1)"
+            exit 33"#;
+        let (mut button, monitor) = button_that_works(3);
+        let argv = ["sh", "-c", script].map(str::to_owned);
+        let limits = Limits::from_silence_s(30);
+        let heard = run(&argv, Some(&mut button), limits, &mut Deaf).expect("sh runs");
+        assert_eq!((exit_code(&heard), &heard.unanswered), (Some(33), &None));
+        assert_eq!(heard.tail.iter().filter(|line| *line == "got .").count(), 2);
+        assert_eq!(monitor.join().expect("its commands").len(), 4);
+    }
+
+    #[test]
+    fn a_guest_that_cannot_be_given_what_it_asks_for_is_given_up() {
+        let script = r#"echo '@latchwork {"event":"ask","press":4}'; exec cat"#;
+        let (mut button, _monitor) = button_that_works(3);
+        let argv = ["sh", "-c", script].map(str::to_owned);
+        let limits = Limits::from_silence_s(30);
+        let heard = run(&argv, Some(&mut button), limits, &mut Deaf).expect("sh runs");
+        assert!(matches!(heard.ending, Ending::GivenUp { .. }), "{heard:?}");
+        assert!(heard.unanswered.is_some_and(|why| why.starts_with("press 4 of 4: ")));
+    }
+
+    #[test]
+    fn a_guest_that_ends_while_it_is_answered_keeps_its_status() {
+        let script = r#"echo '@latchwork {"event":"ask","press":1}'; exit 35"#;
+        let heard = guest(script, Limits::from_silence_s(30));
+        assert_eq!(exit_code(&heard), Some(35));
+        assert!(heard.unanswered.is_some_and(|why| why.starts_with("there is no button")));
     }
 
     #[test]

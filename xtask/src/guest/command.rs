@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
+use super::button::Button;
 use super::{Job, qemu};
-use crate::catalog::Boot;
+use crate::catalog::{Boot, Device};
 use crate::machine::{Apic, Clock, Machine};
 
 /// One nanosecond an instruction, and no waiting for the host's clock.
@@ -27,8 +28,23 @@ pub(crate) fn append(job: Job, boot: &Boot, machine: Machine) -> String {
     words.trim_end().to_owned()
 }
 
+/// What gives the machine `device`. A button has its place in a folder that only its [`Button`] knows.
+const fn device(device: Device) -> &'static [&'static str] {
+    match device {
+        Device::Edu => &["-device", "edu"],
+        Device::WatchdogCard => &["-device", "i6300esb", "-watchdog-action", "inject-nmi"],
+        Device::Button => &[],
+    }
+}
+
 /// The whole command, program first.
-pub(crate) fn argv(kernel: &Path, machine: Machine, append: &str) -> Vec<String> {
+pub(crate) fn argv(
+    kernel: &Path,
+    machine: Machine,
+    devices: &[Device],
+    button: Option<&Button>,
+    append: &str,
+) -> Vec<String> {
     let cpus = machine.cpus.to_string();
     let clock: &[&str] = match (machine.clock, machine.apic) {
         (Clock::Deterministic, Apic::Xapic) => &["-accel", "tcg,thread=single", "-icount", ICOUNT],
@@ -41,10 +57,17 @@ pub(crate) fn argv(kernel: &Path, machine: Machine, append: &str) -> Vec<String>
     let machine_type = machine.machine_type.name();
     let start =
         [qemu::BINARY, "-machine", machine_type, "-cpu", "max", "-m", "128M", "-smp", &cpus];
-    let devices = ["-nodefaults", "-display", "none", "-serial", "stdio"];
+    let bare = ["-nodefaults", "-display", "none", "-serial", "stdio"];
+    let devices: Vec<_> = devices.iter().flat_map(|&named| device(named)).copied().collect();
+    let button = button.map(Button::arguments);
+    let button: Vec<_> = button.iter().flatten().map(String::as_str).collect();
     let ending = ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-no-reboot"];
     let guest = ["-kernel", &kernel, "-append", append];
-    [&start, clock, &devices, &ending, &guest].concat().into_iter().map(str::to_owned).collect()
+    [&start, clock, &bare, &devices, &button, &ending, &guest]
+        .concat()
+        .into_iter()
+        .map(str::to_owned)
+        .collect()
 }
 
 /// `argv` as one line that a POSIX shell reads back unchanged.
@@ -77,10 +100,29 @@ mod tests {
     }
 
     #[test]
+    fn devices_are_what_the_scenario_names() {
+        let machine = Machine {
+            machine_type: MachineType::Q35,
+            cpus: 1,
+            apic: Apic::Xapic,
+            clock: Clock::Parallel,
+        };
+        let line = |devices: &[Device], button: Option<&Button>| {
+            shell_line(&argv(Path::new("k"), machine, devices, button, "a"))
+        };
+        let button = Button::new().expect("a folder");
+        let all = line(&[Device::Edu, Device::WatchdogCard, Device::Button], Some(&button));
+        assert!(all.contains(
+            " -serial stdio -device edu -device i6300esb -watchdog-action inject-nmi -qmp unix:"
+        ));
+        assert!(!line(&[], None).contains("-qmp") && !line(&[], None).contains("edu"));
+    }
+
+    #[test]
     fn clocks_and_modes_choose_the_accelerator() {
         let line = |apic, clock| {
             let machine = Machine { machine_type: MachineType::Pc, cpus: 3, apic, clock };
-            shell_line(&argv(Path::new("k"), machine, "a=b c=d"))
+            shell_line(&argv(Path::new("k"), machine, &[], None, "a=b c=d"))
         };
         let counting = line(Apic::Xapic, Clock::Deterministic);
         let counting_msrs = line(Apic::X2apic, Clock::Deterministic);

@@ -2,17 +2,23 @@
 //! The reference kernel under QEMU: built, booted, listened to and judged.
 
 pub mod boot;
+pub mod button;
 pub mod command;
 pub mod install;
 pub mod kernel;
 pub mod qemu;
+pub mod qmp;
 pub mod verdict;
 pub mod wire;
 
 pub use boot::{Limits, Listener};
 pub use verdict::{Breakage, ScenarioOutcome, ScenarioReport};
 
+use anyhow::Context as _;
+
+use crate::catalog::Device;
 use crate::machine::Machine;
+use button::Button;
 
 /// What every boot needs and only once has to be found or built.
 #[derive(Clone, Debug)]
@@ -44,11 +50,14 @@ impl Host {
         listener: &mut dyn Listener,
     ) -> anyhow::Result<ScenarioOutcome> {
         let mut boots = Vec::new();
+        let devices = job.scenario.devices;
         for boot in job.scenario.boots {
+            let has_button = devices.contains(&Device::Button);
+            let mut button = has_button.then(Button::new).transpose().context("no button")?;
             let append = command::append(job, boot, machine);
-            let argv = command::argv(&self.kernel.path, machine, &append);
+            let argv = command::argv(&self.kernel.path, machine, devices, button.as_ref(), &append);
             listener.booting(&argv);
-            let transcript = boot::run(&argv, limits, listener)?;
+            let transcript = boot::run(&argv, button.as_mut(), limits, listener)?;
             boots.push((boot, verdict::judge(boot, machine, &transcript), transcript));
         }
         Ok(verdict::merge(job.scenario.name, boots))

@@ -125,6 +125,11 @@ fn judge_machine(machine: Machine, heard: &Transcript, verdict: &mut BootVerdict
 
 /// Whether the guest got to an end of its own choosing.
 fn judge_ending(heard: &Transcript, verdict: &mut BootVerdict) -> bool {
+    if let Some(why) = heard.unanswered.as_ref().filter(|_| !heard.broke_by_itself()) {
+        let expected = "the host gives what the guest asks for";
+        verdict.broke(Breakage::OutOfOrder, "asks-answered", expected, why.clone());
+        return false;
+    }
     let status = match &heard.ending {
         Ending::GivenUp { why } => {
             verdict.broke(
@@ -220,6 +225,14 @@ fn judge_completeness(heard: &Transcript, verdict: &mut BootVerdict) {
 }
 
 impl Transcript {
+    /// Whether QEMU exited with a status that tells of something else than an end of the guest's own choosing.
+    fn broke_by_itself(&self) -> bool {
+        match &self.ending {
+            Ending::Exited(status) => !matches!(status.code(), Some(EXIT_IN_ORDER | EXIT_STOPPED)),
+            Ending::GivenUp { .. } => false,
+        }
+    }
+
     fn ending_code(&self) -> Option<i32> {
         match &self.ending {
             Ending::Exited(status) => status.code(),

@@ -34,6 +34,11 @@ pub enum Record {
     Check(Check),
     /// What the library's own statistics say.
     Totals(Totals),
+    /// The guest wants the machine's NMI button pressed, and then one byte on its serial line.
+    Ask {
+        /// How many times.
+        press: u64,
+    },
     /// The scenario ended in order.
     End,
     /// The guest stopped on purpose.
@@ -139,6 +144,7 @@ mod tests {
                 r#"{"event":"totals","nmis":1,"claimed":2,"absorbed":3,"unknown":4,"lost":-5}"#,
                 Record::Totals(totals),
             ),
+            (r#"{"event":"ask","press":3}"#, Record::Ask { press: 3 }),
             (r#"{"event":"end"}"#, Record::End),
             (r#"{"event":"stopped","reason":"r"}"#, Record::Stopped { reason: "r".into() }),
         ] {

@@ -45,6 +45,9 @@ impl Progress {
             Record::Totals(totals) => {
                 eprintln!("{scenario}: {} NMIs, {} claimed", totals.nmis, totals.claimed)
             }
+            Record::Ask { press } => {
+                eprintln!("{scenario}: asks for {press} presses of the button")
+            }
             Record::End => eprintln!("{scenario}: over"),
             Record::Stopped { reason } => eprintln!("{scenario}: stopped: {reason}"),
         }

@@ -25,7 +25,7 @@ const STOPPED: &str = r#"echo '@latchwork {"event":"stopped","reason":"unknown N
 /// A guest made of shell lines.
 fn guest(lines: &[&str]) -> Transcript {
     let argv = ["sh", "-c", &lines.join("\n")].map(str::to_owned);
-    run(&argv, Limits::from_silence_s(30), &mut Deaf).expect("sh runs")
+    run(&argv, None, Limits::from_silence_s(30), &mut Deaf).expect("sh runs")
 }
 
 fn verdict(boot: &'static Boot, lines: &[&str]) -> ScenarioOutcome {
@@ -130,12 +130,26 @@ fn a_hang_is_told() {
     let argv = ["sh", "-c", &format!("{GREETING}; exec sleep 60")].map(str::to_owned);
     let limits =
         Limits { silence: std::time::Duration::from_millis(300), ..Limits::from_silence_s(30) };
-    let heard = run(&argv, limits, &mut Deaf).expect("sh runs");
+    let heard = run(&argv, None, limits, &mut Deaf).expect("sh runs");
     let outcome = merge("s", vec![(&TO_END, judge(&TO_END, MACHINE, &heard), heard)]);
     assert_eq!(
         (failed(&outcome), &outcome.breakages[..]),
         (vec!["guest-hung"], &[Breakage::Hung][..])
     );
+}
+
+#[test]
+fn an_ask_that_is_not_answered_is_told_unless_the_guest_broke_by_itself() {
+    let ask = r#"echo '@latchwork {"event":"ask","press":1}'"#;
+    for end in ["exit 33", "exit 37", "exec sleep 60"] {
+        let outcome = verdict(&TO_END, &[GREETING, HELD, ask, TOTALS, END, end]);
+        assert_eq!(failed(&outcome), ["asks-answered"], "{end}");
+        assert_eq!(outcome.breakages, [Breakage::OutOfOrder]);
+        assert!(outcome.report.checks.iter().any(|check| check.saw.contains("no button")));
+    }
+    let panicked = verdict(&TO_END, &[GREETING, HELD, ask, "echo 'PANIC boom'", "exit 35"]);
+    assert_eq!(failed(&panicked), ["guest-panicked"]);
+    assert_eq!(panicked.breakages, [Breakage::Panicked]);
 }
 
 #[test]
