@@ -346,6 +346,7 @@ mod tests {
             name: "s".into(),
             held,
             totals: Totals::default(),
+            boots: Vec::new(),
             checks: Vec::new(),
         };
         ScenarioOutcome { report, breakages: breakages.to_vec(), tails: Vec::new() }

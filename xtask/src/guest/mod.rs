@@ -12,7 +12,7 @@ pub mod verdict;
 pub mod wire;
 
 pub use boot::{Limits, Listener};
-pub use verdict::{Breakage, ScenarioOutcome, ScenarioReport};
+pub use verdict::{BootReport, Breakage, ScenarioOutcome, ScenarioReport};
 
 use anyhow::Context as _;
 

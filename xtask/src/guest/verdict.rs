@@ -30,8 +30,21 @@ pub struct ScenarioReport {
     /// Sums over the scenario's boots.
     #[serde(flatten)]
     pub totals: Totals,
+    /// What it was booted with, in order.
+    pub boots: Vec<BootReport>,
     /// Every check of every boot.
     pub checks: Vec<Check>,
+}
+
+/// One boot of a scenario, as printed.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct BootReport {
+    /// The unknown policy.
+    pub policy: &'static str,
+    /// Further words of the command line.
+    pub words: &'static str,
+    /// Whether it ended as it should and every check held.
+    pub held: bool,
 }
 
 /// A boot that did not get to its end, so that its guest could not judge itself.
@@ -241,7 +254,12 @@ impl Transcript {
     }
 }
 
-/// One report out of a scenario's boots. Check names that several boots use are told apart by the boot's policy.
+/// What tells a boot from the others of its scenario.
+fn label(boot: &Boot) -> String {
+    format!("{} {}", boot.policy, boot.words).trim_end().to_owned()
+}
+
+/// One report out of a scenario's boots. Check names that several boots use are told apart by the boot's policy and words.
 pub(crate) fn merge(name: &str, boots: Vec<(&Boot, BootVerdict, Transcript)>) -> ScenarioOutcome {
     let clashing = clashing_names(&boots);
     let mut outcome = ScenarioOutcome {
@@ -249,12 +267,15 @@ pub(crate) fn merge(name: &str, boots: Vec<(&Boot, BootVerdict, Transcript)>) ->
             name: name.to_owned(),
             held: true,
             totals: Totals::default(),
+            boots: Vec::new(),
             checks: Vec::new(),
         },
         breakages: Vec::new(),
         tails: Vec::new(),
     };
     for (boot, verdict, heard) in boots {
+        let Boot { policy, words, .. } = *boot;
+        outcome.report.boots.push(BootReport { policy, words, held: verdict.held() });
         if !verdict.held() {
             outcome.report.held = false;
             outcome.tails.push(tail_of(name, boot, &heard));
@@ -263,7 +284,7 @@ pub(crate) fn merge(name: &str, boots: Vec<(&Boot, BootVerdict, Transcript)>) ->
         outcome.breakages.extend(verdict.breakages);
         outcome.report.checks.extend(verdict.checks.into_iter().map(|mut check| {
             if clashing.contains(&check.name) {
-                check.name = format!("{}: {}", boot.policy, check.name);
+                check.name = format!("{}: {}", label(boot), check.name);
             }
             check
         }));
@@ -284,7 +305,7 @@ fn clashing_names(boots: &[(&Boot, BootVerdict, Transcript)]) -> BTreeSet<String
 }
 
 fn tail_of(name: &str, boot: &Boot, heard: &Transcript) -> String {
-    let mut text = format!("--- the last serial lines of {name} (policy {}) ---\n", boot.policy);
+    let mut text = format!("--- the last serial lines of {name} (policy {}) ---\n", label(boot));
     for line in &heard.tail {
         text.push_str(line);
         text.push('\n');

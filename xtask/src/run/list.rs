@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `run --list`.
 
-use comfy_table::Cell;
 use serde::Serialize;
 
-use crate::catalog::{COMMON_FAULTS, SCENARIOS};
+use crate::catalog::{COMMON_FAULTS, Device, SCENARIOS};
 use crate::cli::Format;
 use crate::table;
 
@@ -18,6 +17,7 @@ struct List {
 struct Entry {
     name: &'static str,
     min_cpus: usize,
+    devices: Vec<&'static str>,
     faults: Vec<&'static str>,
 }
 
@@ -33,28 +33,37 @@ fn list() -> List {
     let entry = |scenario: &crate::catalog::Scenario| Entry {
         name: scenario.name,
         min_cpus: scenario.min_cpus,
+        devices: scenario.devices.iter().map(|&named| device(named)).collect(),
         faults: scenario.faults.iter().map(|fault| fault.name).collect(),
     };
     List { schema: 1, scenarios: SCENARIOS.iter().map(entry).collect() }
 }
 
 fn print_table() {
-    let mut table = table::new(["scenario", "fault", "CPUs", "what it shows, or does wrong"]);
+    let mut table =
+        table::new(["scenario", "fault", "CPUs", "devices", "what it shows, or does wrong"]);
     for scenario in SCENARIOS {
-        table.add_row([scenario.name, "", &at_least(scenario.min_cpus), scenario.summary]);
+        let devices: Vec<_> = scenario.devices.iter().map(|&named| device(named)).collect();
+        let (cpus, devices) = (at_least(scenario.min_cpus), devices.join(", "));
+        table.add_row([scenario.name, "", &cpus, &devices, scenario.summary]);
         for fault in scenario.faults {
-            table.add_row(["", fault.name, &at_least(fault.min_cpus), fault.summary]);
+            table.add_row(["", fault.name, &at_least(fault.min_cpus), "", fault.summary]);
         }
     }
     for fault in COMMON_FAULTS {
-        table.add_row(vec![
-            Cell::new("(every one)"),
-            Cell::new(fault.name),
-            Cell::new(at_least(fault.min_cpus)),
-            Cell::new(fault.summary),
-        ]);
+        let cpus = at_least(fault.min_cpus);
+        table.add_row(["(every one)", fault.name, &cpus, "", fault.summary]);
     }
     println!("{table}");
+}
+
+/// A device as it is called in lists. The host provides each by itself.
+const fn device(device: Device) -> &'static str {
+    match device {
+        Device::Edu => "edu",
+        Device::WatchdogCard => "i6300esb",
+        Device::Button => "nmi-button",
+    }
 }
 
 fn at_least(cpus: usize) -> String {
@@ -73,7 +82,7 @@ mod tests {
         assert_eq!(scenarios.len(), SCENARIOS.len());
         for scenario in scenarios {
             let keys: Vec<_> = scenario.as_object().expect("an object").keys().collect();
-            assert_eq!(keys, ["faults", "min_cpus", "name"]);
+            assert_eq!(keys, ["devices", "faults", "min_cpus", "name"]);
             assert!(
                 !scenario["faults"].as_array().expect("an array").is_empty(),
                 "{scenario} cannot go red"

@@ -117,12 +117,14 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::BootReport;
     use crate::guest::wire::{Check, Totals};
 
     fn scenario(held: bool) -> ScenarioReport {
         let check = Check { name: "c".into(), held, expected: "1".into(), saw: "0".into() };
         let totals = Totals { nmis: 7, claimed: 6, absorbed: 1, unknown: 0, lost: 0 };
-        ScenarioReport { name: "s".into(), held, totals, checks: vec![check] }
+        let boot = BootReport { policy: "report", words: "key=value", held };
+        ScenarioReport { name: "s".into(), held, totals, boots: vec![boot], checks: vec![check] }
     }
 
     fn report() -> Report {
@@ -157,7 +159,7 @@ mod tests {
     fn the_json_has_the_documented_shape() {
         let mut report = report();
         report.add(scenario(true), Some("x86_64-unknown-none"));
-        let expected = r#"{"schema":1,"machine":{"machine":"q35","cpus":4,"apic":"xapic","clock":"deterministic","qemu":"10.0.2","kernel_target":"x86_64-unknown-none"},"scenarios":[{"name":"s","held":true,"nmis":7,"claimed":6,"absorbed":1,"unknown":0,"lost":0,"checks":[{"name":"c","held":true,"expected":"1","saw":"0"}]}],"held":true}"#;
+        let expected = r#"{"schema":1,"machine":{"machine":"q35","cpus":4,"apic":"xapic","clock":"deterministic","qemu":"10.0.2","kernel_target":"x86_64-unknown-none"},"scenarios":[{"name":"s","held":true,"nmis":7,"claimed":6,"absorbed":1,"unknown":0,"lost":0,"boots":[{"policy":"report","words":"key=value","held":true}],"checks":[{"name":"c","held":true,"expected":"1","saw":"0"}]}],"held":true}"#;
         assert_eq!(serde_json::to_string(&report).expect("serializable"), expected);
     }
 }

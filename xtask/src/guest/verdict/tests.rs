@@ -193,4 +193,27 @@ fn boots_are_merged_and_clashing_checks_told_apart() {
     );
     assert_eq!(failed(&outcome), ["b"]);
     assert_eq!((outcome.report.totals.nmis, outcome.tails.len()), (6, 1));
+    assert_eq!(
+        outcome.report.boots,
+        [
+            BootReport { policy: "report", words: "", held: true },
+            BootReport { policy: "panic", words: "", held: false }
+        ]
+    );
+}
+
+#[test]
+fn boots_with_one_policy_are_told_apart_by_their_words() {
+    const OPEN: Boot = Boot { policy: "report", expect_stop: false, words: "lint1=all" };
+    const SHUT: Boot = Boot { policy: "report", expect_stop: false, words: "lint1=boot-cpu" };
+    let boots = [&OPEN, &SHUT].map(|boot| {
+        let heard = guest(&[GREETING, BROKEN, TOTALS, END, "exit 33"]);
+        (boot, judge(boot, MACHINE, &heard), heard)
+    });
+    let outcome = merge("s", Vec::from(boots));
+    assert_eq!(failed(&outcome), ["report lint1=all: b", "report lint1=boot-cpu: b"]);
+    assert!(
+        outcome.tails[1]
+            .starts_with("--- the last serial lines of s (policy report lint1=boot-cpu) ---\n")
+    );
 }
