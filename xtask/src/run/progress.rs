@@ -46,7 +46,7 @@ impl Progress {
                 eprintln!("{scenario}: {} NMIs, {} claimed", totals.nmis, totals.claimed)
             }
             Record::Ask { press } => {
-                eprintln!("{scenario}: asks for {press} presses of the button")
+                eprintln!("{scenario}: asks for the NMI button, presses: {press}")
             }
             Record::End => eprintln!("{scenario}: over"),
             Record::Stopped { reason } => eprintln!("{scenario}: stopped: {reason}"),

@@ -1,30 +1,48 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The boots as a matrix: a row for each scenario, fault, machine type, mode and clock, a column for each number of CPUs.
+//! The boots as a matrix: a row for each scenario, fault, mode and clock, a column for each machine type and number of CPUs
+//! that was booted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use comfy_table::{Cell, CellAlignment, Table};
 
 use super::outcome::Row;
-use crate::cells::CPU_COUNTS;
 use crate::table;
+
+/// What makes a row. A scenario's clean boots come before those with a fault.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Line<'a> {
+    scenario: &'a str,
+    fault: Option<&'a str>,
+    apic: &'a str,
+    clock: &'a str,
+}
+
+/// What makes a column: machine type and number of CPUs.
+type Place<'a> = (&'a str, u8);
 
 /// Seconds of the cells that passed, a word for the others, a dash where there is none.
 pub(super) fn table(boots: &[Row]) -> Table {
-    let mut lines: BTreeMap<String, BTreeMap<u8, &Row>> = BTreeMap::new();
+    let mut lines: BTreeMap<Line<'_>, BTreeMap<Place<'_>, &Row>> = BTreeMap::new();
     for boot in boots {
-        if let Some((line, cpus)) = split(&boot.name) {
-            lines.entry(line).or_default().insert(cpus, boot);
+        if let Some((line, place)) = split(&boot.name) {
+            lines.entry(line).or_default().insert(place, boot);
         }
     }
+    let places: BTreeSet<Place<'_>> =
+        lines.values().flat_map(|cells| cells.keys().copied()).collect();
 
-    let heads = CPU_COUNTS.map(|cpus| format!("{cpus} CPU{}", if cpus == 1 { "" } else { "s" }));
-
-    let mut table = table::new([vec![String::from("seconds on")], heads.to_vec()].concat());
+    let mut heads = vec![String::from("scenario"), String::from("fault"), String::from("machine")];
+    heads.extend(places.iter().map(|(machine_type, cpus)| format!("{machine_type} {cpus}")));
+    let mut table = table::new(heads);
     for (line, cells) in lines {
-        let mut row = vec![Cell::new(line)];
-        row.extend(CPU_COUNTS.iter().map(|cpus| {
-            let text = cells.get(cpus).map_or_else(|| String::from("-"), |boot| entry(boot));
+        let mut row = vec![
+            Cell::new(line.scenario),
+            Cell::new(line.fault.unwrap_or_default()),
+            Cell::new(format!("{} {}", line.apic, line.clock)),
+        ];
+        row.extend(places.iter().map(|place| {
+            let text = cells.get(place).map_or_else(|| String::from("-"), |boot| entry(boot));
             Cell::new(text).set_alignment(CellAlignment::Right)
         }));
         table.add_row(row);
@@ -36,38 +54,62 @@ fn entry(boot: &Row) -> String {
     if boot.passed() { format!("{:.1}", boot.seconds) } else { boot.verdict().to_owned() }
 }
 
-/// `a::q35::xapic::cpus4::parallel` as `a q35 xapic parallel` and 4; faults come between scenario and machine.
-fn split(name: &str) -> Option<(String, u8)> {
+/// Takes apart `scenario::type::mode::cpusN::clock`, which may end in `::fault_NAME`.
+fn split(name: &str) -> Option<(Line<'_>, Place<'_>)> {
     let mut parts = name.split("::");
     let [scenario, machine_type, apic, cpus, clock] =
         [parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+    let fault = parts.next().map(|fault| fault.strip_prefix("fault_").unwrap_or(fault));
     let cpus = cpus.strip_prefix("cpus")?.parse().ok()?;
-    let fault = parts.next().map(|fault| format!(" {fault}")).unwrap_or_default();
-    Some((format!("{scenario}{fault} {machine_type} {apic} {clock}"), cpus))
+    Some((Line { scenario, fault, apic, clock }, (machine_type, cpus)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cells;
     use crate::test::outcome::Outcome;
+
+    fn row(name: impl Into<String>, outcome: Outcome, seconds: f64) -> Row {
+        Row { name: name.into(), outcome, seconds }
+    }
 
     #[test]
     fn cells_find_their_places() {
-        let row = |name: &str, outcome| Row { name: name.into(), outcome, seconds: 2.0 };
         let boots = [
-            row("s::q35::xapic::cpus1::parallel", Outcome::Passed),
-            row("s::q35::xapic::cpus8::parallel", Outcome::Failed("no".into())),
-            row("s::pc::xapic::cpus4::parallel", Outcome::Passed),
-            row("s::q35::xapic::cpus2::parallel::fault_f", Outcome::Skipped("old".into())),
+            row("s::q35::xapic::cpus1::parallel", Outcome::Passed, 2.0),
+            row("s::q35::xapic::cpus8::parallel", Outcome::Failed("no".into()), 2.0),
+            row("s::pc::xapic::cpus4::parallel", Outcome::Passed, 3.0),
+            row("QEMU boots", Outcome::Failed("died".into()), 0.0),
+            row("s::q35::xapic::cpus2::parallel::fault_f", Outcome::Skipped("old".into()), 0.0),
         ];
         let text = table(&boots).to_string();
-        let lines: Vec<Vec<&str>> =
-            text.lines().map(|line| line.split_whitespace().collect()).collect();
-        let line = |start: &[&str]| {
-            lines.iter().find(|line| line[1..].starts_with(start)).expect("a line").join(" ")
-        };
-        assert!(line(&["s", "q35"]).contains("2.0 ┆ - ┆ - ┆ FAILED"), "{text}");
-        assert!(line(&["s", "pc"]).contains("- ┆ - ┆ 2.0 ┆ -"), "{text}");
-        assert!(line(&["s", "fault_f"]).contains("- ┆ skipped ┆ - ┆ -"), "{text}");
+        assert!(text.find("FAILED") < text.find("skipped"), "{text}");
+        let rows: Vec<Vec<&str>> =
+            text.lines().map(|line| line.split(['│', '┆']).map(str::trim).collect()).collect();
+        for wanted in [
+            ["scenario", "fault", "machine", "pc 4", "q35 1", "q35 2", "q35 8"],
+            ["s", "", "xapic parallel", "3.0", "2.0", "-", "FAILED"],
+            ["s", "f", "xapic parallel", "-", "-", "skipped", "-"],
+        ] {
+            assert!(rows.iter().any(|row| row.get(1..8) == Some(&wanted[..])), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_cell_of_the_whole_has_a_place_of_its_own() {
+        let whole = cells::all();
+        let boots: Vec<_> = whole
+            .iter()
+            .enumerate()
+            .map(|(number, cell)| row(cell.name(), Outcome::Passed, 1000.0 + number as f64))
+            .collect();
+        let text = table(&boots).to_string();
+        for number in 0..whole.len() {
+            let seconds = format!(" {}.0 ", 1000 + number);
+            assert_eq!(text.matches(&seconds).count(), 1, "{} in\n{text}", boots[number].name);
+        }
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(140), "{text}");
     }
 }

@@ -43,7 +43,7 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     }
     let boots = boots::rows(options.all)?;
     if options.all {
-        println!("\n{}", matrix::table(&boots));
+        println!("\nSeconds of each boot\n{}", matrix::table(&boots));
     }
     rows.extend(boots);
 
