@@ -36,7 +36,8 @@ struct Finding {
 ///
 /// None at present: what cannot be asked is reported as missing.
 pub fn run() -> anyhow::Result<bool> {
-    let findings = [rustc(), bare_target(), rust_lld(), linker(), qemu(), x2apic(), kvm()];
+    let findings =
+        [rustc(), bare_target(), rust_lld(), linker(), qemu(), qemu_parts(), x2apic(), kvm()];
 
     let mut table = table::new(["what", "found", "", "remedy"]);
     for finding in &findings {
@@ -116,6 +117,22 @@ fn qemu() -> Finding {
         Err(error) => {
             missing("QEMU", format!("{error:#}"), "`apt-get install --reinstall qemu-system-x86`")
         }
+    }
+}
+
+fn qemu_parts() -> Finding {
+    let what = "QEMU's machines and devices";
+    let Ok(Some(qemu)) = Qemu::find() else {
+        return note(what, "no QEMU", "see above");
+    };
+    match qemu.lacks() {
+        Ok(lacking) if lacking.is_empty() => good(what, "all that the scenarios use"),
+        Ok(lacking) => missing(
+            what,
+            format!("built without {}", lacking.join(", ")),
+            "use a QEMU that has them, such as Debian's qemu-system-x86",
+        ),
+        Err(error) => missing(what, format!("{error:#}"), "see above"),
     }
 }
 

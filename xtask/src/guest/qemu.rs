@@ -8,13 +8,16 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 
 use crate::error::UserError;
-use crate::machine::Apic;
+use crate::machine::{Apic, MachineType};
 
 /// The program that is run.
 pub const BINARY: &str = "qemu-system-x86_64";
 
 /// The first release whose TCG emulates x2APIC.
 const X2APIC_SINCE: u32 = 9;
+
+/// The devices that boots use.
+const DEVICES: [&str; 3] = ["isa-debug-exit", "edu", "i6300esb"];
 
 /// A release number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,6 +58,19 @@ impl Qemu {
         }
     }
 
+    /// The machine types and devices that boots use and that it was built without.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be asked.
+    pub fn lacks(&self) -> anyhow::Result<Vec<&'static str>> {
+        let ask = |option: &str| -> anyhow::Result<String> {
+            let output = Command::new(BINARY).args([option, "help"]).output()?;
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        Ok(missing_from(&ask("-machine")?, &ask("-device")?))
+    }
+
     /// Whether its TCG has x2APIC.
     #[must_use]
     pub const fn has_x2apic(&self) -> bool {
@@ -74,6 +90,16 @@ impl Qemu {
             Apic::X2apic | Apic::Xapic => Ok(()),
         }
     }
+}
+
+/// What is not in QEMU's lists: a machine's line begins with its name, a device's with `name "`, its name and `"`.
+fn missing_from(machines: &str, devices: &str) -> Vec<&'static str> {
+    let has_machine =
+        |name: &str| machines.lines().any(|line| line.split_whitespace().next() == Some(name));
+    let has_device = |name: &str| devices.contains(&format!("name \"{name}\""));
+    let machines = MachineType::ALL.map(MachineType::name);
+    let missing_machines = machines.into_iter().filter(|name| !has_machine(name));
+    missing_machines.chain(DEVICES.into_iter().filter(|name| !has_device(name))).collect()
 }
 
 fn parse_version(text: &str) -> Option<Version> {
@@ -105,6 +131,18 @@ mod tests {
         assert_eq!(qemu("QEMU emulator version 8.2.94 (v9.0.0-rc4)").version.to_string(), "8.2.94");
         assert_eq!(parse_version("no such thing"), None);
         assert_eq!(parse_version("version x"), None);
+    }
+
+    #[test]
+    fn what_is_not_listed_is_missing() {
+        let machines = "Supported machines are:\n\
+            pc                   Standard PC (i440FX + PIIX, 1996) (alias of pc-i440fx-10.0)\n\
+            q35                  Standard PC (Q35 + ICH9, 2009) (alias of pc-q35-10.0)\n";
+        let devices = "name \"isa-debug-exit\", bus ISA\nname \"edu\", bus PCI\n\
+            name \"i6300esb\", bus PCI, desc \"Intel 6300ESB\"\n";
+        assert!(missing_from(machines, devices).is_empty());
+        let fewer = (machines.replace("pc  ", "none"), devices.replace("\"edu\"", "\"edu2\""));
+        assert_eq!(missing_from(&fewer.0, &fewer.1), ["pc", "edu"]);
     }
 
     #[test]
