@@ -6,7 +6,7 @@ use std::{format, string::ToString, thread, vec::Vec};
 use super::world::{CPUS, Leaked, Victim, World, become_cpu, spec, take_nmi};
 use crate::{
     Claim, Class, Doorbell, EdgeModel, HANDLERS_PER_CLASS, HandleError, HandlerSpec, InitError,
-    MAX_CPUS, Name, PerCpu, RegisterError, RemoveFailure, StatsError, primitive::Ordering,
+    MAX_CPUS, Name, PerCpu, RegisterError, RemoveFailure, StatsError, Ticket, primitive::Ordering,
 };
 
 static IDLE: Victim = Victim::new(Claim::None);
@@ -162,6 +162,12 @@ fn a_removal_waits_for_a_dispatch_not_for_its_successors() {
     word.enter();
     assert_eq!(ticket.check(), Ok(()), "another generation cannot have found the handler");
     word.leave();
+}
+
+/// A wait remembers the CPU that it stands at, and no mask of them.
+#[test]
+fn a_ticket_is_as_small_for_4096_cpus_as_for_one() {
+    assert!(size_of::<Ticket>() <= 4 * size_of::<usize>(), "{} bytes", size_of::<Ticket>());
 }
 
 #[test]
