@@ -7,7 +7,7 @@
 //! edge-triggered, as an NMI entry must be: the timer's status bit is then a condition that stays
 //! until [`acknowledge`](Hpet::acknowledge) clears it, and rings once. While it is set, the line
 //! stays active, so further expiries ring no more. Timers with an edge or a message as their output
-//! have no status bit.
+//! have no status: what their bit shows is to be ignored (2.3.6).
 //!
 //! Everything takes `&self`, and nothing locks, allocates or panics. [`counter`](Hpet::counter),
 //! [`is_pending`](Hpet::is_pending), [`acknowledge`](Hpet::acknowledge) and what the capabilities
@@ -35,7 +35,7 @@ pub use timer::{MAX_TICKS, Output, TimerCapabilities};
 use crate::hw::Mmio;
 use registers::{
     CAPABILITIES, CONFIGURATION, CONFIGURATION_ENABLED, CONFIGURATION_LEGACY, COUNTER_HIGH,
-    COUNTER_LOW, PERIOD, STATUS,
+    COUNTER_LOW, PERIOD, STATUS, TIMER_LEVEL,
 };
 
 /// The longest period that the specification allows: 100 ns.
@@ -173,11 +173,14 @@ impl<M: Mmio> Hpet<M> {
         fired
     }
 
+    /// The status bit of `timer` if that means anything, else 0.
     fn status_bit(&self, timer: u8) -> u32 {
-        if timer > self.capabilities.max_timer() {
-            return 0;
+        match self.timer(timer) {
+            Ok(registers) if self.read(registers.configuration) & TIMER_LEVEL != 0 => {
+                1u32.checked_shl(u32::from(timer)).unwrap_or(0)
+            }
+            _ => 0,
         }
-        1u32.checked_shl(u32::from(timer)).unwrap_or(0)
     }
 
     fn read(&self, offset: usize) -> u32 {

@@ -113,6 +113,8 @@ impl<M: Mmio> Hpet<M> {
         let others = self.read(registers.configuration)
             & !(TIMER_LEVEL | TIMER_PIN | TIMER_MESSAGE_ENABLED | TIMER_SET_ACCUMULATOR);
         self.write(registers.configuration, others | bits);
+        // If it is a level only now, the bit may show what came before.
+        self.acknowledge(timer);
         let Output::Pin { pin, .. } = output else { return Ok(()) };
         let reads_back = (self.read(registers.configuration) & TIMER_PIN) >> TIMER_PIN_SHIFT;
         if reads_back != u32::from(pin) {
@@ -210,7 +212,7 @@ impl<M: Mmio> Hpet<M> {
         Ok(())
     }
 
-    fn timer(&self, timer: u8) -> Result<TimerRegisters, HpetError> {
+    pub(super) fn timer(&self, timer: u8) -> Result<TimerRegisters, HpetError> {
         let max_timer = self.capabilities.max_timer();
         if timer <= max_timer {
             Ok(TimerRegisters::of(timer))

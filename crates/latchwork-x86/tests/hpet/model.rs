@@ -52,6 +52,9 @@ pub(crate) struct HpetModel {
     writes: Cell<u64>,
     /// Pins that a timer claims to reach, but does not.
     broken_pins: Cell<u32>,
+    /// The status bit of a timer that is not level-triggered shows that it has fired. Section 2.3.6
+    /// only says that software is to ignore it then.
+    shows_edges: bool,
 }
 
 impl HpetModel {
@@ -84,7 +87,13 @@ impl HpetModel {
             rings: RefCell::default(),
             writes: Cell::new(0),
             broken_pins: Cell::new(0),
+            shows_edges: false,
         }
+    }
+
+    pub(crate) fn with_status_of_edges(mut self) -> Self {
+        self.shows_edges = true;
+        self
     }
 
     pub(crate) fn with_32_bit_counter(mut self) -> Self {
@@ -148,7 +157,7 @@ impl HpetModel {
     }
 
     /// Lets time pass. A timer fires when the counter equals its comparator, in 32-bit mode when
-    /// the lower halves are equal (sections 2.3.9 and 2.4).
+    /// the lower halves are equal (sections 2.3.9 and 2.4.3).
     pub(crate) fn pass(&self, ticks: u64) {
         if !self.is_on() {
             return;
@@ -186,6 +195,9 @@ impl HpetModel {
 
     fn fire(&self, number: usize) {
         let timer = self.timers.borrow()[number];
+        if self.shows_edges && timer.configuration & 2 == 0 {
+            self.status.set(self.status.get() | 1 << number);
+        }
         if timer.configuration & 8 != 0 {
             let next = timer.comparator.wrapping_add(timer.period);
             self.timers.borrow_mut()[number].comparator = next;
@@ -221,7 +233,7 @@ impl HpetModel {
         self.rings.borrow_mut().push((self.counter.get(), ring));
     }
 
-    /// Section 2.4.4, "LegacyReplacement Route": IRQ2 for timer 0, IRQ8 for timer 1.
+    /// Section 2.4.2.1, "LegacyReplacement Option": IRQ2 for timer 0, IRQ8 for timer 1.
     fn pin(&self, number: usize) -> u32 {
         match (self.configuration.get() & 2 != 0, number) {
             (true, 0) => 2,

@@ -58,6 +58,33 @@ fn an_edge_has_no_status() {
     assert!(!hpet.is_pending(1) && !hpet.acknowledge(1));
 }
 
+/// Section 2.3.6: the status bit of a timer that is not level-triggered is to be ignored, and 1 never
+/// written to it (the model panics).
+#[test]
+fn what_the_status_shows_of_an_edge_is_ignored_and_not_written() {
+    let model = HpetModel::new(Chipset::AccumulatorOnly).with_status_of_edges();
+    let hpet = driver(&model);
+    hpet.start();
+    let message = Output::Message(Message::nmi(ApicId::from(5u8), None).unwrap());
+    for output in [Output::Pin { pin: 20, trigger: Trigger::Edge }, message] {
+        assert_eq!(hpet.set_output(2, output), Ok(()));
+        assert_eq!(hpet.start_one_shot(2, 500), Ok(()));
+        model.pass(600);
+        assert!(!hpet.is_pending(2) && !hpet.acknowledge(2), "{output:?}");
+        assert_eq!(hpet.start_one_shot(2, 500), Ok(()));
+        model.set_ticks_per_access(100);
+        let too_late = hpet.start_one_shot(2, 50);
+        model.set_ticks_per_access(1);
+        assert!(matches!(too_late, Err(HpetError::TooLate { .. })), "{output:?}");
+    }
+    // What is left of it is no condition of the level that the output becomes.
+    assert_eq!(hpet.set_output(2, level(20)), Ok(()));
+    assert!(!hpet.is_pending(2));
+    assert_eq!(hpet.start_one_shot(2, 500), Ok(()));
+    model.pass(600);
+    assert!(hpet.acknowledge(2));
+}
+
 #[test]
 fn a_periodic_timer_rings_at_every_period() {
     for chipset in CHIPSETS {
