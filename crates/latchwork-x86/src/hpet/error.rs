@@ -38,7 +38,8 @@ pub enum HpetError {
         /// The pin that reads back.
         reads_back: u8,
     },
-    /// Legacy replacement routes timers 0 and 1, so they can have no other output.
+    /// Legacy replacement routes timers 0 and 1, so they can have no other output. Whether messages
+    /// are an exception, the specification says in two ways (no in 2.3.5, yes in 2.4.2.3).
     LegacyReplacementOn,
     /// Legacy replacement is off, or the timer is not one of those that it routes, 0 and 1.
     LegacyReplacementOff,

@@ -109,7 +109,8 @@ impl<M: Mmio> Hpet<M> {
         self.write(CONFIGURATION, configuration | CONFIGURATION_ENABLED);
     }
 
-    /// Halts the counter. No timer raises an interrupt until it runs again.
+    /// Halts the counter. No timer raises an interrupt until it runs again, and the lines of levels
+    /// that are not acknowledged yet drop until then: each rings a second time for one condition.
     pub fn halt(&self) {
         let configuration = self.read(CONFIGURATION);
         self.write(CONFIGURATION, configuration & !CONFIGURATION_ENABLED);

@@ -110,8 +110,10 @@ impl<M: Mmio> Hpet<M> {
             self.write(registers.message_data, u32::from(message.data()));
             self.write(registers.message_address, message.address());
         }
+        // Only pins that the timer reaches may be written, so one that has no effect stays as it is.
+        let pin = if let Output::Pin { .. } = output { TIMER_PIN } else { 0 };
         let others = self.read(registers.configuration)
-            & !(TIMER_LEVEL | TIMER_PIN | TIMER_MESSAGE_ENABLED | TIMER_SET_ACCUMULATOR);
+            & !(TIMER_LEVEL | pin | TIMER_MESSAGE_ENABLED | TIMER_SET_ACCUMULATOR);
         self.write(registers.configuration, others | bits);
         // If it is a level only now, the bit may show what came before.
         self.acknowledge(timer);
@@ -162,8 +164,9 @@ impl<M: Mmio> Hpet<M> {
     /// set is cleared first.
     ///
     /// Halts the counter for the few register accesses that this takes, as the specification asks,
-    /// and lets it run on if it ran: whoever tells time by it loses about a microsecond. If it does
-    /// not run, the timer starts together with it.
+    /// and lets it run on if it ran: whoever tells time by it loses about a microsecond, and a level
+    /// of *another* timer that is not acknowledged yet rings once more ([`halt`](Self::halt)). If the
+    /// counter does not run, the timer starts together with it.
     ///
     /// # Errors
     ///

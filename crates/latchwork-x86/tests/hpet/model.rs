@@ -251,9 +251,11 @@ impl HpetModel {
         assert!(value & 0x4000 == 0 || old.configuration & 0x8000 != 0, "timer has no messages");
         let mut new = (value & 0x7F4E) | (old.configuration & 0xFFFF_8031);
         // "If the value is not supported by this particular timer, then the value read back will
-        // not match what is written."
+        // not match what is written. The software must only write valid values."
         let pin = value / 0x200 % 32;
-        if (old.pins & !self.broken_pins.get()) >> pin & 1 == 0 {
+        let is_same_pin = (value ^ old.configuration) & 0x3E00 == 0;
+        assert!(is_same_pin || old.pins >> pin & 1 != 0, "timer {number} cannot reach pin {pin}");
+        if self.broken_pins.get() >> pin & 1 != 0 {
             new = (new & !0x3E00) | (old.configuration & 0x3E00);
         }
         self.timers.borrow_mut()[number].configuration = new;
@@ -327,7 +329,14 @@ impl Mmio for &HpetModel {
                 let old = self.configuration.get();
                 assert_eq!(value & !3, old & !3, "reserved bits in {value:#x}");
                 assert!(value & 2 == 0 || self.capabilities & 0x8000 != 0, "no legacy replacement");
+                let active: Vec<_> =
+                    (0..self.timers.borrow().len()).map(|number| self.is_active(number)).collect();
                 self.configuration.set(value);
+                // "No interrupts will be caused by any of these timers" while bit 0 is 0 (section
+                // 2.3.5), so a line that was active becomes so anew with it.
+                for (number, was_active) in active.into_iter().enumerate() {
+                    self.ring_if_newly_active(number, was_active);
+                }
             }
             0x020 => {
                 for number in 0..32 {

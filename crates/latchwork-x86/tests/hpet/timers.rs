@@ -219,6 +219,24 @@ fn a_time_that_has_passed_while_it_was_set_is_not_waited_for() {
     assert!((50..1500).contains(&too_late), "{too_late} too late");
 }
 
+/// Halting the counter lets every line drop, so what is still to be acknowledged rings again.
+#[test]
+fn a_level_that_is_active_while_the_counter_is_halted_rings_again() {
+    let model = running(Chipset::AccumulatorOnly, 0);
+    let hpet = driver(&model);
+    assert_eq!(hpet.set_output(1, level(20)), Ok(()));
+    assert_eq!(hpet.start_one_shot(1, 100), Ok(()));
+    model.pass(200);
+    assert_eq!(model.rings(), [Ring::Pin(20)]);
+    assert_eq!(hpet.set_output(0, level(2)), Ok(()));
+    assert_eq!(hpet.start_periodic(0, 1000), Ok(()));
+    assert_eq!(model.rings(), [Ring::Pin(20), Ring::Pin(20)], "one condition, two rings");
+    assert!(hpet.acknowledge(1));
+    hpet.halt();
+    hpet.start();
+    assert_eq!(model.rings().len(), 2);
+}
+
 /// The status may be that of an NMI which is still on its way.
 #[test]
 fn stopping_leaves_the_status_and_starting_clears_it_without_a_ring() {
