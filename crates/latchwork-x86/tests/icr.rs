@@ -4,8 +4,8 @@
 //!
 //! The table and the decoder are written from the manual (Intel SDM Vol. 3A, section 10.6.1
 //! "Interrupt Command Register (ICR)", Figure 10-12 and the table of valid combinations, and
-//! section 10.12.9 "ICR Operation in x2APIC Mode", Figure 10-28; chapter 11 in older, 13 in newer
-//! editions) and share no constant with the encoder.
+//! section 10.12.9 "ICR Operation in x2APIC Mode", Figure 10-28; the chapter has had numbers from 8
+//! in the oldest to 13 in the newest editions) and share no constant with the encoder.
 
 use latchwork_x86::icr::{ApicId, FixedTarget, Ipi, NotAddressable, StartupPage, Target};
 use latchwork_x86::{NmiSource, Vector};

@@ -72,8 +72,8 @@ impl NmiFrame {
     /// The interrupted state as the dispatcher of `latchwork` takes it. NMI-safe.
     ///
     /// Its frame pointer is this frame, which [`from_opaque`](Self::from_opaque) decodes; it is
-    /// valid as long as the frame is. There is no source map: an IDT entry gets none (SDM,
-    /// "NMI-Source Reporting", needs FRED).
+    /// valid as long as the frame is. There is no source map: an IDT entry gets none (Intel FRED
+    /// specification, "NMI-source reporting").
     #[must_use]
     pub fn interrupted(&self) -> Interrupted {
         Interrupted {

@@ -71,7 +71,8 @@ impl Msi {
         space.read(self.function, self.control) & ENABLED != 0
     }
 
-    /// Disables the capability and makes `message` the one message that the function sends.
+    /// Disables the capability and makes `message` the one message that the function sends. A mask
+    /// stays as it is, also one that firmware or another kernel has left set.
     ///
     /// While disabled, the function may use its interrupt line instead
     /// ([`Command::INTERRUPT_LINE_DISABLED`](super::Command::INTERRUPT_LINE_DISABLED)). To send, it
@@ -95,7 +96,8 @@ impl Msi {
         space.write(self.function, self.control, control | ENABLED);
     }
 
-    /// Keeps the function from sending messages. What happens meanwhile sends none later.
+    /// Keeps the function from sending messages. Whether it tells later of what happens meanwhile is
+    /// up to the function.
     pub fn disable<P: Port>(&self, space: &mut ConfigSpace<P>) {
         let control = space.read(self.function, self.control);
         space.write(self.function, self.control, control & !ENABLED);
