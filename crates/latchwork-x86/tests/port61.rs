@@ -27,6 +27,14 @@ impl Port for Chipset {
         panic!("write to port {port:#x}");
     }
 
+    unsafe fn read_u16(&self, port: u16) -> u16 {
+        panic!("16-bit read of port {port:#x}");
+    }
+
+    unsafe fn write_u16(&self, port: u16, _: u16) {
+        panic!("16-bit write to port {port:#x}");
+    }
+
     unsafe fn read_u32(&self, port: u16) -> u32 {
         panic!("32-bit read of port {port:#x}");
     }

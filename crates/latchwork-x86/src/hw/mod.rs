@@ -58,6 +58,22 @@ pub trait Port {
     /// The caller answers for the effect of the write on the device behind `port`.
     unsafe fn write_u8(&self, port: u16, value: u8);
 
+    /// Reads 16 bits from `port` by one access.
+    ///
+    /// # Safety
+    ///
+    /// The caller answers for the effect of the read on the device behind `port` and the port after
+    /// it.
+    unsafe fn read_u16(&self, port: u16) -> u16;
+
+    /// Writes 16 bits to `port` by one access.
+    ///
+    /// # Safety
+    ///
+    /// The caller answers for the effect of the write on the device behind `port` and the port
+    /// after it.
+    unsafe fn write_u16(&self, port: u16, value: u16);
+
     /// Reads 32 bits from `port` by one access.
     ///
     /// # Safety

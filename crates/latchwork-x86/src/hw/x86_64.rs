@@ -93,6 +93,26 @@ impl Port for CpuPort {
     }
 
     #[inline]
+    unsafe fn read_u16(&self, port: u16) -> u16 {
+        let value;
+        // SAFETY: I/O privilege by the contract of `CpuPort::new`; the effect on the device is the
+        // caller's.
+        unsafe {
+            asm!("in ax, dx", out("ax") value, in("dx") port, options(nostack, preserves_flags))
+        }
+        value
+    }
+
+    #[inline]
+    unsafe fn write_u16(&self, port: u16, value: u16) {
+        // SAFETY: I/O privilege by the contract of `CpuPort::new`; the effect on the device is the
+        // caller's.
+        unsafe {
+            asm!("out dx, ax", in("dx") port, in("ax") value, options(nostack, preserves_flags))
+        }
+    }
+
+    #[inline]
     unsafe fn read_u32(&self, port: u16) -> u32 {
         let value;
         // SAFETY: I/O privilege by the contract of `CpuPort::new`; the effect on the device is the

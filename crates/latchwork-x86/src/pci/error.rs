@@ -63,6 +63,16 @@ pub enum PciError {
         /// The offset of the capability.
         offset: u8,
     },
+    /// Registers of this width that a device defines itself do not lie at this offset: it is below
+    /// 40H, or no multiple of the width.
+    NotOwnRegister {
+        /// The function.
+        address: Address,
+        /// The offset.
+        offset: u8,
+        /// The width in bytes.
+        bytes: u8,
+    },
     /// The function cannot mask its message.
     NoMask(Address),
 }
@@ -96,6 +106,10 @@ impl fmt::Display for PciError {
             Self::CapabilityTruncated { address, offset } => write!(
                 formatter,
                 "capability at {offset:#04x} of PCI device {address} does not fit into its configuration space"
+            ),
+            Self::NotOwnRegister { address, offset, bytes } => write!(
+                formatter,
+                "PCI device {address} has no {bytes}-byte register of its own at {offset:#04x}"
             ),
             Self::NoMask(address) => {
                 write!(formatter, "PCI device {address} cannot mask its message")

@@ -20,6 +20,7 @@ mod capability;
 mod command;
 mod error;
 mod msi;
+mod own;
 mod scan;
 
 use core::fmt;

@@ -5,3 +5,4 @@
 mod header;
 mod model;
 mod msi;
+mod own;

@@ -20,14 +20,21 @@ pub(crate) struct Function {
     /// Bits that are cleared by writing 1.
     cleared_by_one: [u8; 256],
     msi: Option<usize>,
+    /// Offset and width in bytes of each write to registers of its own.
+    own_writes: Vec<(usize, usize)>,
 }
 
 impl Function {
     /// Section 6.1. All that the command register defines can be written; the status register shows
     /// a received master abort, which is cleared by writing 1.
     pub(crate) fn new(vendor: u16, device: u16) -> Self {
-        let mut function =
-            Self { bytes: [0; 256], writable: [0; 256], cleared_by_one: [0; 256], msi: None };
+        let mut function = Self {
+            bytes: [0; 256],
+            writable: [0; 256],
+            cleared_by_one: [0; 256],
+            msi: None,
+            own_writes: Vec::new(),
+        };
         function.put(0x00, &vendor.to_le_bytes());
         function.put(0x02, &device.to_le_bytes());
         function.writable[4..6].copy_from_slice(&[0x47, 0x05]);
@@ -92,6 +99,13 @@ impl Function {
         }
     }
 
+    /// A write to registers that the device defines itself, by the width that it was given.
+    fn write_own(&mut self, offset: usize, bytes: &[u8]) {
+        assert!(offset >= 0x40, "the header is written by whole registers here");
+        self.own_writes.push((offset, bytes.len()));
+        self.put(offset, bytes);
+    }
+
     fn msi_data(&self, at: usize) -> usize {
         at + if self.bytes[at + 2] & 0x80 != 0 { 12 } else { 8 }
     }
@@ -140,6 +154,10 @@ impl Buses {
         self.functions.borrow()[&place].dword(offset)
     }
 
+    pub(crate) fn own_writes(&self, place: Place) -> Vec<(usize, usize)> {
+        self.functions.borrow()[&place].own_writes.clone()
+    }
+
     pub(crate) fn event(&self, place: Place, number: u32) -> Option<(u64, u32)> {
         self.functions.borrow_mut().get_mut(&place).unwrap().event(number)
     }
@@ -160,15 +178,48 @@ impl Buses {
         let place = (selection >> 16 & 0xFF, selection >> 11 & 0x1F, selection >> 8 & 7);
         (place, (selection & 0xFF) as usize)
     }
+
+    /// Section 3.2.2.3.2: the four data ports stand for the four bytes of the selected register, and
+    /// an access may take some of them. The device sees which (byte enables).
+    fn selected_bytes(&self, port: u16, bytes: usize) -> (Place, usize) {
+        let first = usize::from(port).checked_sub(0xCFC).expect("a data port");
+        assert!(first % bytes == 0 && first + bytes <= 4, "{bytes} bytes at port {port:#x}");
+        let (place, register) = self.selected();
+        (place, register + first)
+    }
+
+    fn read_bytes<const BYTES: usize>(&self, port: u16) -> [u8; BYTES] {
+        self.reads.set(self.reads.get() + 1);
+        let (place, offset) = self.selected_bytes(port, BYTES);
+        let functions = self.functions.borrow();
+        let bytes = functions.get(&place).map(|function| &function.bytes[offset..offset + BYTES]);
+        bytes.map_or([0xFF; BYTES], |bytes| bytes.try_into().unwrap())
+    }
+
+    fn write_bytes(&self, port: u16, bytes: &[u8]) {
+        self.writes.set(self.writes.get() + 1);
+        let (place, offset) = self.selected_bytes(port, bytes.len());
+        if let Some(function) = self.functions.borrow_mut().get_mut(&place) {
+            function.write_own(offset, bytes);
+        }
+    }
 }
 
 impl Port for &Buses {
     unsafe fn read_u8(&self, port: u16) -> u8 {
-        panic!("8-bit read of port {port:#x}");
+        self.read_bytes::<1>(port)[0]
     }
 
-    unsafe fn write_u8(&self, port: u16, _: u8) {
-        panic!("8-bit write to port {port:#x}");
+    unsafe fn write_u8(&self, port: u16, value: u8) {
+        self.write_bytes(port, &[value]);
+    }
+
+    unsafe fn read_u16(&self, port: u16) -> u16 {
+        u16::from_le_bytes(self.read_bytes(port))
+    }
+
+    unsafe fn write_u16(&self, port: u16, value: u16) {
+        self.write_bytes(port, &value.to_le_bytes());
     }
 
     unsafe fn read_u32(&self, port: u16) -> u32 {
