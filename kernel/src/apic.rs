@@ -13,6 +13,7 @@ use latchwork_x86::lapic::lvt::{
 };
 use latchwork_x86::lapic::mode::{self, ApicMode};
 use latchwork_x86::lapic::{AnyApic, Divider, Lapic, SendError, TimerMode, X2Apic, XApic};
+use latchwork_x86::nmi_lines::LintNmis;
 use x86_64::instructions::port::Port;
 
 use crate::cpu::area;
@@ -237,6 +238,11 @@ pub(crate) fn flush_pending() {
     while area.wakes.load(Ordering::Acquire) == before {
         core::hint::spin_loop();
     }
+}
+
+/// Programs the pins of this CPU to which NMI lines are wired. Ordinary context.
+pub(crate) fn program_nmi_lines(lines: &LintNmis, mask: Mask) {
+    set(lines.program(&local(), None, mask));
 }
 
 /// Sends INIT to the CPU with this APIC ID: it waits for a start-up IPI from then on.

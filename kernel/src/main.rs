@@ -16,6 +16,7 @@ mod idle;
 mod image;
 mod machine;
 mod nmi;
+mod nmi_lines;
 mod panic;
 mod patience;
 mod record;
