@@ -161,7 +161,8 @@ pub(crate) fn errors() -> u32 {
     local().take_errors().bits()
 }
 
-fn target(cpu: usize) -> Option<ApicId> {
+/// The physical APIC ID of `cpu`. NMI-safe.
+pub(crate) fn target(cpu: usize) -> Option<ApicId> {
     ApicId::new(area::of(cpu)?.apic_id.load(Ordering::Relaxed))
 }
 

@@ -169,6 +169,31 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         devices: &[],
         boots: &[REPORT],
     },
+    Scenario {
+        name: "edu-msi",
+        summary: "a PCI device rings by an MSI that is an NMI, once per event: each event is taken once, however rings collapse",
+        min_cpus: 1,
+        faults: &[
+            fault(
+                "no-ack",
+                "the device's status is never acknowledged: events are claimed again and again",
+            ),
+            fault(
+                "lost-event",
+                "the handler acknowledges an event now and then without counting it: raised differs from claimed",
+            ),
+            fault("msi-disabled", "the device's MSI is not enabled: nothing comes"),
+            fault("fixed-vector", "the MSI is a maskable interrupt: no NMI comes"),
+            fault("stray-nmi", "an NMI is sent past the device: more NMIs than events"),
+            Fault {
+                name: "wrong-target",
+                summary: "the MSI goes to another CPU: NMIs where none are expected",
+                min_cpus: 2,
+            },
+        ],
+        devices: &[Device::Edu],
+        boots: &[REPORT],
+    },
 ];
 
 /// Faults that every scenario accepts, and that the host side must tell apart: they end the boot out of order.

@@ -12,7 +12,7 @@ use crate::cmdline::CommandLine;
 use crate::cpu::MAX_CPUS;
 
 /// The identity map's end.
-const MAPPED_END: u64 = 1 << 32;
+pub(crate) const MAPPED_END: u64 = 1 << 32;
 
 /// Where the loader says the RSDP is; 0 if it does not say. Written once, by the boot CPU, before others start.
 static RSDP_ADDRESS: AtomicU64 = AtomicU64::new(0);

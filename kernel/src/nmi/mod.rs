@@ -31,11 +31,18 @@ pub(crate) fn register<H: NmiHandler>(
     priority: u8,
     handler: &'static H,
 ) -> Registration {
-    let spec = HandlerSpec::new(name, class, Doorbell::Software, EdgeModel::PerCondition)
-        .priority(priority);
-    match NMI.register(&spec, handler) {
+    let spec = HandlerSpec::new(name, class, Doorbell::Software, EdgeModel::PerCondition);
+    register_as(&spec.priority(priority), handler)
+}
+
+/// Registers a handler as `spec` says. Ordinary context.
+pub(crate) fn register_as<H: NmiHandler>(
+    spec: &HandlerSpec<'_>,
+    handler: &'static H,
+) -> Registration {
+    match NMI.register(spec, handler) {
         Ok(registration) => registration,
-        Err(error) => panic!("handler \"{name}\" was refused: {error}"),
+        Err(error) => panic!("a handler was refused: {error} ({spec:?})"),
     }
 }
 

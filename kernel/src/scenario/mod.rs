@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the kernel can be booted to show. Each scenario has a file; [`crate::catalog`] names them and their faults.
 
+mod edu_msi;
 pub(crate) mod entry_state;
 pub(crate) mod hot_remove;
 mod idle_wake;
 mod rings;
 mod self_nmi_in_handler;
 mod shared_source;
+mod sleepers;
 mod unknown;
 
 use core::fmt;
@@ -207,6 +209,7 @@ pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
         "unknown" => unknown::run(&run),
         "entry-state" => entry_state::run(&run),
         "idle-wake" => idle_wake::run(&run),
+        "edu-msi" => edu_msi::run(&run),
         other => panic!("scenario \"{other}\" is in the catalogue and not in the kernel"),
     }
 }
