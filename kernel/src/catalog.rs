@@ -170,6 +170,26 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         boots: &[REPORT],
     },
     Scenario {
+        name: "watchdog-card",
+        summary: "a watchdog card rings the NMI line of all CPUs when it is not pinged in time, once and when it should",
+        min_cpus: 1,
+        faults: &[
+            fault(
+                "always-ping",
+                "the card is pinged where it should expire: nothing comes, nothing was observed",
+            ),
+            fault("late-ping", "the card is pinged too late: an NMI where none is due"),
+            fault("closed-lint", "the CPUs do not open their NMI pins: nothing comes"),
+            fault("not-stopped", "the card is not stopped: an NMI where none is due"),
+            fault(
+                "no-clear",
+                "the handler does not clear the card's timeout bit: it is set at the end",
+            ),
+        ],
+        devices: &[Device::WatchdogCard],
+        boots: &[REPORT],
+    },
+    Scenario {
         name: "edu-msi",
         summary: "a PCI device rings by an MSI that is an NMI, once per event: each event is taken once, however rings collapse",
         min_cpus: 1,

@@ -2,3 +2,4 @@
 //! Drivers for the PCI devices that scenarios use.
 
 pub(crate) mod edu;
+pub(crate) mod watchdog_card;

@@ -10,6 +10,7 @@ mod self_nmi_in_handler;
 mod shared_source;
 mod sleepers;
 mod unknown;
+mod watchdog_card;
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -209,6 +210,7 @@ pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
         "unknown" => unknown::run(&run),
         "entry-state" => entry_state::run(&run),
         "idle-wake" => idle_wake::run(&run),
+        "watchdog-card" => watchdog_card::run(&run),
         "edu-msi" => edu_msi::run(&run),
         other => panic!("scenario \"{other}\" is in the catalogue and not in the kernel"),
     }

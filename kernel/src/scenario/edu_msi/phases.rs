@@ -12,10 +12,10 @@ use crate::scenario::{Run, sleepers};
 use crate::{apic, smp, time};
 
 /// Events of the phases in which several CPUs raise them, over all targets together.
-const LONE_EVENTS: u64 = 1_000;
-const STORM_EVENTS: u64 = 2_000;
+pub(super) const LONE_EVENTS: u64 = 1_000;
+pub(super) const STORM_EVENTS: u64 = 2_000;
 /// Rounds on each target in the phases in which the target raises events inside its NMIs.
-const NESTED_ROUNDS: u64 = 32;
+pub(super) const NESTED_ROUNDS: u64 = 32;
 /// Events that are raised while the target's NMIs are blocked.
 pub(super) const MERGED_EVENTS: usize = 8;
 /// Events of each CPU in a storm.

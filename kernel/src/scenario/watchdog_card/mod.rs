@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A watchdog card that rings the machine's NMI line when it expires: QEMU's i6300ESB with `-watchdog-action inject-nmi`.
+//!
+//! Pinged in time, it does not ring. Left alone, it rings once, after the time that was programmed, and every CPU whose LINT pin is
+//! open takes one NMI: one CPU after the other open alone, then all of them. Stopped, it does not ring.
+//!
+//! The NMI comes with the end of the second stage, at which QEMU sets the timeout bit. That bit is the condition, and stays until the
+//! handler clears it. [`line`] says how the edges on the other CPUs are explained.
+
+mod expiries;
+mod line;
+mod report;
+
+use core::sync::atomic::Ordering;
+
+use self::expiries::{Expiries, TIMEOUT_MS};
+use self::line::{CARD, KEEP_EXPIRED};
+use super::{Progress, Run};
+use crate::device::watchdog_card::Startable;
+use crate::{idle, nmi, nmi_lines, smp, time};
+
+/// Expiries in each phase, at least.
+const EXPIRIES: u64 = 12;
+
+/// The pinged card's timeout, the time between two pings, and how long it is pinged. The timeout is long, so that no ping comes late
+/// where the host has much else to do.
+const PINGED_TIMEOUT_MS: u64 = 600;
+const PING_EVERY_MS: u64 = 20;
+const PINGED_MS: u64 = 2 * PINGED_TIMEOUT_MS;
+
+/// How long a stopped card is watched.
+const STOPPED_MS: u64 = 3 * TIMEOUT_MS;
+
+/// NMIs during a time in which none is due.
+#[derive(Clone, Copy, Debug)]
+struct Quiet {
+    nmis: u64,
+    pings: u64,
+    longest_gap_ms: u64,
+}
+
+pub(super) fn run(run: &Run) {
+    KEEP_EXPIRED.store(run.has_fault("no-clear"), Ordering::Relaxed);
+    let mut card = match Startable::find() {
+        Ok(card) => card,
+        Err(error) => {
+            panic!("this scenario needs an i6300ESB card (-device i6300esb): {error}")
+        }
+    };
+    CARD.set(card.card);
+    card.card.clear_expired();
+    time::calibrate_again();
+    let handlers = line::register();
+    let expiries = run.cycles(EXPIRIES);
+    let each = expiries.div_ceil(run.cpus as u64);
+    let progress = Progress::new(run.cpus as u64 + 3);
+
+    open(run, |_| true);
+    let pinged = ping(run, &mut card);
+    progress.at(1);
+
+    let pinging = run.has_fault("always-ping");
+    let mut alone = Expiries::default();
+    for only in 0..run.cpus {
+        open(run, |cpu| cpu == only);
+        for _ in 0..each {
+            alone.expire(run, &mut card, pinging);
+        }
+        progress.at(only as u64 + 2);
+    }
+    open(run, |_| true);
+    let mut all = Expiries { gave_up: alone.gave_up, ..Expiries::default() };
+    for _ in 0..expiries {
+        all.expire(run, &mut card, pinging);
+    }
+    progress.at(run.cpus as u64 + 2);
+
+    let stopped = leave_stopped(run, &mut card);
+    progress.at(run.cpus as u64 + 3);
+    open(run, |_| false);
+
+    report::report(run, &pinged, &alone, &all, &stopped);
+    for handler in handlers {
+        nmi::remove(handler);
+    }
+}
+
+fn start(card: &mut Startable, timeout_ms: u64) {
+    match card.start(timeout_ms).and_then(|()| card.runs()) {
+        Ok(true) => {}
+        Ok(false) => panic!("the watchdog card does not start"),
+        Err(error) => panic!("the watchdog card cannot be started: {error}"),
+    }
+}
+
+fn stop(card: &mut Startable) {
+    if let Err(error) = card.stop() {
+        panic!("the watchdog card cannot be stopped: {error}");
+    }
+}
+
+/// Opens the NMI line on the CPUs that `wanted` says, and closes it on all others. The card is stopped.
+fn open(run: &Run, wanted: impl Fn(usize) -> bool + Sync) {
+    let closed_lint = run.has_fault("closed-lint");
+    smp::on_all_cpus(&|cpu| {
+        let opens = wanted(cpu) && !closed_lint;
+        line::set_open(cpu, wanted(cpu));
+        let programmed = if opens { nmi_lines::open_here() } else { nmi_lines::close_here() };
+        if let Err(error) = programmed {
+            panic!("CPU {cpu}: {error}");
+        }
+    });
+}
+
+fn edges(run: &Run) -> u64 {
+    run.stats().edges as u64
+}
+
+/// Pings the card for longer than it takes to expire.
+fn ping(run: &Run, card: &mut Startable) -> Quiet {
+    let late = run.has_fault("late-ping");
+    let pause_ms = if late { PINGED_TIMEOUT_MS + PING_EVERY_MS } else { PING_EVERY_MS };
+    let before = edges(run);
+    let mut quiet = Quiet { nmis: 0, pings: 0, longest_gap_ms: 0 };
+    let start_ticks = time::now_ticks();
+    let mut last_ticks = start_ticks;
+    start(card, PINGED_TIMEOUT_MS);
+    while last_ticks.saturating_sub(start_ticks) < PINGED_MS * time::ticks_per_ms() {
+        idle::until_or_ms(|| false, pause_ms);
+        card.card.ping();
+        let now_ticks = time::now_ticks();
+        let gap_ms = now_ticks.saturating_sub(last_ticks) / time::ticks_per_ms();
+        quiet.longest_gap_ms = quiet.longest_gap_ms.max(gap_ms);
+        quiet.pings += 1;
+        last_ticks = now_ticks;
+    }
+    stop(card);
+    run.settle();
+    quiet.nmis = edges(run) - before;
+    quiet
+}
+
+/// Starts the card, stops it before it expires, and waits for longer than it would have taken.
+fn leave_stopped(run: &Run, card: &mut Startable) -> Quiet {
+    let before = edges(run);
+    start(card, TIMEOUT_MS);
+    if !run.has_fault("not-stopped") {
+        stop(card);
+    }
+    idle::until_or_ms(|| false, STOPPED_MS);
+    stop(card);
+    run.settle();
+    Quiet { nmis: edges(run) - before, pings: 0, longest_gap_ms: STOPPED_MS }
+}
