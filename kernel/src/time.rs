@@ -45,7 +45,7 @@ pub(crate) fn calibrate(before: impl FnOnce(), after: impl FnOnce()) -> u64 {
 /// Measures the TSC several times more and keeps the least of all results: where the host runs something else during a measurement,
 /// its result is too large. Boot CPU, while nobody measures time.
 pub(crate) fn calibrate_again() {
-    const TIMES: usize = 5;
+    const TIMES: usize = 20;
     if is_instruction_clock() {
         return;
     }

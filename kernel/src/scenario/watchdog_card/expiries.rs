@@ -53,7 +53,7 @@ impl Expiries {
         let (bits_before, echoes_before) = line::claims_and_echoes();
         line::start_over();
         let start_ticks = time::now_ticks();
-        super::start(card, TIMEOUT_MS);
+        super::start(card, if pinging { super::PINGED_TIMEOUT_MS } else { TIMEOUT_MS });
         self.gave_up = !sleepers::wait_until(|| {
             if pinging {
                 card.card.ping();

@@ -13,7 +13,7 @@ mod report;
 
 use core::sync::atomic::Ordering;
 
-use self::expiries::{Expiries, TIMEOUT_MS};
+use self::expiries::Expiries;
 use self::line::{CARD, KEEP_EXPIRED};
 use super::{Progress, Run};
 use crate::device::watchdog_card::Startable;
@@ -28,8 +28,9 @@ const PINGED_TIMEOUT_MS: u64 = 600;
 const PING_EVERY_MS: u64 = 20;
 const PINGED_MS: u64 = 2 * PINGED_TIMEOUT_MS;
 
-/// How long a stopped card is watched.
-const STOPPED_MS: u64 = 3 * TIMEOUT_MS;
+/// The timeout of the card that is stopped, and how long it is watched. Long, so that the stop comes in time.
+const STOPPED_TIMEOUT_MS: u64 = 200;
+const STOPPED_MS: u64 = 3 * STOPPED_TIMEOUT_MS;
 
 /// NMIs during a time in which none is due.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +120,7 @@ fn edges(run: &Run) -> u64 {
 /// Pings the card for longer than it takes to expire.
 fn ping(run: &Run, card: &mut Startable) -> Quiet {
     let late = run.has_fault("late-ping");
-    let pause_ms = if late { PINGED_TIMEOUT_MS + PING_EVERY_MS } else { PING_EVERY_MS };
+    let pause_ms = if late { 2 * PINGED_TIMEOUT_MS } else { PING_EVERY_MS };
     let before = edges(run);
     let mut quiet = Quiet { nmis: 0, pings: 0, longest_gap_ms: 0 };
     let start_ticks = time::now_ticks();
@@ -143,7 +144,7 @@ fn ping(run: &Run, card: &mut Startable) -> Quiet {
 /// Starts the card, stops it before it expires, and waits for longer than it would have taken.
 fn leave_stopped(run: &Run, card: &mut Startable) -> Quiet {
     let before = edges(run);
-    start(card, TIMEOUT_MS);
+    start(card, STOPPED_TIMEOUT_MS);
     if !run.has_fault("not-stopped") {
         stop(card);
     }

@@ -2,7 +2,7 @@
 //! What the card's scenario checks.
 
 use super::expiries::{Expiries, TIMEOUT_MS};
-use super::{EXPIRIES, PINGED_MS, PINGED_TIMEOUT_MS, Quiet, STOPPED_MS};
+use super::{EXPIRIES, PINGED_MS, PINGED_TIMEOUT_MS, Quiet, STOPPED_MS, STOPPED_TIMEOUT_MS};
 use crate::scenario::{Run, check};
 use crate::time;
 
@@ -33,7 +33,7 @@ pub(super) fn report(run: &Run, pinged: &Quiet, alone: &Expiries, all: &Expiries
         "no-nmi-while-stopped",
         stopped.nmis == 0,
         format_args!(
-            "0 NMIs in {STOPPED_MS} ms after a stop before the timeout of {TIMEOUT_MS} ms"
+            "0 NMIs in {STOPPED_MS} ms after a stop before the timeout of {STOPPED_TIMEOUT_MS} ms"
         ),
         format_args!("{}", stopped.nmis),
     );
