@@ -38,34 +38,35 @@ pub(crate) fn ticks_per_ms() -> u64 {
 /// Measures the TSC against channel 2 of the 8254, and calls `before` and `after` at the ends of the measured time.
 /// Returns how many milliseconds lay in between. Boot CPU, once, interrupts off.
 pub(crate) fn calibrate(before: impl FnOnce(), after: impl FnOnce()) -> u64 {
-    TICKS_PER_MS.store(measure_ticks_per_ms(before, after), Ordering::Relaxed);
+    TICKS_PER_MS.store(measure_ticks_per_ms(MEASURE_MS, before, after), Ordering::Relaxed);
     MEASURE_MS
 }
 
-/// Measures the TSC several times more and keeps the least of all results: where the host runs something else during a measurement,
-/// its result is too large. Boot CPU, while nobody measures time.
+/// Measures the TSC many times more, for a short time each, and keeps the least of all results: where the host runs something else
+/// meanwhile, a result is too large, by half or more if the host is busy. Boot CPU, while nobody measures time.
 pub(crate) fn calibrate_again() {
-    const TIMES: usize = 20;
+    const TIMES: usize = 100;
+    const SHORT_MS: u64 = 1;
     if is_instruction_clock() {
         return;
     }
     for _ in 0..TIMES {
         let enabled = cpu::interrupts_off();
-        let ticks_per_ms = measure_ticks_per_ms(|| {}, || {});
+        let ticks_per_ms = measure_ticks_per_ms(SHORT_MS, || {}, || {});
         cpu::interrupts_restore(enabled);
         TICKS_PER_MS.fetch_min(ticks_per_ms, Ordering::Relaxed);
     }
 }
 
-/// What it takes the 8254's channel 2 to count to the end, in ticks of the TSC for each millisecond. Never too small.
-fn measure_ticks_per_ms(before: impl FnOnce(), after: impl FnOnce()) -> u64 {
+/// Has the 8254's channel 2 count for `ms`, and says how many ticks of the TSC that took for each of them: never too few.
+fn measure_ticks_per_ms(ms: u64, before: impl FnOnce(), after: impl FnOnce()) -> u64 {
     const GATE: u8 = 1;
     const SPEAKER: u8 = 2;
     const OUTPUT: u8 = 1 << 5;
     /// Channel 2, low byte then high byte, mode 0: the output rises when the count is over.
     const ONE_SHOT: u8 = 0b1011_0000;
 
-    let count = (PIT_HZ * MEASURE_MS / 1000) as u16;
+    let count = (PIT_HZ * ms).div_ceil(1000) as u16;
     let [low, high] = count.to_le_bytes();
     let mut port_b = Port::<u8>::new(PORT_B);
     // SAFETY: nobody else uses port 0x61 this early.
@@ -91,7 +92,7 @@ fn measure_ticks_per_ms(before: impl FnOnce(), after: impl FnOnce()) -> u64 {
     after();
     // SAFETY: closes the gate again.
     unsafe { port_b.write(idle) };
-    (ticks / MEASURE_MS).max(1)
+    (ticks / ms).max(1)
 }
 
 /// Busy-waits. Any context. Does not hint that it waits: under the deterministic clock the hint would make the host switch
