@@ -24,7 +24,9 @@ pub(super) static DEVICE: Once<Edu> = Once::new();
 
 /// How often an event was raised and taken.
 struct Account {
+    /// Counted by whoever raises the event, one at a time, before the device is told.
     raised: Tally,
+    /// Counted by the handler. Whoever sees it reach `raised` may raise the event again.
     claimed: Tally,
 }
 
