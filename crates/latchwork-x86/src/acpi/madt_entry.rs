@@ -193,6 +193,9 @@ pub enum PinTrigger {
 }
 
 impl PinFlags {
+    /// Polarity and trigger mode as the line's bus defines them.
+    pub(super) const AS_BUS: Self = Self(0);
+
     /// The line's polarity.
     #[must_use]
     pub const fn polarity(self) -> PinPolarity {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The little of ACPI that is needed to find the CPUs, the wiring of NMI lines, and the HPET: RSDP,
-//! RSDT or XSDT, and the MADT (ACPI Specification 6.5, sections 5.2.5 to 5.2.8 and 5.2.12); the
-//! HPET table.
+//! The little of ACPI that is needed to find the CPUs, the I/O APICs, the wiring of NMI lines, and
+//! the HPET: RSDP, RSDT or XSDT, and the MADT (ACPI Specification 6.5, sections 5.2.5 to 5.2.8 and
+//! 5.2.12); the HPET table.
 //!
 //! Nothing allocates, and nothing trusts the firmware: every access is checked against the declared
 //! length, and any bytes whatever give a value or an [`AcpiError`]. Meant for boot time, not for
@@ -31,6 +31,7 @@
 
 mod error;
 mod hpet;
+mod interrupt;
 mod madt;
 mod madt_entry;
 mod rsdp;
@@ -38,6 +39,7 @@ mod table;
 
 pub use error::{AcpiError, Signature};
 pub use hpet::HpetTable;
+pub use interrupt::{IoApicPin, IsaInterrupt};
 pub use madt::{Cpu, Cpus, Entries, Madt};
 pub use madt_entry::{CpuFlags, MadtEntry, PinFlags, PinPolarity, PinTrigger};
 pub use rsdp::{RootTable, Rsdp};

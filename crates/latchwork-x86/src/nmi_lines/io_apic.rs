@@ -3,7 +3,7 @@
 
 use super::{WiringError, polarity_of};
 use crate::NmiSource;
-use crate::acpi::{Entries, Madt, MadtEntry};
+use crate::acpi::{Entries, IoApicPin, Madt, MadtEntry};
 use crate::hw::PhysicalMemory;
 use crate::icr::ApicId;
 use crate::ioapic::{Delivery, Route};
@@ -73,27 +73,15 @@ fn locate<M: PhysicalMemory>(
     interrupt: u32,
     polarity: Polarity,
 ) -> Result<IoApicNmi, WiringError> {
-    let mut nearest: Option<(u32, u32)> = None;
     for entry in madt.entries() {
-        let entry = entry?;
-        if let Some((other, Ok(other_polarity))) = source_polarity(&entry) {
+        if let Some((other, Ok(other_polarity))) = source_polarity(&entry?) {
             if other == interrupt && other_polarity != polarity {
                 return Err(WiringError::ContradictorySource { interrupt });
             }
         }
-        if let MadtEntry::IoApic { address, first_interrupt, .. } = entry {
-            let is_nearer = nearest.is_none_or(|(_, first)| first_interrupt > first);
-            if first_interrupt <= interrupt && is_nearer {
-                nearest = Some((address, first_interrupt));
-            }
-        }
     }
-    let pin = nearest.and_then(|(address, first_interrupt)| {
-        let pin = u8::try_from(interrupt.checked_sub(first_interrupt)?).ok()?;
-        Some((address, pin))
-    });
-    match pin {
-        Some((address, pin)) => Ok(IoApicNmi { address, pin, polarity, interrupt }),
+    match madt.io_apic_pin(interrupt)? {
+        Some(IoApicPin { address, pin }) => Ok(IoApicNmi { address, pin, polarity, interrupt }),
         None => Err(WiringError::NoIoApic { interrupt }),
     }
 }
