@@ -161,7 +161,7 @@ pub(crate) fn errors() -> u32 {
     local().take_errors().bits()
 }
 
-/// The physical APIC ID of `cpu`. NMI-safe.
+/// The physical APIC ID of `cpu`, by which interrupts reach it. NMI-safe.
 pub(crate) fn target(cpu: usize) -> Option<ApicId> {
     ApicId::new(area::of(cpu)?.apic_id.load(Ordering::Relaxed))
 }

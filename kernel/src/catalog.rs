@@ -170,6 +170,36 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         boots: &[REPORT],
     },
     Scenario {
+        name: "hpet",
+        summary: "an HPET timer rings spinning CPUs through the I/O APIC: one claim a period, one for each one-shot",
+        min_cpus: 1,
+        faults: &[
+            fault(
+                "no-ack",
+                "the handler does not clear the status: the timer rings once and never again",
+            ),
+            fault(
+                "masked",
+                "the I/O APIC's entry stays masked: no NMI comes, nothing was observed",
+            ),
+            fault(
+                "edge-output",
+                "the timer's output is an edge, which leaves no status: unknown NMIs",
+            ),
+            fault(
+                "uncounted-claim",
+                "a claim is not counted now and then: NMIs differ from what was counted",
+            ),
+            Fault {
+                name: "wrong-cpu",
+                summary: "the entry names another CPU than the one that spins: the NMIs are not where they belong",
+                min_cpus: 2,
+            },
+        ],
+        devices: &[],
+        boots: &[REPORT],
+    },
+    Scenario {
         name: "watchdog-card",
         summary: "a watchdog card rings the NMI line of all CPUs when it is not pinged in time, once and when it should",
         min_cpus: 1,

@@ -4,6 +4,7 @@
 mod edu_msi;
 pub(crate) mod entry_state;
 pub(crate) mod hot_remove;
+mod hpet;
 mod idle_wake;
 mod rings;
 mod self_nmi_in_handler;
@@ -212,6 +213,7 @@ pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
         "idle-wake" => idle_wake::run(&run),
         "watchdog-card" => watchdog_card::run(&run),
         "edu-msi" => edu_msi::run(&run),
+        "hpet" => hpet::run(&run),
         other => panic!("scenario \"{other}\" is in the catalogue and not in the kernel"),
     }
 }
