@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The turn of one CPU: it spins with interrupts off while the timer rings it.
+
+use core::sync::atomic::Ordering;
+
+use latchwork_x86::hpet::HpetError;
+
+use super::findings::Findings;
+use super::periods::{Account, ECHO_NS, Periods};
+use super::ticker::{NOTES, Ticker};
+use crate::hpet::{MachineHpet, Wiring, checked};
+use crate::nmi::NMI;
+use crate::{cpu, time};
+
+/// Claims that each CPU is to make of the periodic timer.
+pub(super) const CLAIMS: u64 = 200;
+const _: () = assert!(CLAIMS as usize <= NOTES);
+
+/// How often each CPU sets the timer to fire once.
+pub(super) const SHOTS: u64 = 50;
+
+/// How often in a row the spinning CPU may see the status set: once, since an instruction that has begun is finished before the
+/// NMI is taken, and once more for an emulator that takes NMIs between blocks of instructions.
+pub(super) const MAX_LOOKS: u64 = 2;
+
+/// The times of a turn: short where they are counted in instructions, long enough for a busy host where they pass by themselves.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    period_ns: u64,
+    shot_ns: u64,
+    /// How long no claim may come before the timer counts as silent.
+    silent_ns: u64,
+}
+
+const INSTRUCTION_PACE: Pace = Pace { period_ns: 50_000, shot_ns: 20_000, silent_ns: 1_000_000 };
+const PARALLEL_PACE: Pace =
+    Pace { period_ns: 1_000_000, shot_ns: 200_000, silent_ns: 4_000_000_000 };
+
+/// The turn of one CPU, on that CPU.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    cpu: usize,
+    hpet: MachineHpet,
+    wiring: Wiring,
+    ticker: &'a Ticker,
+    pace: Pace,
+    findings: &'a Findings,
+}
+
+impl<'a> Turn<'a> {
+    /// The turn of `cpu`.
+    pub(super) fn new(
+        cpu: usize,
+        hpet: MachineHpet,
+        wiring: Wiring,
+        ticker: &'a Ticker,
+        findings: &'a Findings,
+    ) -> Self {
+        let pace = if time::is_instruction_clock() { INSTRUCTION_PACE } else { PARALLEL_PACE };
+        Self { cpu, hpet, wiring, ticker, pace, findings }
+    }
+
+    /// Spins through both phases with interrupts off; says whether all came that should.
+    pub(super) fn run(&self) -> bool {
+        let enabled = cpu::interrupts_off();
+        let complete = self.periodic() && self.shots();
+        cpu::interrupts_restore(enabled);
+        complete
+    }
+
+    fn ticks_of_ns(&self, time_ns: u64) -> u64 {
+        self.hpet.capabilities().ticks_of_ns(time_ns).unwrap_or(u64::MAX)
+    }
+
+    fn counter_mask(&self) -> u64 {
+        if self.hpet.capabilities().counter_is_64_bit() { u64::MAX } else { u64::from(u32::MAX) }
+    }
+
+    fn edges(&self) -> u64 {
+        NMI.cpu_stats(self.cpu).map_or(0, |stats| stats.edges as u64)
+    }
+
+    /// Spins until `done` gives something, looking at the status at every turn; gives up if no claim comes for too long.
+    fn spin_until<T>(&self, done: impl Fn() -> Option<T>) -> Option<T> {
+        let silent_ticks = self.ticks_of_ns(self.pace.silent_ns);
+        let mut claims = self.ticker.claims();
+        let mut claimed_ticks = self.hpet.counter();
+        let mut looks = 0;
+        loop {
+            if let Some(found) = done() {
+                return Some(found);
+            }
+            let set = self.ticker.look();
+            if self.ticker.claims() != claims {
+                claims = self.ticker.claims();
+                claimed_ticks = self.hpet.counter();
+                looks = 0;
+            } else if set {
+                looks += 1;
+                self.findings.looks.fetch_max(looks, Ordering::Relaxed);
+            }
+            let silence_ticks = self.hpet.counter().wrapping_sub(claimed_ticks);
+            if silence_ticks & self.counter_mask() > silent_ticks || claims > NOTES as u64 {
+                return None;
+            }
+            time::delay_us(1);
+        }
+    }
+
+    /// Lets the timer be periodic until there are enough claims; says whether they came.
+    fn periodic(&self) -> bool {
+        let Self { hpet, wiring, ticker, findings, .. } = self;
+        let length_ticks = self.ticks_of_ns(self.pace.period_ns);
+        ticker.begin();
+        // The timer starts together with the counter, so the periods' origin is exact.
+        hpet.halt();
+        let periods = Periods {
+            origin_ticks: hpet.counter(),
+            length_ticks,
+            echo_ticks: time::is_instruction_clock().then(|| self.ticks_of_ns(ECHO_NS)),
+            counter_mask: self.counter_mask(),
+        };
+        checked(hpet.start_periodic(wiring.timer, length_ticks as u32));
+        hpet.start();
+        let settled = || {
+            let reading = Reading::take(self, &periods);
+            let is_whole = reading.claims == ticker.claims()
+                && reading.claims >= CLAIMS
+                && reading.begun == reading.account.answered;
+            is_whole.then_some(reading)
+        };
+        let enough = || (ticker.claims() >= CLAIMS).then(settled).flatten();
+        let found = self.spin_until(enough);
+        let complete = found.is_some();
+        let reading = found.unwrap_or_else(|| Reading::take(self, &periods));
+        checked(hpet.stop(wiring.timer));
+        self.let_edges_arrive();
+        findings.periodic[self.cpu].add(reading.claims);
+        findings.periods.add(reading.begun);
+        findings.add(&reading.account);
+        findings.counted[self.cpu].add(ticker.claims());
+        complete
+    }
+
+    /// Sets the timer to fire once, again and again.
+    fn shots(&self) -> bool {
+        self.ticker.begin();
+        let mut fired = 0;
+        while fired < SHOTS {
+            let edges = self.edges();
+            let Some(early) = self.shoot(fired) else {
+                break;
+            };
+            fired += 1;
+            self.let_edges_arrive();
+            self.findings.shots_early.add(u64::from(early));
+            self.findings.shots_exact.add(u64::from(self.edges() == edges + 1));
+        }
+        checked(self.hpet.stop(self.wiring.timer));
+        self.findings.counted[self.cpu].add(self.ticker.claims());
+        fired == SHOTS
+    }
+
+    /// Sets the timer to fire once and waits for its claim, of which there have been `claims`; says whether it came too early, if it
+    /// came.
+    fn shoot(&self, claims: u64) -> Option<bool> {
+        let Self { hpet, wiring, ticker, .. } = self;
+        let ticks = self.ticks_of_ns(self.pace.shot_ns);
+        let is_claimed = || (ticker.claims() > claims).then_some(());
+        loop {
+            let set_ticks = hpet.counter();
+            match hpet.start_one_shot(wiring.timer, ticks as u32) {
+                // Set too late: it fired while it was being set, and its claim has been made, or not at all.
+                Err(HpetError::TooLate { .. }) if is_claimed().is_none() => {
+                    self.findings.shots_set_again.add(1);
+                    continue;
+                }
+                Ok(()) | Err(HpetError::TooLate { .. }) => {}
+                Err(error) => checked(Err(error)),
+            }
+            self.spin_until(is_claimed)?;
+            let claimed_ticks = ticker.notes().last().map_or(0, |note| note.after_ticks);
+            let after_ticks = claimed_ticks.wrapping_sub(set_ticks) & self.counter_mask();
+            return Some(after_ticks < ticks);
+        }
+    }
+
+    /// Gives what the stopped timer has raised the time to arrive.
+    fn let_edges_arrive(&self) {
+        time::delay_us(10);
+    }
+}
+
+/// How a run of the periodic timer stands at one moment.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    claims: u64,
+    account: Account,
+    /// Periods that have begun.
+    begun: u64,
+}
+
+impl Reading {
+    fn take(turn: &Turn<'_>, periods: &Periods) -> Self {
+        let claims = turn.ticker.claims();
+        let account = periods.account(turn.ticker.notes().take(claims as usize));
+        Self { claims, account, begun: periods.begun_at(turn.hpet.counter()) }
+    }
+}
