@@ -200,6 +200,25 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         boots: &[REPORT],
     },
     Scenario {
+        name: "button",
+        summary: "the machine's NMI button rings through LINT1: each press is seen once where the line is open, never elsewhere",
+        min_cpus: 1,
+        faults: &[
+            fault("closed", "LINT1 stays masked: no press is seen, nothing was observed"),
+            fault("swallow", "the debugger counts a press and does not claim it: an unknown NMI"),
+            Fault {
+                name: "open-everywhere",
+                summary: "LINT1 is open on all CPUs and not on the boot CPU alone: presses where none belong (lint1=boot)",
+                min_cpus: 2,
+            },
+        ],
+        devices: &[Device::Button],
+        boots: &[
+            Boot { policy: "report", expect_stop: false, words: "lint1=all" },
+            Boot { policy: "report", expect_stop: false, words: "lint1=boot" },
+        ],
+    },
+    Scenario {
         name: "watchdog-card",
         summary: "a watchdog card rings the NMI line of all CPUs when it is not pinged in time, once and when it should",
         min_cpus: 1,

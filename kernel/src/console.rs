@@ -18,7 +18,11 @@ use crate::cpu::{self, area};
 
 const COM1: u16 = 0x3f8;
 const LINE_STATUS: u16 = COM1 + 5;
+const DATA_READY: u8 = 1 << 0;
 const TRANSMITTER_EMPTY: u8 = 1 << 5;
+
+/// What the host writes when it has done what a record asked for.
+const ANSWER: u8 = b'.';
 
 const FREE: usize = 0;
 
@@ -54,6 +58,24 @@ fn put(byte: u8) {
     }
     // SAFETY: the transmitter holding register is empty.
     unsafe { Port::new(COM1).write(byte) };
+}
+
+/// Waits for the host's answer to a record that asked for something. One thread at a time.
+///
+/// Without a limit: the time that a CPU measures tells nothing about a host's, and the host limits the whole boot.
+pub(crate) fn wait_answer() {
+    loop {
+        // SAFETY: reading the line status register has no effect on anything but its error bits.
+        let status = unsafe { Port::<u8>::new(LINE_STATUS).read() };
+        if status & DATA_READY == 0 {
+            spin_loop();
+            continue;
+        }
+        // SAFETY: takes a byte that is there; nobody else reads what comes in.
+        if unsafe { Port::<u8>::new(COM1).read() } == ANSWER {
+            return;
+        }
+    }
 }
 
 /// Writes to the port; whoever has one holds the lock or speaks the last words.

@@ -83,6 +83,11 @@ pub(crate) fn totals(totals: &Totals) {
     );
 }
 
+/// Asks the host to press the machine's NMI button `press` times and then to answer on the console.
+pub(crate) fn ask(press: u64) {
+    println!("@latchwork {{\"event\":\"ask\",\"press\":{press}}}");
+}
+
 /// The scenario is over.
 pub(crate) fn end() {
     println!("@latchwork {{\"event\":\"end\"}}");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the kernel can be booted to show. Each scenario has a file; [`crate::catalog`] names them and their faults.
 
+mod button;
 mod edu_msi;
 pub(crate) mod entry_state;
 pub(crate) mod hot_remove;
@@ -214,6 +215,7 @@ pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
         "watchdog-card" => watchdog_card::run(&run),
         "edu-msi" => edu_msi::run(&run),
         "hpet" => hpet::run(&run),
+        "button" => button::run(&run),
         other => panic!("scenario \"{other}\" is in the catalogue and not in the kernel"),
     }
 }
