@@ -128,6 +128,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             ),
             fault("no-nmi", "no NMI is sent: nothing was observed"),
             fault(
+                "same-port-61",
+                "port 0x61 is not changed before an NMI: the report tells another reading (seen in the report boot)",
+            ),
+            fault(
                 "no-panic",
                 "the panic policy is not set: the kernel does not stop (seen in the panic boot)",
             ),

@@ -2,8 +2,11 @@
 //! What this kernel provides to the library.
 
 use latchwork::{AfterLeave, Fatal, InterruptState, NmiContext, Platform, RingError, UnknownNmi};
+use latchwork_x86::hw::CpuPort;
+use latchwork_x86::port61::{self, NmiStatus};
 
-use super::{reports, steps};
+use super::reports::{self, Readable};
+use super::steps;
 use crate::cpu::{self, area};
 use crate::exit::{Ending, exit};
 use crate::{apic, console, record, time};
@@ -55,7 +58,7 @@ unsafe impl Platform for Machine {
     }
 
     fn report_unknown(&self, report: &UnknownNmi) {
-        reports::push(report);
+        reports::push(Readable { unknown: *report, port_61: port_61() });
     }
 
     fn after_leave(&self, ctx: &NmiContext<'_>, due: AfterLeave) {
@@ -73,6 +76,14 @@ unsafe impl Platform for Machine {
         });
         exit(Ending::Panic)
     }
+}
+
+/// What the chipset tells about an NMI. NMI-safe.
+fn port_61() -> NmiStatus {
+    // SAFETY: the kernel runs at privilege level 0.
+    let port = unsafe { CpuPort::new() };
+    // SAFETY: this is a PC.
+    unsafe { port61::read(&port) }
 }
 
 /// The panic policy: a readable report, the record for the host, and the end.

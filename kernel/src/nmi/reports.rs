@@ -9,6 +9,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use latchwork::{Mode, UnknownNmi};
+use latchwork_x86::port61::NmiStatus;
 
 use crate::console::println;
 use crate::cpu::MAX_CPUS;
@@ -21,7 +22,7 @@ const FULL: usize = 2;
 
 struct Slot {
     state: AtomicUsize,
-    report: UnsafeCell<Option<UnknownNmi>>,
+    report: UnsafeCell<Option<Readable>>,
 }
 
 // SAFETY: `report` is written by whoever moved the state from EMPTY to WRITING, and read by the one consumer while it is FULL.
@@ -53,6 +54,8 @@ pub(crate) struct Tally {
     pub(crate) last_ip: AtomicUsize,
     /// The CPU that the last report names, plus one.
     pub(crate) last_cpu: AtomicUsize,
+    /// What the last report says that port 0x61 read.
+    pub(crate) last_port_61: AtomicUsize,
 }
 
 static TALLIES: [Tally; MAX_CPUS] = [const {
@@ -61,6 +64,7 @@ static TALLIES: [Tally; MAX_CPUS] = [const {
         suppressed: AtomicUsize::new(0),
         last_ip: AtomicUsize::new(0),
         last_cpu: AtomicUsize::new(0),
+        last_port_61: AtomicUsize::new(0),
     }
 }; MAX_CPUS];
 
@@ -70,8 +74,8 @@ pub(crate) fn tally(cpu: usize) -> &'static Tally {
 }
 
 /// Queues a report for the tick. NMI-safe.
-pub(super) fn push(report: &UnknownNmi) {
-    let Some(queue) = QUEUES.get(report.cpu) else {
+pub(super) fn push(report: Readable) {
+    let Some(queue) = QUEUES.get(report.unknown.cpu) else {
         return;
     };
     let place = queue.next.fetch_add(1, Ordering::Relaxed) % SLOTS;
@@ -83,17 +87,22 @@ pub(super) fn push(report: &UnknownNmi) {
         return;
     }
     // SAFETY: the exchange above gave the slot to this context alone.
-    unsafe { *slot.report.get() = Some(*report) };
+    unsafe { *slot.report.get() = Some(report) };
     slot.state.store(FULL, Ordering::Release);
 }
 
 /// A report as people read it.
-#[derive(Debug)]
-pub(crate) struct Readable(UnknownNmi);
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Readable {
+    /// The NMI.
+    pub(super) unknown: UnknownNmi,
+    /// What the chipset said about it then.
+    pub(super) port_61: NmiStatus,
+}
 
 impl fmt::Display for Readable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let UnknownNmi { cpu, ip, sp, mode, count, suppressed, .. } = self.0;
+        let UnknownNmi { cpu, ip, sp, mode, count, suppressed, .. } = self.unknown;
         let mode = match mode {
             Mode::User => "user",
             Mode::Kernel => "kernel",
@@ -105,7 +114,7 @@ impl fmt::Display for Readable {
         if suppressed != 0 {
             write!(f, ", {suppressed} before it not reported")?;
         }
-        Ok(())
+        write!(f, "; {}", self.port_61)
     }
 }
 
@@ -126,7 +135,7 @@ pub(super) fn drain(cpu: usize, mut each: impl FnMut(&Readable)) {
         let report = unsafe { *slot.report.get() };
         slot.state.store(EMPTY, Ordering::Release);
         if let Some(report) = report {
-            each(&Readable(report));
+            each(&report);
         }
     }
 }
@@ -138,9 +147,10 @@ pub(crate) fn print_queued(cpu: usize) {
     };
     drain(cpu, |report| {
         println!("{report}");
-        tally.last_ip.store(report.0.ip, Ordering::Relaxed);
-        tally.last_cpu.store(report.0.cpu + 1, Ordering::Relaxed);
-        tally.suppressed.fetch_add(report.0.suppressed, Ordering::Relaxed);
+        tally.last_ip.store(report.unknown.ip, Ordering::Relaxed);
+        tally.last_cpu.store(report.unknown.cpu + 1, Ordering::Relaxed);
+        tally.last_port_61.store(report.port_61.raw().into(), Ordering::Relaxed);
+        tally.suppressed.fetch_add(report.unknown.suppressed, Ordering::Relaxed);
         tally.reports.fetch_add(1, Ordering::Release);
     });
     let dropped = QUEUES[cpu].dropped.swap(0, Ordering::Relaxed);

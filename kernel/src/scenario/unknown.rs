@@ -5,11 +5,15 @@
 //! that the next report says were held back if several come within the reports' interval. With the panic policy the first one
 //! stops the kernel, with a report.
 //!
+//! A report also tells what port 0x61 read when the NMI came. The scenario changes a bit of it that does nothing, the speaker's,
+//! from one NMI to the next.
+//!
 //! One CPU at a time is rung: an unknown edge that finds another CPU asking the Platform handlers is deferred, not unknown.
 
 use core::sync::atomic::Ordering;
 
 use latchwork::{Claim, Class, NmiContext, NmiHandler};
+use x86_64::instructions::port::Port;
 
 use super::{Progress, Run, check};
 use crate::nmi::{self, NMI, reports};
@@ -23,6 +27,13 @@ const REPORT_LIMIT_MS: u64 = 2_000;
 
 /// NMIs that come one right after the other.
 const BURST: usize = 5;
+
+/// Port 0x61: the speaker's bit, silent while the timer's gate is closed, and the bits that do not change by themselves: this one and
+/// those about NMIs.
+const PORT_61: u16 = 0x61;
+const SPEAKER: u8 = 1 << 1;
+const NMI_ENABLES: u8 = 0b0000_1100;
+const STEADY: u8 = SPEAKER | NMI_ENABLES | 0b1100_0000;
 
 struct HiddenClaim;
 static HIDDEN_CLAIM: HiddenClaim = HiddenClaim;
@@ -80,6 +91,17 @@ fn told(cpu: usize) -> Told {
     Told { reports, held_back: tally.suppressed.load(Ordering::Relaxed) }
 }
 
+/// Turns the speaker's bit on or off, and says what the port reads then, as far as that stays.
+fn set_speaker_bit(on: bool) -> u8 {
+    let mut port = Port::<u8>::new(PORT_61);
+    // SAFETY: reading the port clears nothing.
+    let enables = unsafe { port.read() } & NMI_ENABLES;
+    // SAFETY: keeps the timer's gate closed, so that the speaker stays silent, and the NMI enables as they are.
+    unsafe { port.write(enables | if on { SPEAKER } else { 0 }) };
+    // SAFETY: as above.
+    unsafe { port.read() & STEADY }
+}
+
 /// Sends one NMI that comes alone, waits for its report, and says whether there was exactly one, of this CPU and with an
 /// instruction pointer in the kernel's text.
 fn reported_alone(run: &Run, sender: usize, target: usize) -> bool {
@@ -99,12 +121,21 @@ struct Sent {
     nmis: usize,
     alone: usize,
     alone_reported: usize,
+    /// Reports of those that tell what port 0x61 read.
+    port_61_told: usize,
 }
 
 impl Sent {
     /// Sends one NMI that comes alone; says whether its report came.
     fn alone(&mut self, run: &Run, sender: usize, target: usize) -> bool {
+        let speaker = self.alone % 2 == 0 && !run.has_fault("same-port-61");
+        let mut reads = set_speaker_bit(speaker);
+        if self.alone % 2 == 0 {
+            reads |= SPEAKER;
+        }
         let reported = reported_alone(run, sender, target);
+        let told = reports::tally(target).last_port_61.load(Ordering::Relaxed) as u8 & STEADY;
+        self.port_61_told += usize::from(reported && told == reads);
         self.nmis += 1;
         self.alone += 1;
         self.alone_reported += usize::from(reported);
@@ -136,7 +167,8 @@ fn report(run: &Run) {
         }
         progress.at(target as u64 + 1);
     }
-    let Sent { nmis: sent, alone, alone_reported } = sent;
+    set_speaker_bit(false);
+    let Sent { nmis: sent, alone, alone_reported, port_61_told } = sent;
     run.settle();
 
     let stats = run.stats();
@@ -156,6 +188,12 @@ fn report(run: &Run) {
             "one report of each of {alone} NMIs that came alone, with its CPU and an IP in the kernel"
         ),
         format_args!("{alone_reported} reported so"),
+    );
+    check(
+        "each-tells-what-port-61-read",
+        port_61_told == alone && alone != 0,
+        format_args!("{alone} reports with the reading of port 0x61 at the NMI"),
+        format_args!("{port_61_told}"),
     );
     let all = (0..run.cpus).map(told).fold(Told { reports: 0, held_back: 0 }, |sum, told| Told {
         reports: sum.reports + told.reports,
