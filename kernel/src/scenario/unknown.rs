@@ -28,8 +28,8 @@ const REPORT_LIMIT_MS: u64 = 2_000;
 /// NMIs that come one right after the other.
 const BURST: usize = 5;
 
-/// Port 0x61: the speaker's bit, silent while the timer's gate is closed, and the bits that do not change by themselves: this one and
-/// those about NMIs.
+/// Port 0x61: the speaker's bit, silent while the timer's gate is closed, and the bits that do not change by themselves: this
+/// one and those about NMIs.
 const PORT_61: u16 = 0x61;
 const SPEAKER: u8 = 1 << 1;
 const NMI_ENABLES: u8 = 0b0000_1100;

@@ -16,8 +16,9 @@ use crate::time;
 /// What the turns of all CPUs showed.
 #[derive(Debug)]
 pub(super) struct Findings {
-    /// Claims counted in the turn of each CPU, and those of the periodic timer alone.
+    /// Claims counted in the turn of each CPU; those that the library counted on that CPU meanwhile; those of the periodic timer.
     pub(super) counted: [Tally; MAX_CPUS],
+    pub(super) claimed: [Tally; MAX_CPUS],
     pub(super) periodic: [Tally; MAX_CPUS],
     /// Periods that passed on the main counter meanwhile.
     pub(super) periods: Tally,
@@ -40,6 +41,7 @@ impl Findings {
     pub(super) const fn new() -> Self {
         Self {
             counted: [const { Tally::new() }; MAX_CPUS],
+            claimed: [const { Tally::new() }; MAX_CPUS],
             periodic: [const { Tally::new() }; MAX_CPUS],
             periods: Tally::new(),
             first: Tally::new(),
@@ -80,20 +82,21 @@ impl Findings {
             format_args!("{fewest} on the CPU with the fewest"),
         );
 
-        let claims_of =
-            |cpu| NMI.handler_stats(handler, cpu).map_or(0, |stats| stats.claims as u64);
-        let agree = (0..run.cpus).filter(|cpu| {
-            let counted = self.counted[*cpu].get();
-            counted != 0 && counted == claims_of(*cpu)
-        });
+        let sum = |tallies: &[Tally]| tallies.iter().map(Tally::get).sum::<u64>();
+        let agree = self.counted.iter().zip(&self.claimed).take(run.cpus);
+        let agree =
+            agree.filter(|(counted, claimed)| counted.get() != 0 && counted.get() == claimed.get());
         let agree = agree.count();
-        let counted: u64 = self.counted.iter().map(Tally::get).sum();
-        let claimed: u64 = (0..run.cpus).map(claims_of).sum();
+        let (counted, claimed) = (sum(&self.counted), sum(&self.claimed));
+        let in_all = (0..run.cpus).filter_map(|cpu| NMI.handler_stats(handler, cpu).ok());
+        let in_all: u64 = in_all.map(|stats| stats.claims as u64).sum();
         check(
             "claims-are-where-the-line-goes",
-            agree == run.cpus && counted == claimed,
+            agree == run.cpus && counted == in_all,
             format_args!("on each of {} CPUs as many claims as were counted in its turn", run.cpus),
-            format_args!("so on {agree}; {claimed} claims, {counted} counted in all"),
+            format_args!(
+                "so on {agree}; {counted} counted, {claimed} on the CPU whose turn it was, {in_all} in all"
+            ),
         );
         self.check_periods(hpet);
         let looks = self.looks.load(Ordering::Relaxed);
@@ -127,7 +130,7 @@ impl Findings {
                 stats.deferred, stats.unknown, stats.edges
             ),
         );
-        run.totals(claimed.saturating_sub(counted));
+        run.totals(in_all.saturating_sub(counted));
     }
 
     fn check_periods(&self, hpet: &MachineHpet) {

@@ -7,8 +7,8 @@
 //!
 //! Where time is counted in instructions, every period has its claim. Where CPUs share a busy host, the emulator's timer or its
 //! CPU may be late by more than a period, and two periods have one claim. Such a period is not lost: the spinning CPU looks at
-//! the status at every turn and never sees it stay set ([`turn::MAX_LOOKS`]), so no NMI was missing. Which of the two it was, and how
-//! late, is reported.
+//! the status at every turn and never sees it stay set ([`turn::MAX_LOOKS`]), so no NMI was missing. Which of the two was late,
+//! and how late, is reported.
 
 mod findings;
 mod periods;

@@ -130,8 +130,8 @@ struct Last {
 }
 
 impl Last {
-    /// Another claim in the same period: if the last one was thought to answer more periods than one, it came before the timer, which
-    /// was late, had fired for the last of them, and one period less was merged. Says whether that is so.
+    /// Another claim in the same period: if the last one was thought to answer more periods than one, it came before the timer,
+    /// which was late, had fired for the last of them, and one period less was merged. Says whether that is so.
     fn take_merged(&mut self, account: &mut Account) -> bool {
         if self.merged_by_cpu != 0 {
             account.merged_by_cpu -= 1;

@@ -3,6 +3,7 @@
 
 use core::sync::atomic::Ordering;
 
+use latchwork::CpuStats;
 use latchwork_x86::hpet::HpetError;
 
 use super::findings::Findings;
@@ -63,7 +64,9 @@ impl<'a> Turn<'a> {
     /// Spins through both phases with interrupts off; says whether all came that should.
     pub(super) fn run(&self) -> bool {
         let enabled = cpu::interrupts_off();
+        let claimed = self.stats().claimed;
         let complete = self.periodic() && self.shots();
+        self.findings.claimed[self.cpu].add((self.stats().claimed - claimed) as u64);
         cpu::interrupts_restore(enabled);
         complete
     }
@@ -76,8 +79,9 @@ impl<'a> Turn<'a> {
         if self.hpet.capabilities().counter_is_64_bit() { u64::MAX } else { u64::from(u32::MAX) }
     }
 
-    fn edges(&self) -> u64 {
-        NMI.cpu_stats(self.cpu).map_or(0, |stats| stats.edges as u64)
+    /// What the library counted on this CPU.
+    fn stats(&self) -> CpuStats {
+        NMI.cpu_stats(self.cpu).unwrap_or_default()
     }
 
     /// Spins until `done` gives something, looking at the status at every turn; gives up if no claim comes for too long.
@@ -147,22 +151,23 @@ impl<'a> Turn<'a> {
         self.ticker.begin();
         let mut fired = 0;
         while fired < SHOTS {
-            let edges = self.edges();
+            let edges = self.stats().edges;
             let Some(early) = self.shoot(fired) else {
                 break;
             };
             fired += 1;
             self.let_edges_arrive();
             self.findings.shots_early.add(u64::from(early));
-            self.findings.shots_exact.add(u64::from(self.edges() == edges + 1));
+            self.findings.shots_exact.add(u64::from(self.stats().edges == edges + 1));
         }
         checked(self.hpet.stop(self.wiring.timer));
+        self.let_edges_arrive();
         self.findings.counted[self.cpu].add(self.ticker.claims());
         fired == SHOTS
     }
 
-    /// Sets the timer to fire once and waits for its claim, of which there have been `claims`; says whether it came too early, if it
-    /// came.
+    /// Sets the timer to fire once and waits for its claim, before which there have been `claims`; says whether it came too early,
+    /// if it came.
     fn shoot(&self, claims: u64) -> Option<bool> {
         let Self { hpet, wiring, ticker, .. } = self;
         let ticks = self.ticks_of_ns(self.pace.shot_ns);
