@@ -180,7 +180,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         faults: &[
             fault(
                 "no-ack",
-                "the handler does not clear the status: the timer rings once and never again",
+                "the handler does not clear the status: the spinning CPU sees it stay set",
             ),
             fault(
                 "masked",
