@@ -26,6 +26,7 @@ const TICK_HZ: u64 = 100;
 
 const TICK: Vector = Vector::of::<{ trap::Vector::Tick as u8 }>();
 const WAKE: Vector = Vector::of::<{ trap::Vector::Wake as u8 }>();
+const SHOOTDOWN: Vector = Vector::of::<{ trap::Vector::Shootdown as u8 }>();
 const ERROR: Vector = Vector::of::<{ trap::Vector::Error as u8 }>();
 const SPURIOUS: Vector = Vector::of::<{ trap::Vector::Spurious as u8 }>();
 
@@ -219,6 +220,11 @@ pub(crate) fn send_wake(cpu: usize) {
 /// Sends the maskable wake-up to all other CPUs. Ordinary context.
 pub(crate) fn send_wake_to_others() {
     deliver(&Ipi::Fixed { vector: WAKE, to: FixedTarget::AllExcludingSelf });
+}
+
+/// Has all other CPUs drop pages ([`crate::paging::shootdown`]). Ordinary context.
+pub(crate) fn send_shootdown_to_others() {
+    deliver(&Ipi::Fixed { vector: SHOOTDOWN, to: FixedTarget::AllExcludingSelf });
 }
 
 /// Sends the maskable wake-up to this CPU. Any context.

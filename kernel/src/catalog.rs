@@ -267,6 +267,46 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         devices: &[Device::Edu],
         boots: &[REPORT],
     },
+    Scenario {
+        name: "module-unload",
+        summary: "a handler whose code and data pages are unmapped after its removal, under NMI storms, is never called after it",
+        min_cpus: 1,
+        faults: &[
+            fault(
+                "unmap-early",
+                "the module's pages are unmapped before it is removed: a late call faults",
+            ),
+            fault(
+                "unmap-code-early",
+                "its code page alone is unmapped before it is removed: a late call reads its data and faults on its code",
+            ),
+            Fault {
+                name: "no-wait",
+                summary: "the removal's ticket is ignored and the pages unmapped at once: a late call faults",
+                min_cpus: 2,
+            },
+            fault(
+                "no-shootdown",
+                "CPUs are not made to forget the pages: they can still read them",
+            ),
+            fault("no-storm", "no NMIs are sent: nothing overlaps a removal, nothing was observed"),
+            fault(
+                "ticket-ignored",
+                "an NMI that removes its handler unmaps the pages at once: the call that goes on faults",
+            ),
+            Fault {
+                name: "unstuck",
+                summary: "the handler does not get stuck: no deadline passes, and no error names it",
+                min_cpus: 2,
+            },
+            fault(
+                "asked-outside",
+                "what must be refused in an NMI is asked by a thread: it is not refused",
+            ),
+        ],
+        devices: &[],
+        boots: &[REPORT],
+    },
 ];
 
 /// Faults that every scenario accepts, and that the host side must tell apart: they end the boot out of order.

@@ -22,6 +22,7 @@ mod mmio;
 mod nmi;
 mod nmi_lines;
 mod once;
+mod paging;
 mod panic;
 mod patience;
 mod pci;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Records for the host: lines of `@latchwork ` and one JSON object. Ordinary context, but for [`stopped`].
+//! Records for the host: lines of `@latchwork ` and one JSON object. Ordinary context, but for [`stopped`] and [`ended_by`].
 
 use core::fmt::{self, Display, Write};
 
@@ -64,23 +64,48 @@ pub(crate) fn progress(done: u64, of: u64) {
     println!("@latchwork {{\"event\":\"progress\",\"done\":{done},\"of\":{of}}}");
 }
 
+/// One check's verdict, for [`check`] or the last words.
+pub(crate) struct Check<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) held: bool,
+    pub(crate) expected: fmt::Arguments<'a>,
+    pub(crate) saw: fmt::Arguments<'a>,
+}
+
+impl Display for Check<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, held, expected, saw } = self;
+        write!(
+            f,
+            "@latchwork {{\"event\":\"check\",\"name\":{},\"held\":{held},\"expected\":{},\"saw\":{}}}",
+            Text(name),
+            Text(expected),
+            Text(saw)
+        )
+    }
+}
+
+impl Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { nmis, claimed, absorbed, unknown, lost } = self;
+        write!(
+            f,
+            "@latchwork {{\"event\":\"totals\",\"nmis\":{nmis},\"claimed\":{claimed},\"absorbed\":{absorbed},\
+             \"unknown\":{unknown},\"lost\":{lost}}}"
+        )
+    }
+}
+
+const END: &str = "@latchwork {\"event\":\"end\"}";
+
 /// One check's verdict.
-pub(crate) fn check(name: &str, held: bool, expected: fmt::Arguments<'_>, saw: fmt::Arguments<'_>) {
-    println!(
-        "@latchwork {{\"event\":\"check\",\"name\":{},\"held\":{held},\"expected\":{},\"saw\":{}}}",
-        Text(name),
-        Text(expected),
-        Text(saw)
-    );
+pub(crate) fn check(check: &Check<'_>) {
+    println!("{check}");
 }
 
 /// The library's statistics at the end of a scenario.
 pub(crate) fn totals(totals: &Totals) {
-    let Totals { nmis, claimed, absorbed, unknown, lost } = totals;
-    println!(
-        "@latchwork {{\"event\":\"totals\",\"nmis\":{nmis},\"claimed\":{claimed},\"absorbed\":{absorbed},\
-         \"unknown\":{unknown},\"lost\":{lost}}}"
-    );
+    println!("{totals}");
 }
 
 /// Asks the host to press the machine's NMI button `press` times and then to answer on the console.
@@ -90,7 +115,12 @@ pub(crate) fn ask(press: u64) {
 
 /// The scenario is over.
 pub(crate) fn end() {
-    println!("@latchwork {{\"event\":\"end\"}}");
+    println!("{END}");
+}
+
+/// A check ends the scenario where it is: its verdict, the totals and the end. Part of the last words: any context.
+pub(crate) fn ended_by(out: &mut dyn Write, check: &Check<'_>, totals: &Totals) {
+    let _ = writeln!(out, "{check}\n{totals}\n{END}");
 }
 
 /// The kernel stops on purpose. Part of the last words: any context.

@@ -6,7 +6,9 @@ pub(crate) mod platform;
 pub(crate) mod reports;
 pub(crate) mod steps;
 
-use latchwork::{Class, Doorbell, EdgeModel, HandlerSpec, Nmi, NmiHandler, PerCpu, Registration};
+use latchwork::{
+    Class, Doorbell, EdgeModel, HandlerSpec, Nmi, NmiHandler, PerCpu, RegisterError, Registration,
+};
 
 use crate::cpu::MAX_CPUS;
 use platform::Machine;
@@ -24,7 +26,7 @@ pub(crate) fn init(cpus: usize) {
     }
 }
 
-/// Registers a handler of `class` behind the software doorbell. Ordinary context.
+/// Registers a handler of `class` behind the software doorbell; waits for a slot that still drains. Ordinary context.
 pub(crate) fn register<H: NmiHandler>(
     name: &str,
     class: Class,
@@ -35,14 +37,19 @@ pub(crate) fn register<H: NmiHandler>(
     register_as(&spec.priority(priority), handler)
 }
 
-/// Registers a handler as `spec` says. Ordinary context.
+/// Registers a handler as `spec` says; waits for a slot that still drains. Ordinary context.
 pub(crate) fn register_as<H: NmiHandler>(
     spec: &HandlerSpec<'_>,
     handler: &'static H,
 ) -> Registration {
-    match NMI.register(spec, handler) {
-        Ok(registration) => registration,
-        Err(error) => panic!("a handler was refused: {error} ({spec:?})"),
+    loop {
+        match NMI.register(spec, handler) {
+            Ok(registration) => return registration,
+            Err(RegisterError::ClassFull { draining, .. }) if draining != 0 => {
+                core::hint::spin_loop();
+            }
+            Err(error) => panic!("a handler was refused: {error} ({spec:?})"),
+        }
     }
 }
 

@@ -2,11 +2,12 @@
 //! A way for a scenario to act between the library's steps.
 //!
 //! The library calls the platform at known points of a registration and a removal. On a single CPU that is the only way to
-//! make NMIs hit *inside* them: the scenario rings its own CPU there.
+//! make NMIs hit *inside* them: the scenario rings its own CPU there. Among several CPUs under the instruction clock, CPU 0 gives
+//! its turn away there.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::scenario::hot_remove;
+use crate::scenario::storm;
 
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
@@ -19,6 +20,6 @@ pub(crate) fn watch(watched: bool) {
 #[inline(always)]
 pub(super) fn step() {
     if WATCHED.load(Ordering::Relaxed) {
-        hot_remove::ring_between_steps();
+        storm::between_steps();
     }
 }

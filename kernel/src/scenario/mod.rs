@@ -4,13 +4,16 @@
 mod button;
 mod edu_msi;
 pub(crate) mod entry_state;
-pub(crate) mod hot_remove;
+mod hot_remove;
 mod hpet;
 mod idle_wake;
+pub(crate) mod module_unload;
+mod removals;
 mod rings;
 mod self_nmi_in_handler;
 mod shared_source;
 mod sleepers;
+pub(crate) mod storm;
 mod unknown;
 mod watchdog_card;
 
@@ -24,7 +27,7 @@ use crate::cmdline::CommandLine;
 use crate::console::println;
 use crate::cpu::{self, tables};
 use crate::nmi::NMI;
-use crate::record::{self, Totals};
+use crate::record::{self, Check, Totals};
 use crate::smp;
 
 /// Faults that are not in the catalogue, because they do not turn every machine red.
@@ -89,29 +92,12 @@ impl Run {
 
     /// The library's statistics, summed over all CPUs.
     pub(crate) fn stats(&self) -> CpuStats {
-        let mut sum = CpuStats::default();
-        for stats in (0..self.cpus).filter_map(|cpu| NMI.cpu_stats(cpu)) {
-            sum.edges += stats.edges;
-            sum.claimed += stats.claimed;
-            sum.absorbed += stats.absorbed;
-            sum.deferred += stats.deferred;
-            sum.unknown += stats.unknown;
-            sum.requests += stats.requests;
-            sum.nested += stats.nested;
-        }
-        sum
+        stats(self.cpus)
     }
 
     /// Prints the totals; `lost` is what was sent less what was claimed.
     pub(crate) fn totals(&self, lost: u64) {
-        let CpuStats { edges, claimed, absorbed, unknown, .. } = self.stats();
-        record::totals(&Totals {
-            nmis: edges as u64,
-            claimed: claimed as u64,
-            absorbed: absorbed as u64,
-            unknown: unknown as u64,
-            lost,
-        });
+        record::totals(&totals(&self.stats(), lost));
     }
 
     /// Lets every CPU take what is still on its way to it and leave its NMI, so that statistics are complete.
@@ -122,9 +108,36 @@ impl Run {
     }
 }
 
+/// The library's statistics, summed over CPUs 0 to `cpus - 1`. Any context.
+fn stats(cpus: usize) -> CpuStats {
+    let mut sum = CpuStats::default();
+    for stats in (0..cpus).filter_map(|cpu| NMI.cpu_stats(cpu)) {
+        sum.edges += stats.edges;
+        sum.claimed += stats.claimed;
+        sum.absorbed += stats.absorbed;
+        sum.deferred += stats.deferred;
+        sum.unknown += stats.unknown;
+        sum.requests += stats.requests;
+        sum.nested += stats.nested;
+    }
+    sum
+}
+
+/// What the totals record says.
+const fn totals(stats: &CpuStats, lost: u64) -> Totals {
+    let CpuStats { edges, claimed, absorbed, unknown, .. } = *stats;
+    Totals {
+        nmis: edges as u64,
+        claimed: claimed as u64,
+        absorbed: absorbed as u64,
+        unknown: unknown as u64,
+        lost,
+    }
+}
+
 /// Prints a check's verdict.
 pub(crate) fn check(name: &str, held: bool, expected: fmt::Arguments<'_>, saw: fmt::Arguments<'_>) {
-    record::check(name, held, expected, saw);
+    record::check(&Check { name, held, expected, saw });
 }
 
 /// Every request that was sent has been taken, and there were some.
@@ -216,6 +229,7 @@ pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
         "edu-msi" => edu_msi::run(&run),
         "hpet" => hpet::run(&run),
         "button" => button::run(&run),
+        "module-unload" => module_unload::run(&run),
         other => panic!("scenario \"{other}\" is in the catalogue and not in the kernel"),
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Exceptions. None is expected, so each ends the kernel with a report.
+//! Exceptions. One is expected: the page fault of a read that may fault ([`probe`]). Each other one ends the kernel with a report, or,
+//! if it is what a scenario looks for, with that scenario's verdict ([`late_call`]).
 
 use core::fmt::Write;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -10,8 +11,11 @@ use super::stubs::{GENERAL_NAMES, TrapFrame};
 use crate::console;
 use crate::cpu::{area, stacks};
 use crate::exit::{Ending, exit};
+use crate::paging::probe;
+use crate::scenario::module_unload::late_call;
 
-const PAGE_FAULT: u8 = 14;
+pub(crate) const BREAKPOINT: u8 = 3;
+pub(crate) const PAGE_FAULT: u8 = 14;
 
 /// Exceptions reported so far: a report that faults itself must not report for ever.
 static REPORTS: AtomicUsize = AtomicUsize::new(0);
@@ -52,8 +56,17 @@ const NAMES: [&str; 32] = [
     "reserved",
 ];
 
-/// Reports the exception and ends the kernel. Any context, an NMI included.
-pub(super) fn report(vector: u8, frame: &TrapFrame) -> ! {
+/// Handles the exception. Any context, an NMI included.
+pub(super) fn handle(vector: u8, frame: &mut TrapFrame) {
+    if vector == PAGE_FAULT && probe::resume(frame) {
+        return;
+    }
+    late_call::end_if_late(vector, Cr2::read_raw(), frame.rip);
+    report(vector, frame)
+}
+
+/// Reports the exception and ends the kernel.
+fn report(vector: u8, frame: &TrapFrame) -> ! {
     if REPORTS.fetch_add(1, Ordering::Relaxed) >= MOST_REPORTS {
         exit(Ending::Panic);
     }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Maskable interrupts: the tick, the wake-up that CPUs send each other and themselves, and the APIC's own.
+//! Maskable interrupts: the tick, what CPUs send each other and themselves, and the APIC's own.
 
 use core::sync::atomic::Ordering;
 
 use crate::apic;
 use crate::cpu::area::{self, CpuArea};
 use crate::nmi::reports;
+use crate::paging::shootdown;
 
 /// Vectors below this one belong to exceptions.
 pub(crate) const FIRST_MASKABLE: u8 = 32;
@@ -18,6 +19,8 @@ pub(crate) enum Vector {
     Tick = 0xe0,
     /// Work or a wake-up, from another CPU or from this one.
     Wake = 0xf0,
+    /// Pages are gone: drop what this CPU remembers of them.
+    Shootdown = 0xf1,
     /// The local APIC found an error.
     Error = 0xfe,
     /// The local APIC withdrew an interrupt.
@@ -26,6 +29,7 @@ pub(crate) enum Vector {
 
 const TICK: u8 = Vector::Tick as u8;
 const WAKE: u8 = Vector::Wake as u8;
+const SHOOTDOWN: u8 = Vector::Shootdown as u8;
 const ERROR: u8 = Vector::Error as u8;
 const SPURIOUS: u8 = Vector::Spurious as u8;
 
@@ -41,6 +45,10 @@ pub(super) fn handle(vector: u8) {
         }
         WAKE => {
             add_one(&area.wakes);
+            apic::end_of_interrupt();
+        }
+        SHOOTDOWN => {
+            shootdown::answer();
             apic::end_of_interrupt();
         }
         ERROR => panic!("the local APIC of CPU {cpu} reports errors {:#x}", apic::errors()),

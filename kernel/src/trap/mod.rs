@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Interrupts and exceptions other than the NMI.
 
-mod exception;
+pub(crate) mod exception;
 pub(crate) mod gate;
 mod interrupt;
 pub(crate) mod stubs;
@@ -33,10 +33,11 @@ pub(crate) fn gate_of(vector: u8) -> Gate {
 }
 
 /// Called by the entry code with interrupts off.
-extern "C" fn enter(frame: &TrapFrame) {
+extern "C" fn enter(frame: &mut TrapFrame) {
     let vector = (frame.vector & 0xff) as u8;
     if vector < FIRST_MASKABLE {
-        exception::report(vector, frame);
+        exception::handle(vector, frame);
+    } else {
+        interrupt::handle(vector);
     }
-    interrupt::handle(vector);
 }

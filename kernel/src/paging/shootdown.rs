@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Telling every CPU that pages are gone.
+//!
+//! A CPU may remember where a page was mapped for as long as it likes, so after unmapping each is interrupted and drops what it
+//! remembers (SDM Vol. 3A, "Propagation of Paging-Structure Changes to Multiple Processors"). Then it tries to read the pages, and
+//! tells whether it could.
+//!
+//! The interrupt is maskable, so a CPU that is in an NMI answers after it. Whoever is to see that an NMI uses a page too late cannot
+//! rely on this: the NMI itself must forget the page before each use ([`super::forget`]).
+
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::{PAGE_BYTES, forget, probe};
+use crate::{apic, idle, patience};
+
+/// How long to wait busily for the others.
+const SPIN_TURNS: u32 = 200;
+
+/// What the others are to drop. Written by the boot CPU before it sends; the interrupt orders it.
+static START: AtomicUsize = AtomicUsize::new(0);
+static PAGES: AtomicUsize = AtomicUsize::new(0);
+
+/// CPUs that have not answered. Set by the boot CPU; the others subtract, Release, and the boot CPU waits for 0, Acquire.
+static UNANSWERED: AtomicUsize = AtomicUsize::new(0);
+
+/// Reads that did not fault. Any CPU adds before it answers.
+static READABLE: AtomicUsize = AtomicUsize::new(0);
+
+/// Do not drop anything: a fault of scenario `module-unload`.
+static KEEP_TRANSLATIONS: AtomicBool = AtomicBool::new(false);
+
+/// From now on CPUs answer without dropping anything.
+pub(crate) fn keep_translations() {
+    KEEP_TRANSLATIONS.store(true, Ordering::Relaxed);
+}
+
+/// Has all `cpus` CPUs forget `pages` pages from `start` on, and returns how many of `cpus * pages` reads succeeded afterwards. Boot
+/// CPU, thread, interrupts on.
+pub(crate) fn everywhere(start: usize, pages: usize, cpus: usize) -> usize {
+    START.store(start, Ordering::Relaxed);
+    PAGES.store(pages, Ordering::Relaxed);
+    READABLE.store(0, Ordering::Relaxed);
+    UNANSWERED.store(cpus - 1, Ordering::Release);
+    if cpus > 1 {
+        apic::send_shootdown_to_others();
+    }
+    drop_here();
+    let all_answered = || UNANSWERED.load(Ordering::Acquire) == 0;
+    if !patience::spin_until(all_answered, SPIN_TURNS) {
+        idle::until(all_answered);
+    }
+    READABLE.load(Ordering::Relaxed)
+}
+
+/// What the interrupt does, on each other CPU.
+pub(crate) fn answer() {
+    drop_here();
+    if UNANSWERED.fetch_sub(1, Ordering::Release) == 1 {
+        apic::send_wake(0);
+    }
+}
+
+fn drop_here() {
+    let start = START.load(Ordering::Relaxed);
+    let pages = || (0..PAGES.load(Ordering::Relaxed)).map(|page| start + page * PAGE_BYTES);
+    if !KEEP_TRANSLATIONS.load(Ordering::Relaxed) {
+        pages().for_each(forget);
+    }
+    let readable = pages().filter(|&page| probe::can_read(page)).count();
+    READABLE.fetch_add(readable, Ordering::Relaxed);
+}

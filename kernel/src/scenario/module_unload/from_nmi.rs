@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `try_remove` from inside NMIs, under the storm: by the handler for itself, by another handler for it, and by another handler
+//! in an NMI that interrupted a registration or a removal. The ticket tells CPU 0 when the module may be unloaded.
+
+use latchwork::{Claim, Class, NmiContext, NmiHandler, Ticket};
+
+use super::hand_over::{self, By, Order, Outcome, What};
+use super::{loader, rounds};
+use crate::scenario::storm::Storm;
+use crate::scenario::{Run, Tally};
+use crate::{idle, nmi, patience};
+
+/// Removals of each kind; more than CPUs, so that each CPU has its turn.
+const REMOVALS_A_KIND: u64 = 80;
+
+/// How often NMIs are let come for one removal, before the scenario gives up. The first tries follow each other at once, the
+/// others at the tick's pace.
+const TRIES: u32 = 1_000;
+const TRIES_AT_ONCE: u32 = 100;
+const TICK_MS: u64 = 10;
+
+/// How long CPU 0 spins for a ticket before it sleeps.
+const TICKET_TURNS: u32 = 2_000;
+
+/// A kind of removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Itself,
+    Another,
+    OnTopOfWriter,
+}
+
+const KINDS: [Kind; 3] = [Kind::Itself, Kind::Another, Kind::OnTopOfWriter];
+
+/// What the removals came to.
+#[derive(Debug)]
+pub(super) struct Verdicts {
+    /// Removals that an NMI made, by kind: by itself, by another, on top of a writer.
+    pub(super) removed: [Tally; KINDS.len()],
+    /// Tickets that said "over" in the NMI that had got them.
+    pub(super) over_at_once: Tally,
+    /// Tickets that came to say "over".
+    pub(super) over: Tally,
+}
+
+impl Verdicts {
+    /// Removals of each kind that there should be.
+    pub(super) const WANTED: u64 = REMOVALS_A_KIND;
+
+    pub(super) const fn new() -> Self {
+        Self {
+            removed: [const { Tally::new() }; KINDS.len()],
+            over_at_once: Tally::new(),
+            over: Tally::new(),
+        }
+    }
+
+    /// Removals of all kinds.
+    pub(super) fn all(&self) -> u64 {
+        self.removed.iter().map(Tally::get).sum()
+    }
+}
+
+/// What CPU 0 writes for NMIs to interrupt it.
+struct Decoy;
+static DECOY: Decoy = Decoy;
+
+// SAFETY: touches nothing.
+unsafe impl NmiHandler for Decoy {
+    fn handle(&self, _: &NmiContext<'_>) -> Claim {
+        Claim::None
+    }
+}
+
+fn write_something() {
+    let decoy = hand_over::in_a_writer(|| nmi::register("decoy", Class::Local, 120, &DECOY));
+    hand_over::in_a_writer(|| nmi::remove(decoy));
+}
+
+/// Has an NMI carry out the order, and says what came of it.
+fn have_done(order: Order, storm: Storm, cpus: usize) -> Option<Outcome> {
+    for attempt in 0..TRIES {
+        storm.let_nmis_come(cpus);
+        if order.on_top_of_writer {
+            write_something();
+        }
+        if attempt > TRIES_AT_ONCE && storm != Storm::No {
+            idle::until_or_ms(hand_over::is_done, TICK_MS);
+        }
+        if let Some(outcome) = hand_over::collect() {
+            return Some(outcome);
+        }
+    }
+    None
+}
+
+/// Waits until the removal is over; says whether it is.
+fn wait_for(ticket: &mut Ticket) -> bool {
+    patience::spin_until(|| ticket.is_over(), TICKET_TURNS)
+        || patience::sleep_until(|| ticket.is_over())
+}
+
+/// All removals. CPU 0. The first that no NMI makes is the last: others would be waited for in vain.
+pub(super) fn play(run: &Run, storm: Storm, verdicts: &Verdicts) {
+    let unmap_at_once = run.has_fault("ticket-ignored");
+    for number in 0..REMOVALS_A_KIND {
+        for (kind, removed) in KINDS.iter().zip(&verdicts.removed) {
+            let loaded = loader::load();
+            let on_top_of_writer = *kind == Kind::OnTopOfWriter;
+            let order = Order {
+                cpu: if on_top_of_writer { 0 } else { number as usize % run.cpus },
+                by: if *kind == Kind::Itself { By::Itself } else { By::Another },
+                what: if unmap_at_once { What::TryRemoveAndUnmap } else { What::TryRemove },
+                on_top_of_writer,
+                first_page: loaded.first_page(),
+            };
+            hand_over::offer(order, rounds::register("module", &loaded));
+            let outcome = have_done(order, storm, run.cpus);
+            let Some(Outcome::GivenUp { mut ticket, over_at_once }) = outcome else {
+                if let Some(registration) = hand_over::withdraw() {
+                    nmi::remove(registration);
+                    loaded.unload(run.cpus);
+                }
+                return;
+            };
+            removed.add(1);
+            verdicts.over_at_once.add(u64::from(over_at_once));
+            if !wait_for(&mut ticket) {
+                return;
+            }
+            verdicts.over.add(1);
+            loaded.unload(run.cpus);
+        }
+    }
+}
