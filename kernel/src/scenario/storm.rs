@@ -51,6 +51,15 @@ impl Storm {
             }
         }
     }
+
+    /// Has NMIs come soon, and does not wait for them. CPU 0.
+    pub(super) fn stir(self) {
+        match self {
+            Self::No => {}
+            Self::Own => ring_itself(),
+            Self::Others => blow(),
+        }
+    }
 }
 
 /// Lets NMIs come between two steps of the library's, on CPU 0: alone it rings itself; otherwise it pauses. Any context.

@@ -7,7 +7,7 @@ use latchwork::{Claim, Class, NmiContext, NmiHandler, Ticket};
 use super::hand_over::{self, By, Order, Outcome, What};
 use super::{loader, rounds};
 use crate::scenario::storm::Storm;
-use crate::scenario::{Run, Tally};
+use crate::scenario::{Run, Tally, rings};
 use crate::{idle, nmi, patience};
 
 /// Removals of each kind; more than CPUs, so that each CPU has its turn.
@@ -18,6 +18,9 @@ const REMOVALS_A_KIND: u64 = 80;
 const TRIES: u32 = 1_000;
 const TRIES_AT_ONCE: u32 = 100;
 const TICK_MS: u64 = 10;
+
+/// How often CPU 0 registers and removes while it waits for an NMI.
+const MOST_WRITES: u32 = 200;
 
 /// How long CPU 0 spins for a ticket before it sleeps.
 const TICKET_TURNS: u32 = 2_000;
@@ -72,17 +75,26 @@ unsafe impl NmiHandler for Decoy {
     }
 }
 
-fn write_something() {
-    let decoy = hand_over::in_a_writer(|| nmi::register("decoy", Class::Local, 120, &DECOY));
-    hand_over::in_a_writer(|| nmi::remove(decoy));
+/// Registers and removes until an NMI has come to CPU 0, which is on its way, or for long enough.
+fn write_until_interrupted() {
+    let before = rings::answered(0);
+    for _ in 0..MOST_WRITES {
+        let decoy = hand_over::in_a_writer(|| nmi::register("decoy", Class::Local, 120, &DECOY));
+        hand_over::in_a_writer(|| nmi::remove(decoy));
+        if rings::answered(0) != before {
+            return;
+        }
+    }
 }
 
 /// Has an NMI carry out the order, and says what came of it.
 fn have_done(order: Order, storm: Storm, cpus: usize) -> Option<Outcome> {
     for attempt in 0..TRIES {
-        storm.let_nmis_come(cpus);
         if order.on_top_of_writer {
-            write_something();
+            storm.stir();
+            write_until_interrupted();
+        } else {
+            storm.let_nmis_come(cpus);
         }
         if attempt > TRIES_AT_ONCE && storm != Storm::No {
             idle::until_or_ms(hand_over::is_done, TICK_MS);
