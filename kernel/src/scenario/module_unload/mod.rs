@@ -93,10 +93,12 @@ pub(super) fn run(run: &Run) {
         storm::calm(&over);
     });
     time::shuffle_turns(0);
+    run.settle();
+    let stormed_cpus = (0..run.cpus).filter(|cpu| rings::answered(*cpu) != 0).count();
     let failed = deadline::play(run);
     run.settle();
 
-    report_unloading(run, rounds);
+    report_unloading(run, rounds, stormed_cpus);
     report_given_up(&given_up);
     report_failed(run, &failed);
     let (sent, stats) = (rings::sent(), run.stats());
@@ -109,7 +111,7 @@ pub(super) fn run(run: &Run) {
     }
 }
 
-fn report_unloading(run: &Run, rounds: u64) {
+fn report_unloading(run: &Run, rounds: u64, stormed_cpus: usize) {
     let Books { loaded, begun, finished, probes, readable } = loader::books();
     let calls = CALLS.get();
     check(
@@ -140,12 +142,11 @@ fn report_unloading(run: &Run, rounds: u64) {
         format_args!("every read of 2 pages of {loaded} modules on {} CPUs faults", run.cpus),
         format_args!("{readable} of {probes} did not"),
     );
-    let storm_on_all = (0..run.cpus).filter(|cpu| rings::answered(*cpu) != 0).count();
     check(
         "storm-on-all-cpus",
-        storm_on_all == run.cpus,
+        stormed_cpus == run.cpus,
         format_args!("NMIs answered by {} CPUs", run.cpus),
-        format_args!("by {storm_on_all}, {} NMIs in all", run.stats().edges),
+        format_args!("by {stormed_cpus}, {} NMIs in all", run.stats().edges),
     );
     check(
         "dispatches-overlapped-removals",
