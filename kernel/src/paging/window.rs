@@ -53,8 +53,9 @@ pub(crate) fn open() {
     latchwork_pml4.point_at(TOP_ENTRY, &DIRECTORIES);
 }
 
-fn entry(page: usize) -> &'static AtomicU64 {
-    &LAST_LEVEL[page / ENTRIES].0[page % ENTRIES]
+/// The last-level entry of a page of the window. NMI-safe.
+fn entry(page: usize) -> Option<&'static AtomicU64> {
+    LAST_LEVEL.get(page / ENTRIES)?.0.get(page % ENTRIES)
 }
 
 /// The address of a page.
@@ -71,12 +72,15 @@ pub(crate) const fn page_of(address: usize) -> Option<usize> {
 /// Maps a page that is not mapped onto the frame at physical address `frame`: it can be read, written and executed.
 pub(crate) fn map(page: usize, frame: usize) {
     // Release: who comes by the new mapping finds what was written to the frame before.
-    let before = entry(page).swap(frame as u64 | PRESENT_WRITABLE, Ordering::Release);
-    assert!(before == 0, "page {page} of the window is in use");
+    let before =
+        entry(page).map(|entry| entry.swap(frame as u64 | PRESENT_WRITABLE, Ordering::Release));
+    assert!(before == Some(0), "page {page} of the window is in use, or there is none");
 }
 
 /// Unmaps a page, if it is mapped. CPUs may remember it until they are told ([`super::shootdown`]); the next access of one that
 /// does not is a page fault. NMI-safe.
 pub(crate) fn unmap(page: usize) {
-    entry(page).store(0, Ordering::Release);
+    if let Some(entry) = entry(page) {
+        entry.store(0, Ordering::Release);
+    }
 }

@@ -2,7 +2,7 @@
 //! A handler registered and removed in a tight loop, while NMIs storm all CPUs.
 //!
 //! After each removal the victim's state is poisoned: the victim records every call that sees the poison, at its beginning
-//! or at its end. CPU 0 registers and removes, under a [storm](super::storm) of NMIs on all CPUs.
+//! or at its end. CPU 0 registers and removes, under a [`storm`] of NMIs on all CPUs.
 //!
 //! What makes the scenario worth anything is that dispatches overlap removals; so they are counted ([`super::removals`]).
 

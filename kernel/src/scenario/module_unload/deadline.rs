@@ -26,7 +26,7 @@ const CALL_TURNS: u32 = 2_000;
 
 /// What the removals came to.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Verdicts {
+pub(super) struct Failed {
     /// Removals that gave up and whose error had handler, CPU and time right, in its fields and in its text.
     pub(super) named: u64,
     /// Registrations that were whole after that.
@@ -86,7 +86,7 @@ fn ring(cpu: usize) -> bool {
 }
 
 /// A handler is stuck on `cpu`, unless `unstuck`, and CPU 0 removes it within a limit.
-fn give_up(cpu: usize, cpus: usize, unstuck: bool, verdicts: &mut Verdicts) {
+fn give_up(cpu: usize, cpus: usize, unstuck: bool, verdicts: &mut Failed) {
     let loaded = loader::load();
     let registration = rounds::register(NAME, &loaded);
     loaded.data().stuck.store(u64::from(!unstuck), Ordering::SeqCst);
@@ -114,7 +114,7 @@ fn give_up(cpu: usize, cpus: usize, unstuck: bool, verdicts: &mut Verdicts) {
 }
 
 /// A removal that would wait for itself: in an NMI on `cpu`, or by a thread if `outside`.
-fn refuse(cpu: usize, cpus: usize, outside: bool, verdicts: &mut Verdicts) {
+fn refuse(cpu: usize, cpus: usize, outside: bool, verdicts: &mut Failed) {
     let loaded = loader::load();
     let registration = rounds::register(NAME, &loaded);
     let answer = if outside {
@@ -145,8 +145,8 @@ fn refuse(cpu: usize, cpus: usize, outside: bool, verdicts: &mut Verdicts) {
 }
 
 /// All of them. CPU 0; the others idle.
-pub(super) fn play(run: &Run) -> Verdicts {
-    let mut verdicts = Verdicts::default();
+pub(super) fn play(run: &Run) -> Failed {
+    let mut verdicts = Failed::default();
     for cpu in 1..run.cpus {
         give_up(cpu, run.cpus, run.has_fault("unstuck"), &mut verdicts);
     }

@@ -37,7 +37,7 @@ const KINDS: [Kind; 3] = [Kind::Itself, Kind::Another, Kind::OnTopOfWriter];
 
 /// What the removals came to.
 #[derive(Debug)]
-pub(super) struct Verdicts {
+pub(super) struct GivenUp {
     /// Removals that an NMI made, by kind: by itself, by another, on top of a writer.
     pub(super) removed: [Tally; KINDS.len()],
     /// Tickets that said "over" in the NMI that had got them.
@@ -46,7 +46,7 @@ pub(super) struct Verdicts {
     pub(super) over: Tally,
 }
 
-impl Verdicts {
+impl GivenUp {
     /// Removals of each kind that there should be.
     pub(super) const WANTED: u64 = REMOVALS_A_KIND;
 
@@ -113,7 +113,7 @@ fn wait_for(ticket: &mut Ticket) -> bool {
 }
 
 /// All removals. CPU 0. The first that no NMI makes is the last: others would be waited for in vain.
-pub(super) fn play(run: &Run, storm: Storm, verdicts: &Verdicts) {
+pub(super) fn play(run: &Run, storm: Storm, verdicts: &GivenUp) {
     let unmap_at_once = run.has_fault("ticket-ignored");
     for number in 0..REMOVALS_A_KIND {
         for (kind, removed) in KINDS.iter().zip(&verdicts.removed) {

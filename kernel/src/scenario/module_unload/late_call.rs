@@ -50,17 +50,23 @@ pub(crate) fn end_if_late(vector: u8, fault_address: u64, rip: u64) {
             loader::place_of(page).unwrap_or(Place { part: "unused", module: 0 });
         let stats = stats(cpus);
         let lost = rings::sent().saturating_sub(stats.requests as u64);
-        let check = Check {
-            name: "no-late-call",
-            held: false,
-            expected: format_args!("0 calls that touch a page of the module after it is unmapped"),
-            saw: format_args!(
-                "CPU {cpu} {what} at {address:#x}, RIP {rip:#x}: the {part} page of module {module}, after {} removals and {} calls",
-                removals::ended(),
-                CALLS.get()
-            ),
-        };
-        record::ended_by(out, &check, &totals(&stats, lost));
+        record::ended_by(
+            out,
+            &Check {
+                name: "no-late-call",
+                held: false,
+                expected: format_args!(
+                    "0 calls that touch a page of the module after it is unmapped"
+                ),
+                saw: format_args!(
+                    "CPU {cpu} {what} at {address:#x}, RIP {rip:#x}: the {part} page of module {module}, after {} removals and \
+                     {} calls",
+                    removals::ended(),
+                    CALLS.get()
+                ),
+            },
+            &totals(&stats, lost),
+        );
     });
     exit(Ending::InOrder)
 }
