@@ -225,10 +225,10 @@ pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
         "unknown" => unknown::run(&run),
         "entry-state" => entry_state::run(&run),
         "idle-wake" => idle_wake::run(&run),
-        "watchdog-card" => watchdog_card::run(&run),
-        "edu-msi" => edu_msi::run(&run),
         "hpet" => hpet::run(&run),
         "button" => button::run(&run),
+        "watchdog-card" => watchdog_card::run(&run),
+        "edu-msi" => edu_msi::run(&run),
         "module-unload" => module_unload::run(&run),
         other => panic!("scenario \"{other}\" is in the catalogue and not in the kernel"),
     }
