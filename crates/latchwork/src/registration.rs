@@ -85,10 +85,10 @@ impl Registration {
     }
 
     /// Gives up the guard and keeps the handler registered. The handle can be turned into a guard
-    /// again by [`Nmi::reclaim`](crate::Nmi::reclaim). Not NMI-safe: takes the writer lock.
+    /// again by [`Nmi::reclaim`](crate::Nmi::reclaim). Does not wait. **NMI-safe.**
     pub fn into_handle(self) -> HandlerId {
         let registration = ManuallyDrop::new(self);
-        registry::release_to_handle(registration.core, registration.platform, registration.id);
+        registry::give_up(registration.core, registration.id);
         registration.id
     }
 }

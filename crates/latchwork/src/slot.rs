@@ -16,6 +16,12 @@
 //! it, and published by the order word's Release. `try_remove` alone writes to a Live slot: a no-op
 //! into `function`, so that `data` never goes with a function that it was not made for. `dead` goes
 //! with it. `book` belongs to the holder of the writer lock.
+//!
+//! `given_up` says who may remove the handler: false, the one guard; true, whoever turns a handle into
+//! a guard first. The owner of the guard sets it, in any context, by a Release store. Whoever wants a
+//! guard swaps it, Acquire: one swap alone finds it set, so there is one guard at most, and what the
+//! former owner did happens before what the next one does. `register` resets it under the writer lock,
+//! before the registration has an owner.
 
 use crate::{
     context::NmiContext,
@@ -32,6 +38,7 @@ pub(crate) struct Slot {
     function: AtomicPtr<()>,
     data: AtomicPtr<()>,
     dead: AtomicBool,
+    given_up: AtomicBool,
     /// How often the slot has been freed. Written under the writer lock, read from anywhere.
     generation: AtomicUsize,
     pub(crate) book: SharedCell<Book>,
@@ -49,7 +56,6 @@ pub(crate) struct Book {
     pub(crate) doorbell: Doorbell,
     pub(crate) edges: EdgeModel,
     pub(crate) rank: Rank,
-    pub(crate) owner: Owner,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,13 +66,6 @@ pub(crate) enum State {
     Removing,
     /// A `try_remove` gave it up; whichever writer comes next goes on waiting.
     Draining(Quiescence),
-}
-
-/// Who may remove the handler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owner {
-    Guard,
-    Handle,
 }
 
 /// Where in the order of its class a handler stands.
@@ -114,6 +113,7 @@ impl Slot {
                 function: AtomicPtr::new(NO_OP as *mut ()),
                 data: AtomicPtr::new(core::ptr::null_mut()),
                 dead: AtomicBool::new(false),
+                given_up: AtomicBool::new(false),
                 generation: AtomicUsize::new(0),
                 book: SharedCell::new(Book {
                     state: State::Free,
@@ -121,7 +121,6 @@ impl Slot {
                     doorbell: Doorbell::Software,
                     edges: EdgeModel::PerCondition,
                     rank: Rank { priority: 0, registered: 0 },
-                    owner: Owner::Guard,
                 }),
             }
         }
@@ -147,6 +146,7 @@ impl Slot {
 
     /// Fills a Free slot. The caller holds the writer lock and publishes afterwards.
     pub(crate) fn fill(&self, handler: ErasedHandler) {
+        self.given_up.store(false, Ordering::Relaxed);
         self.data.store(handler.data.cast_mut(), Ordering::Relaxed);
         self.function.store(handler.function as *mut (), Ordering::Relaxed);
     }
@@ -163,6 +163,17 @@ impl Slot {
     /// The owner has killed it.
     pub(crate) fn is_dead(&self) -> bool {
         self.dead.load(Ordering::Acquire)
+    }
+
+    /// Leaves the handler to whoever turns its handle into a guard. Any context, by the handler's owner.
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
+    }
+
+    /// Makes the caller the handler's owner, if nobody is. The caller holds the writer lock, so the
+    /// slot is not freed and used again between its look at the generation and this one.
+    pub(crate) fn take_over(&self) -> bool {
+        self.given_up.swap(false, Ordering::Acquire)
     }
 
     /// Makes the slot free for the next handler. The caller holds the writer lock, and quiescence is
@@ -186,7 +197,6 @@ impl Book {
         self.doorbell = spec.doorbell;
         self.edges = spec.edges;
         self.rank = rank;
-        self.owner = Owner::Guard;
     }
 
     /// A handler is here, on its way out or not.

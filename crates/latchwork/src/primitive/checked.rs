@@ -123,7 +123,7 @@ impl<T> SharedCell<T> {
 
 /// Where a test lets an NMI in.
 pub(crate) mod interrupt {
-    use core::cell::RefCell;
+    use core::cell::{Cell, RefCell};
     use std::boxed::Box;
 
     #[cfg(loom)]
@@ -138,6 +138,13 @@ pub(crate) mod interrupt {
 
     thread_local! {
         static ARMED: RefCell<Option<Armed>> = RefCell::default();
+        static INSIDE: Cell<bool> = Cell::default();
+    }
+
+    /// Whether this thread is in the NMI that was let in. Whatever waits there may wait for what the
+    /// NMI interrupted.
+    pub(crate) fn inside() -> bool {
+        INSIDE.with(Cell::get)
     }
 
     /// Lets `nmi` in, once, on this thread, just before the access that `accesses_before` others
@@ -164,7 +171,9 @@ pub(crate) mod interrupt {
             }
         });
         if let Some(due) = due {
+            INSIDE.with(|inside| inside.set(true));
             (due.nmi)();
+            INSIDE.with(|inside| inside.set(false));
         }
     }
 }

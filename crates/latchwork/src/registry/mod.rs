@@ -7,8 +7,8 @@
 mod remove;
 mod write;
 
-pub(crate) use remove::{remove, try_remove};
-pub(crate) use write::{reclaim, register, release_to_handle};
+pub(crate) use remove::{give_up, remove, try_remove};
+pub(crate) use write::{reclaim, register};
 
 use crate::{
     handler::Class,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ways out of the registry. Each is called by the one owner of the registration, so no two
-//! removals of one handler ever meet.
+//! removals of one handler ever meet; and the way from one owner to the next.
 
 use crate::{
     core_state::Core,
@@ -55,6 +55,14 @@ pub(crate) fn try_remove(core: &Core, id: HandlerId) -> Quiescence {
     // Partner: the fence in `ReadWord::enter`.
     fence(Ordering::SeqCst);
     Quiescence::begin()
+}
+
+/// Hands the right to remove from a guard to whoever holds the handle. One store, so any context, an
+/// NMI or a half-done writer included.
+pub(crate) fn give_up(core: &Core, id: HandlerId) {
+    if let Some(slot) = core.registry.slot_of(id) {
+        slot.give_up();
+    }
 }
 
 /// Moves a handler out of, or back into, the published order. Returns its name.

@@ -11,7 +11,7 @@ use crate::{
     primitive::{Ordering, fence},
     quiescence::Quiescence,
     registry::{HandlerId, Registry},
-    slot::{Book, ErasedHandler, Owner, Rank, Slot, State},
+    slot::{Book, ErasedHandler, Rank, Slot, State},
 };
 
 /// The writer lock, held: interrupts are off on this CPU, and the books of all slots are ours.
@@ -163,14 +163,6 @@ pub(crate) unsafe fn register(
     Ok(HandlerId { class, slot: index, generation: slot.generation() })
 }
 
-/// Hands the right to remove from a guard to whoever holds the handle.
-pub(crate) fn release_to_handle(core: &Core, platform: &dyn Platform, id: HandlerId) {
-    let writer = Writer::lock(core, platform);
-    if let Some(slot) = core.registry.slot_of(id) {
-        writer.with_book(slot, |book| book.owner = Owner::Handle);
-    }
-}
-
 /// Hands the right to remove from a handle back to a guard, once.
 pub(crate) fn reclaim(
     core: &Core,
@@ -178,14 +170,8 @@ pub(crate) fn reclaim(
     id: HandlerId,
 ) -> Result<(), HandleError> {
     core.refuse_in_dispatch(platform).map_err(HandleError::InDispatch)?;
-    let writer = Writer::lock(core, platform);
-    let slot = core.registry.slot_of(id).ok_or(HandleError::Stale)?;
-    writer.with_book(slot, |book| match (book.owner, book.state) {
-        (_, State::Free) => Err(HandleError::Stale),
-        (Owner::Guard, _) => Err(HandleError::Guarded),
-        (Owner::Handle, _) => {
-            book.owner = Owner::Guard;
-            Ok(())
-        }
-    })
+    let _writer = Writer::lock(core, platform);
+    let named = core.registry.slot_of(id).filter(|slot| !slot.is_dead());
+    let slot = named.ok_or(HandleError::Stale)?;
+    if slot.take_over() { Ok(()) } else { Err(HandleError::Guarded) }
 }

@@ -114,7 +114,8 @@ fn a_handle_gives_one_guard_at_a_time() {
     let handle = registration.into_handle();
     let guard = world.nmi.reclaim(handle).unwrap();
     assert_eq!(world.nmi.reclaim(handle).unwrap_err(), HandleError::Guarded);
-    guard.remove().unwrap();
+    let _ = guard.try_remove();
+    assert_eq!(world.nmi.reclaim(handle).unwrap_err(), HandleError::Stale);
     assert!(matches!(world.nmi.handler_stats(id, CPUS), Err(StatsError::NoSuchCpu { cpu: CPUS })));
 }
 

@@ -13,7 +13,9 @@ use crate::{
     AfterLeave, Claim, Class, Doorbell, EdgeModel, Fatal, HandlerSpec, InterruptState, Interrupted,
     Mode, Nmi, NmiContext, NmiHandler, Outcome, PerCpu, Platform, Request, Requests, RingError,
     UnknownNmi,
-    primitive::{AtomicUsize, Counter, Ordering, SharedCell, const_unless_loom},
+    primitive::{
+        AtomicUsize, Counter, Ordering, SharedCell, checked::interrupt, const_unless_loom,
+    },
     quiescence::Quiescence,
 };
 
@@ -67,6 +69,7 @@ unsafe impl Platform for TestPlatform {
     }
     unsafe fn restore_interrupts(&self, _: InterruptState) {}
     fn relax(&self) {
+        assert!(!interrupt::inside(), "an NMI waits for what it interrupted");
         thread::yield_now();
     }
     fn serve(&self, _: &NmiContext<'_>, requests: Requests) {

@@ -5,7 +5,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use super::{arm, at_every_access, came};
 use crate::{
-    Claim, Class, RegisterError, RemoveFailure, Request, Ticket,
+    Claim, Class, HandleError, RegisterError, RemoveFailure, Request, Ticket,
     tests::world::{Leaked, Victim, World, served, spec, take_nmi},
 };
 
@@ -125,6 +125,58 @@ fn try_remove_on_top_of_a_half_done_writer() {
             assert_eq!((leaver.0.calls(), comer.0.calls()), (0, calls));
         }
         coming.remove().unwrap();
+        interrupted
+    });
+}
+
+/// A guard given up in an NMI on top of a half-done writer of the same class: nothing waits, and the
+/// handle is good for one guard.
+#[test]
+fn a_guard_given_up_on_top_of_a_half_done_writer() {
+    at_every_access(30, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let kept = Leaked::new(Victim::new(Claim::Handled));
+        let other = Leaked::new(Victim::new(Claim::None));
+        let registration = nmi.register(&spec("kept", Class::Local), kept.0).unwrap();
+        let id = registration.id();
+        arm(accesses_before, move || {
+            assert_eq!(registration.into_handle(), id);
+        });
+        nmi.register(&spec("other", Class::Local), other.0).unwrap().remove().unwrap();
+        let interrupted = came();
+        if interrupted {
+            take_nmi(nmi);
+            assert_eq!(kept.0.calls(), 1);
+            let guard = nmi.reclaim(id).unwrap();
+            assert_eq!(nmi.reclaim(id).unwrap_err(), HandleError::Guarded);
+            guard.remove().unwrap();
+        }
+        interrupted
+    });
+}
+
+/// A guard given up in an NMI in the midst of whoever wants it: there is at most one guard.
+#[test]
+fn a_guard_given_up_while_it_is_wanted() {
+    at_every_access(5, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let kept = Leaked::new(Victim::new(Claim::Handled));
+        let registration = nmi.register(&spec("kept", Class::Local), kept.0).unwrap();
+        let id = registration.id();
+        arm(accesses_before, move || {
+            registration.into_handle();
+        });
+        let wanted = nmi.reclaim(id);
+        let interrupted = came();
+        if interrupted {
+            let second = nmi.reclaim(id);
+            assert!(wanted.is_ok() != second.is_ok(), "one of them has it: {wanted:?}, {second:?}");
+            for guard in [wanted, second].into_iter().flatten() {
+                guard.remove().unwrap();
+            }
+        }
         interrupted
     });
 }
