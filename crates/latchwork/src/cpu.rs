@@ -5,6 +5,7 @@ use crate::{
     after_leave::AfterLeave,
     handler::Class,
     order::HANDLERS_PER_CLASS,
+    presence::Presence,
     primitive::{AtomicUsize, Counter, Ordering, const_unless_loom},
     read_word::ReadWord,
     request::{Mailbox, Requests},
@@ -27,7 +28,7 @@ pub const MAX_CPUS: usize = if usize::BITS >= 64 { 4096 } else { 64 };
 #[derive(Debug)]
 pub struct PerCpu {
     pub(crate) own: OwnLine,
-    pub(crate) mailbox: MailboxLine,
+    pub(crate) senders: SendersLine,
     pub(crate) counters: CpuCounters,
     slots: [[HandlerCounters; HANDLERS_PER_CLASS]; Class::COUNT],
 }
@@ -47,10 +48,14 @@ pub(crate) struct OwnLine {
     pub(crate) limiter: ReportLimiter,
 }
 
-/// The line that senders store to.
+/// The line that senders store to, and look at before.
 #[repr(C, align(64))]
 #[derive(Debug)]
-pub(crate) struct MailboxLine(pub(crate) Mailbox);
+pub(crate) struct SendersLine {
+    pub(crate) mailbox: Mailbox,
+    /// Stored to by its own CPU, or while that executes nothing; read by senders.
+    presence: Presence,
+}
 
 impl PerCpu {
     const_unless_loom! {
@@ -65,7 +70,7 @@ impl PerCpu {
                     taken: AtomicUsize::new(0),
                     limiter: ReportLimiter::new(),
                 },
-                mailbox: MailboxLine(Mailbox::new()),
+                senders: SendersLine { mailbox: Mailbox::new(), presence: Presence::new() },
                 counters: CpuCounters::new(),
                 slots: [const { [const { HandlerCounters::new() }; HANDLERS_PER_CLASS] };
                     Class::COUNT],
@@ -78,19 +83,32 @@ impl PerCpu {
         self.own.nmis_in_progress() != 0 || !self.own.read.observe().is_outside()
     }
 
-    /// Takes the pending software requests. Own CPU, in NMI.
+    /// Takes the pending software requests. Own CPU, in NMI or offline.
     #[inline(always)]
     pub(crate) fn take_requests(&self) -> Requests {
-        let requests = self.mailbox.0.take();
+        let requests = self.senders.mailbox.take();
         if !requests.is_empty() {
             self.own.taken.fetch_add(requests.total(), Ordering::Relaxed);
         }
         requests
     }
 
+    /// Takes the pending software requests for nobody. Own CPU, offline, in NMI or not.
+    pub(crate) fn drop_requests(&self) {
+        let requests = self.take_requests();
+        if !requests.is_empty() {
+            self.counters.record_dropped(requests.total());
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn presence(&self) -> &Presence {
+        &self.senders.presence
+    }
+
     /// Sends to this CPU whose ring is not known to be made.
     pub(crate) fn unfinished_sends(&self) -> usize {
-        self.mailbox.0.unfinished(&self.own.taken)
+        self.senders.mailbox.unfinished(&self.own.taken)
     }
 
     #[inline(always)]
@@ -121,6 +139,14 @@ impl OwnLine {
         self.after_leave.fetch_or(due.word(), Ordering::Relaxed);
     }
 
+    /// Another CPU, while this one executes nothing: ends what it was stopped in. The CPU finds all of it
+    /// reset when it has been started again, since [`Presence::mark`] comes after.
+    pub(crate) fn abandon(&self) {
+        self.read.abandon();
+        self.nmis.store(0, Ordering::Relaxed);
+        self.after_leave.store(0, Ordering::Relaxed);
+    }
+
     /// Own CPU, at depth 0.
     #[inline(always)]
     pub(crate) fn take_after_leave(&self) -> Option<AfterLeave> {
@@ -138,7 +164,7 @@ mod tests {
     #[test]
     fn the_lines_of_other_writers_are_apart() {
         assert_eq!(size_of::<OwnLine>(), 64);
-        assert_eq!(size_of::<MailboxLine>(), 64);
+        assert_eq!(size_of::<SendersLine>(), 64);
         assert_eq!(align_of::<PerCpu>(), 64);
         assert!(size_of::<PerCpu>() <= 3200, "{}", size_of::<PerCpu>());
     }

@@ -31,6 +31,9 @@ pub enum Outcome {
     Unknown,
     /// It came before [`Nmi::init`], or before this CPU had per-CPU data. It was counted.
     TooEarly,
+    /// This CPU is [offline](Nmi::go_offline). No handler was asked; it was counted, and the requests that
+    /// it took were dropped.
+    Offline,
     /// It is nested deeper than [`MAX_NESTING`]: the entry code is broken. No handler was asked; it was
     /// counted as nested.
     TooDeep,
@@ -56,6 +59,9 @@ impl<P: Platform> Nmi<P> {
             self.core.too_early.fetch_add(1, Ordering::Relaxed);
             return Outcome::TooEarly;
         };
+        if area.presence().turns_away() {
+            return self.turn_away(area);
+        }
         let outer_nmis = area.own.nmis_in_progress();
         if outer_nmis != 0 {
             area.counters.record_nested();
@@ -140,11 +146,11 @@ impl<P: Platform> Nmi<P> {
 
     /// Asks the Platform handlers, unless another CPU is at it.
     fn poll_platform(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> Poll {
-        if self.core.poll_lock.swap(true, Ordering::Acquire) {
+        if !self.core.begin_poll(ctx.cpu) {
             return Poll::Busy;
         }
         let claimed = self.ask_all(Class::Platform, ctx, clock);
-        self.core.poll_lock.store(false, Ordering::Release);
+        self.core.end_poll();
         if claimed { Poll::Claimed } else { Poll::Nothing }
     }
 

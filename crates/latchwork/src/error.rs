@@ -31,6 +31,19 @@ pub struct InDispatch {
     pub cpu: usize,
 }
 
+/// A CPU was not taken offline or brought online; nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PresenceError {
+    /// The CPU is in an NMI, or was stopped inside one and not marked.
+    InDispatch(InDispatch),
+    /// There is no such CPU.
+    NoSuchCpu {
+        /// Its number; `None` if the calling CPU has none yet.
+        cpu: Option<usize>,
+    },
+}
+
 /// A registration was refused; nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -135,6 +148,11 @@ pub enum SendError {
         /// The number that was asked for.
         cpu: usize,
     },
+    /// That CPU is [offline](crate::Nmi::go_offline). Nothing was sent.
+    Offline {
+        /// That CPU.
+        cpu: usize,
+    },
     /// The request may be sent to the sending CPU only.
     ToSelfOnly(Request),
     /// So many requests of this kind wait for that CPU that one more says nothing new. Nothing was
@@ -171,6 +189,20 @@ impl fmt::Display for InitError {
 impl fmt::Display for InDispatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CPU {} is in an NMI and would wait for itself", self.cpu)
+    }
+}
+
+impl fmt::Display for PresenceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InDispatch(InDispatch { cpu }) => write!(
+                f,
+                "CPU {cpu} is in an NMI, or was stopped in one and not marked: go and come in ordinary \
+                 context, and call mark_offline before a stopped CPU starts again"
+            ),
+            Self::NoSuchCpu { cpu: Some(cpu) } => write!(f, "there is no CPU {cpu}"),
+            Self::NoSuchCpu { cpu: None } => f.write_str("this CPU has no number yet"),
+        }
     }
 }
 
@@ -248,6 +280,7 @@ impl fmt::Display for SendError {
         match self {
             Self::NotInitialised => f.write_str("not initialised: call init first"),
             Self::NoSuchCpu { cpu } => write!(f, "there is no CPU {cpu}"),
+            Self::Offline { cpu } => write!(f, "CPU {cpu} is offline"),
             Self::ToSelfOnly(request) => write!(f, "{request:?} is sent to the own CPU only"),
             Self::Saturated(request) => {
                 write!(f, "too many {request:?} requests are pending there")
@@ -269,6 +302,7 @@ impl fmt::Display for Fatal {
 
 impl Error for InitError {}
 impl Error for InDispatch {}
+impl Error for PresenceError {}
 impl Error for RegisterError {}
 impl Error for RemoveFailure {}
 impl Error for RemoveError {}

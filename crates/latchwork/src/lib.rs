@@ -24,11 +24,13 @@ mod cpu;
 mod dispatch;
 mod error;
 mod handler;
+mod lifecycle;
 mod name;
 mod nmi;
 mod order;
 mod pinned;
 mod platform;
+mod presence;
 mod primitive;
 mod quiescence;
 mod read_word;
@@ -47,8 +49,8 @@ pub use context::{Interrupted, Mode, NmiContext, OpaqueFrame, SourceMap};
 pub use cpu::{MAX_CPUS, PerCpu};
 pub use dispatch::{MAX_NESTING, Outcome};
 pub use error::{
-    Fatal, HandleError, InDispatch, InitError, RegisterError, RemoveError, RemoveFailure,
-    RingError, SendError, StatsError,
+    Fatal, HandleError, InDispatch, InitError, PresenceError, RegisterError, RemoveError,
+    RemoveFailure, RingError, SendError, StatsError,
 };
 pub use handler::{Claim, Class, Doorbell, EdgeModel, HandlerSpec, NmiHandler};
 pub use name::Name;

@@ -80,6 +80,11 @@ impl<P: Platform> Nmi<P> {
     ///
     /// *Ordering*: what the sender stored before is visible to the handlers that see the request.
     ///
+    /// Whoever knows that a CPU [came online](Self::come_online), because it said so, is not refused, and
+    /// the request is served. A send that is under way while the CPU goes offline may succeed and be
+    /// dropped there, and one that is under way all the time until the CPU is back may ring it without a
+    /// request: whoever takes CPUs offline has the others stop sending first where that matters.
+    ///
     /// # Errors
     ///
     /// See [`SendError`].
@@ -92,6 +97,8 @@ impl<P: Platform> Nmi<P> {
         let interrupts = self.platform.disable_interrupts();
         let sent = if request.is_to_self_only() && self.platform.current_cpu() != Some(cpu) {
             Err(SendError::ToSelfOnly(request))
+        } else if target.presence().is_away() {
+            Err(SendError::Offline { cpu })
         } else {
             self.post_and_ring(cpu, target, request)
         };
@@ -106,9 +113,9 @@ impl<P: Platform> Nmi<P> {
         target: &PerCpu,
         request: Request,
     ) -> Result<(), SendError> {
-        target.mailbox.0.post(request).map_err(|_| SendError::Saturated(request))?;
+        target.senders.mailbox.post(request).map_err(|_| SendError::Saturated(request))?;
         let rung = self.platform.ring(cpu);
-        target.mailbox.0.finish();
+        target.senders.mailbox.finish();
         rung.map_err(SendError::NotRung)
     }
 

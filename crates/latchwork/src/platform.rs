@@ -23,7 +23,8 @@ pub struct InterruptState(pub usize);
 ///    while interrupts are off the number does not change.
 /// 2. A CPU never leaves NMI context other than by returning from
 ///    [`Nmi::dispatch`](crate::Nmi::dispatch), and what it does in
-///    [`after_leave`](Self::after_leave) may last for ever but never resumes a handler.
+///    [`after_leave`](Self::after_leave) may last for ever but never resumes a handler. A CPU that is
+///    stopped for good, or reset, leaves by [`Nmi::mark_offline`](crate::Nmi::mark_offline).
 /// 3. [`disable_interrupts`](Self::disable_interrupts) keeps the calling thread on its CPU, and keeps
 ///    maskable interrupts out, until the matching restore.
 /// 4. [`fatal`](Self::fatal) does not return and does not unwind.

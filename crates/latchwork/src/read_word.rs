@@ -7,7 +7,8 @@
 //!
 //! # Orderings
 //!
-//! *Writers*: only the CPU that owns the word, in NMI context. *Readers*: removers on any CPU.
+//! *Writers*: only the CPU that owns the word, in NMI context; and, while that executes nothing, whoever
+//! knows that. *Readers*: removers on any CPU.
 //!
 //! * `enter` is a read-modify-write followed by a full fence, whose partner is the fence that every
 //!   remover executes between publishing an order (or a no-op function) and its first `observe`.
@@ -56,6 +57,20 @@ impl ReadWord {
         let next = if outermost { left.wrapping_add(GENERATION_ONE) } else { left };
         self.0.store(next, Ordering::Release);
         outermost
+    }
+
+    /// Ends every dispatch of a CPU that executes nothing any more, as its outermost `leave` would have.
+    /// On another CPU.
+    ///
+    /// Release, for the same reason as in `leave`: what the handlers did happens before this, since the
+    /// caller has seen it, and so before the removal returns. A word of depth 0 is left alone, so that
+    /// its own `leave` stays what removers pair with.
+    pub(crate) fn abandon(&self) {
+        let word = self.0.load(Ordering::Relaxed);
+        if word & DEPTH_MASK != 0 {
+            let next = (word & !DEPTH_MASK).wrapping_add(GENERATION_ONE);
+            self.0.store(next, Ordering::Release);
+        }
     }
 
     /// Looks at the word from anywhere.

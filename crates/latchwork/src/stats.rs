@@ -118,6 +118,8 @@ pub(crate) struct CpuCounters {
     unknown: Counter,
     requests: Counter,
     nested: Counter,
+    offline: Counter,
+    dropped: Counter,
     total_ticks: Counter,
     max_ticks: Counter,
 }
@@ -126,7 +128,7 @@ pub(crate) struct CpuCounters {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CpuStats {
-    /// Edges that reached the dispatcher.
+    /// Edges that were dispatched: all but those of an offline CPU and those nested too deep.
     pub edges: usize,
     /// Edges that a request or a handler explained.
     pub claimed: usize,
@@ -141,6 +143,10 @@ pub struct CpuStats {
     pub requests: usize,
     /// Edges that arrived while this CPU was in an NMI already.
     pub nested: usize,
+    /// Edges that arrived while this CPU was offline, and returned at once.
+    pub offline: usize,
+    /// Software requests that were dropped because this CPU was offline; not among `requests`.
+    pub requests_dropped: usize,
     /// Time spent in dispatch, in ticks, without what runs after leaving. Wraps.
     pub total_ticks: usize,
     /// The longest dispatch, in ticks.
@@ -165,6 +171,8 @@ impl CpuCounters {
             unknown: Counter::new(0),
             requests: Counter::new(0),
             nested: Counter::new(0),
+            offline: Counter::new(0),
+            dropped: Counter::new(0),
             total_ticks: Counter::new(0),
             max_ticks: Counter::new(0),
         }
@@ -172,6 +180,14 @@ impl CpuCounters {
 
     pub(crate) fn record_requests(&self, requests: usize) {
         add(&self.requests, requests);
+    }
+
+    pub(crate) fn record_offline(&self) {
+        add(&self.offline, 1);
+    }
+
+    pub(crate) fn record_dropped(&self, requests: usize) {
+        add(&self.dropped, requests);
     }
 
     pub(crate) fn record_nested(&self) {
@@ -206,6 +222,8 @@ impl CpuCounters {
             unknown: self.unknown.load(Ordering::Relaxed),
             requests: self.requests.load(Ordering::Relaxed),
             nested: self.nested.load(Ordering::Relaxed),
+            offline: self.offline.load(Ordering::Relaxed),
+            requests_dropped: self.dropped.load(Ordering::Relaxed),
             total_ticks: self.total_ticks.load(Ordering::Relaxed),
             max_ticks: self.max_ticks.load(Ordering::Relaxed),
         }

@@ -69,6 +69,16 @@ impl AtomicBool {
 }
 
 impl AtomicUsize {
+    pub(crate) fn compare_exchange(
+        &self,
+        current: usize,
+        new: usize,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<usize, usize> {
+        interrupt::point();
+        self.0.compare_exchange(current, new, success, failure)
+    }
     pub(crate) fn fetch_add(&self, value: usize, order: Ordering) -> usize {
         interrupt::point();
         self.0.fetch_add(value, order)

@@ -109,9 +109,9 @@ fn the_source_bitmap_can_ask_for_the_platform() {
 #[test]
 fn another_cpu_at_the_platform_handlers_defers_the_edge() {
     let world = World::new();
-    world.nmi.core.poll_lock.store(true, Ordering::Relaxed);
+    assert!(world.nmi.core.begin_poll(1));
     assert_eq!(take_nmi(world.nmi), Outcome::Deferred);
-    world.nmi.core.poll_lock.store(false, Ordering::Relaxed);
+    world.nmi.core.end_poll();
     assert_eq!(take_nmi(world.nmi), Outcome::Unknown);
     let stats = world.nmi.cpu_stats(0).unwrap();
     assert_eq!((stats.edges, stats.deferred, stats.unknown), (2, 1, 1));

@@ -9,6 +9,8 @@ mod world;
 
 #[cfg(not(loom))]
 mod dispatch;
+#[cfg(not(loom))]
+mod lifecycle;
 #[cfg(loom)]
 mod loom;
 #[cfg(not(loom))]

@@ -212,6 +212,51 @@ unsafe impl NmiHandler for Victim {
     }
 }
 
+/// A handler in which its CPU is stopped for ever. It unwinds out of the dispatch, which thereby stays
+/// where it was: announced, in its NMI, and at the Platform handlers if it is one.
+pub(super) struct Stops {
+    state: SharedCell<u32>,
+}
+
+/// What [`Stops`] unwinds with.
+struct Stopped;
+
+// SAFETY: `state` is written only when no dispatch may read it any more; showing that is the test.
+unsafe impl Sync for Stops {}
+// SAFETY: as above.
+unsafe impl Send for Stops {}
+
+impl Stops {
+    pub(super) fn new() -> Self {
+        Self { state: SharedCell::new(ALIVE) }
+    }
+
+    /// What the memory's next owner would do.
+    pub(super) fn poison(&self) {
+        self.state.with_mut(|state| {
+            // SAFETY: the caller holds that no dispatch is inside; if not so, the test fails.
+            unsafe { *state = POISONED };
+        });
+    }
+}
+
+// SAFETY: it blocks nowhere and is `Sync` by the test's claim. It unwinds, in place of a CPU that stops:
+// nothing of the dispatch goes on, and no destructor of it does anything.
+unsafe impl NmiHandler for Stops {
+    fn handle(&self, _: &NmiContext<'_>) -> Claim {
+        // SAFETY: nobody writes while a dispatch is inside; if not so, the test fails.
+        let state = self.state.with(|state| unsafe { *state });
+        assert_eq!(state, ALIVE, "called after its removal");
+        std::panic::resume_unwind(Box::new(Stopped))
+    }
+}
+
+/// An NMI on the CPU that this thread is, in which a [`Stops`] stops that CPU.
+pub(super) fn take_nmi_and_stop(nmi: &'static Nmi<TestPlatform>) {
+    let stopped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| take_nmi(nmi)));
+    assert!(stopped.is_err_and(|what| what.is::<Stopped>()), "it was not stopped");
+}
+
 /// Leaks a value for a test whose threads need it `'static`, and frees it with the returned owner.
 pub(super) struct Leaked<T: 'static>(pub(super) &'static T);
 

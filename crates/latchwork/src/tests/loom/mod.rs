@@ -5,6 +5,7 @@
 //! What loom does not show, and who does: an NMI on the same CPU ([`super::nested`]); that
 //! `fence_after_rmw` is enough on x86 (argued in `primitive::plain`, exercised in QEMU).
 
+mod lifecycle;
 mod nested;
 mod registry;
 mod requests;

@@ -3,6 +3,7 @@
 //! until the code makes no further one.
 
 mod dispatch;
+mod lifecycle;
 mod writers;
 
 use crate::primitive::checked::interrupt;

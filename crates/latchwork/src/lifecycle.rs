@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! CPUs that go and come back.
+//!
+//! An *offline* CPU takes no part: its NMIs return at once, it is asked for nothing, and no removal
+//! waits for it. The invariant that all of this rests on: **an offline CPU is in no dispatch**. Whoever
+//! goes offline by itself is outside by the check in [`Nmi::go_offline`]; whoever was stopped wherever
+//! it was is put outside by [`Nmi::mark_offline`]. So coming back needs to reset nothing, and an NMI
+//! can come between any two of its steps.
+
+use crate::{
+    cpu::PerCpu,
+    dispatch::Outcome,
+    error::{InDispatch, PresenceError},
+    nmi::Nmi,
+    platform::Platform,
+};
+
+impl<P: Platform> Nmi<P> {
+    /// Takes the calling CPU offline. From the return on, each NMI here returns at once: no handler is
+    /// asked, nothing is reported, [`CpuStats::offline`](crate::CpuStats::offline) counts it, and the
+    /// requests that it takes are dropped and counted. Not NMI-safe. Does nothing on a CPU that is
+    /// offline.
+    ///
+    /// Call it pinned, with interrupts off, before the CPU halts for good or is powered down. A send
+    /// that looked at this CPU before it went may still post its request and ring: then the NMI, or
+    /// [`come_online`](Self::come_online), drops it.
+    ///
+    /// # Errors
+    ///
+    /// [`PresenceError::InDispatch`] in an NMI, [`PresenceError::NoSuchCpu`] if the calling CPU has no
+    /// number or [`init`](Self::init) gave it no area. Nothing has changed then.
+    pub fn go_offline(&'static self) -> Result<(), PresenceError> {
+        self.on_this_cpu(|cpu, area| {
+            if area.is_in_dispatch() {
+                return Err(PresenceError::InDispatch(InDispatch { cpu }));
+            }
+            area.presence().go();
+            Ok(())
+        })
+    }
+
+    /// Brings the calling CPU back online, before it relies on NMIs: requests that were left for it are
+    /// dropped and counted, and from the return on its NMIs are dispatched. On a CPU that is online it
+    /// does nothing, so every CPU may call it when it starts. Not NMI-safe.
+    ///
+    /// NMIs that come before, while the CPU sets itself up, return at once.
+    ///
+    /// # Errors
+    ///
+    /// [`PresenceError::InDispatch`] in an NMI, and also where this CPU was stopped inside an NMI and
+    /// nobody called [`mark_offline`](Self::mark_offline) before it was started again.
+    /// [`PresenceError::NoSuchCpu`] as for [`go_offline`](Self::go_offline). Nothing has changed then.
+    pub fn come_online(&'static self) -> Result<(), PresenceError> {
+        self.on_this_cpu(|cpu, area| {
+            if !area.presence().is_away() {
+                return match area.is_in_dispatch() {
+                    true => Err(PresenceError::InDispatch(InDispatch { cpu })),
+                    false => Ok(()),
+                };
+            }
+            area.drop_requests();
+            area.presence().come_back();
+            Ok(())
+        })
+    }
+
+    /// Takes offline a CPU that executes nothing any more: it was sent INIT, was reset, or is dead. Where
+    /// it was stopped inside an NMI, that NMI is over: removals no longer wait for it, and the Platform
+    /// handlers can be asked again. Not NMI-safe.
+    ///
+    /// What it was doing is lost: the work of a handler, requests that it had taken and not served, the
+    /// ring of a send that it was making. If it was stopped while it registered or removed a handler,
+    /// nobody can do so any more, since it holds the writer lock for ever: stop a CPU only where it does
+    /// neither.
+    ///
+    /// # Errors
+    ///
+    /// [`PresenceError::NoSuchCpu`] if there is no such CPU.
+    ///
+    /// # Safety
+    ///
+    /// 1. `cpu` executes nothing, handlers included, and will not before this call has returned, and
+    ///    then only if it is started from the beginning.
+    /// 2. All that it did is visible to the caller. An INIT that was delivered is enough on x86.
+    /// 3. Nobody else calls this for the same CPU meanwhile.
+    pub unsafe fn mark_offline(&'static self, cpu: usize) -> Result<(), PresenceError> {
+        let area = self.core.cpus().get(cpu);
+        let area = area.ok_or(PresenceError::NoSuchCpu { cpu: Some(cpu) })?;
+        self.core.abandon_poll_of(cpu);
+        area.own.abandon();
+        area.presence().mark();
+        Ok(())
+    }
+
+    /// Whether `cpu` is online; `None` if there is no such CPU. **NMI-safe.** About another CPU, the
+    /// answer may be a moment old.
+    pub fn is_online(&self, cpu: usize) -> Option<bool> {
+        self.core.cpus().get(cpu).map(|area| !area.presence().is_away())
+    }
+
+    /// An NMI on a CPU that is offline.
+    #[cold]
+    pub(crate) fn turn_away(&self, area: &PerCpu) -> Outcome {
+        area.counters.record_offline();
+        area.drop_requests();
+        Outcome::Offline
+    }
+
+    /// Calls `act` with this CPU's number and area, with interrupts off, so that the thread does not move
+    /// between.
+    fn on_this_cpu(
+        &self,
+        act: impl FnOnce(usize, &PerCpu) -> Result<(), PresenceError>,
+    ) -> Result<(), PresenceError> {
+        let interrupts = self.platform.disable_interrupts();
+        let this_cpu = self.platform.current_cpu();
+        let area = this_cpu.and_then(|cpu| Some((cpu, self.core.cpus().get(cpu)?)));
+        let done = match area {
+            Some((cpu, area)) => act(cpu, area),
+            None => Err(PresenceError::NoSuchCpu { cpu: this_cpu }),
+        };
+        // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
+        unsafe { self.platform.restore_interrupts(interrupts) };
+        done
+    }
+}
