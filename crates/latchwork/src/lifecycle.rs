@@ -43,6 +43,8 @@ impl<P: Platform> Nmi<P> {
     /// dropped and counted, and from the return on its NMIs are dispatched. On a CPU that is online it
     /// does nothing, so every CPU may call it when it starts. Not NMI-safe.
     ///
+    /// *Ordering*: whose [`send`](Self::send) is no longer refused sees what this CPU did before.
+    ///
     /// NMIs that come before, while the CPU sets itself up, return at once.
     ///
     /// # Errors

@@ -10,8 +10,8 @@
 //!   order, and what another CPU stored before it started this one.
 //! * `go` is an exchange, so that nothing after it is moved before it: from then on NMIs of this
 //!   CPU are turned away. `come_back` is a Release store, paired with the Acquire of senders: who sees
-//!   the CPU online sends to a mailbox that has been emptied, so the request is not dropped with the
-//!   old ones.
+//!   the CPU online sees what it did before, and sends to a mailbox that has been emptied, so that
+//!   the request is not dropped with the old ones.
 //! * `mark` is Release, paired with the Acquire of `is_away` in
 //!   [`Nmi::come_online`](crate::Nmi::come_online): the CPU returns with everything reset.
 //! * Removers do not look at it. Whoever becomes absent has depth 0, or gets it from whoever marks it,

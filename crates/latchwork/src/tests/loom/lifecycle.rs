@@ -4,7 +4,7 @@
 use loom::thread;
 use std::sync::Arc;
 
-use super::explore;
+use super::{explore, requests::Letter};
 use crate::{
     Claim, Class, Request, SendError,
     primitive::{AtomicBool, Ordering},
@@ -69,7 +69,12 @@ fn removal_waits_for_a_stopped_cpu_until_it_is_marked() {
     });
 }
 
-/// Who sees a CPU online again sends to an empty mailbox: its request is served.
+/// Who sees a CPU online again sees what it did before, and sends to an empty mailbox: its request is
+/// served.
+///
+/// The returning CPU is the main thread, which loom lets run first. loom remembers one access of each
+/// kind to an atomic, so the other way round it would miss that the store there depends on the
+/// sender's load: a load of the returning CPU itself lies between.
 #[test]
 fn a_send_to_a_cpu_that_is_back_is_served() {
     explore(|| {
@@ -78,14 +83,19 @@ fn a_send_to_a_cpu_that_is_back_is_served() {
         become_cpu(Some(1));
         nmi.send(1, Request::Backtrace).unwrap();
         nmi.go_offline().unwrap();
-        let returning = thread::spawn(move || {
-            become_cpu(Some(1));
-            nmi.come_online().unwrap();
+        let letter = Arc::new(Letter::new());
+        let read = Arc::clone(&letter);
+        let sender = thread::spawn(move || {
+            become_cpu(Some(0));
+            let sent = nmi.send(1, Request::Call);
+            if sent.is_ok() {
+                read.assert_written();
+            }
+            sent
         });
-        become_cpu(Some(0));
-        let sent = nmi.send(1, Request::Call);
-        returning.join().unwrap();
-        become_cpu(Some(1));
+        letter.write();
+        nmi.come_online().unwrap();
+        let sent = sender.join().unwrap();
         take_nmi(nmi);
         match sent {
             Ok(()) => assert_eq!(served(nmi, Request::Call), 1),

@@ -11,22 +11,26 @@ use crate::{
     tests::world::{World, become_cpu, served, take_nmi},
 };
 
-/// What a sender leaves for the receiver before it sends.
-struct Letter(SharedCell<u32>);
+/// What one CPU leaves for another before it sends or comes.
+pub(super) struct Letter(SharedCell<u32>);
 
-// SAFETY: written before the send, read after the take; showing that this is enough is the test.
+// SAFETY: written before, read by whoever has learnt of it; showing that this is enough is the test.
 unsafe impl Sync for Letter {}
 // SAFETY: as above.
 unsafe impl Send for Letter {}
 
 impl Letter {
-    fn write(&self) {
-        // SAFETY: nobody reads before the send.
+    pub(super) fn new() -> Self {
+        Self(SharedCell::new(0))
+    }
+
+    pub(super) fn write(&self) {
+        // SAFETY: nobody reads before the writer has sent or come.
         self.0.with_mut(|text| unsafe { *text = 1 });
     }
 
-    fn assert_written(&self) {
-        // SAFETY: the sender wrote before the send.
+    pub(super) fn assert_written(&self) {
+        // SAFETY: the writer wrote before it sent or came.
         assert_eq!(self.0.with(|text| unsafe { *text }), 1);
     }
 }
@@ -36,7 +40,7 @@ fn every_send_is_taken_once_and_what_came_before_it_is_seen() {
     explore(|| {
         let world = World::new();
         let nmi = world.nmi;
-        let letters = Arc::new([Letter(SharedCell::new(0)), Letter(SharedCell::new(0))]);
+        let letters = Arc::new([Letter::new(), Letter::new()]);
         let read = Arc::clone(&letters);
         *nmi.platform.on_serve.lock().unwrap() = Some(Box::new(move |taken| {
             if taken.count(Request::Call) != 0 {
