@@ -74,19 +74,36 @@ pub(crate) fn choose_mode(x2apic: bool) {
 }
 
 /// Enables this CPU's APIC, masks all it could raise by itself but its tick, calls `calibrate` before the tick is started, and
-/// brings it into the chosen mode. Once a CPU, interrupts off.
+/// brings it into the chosen mode. Once each time that the CPU starts, interrupts off.
 ///
 /// The timer is started before x2APIC mode is entered, which keeps it (SDM Vol. 3A, "State Changes From xAPIC Mode to x2APIC
 /// Mode"), and is not touched again: under the instruction clock QEMU 10.0 ends with "Bad icount read" when the timer's registers
 /// are accessed by RDMSR or WRMSR, since it does not treat those as I/O.
+///
+/// A CPU that INIT stopped in x2APIC mode stays in it (SDM Vol. 3A, "x2APIC States", "State Changes From x2APIC Mode"). The way
+/// back to xAPIC mode leads through an APIC that is off, which QEMU does not switch on again. So such a CPU is set up where it is.
 pub(crate) fn init_this_cpu(calibrate: impl FnOnce()) {
+    // SAFETY: these are this CPU's MSRs.
+    let starts_in_x2apic = unsafe { mode::current(&msrs()) } == ApicMode::X2Apic;
+    let is_first_cpu = COUNT_PER_TICK.load(Ordering::Relaxed) == 0;
+    if starts_in_x2apic && X2APIC.load(Ordering::Relaxed) && !is_first_cpu {
+        set_up(&local(), calibrate);
+        return;
+    }
     // SAFETY: nothing uses this APIC yet.
     unsafe { mode::switch(&msrs(), ApicMode::XApic) };
     // SAFETY: these are this CPU's MSRs.
     let base = unsafe { mode::base_address(&msrs()) };
     assert!(base == XAPIC_PAGE as u64, "the local APIC has been moved to {base:#x}");
 
-    let apic = Lapic::new(in_xapic_mode());
+    set_up(&Lapic::new(AnyApic::XApic(in_xapic_mode())), calibrate);
+    if X2APIC.load(Ordering::Relaxed) {
+        // SAFETY: the boot CPU has checked that the CPUs have x2APIC, and from here on `local` uses the new mode.
+        unsafe { mode::switch(&msrs(), ApicMode::X2Apic) };
+    }
+}
+
+fn set_up(apic: &LocalApic, calibrate: impl FnOnce()) {
     apic.set_task_priority(0);
     apic.enable(SPURIOUS);
     apic.set_error(ERROR, Mask::Unmasked);
@@ -108,11 +125,6 @@ pub(crate) fn init_this_cpu(calibrate: impl FnOnce()) {
     calibrate();
     apic.set_timer(TICK, TimerMode::Periodic, Mask::Unmasked);
     apic.start_timer(DIVIDER, COUNT_PER_TICK.load(Ordering::Relaxed));
-
-    if X2APIC.load(Ordering::Relaxed) {
-        // SAFETY: the boot CPU has checked that the CPUs have x2APIC, and from here on `local` uses the new mode.
-        unsafe { mode::switch(&msrs(), ApicMode::X2Apic) };
-    }
 }
 
 fn set<E: core::fmt::Debug>(programmed: Result<(), E>) {

@@ -307,6 +307,30 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         devices: &[],
         boots: &[REPORT],
     },
+    Scenario {
+        name: "cpu-offline",
+        summary: "CPUs go offline and come back under an NMI storm: their NMIs return at once, and no removal waits for them",
+        min_cpus: 2,
+        faults: &[
+            Fault {
+                name: "not-told",
+                summary: "CPUs go without telling the library: handlers are called on them",
+                min_cpus: 2,
+            },
+            Fault {
+                name: "not-marked",
+                summary: "CPUs that are stopped inside a handler are not marked: a removal waits for one in vain",
+                min_cpus: 2,
+            },
+            Fault {
+                name: "no-storm",
+                summary: "no NMIs are sent: none came to a CPU that was offline, nothing was observed",
+                min_cpus: 2,
+            },
+        ],
+        devices: &[],
+        boots: &[REPORT],
+    },
 ];
 
 /// Faults that every scenario accepts, and that the host side must tell apart: they end the boot out of order.

@@ -47,7 +47,8 @@ pub(crate) fn on_all_cpus(job: Job<'_>) {
     }
 }
 
-/// What every CPU but the first does: idles, and runs the jobs it is offered.
+/// What every CPU but the first does: idles, and runs the jobs it is offered. A CPU that was stopped in a job and started again
+/// runs that job from the beginning: it has not said that it is done.
 pub(crate) fn serve_jobs(cpu: usize) -> ! {
     let mut last = 0;
     loop {

@@ -16,11 +16,15 @@ use crate::{apic, patience, smp, time};
 const AFTER_INIT_US: u64 = 10_000;
 const AFTER_STARTUP_US: u64 = 200;
 
+/// How long a CPU is given after an INIT that stops it while the kernel runs. It takes effect between two instructions; the long
+/// wait of the initialisation protocol is for processors with a local APIC on a chip of its own.
+const AFTER_STOP_US: u64 = 200;
+
 /// Gives this CPU its number: GS first, so that an NMI finds it, then descriptor and interrupt tables.
 ///
 /// # Safety
 ///
-/// The calling CPU is `cpu`, no other ever is, its stacks are prepared and the IDT is filled. Once a CPU.
+/// The calling CPU is `cpu`, no other ever is, its stacks are prepared and the IDT is filled. Once each time that the CPU starts.
 pub(crate) unsafe fn become_cpu(cpu: usize) {
     if cpuid::features().fsgsbase {
         // SAFETY: the CPU has the instructions, and nothing relies on them being undefined.
@@ -66,17 +70,51 @@ pub(crate) unsafe fn start_others(ids: &ApicIds) -> usize {
     cpus
 }
 
+/// Stops a CPU wherever it is, an NMI included, by INIT. It executes nothing until it is started again.
+///
+/// # Safety
+///
+/// `cpu` runs and is not this one. It holds nothing that another CPU waits for, and nobody sends it an NMI before it has been
+/// started again and has loaded its interrupt table.
+pub(crate) unsafe fn stop(cpu: usize) {
+    let Some((area, id)) = area_and_id(cpu) else {
+        panic!("CPU {cpu} has never been started");
+    };
+    area.online.store(false, Ordering::Relaxed);
+    apic::send_init(id);
+    time::delay_us(AFTER_STOP_US);
+}
+
+/// Starts a CPU that [`stop`] stopped, and waits until it runs; says whether it does. It serves jobs as before, and runs the job
+/// that is under way from the beginning.
+///
+/// # Safety
+///
+/// `cpu` was stopped, and whatever was on its stacks is forgotten.
+pub(crate) unsafe fn start_again(cpu: usize) -> bool {
+    let Some((_, id)) = area_and_id(cpu) else {
+        return false;
+    };
+    // SAFETY: the CPU that had this number was stopped, and waits for a start-up IPI.
+    unsafe { start(cpu, id) }
+}
+
+fn area_and_id(cpu: usize) -> Option<(&'static area::CpuArea, ApicId)> {
+    let area = area::of(cpu)?;
+    Some((area, ApicId::new(area.apic_id.load(Ordering::Relaxed))?))
+}
+
 /// Starts one CPU and waits until it runs; says whether it does.
 ///
 /// # Safety
 ///
-/// No CPU has the number `cpu`; the one with APIC ID `id` waits for a start-up IPI.
+/// No running CPU has the number `cpu`; the one with APIC ID `id` waits for a start-up IPI.
 unsafe fn start(cpu: usize, id: ApicId) -> bool {
     let Some(area) = area::of(cpu) else {
         return false;
     };
     area.apic_id.store(id.get(), Ordering::Relaxed);
-    // SAFETY: the CPU has not started, so nobody uses its stacks.
+    // SAFETY: the CPU does not run, so nobody uses its stacks.
     unsafe { stacks::prepare(cpu, gs_access()) };
     trampoline::prepare(cpu, stacks::thread_top(cpu));
     let online = || area.online.load(Ordering::Acquire);

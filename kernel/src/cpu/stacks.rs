@@ -78,7 +78,7 @@ impl<const SIZE: usize> Stack<SIZE> {
 
     /// # Safety
     ///
-    /// Nobody uses the stack yet, the anchor is true of the CPU that will, and that CPU alone will.
+    /// Nobody uses the stack, the anchor is true of the CPU that will, and that CPU alone will.
     unsafe fn prepare(&self, anchor: &NmiStackTop) {
         let end = NonNull::new(self.memory.get().wrapping_add(1).cast::<u8>())
             .unwrap_or(NonNull::dangling());
@@ -101,7 +101,7 @@ static STACKS: [Stacks; MAX_CPUS] =
 ///
 /// # Safety
 ///
-/// `cpu` has not taken an interrupt yet nor used its thread stack, and `access` is how its GS base can be reached.
+/// `cpu` does not use its stacks: it has not started, or was stopped, or it is the first one and on another stack. And `access` is how its GS base can be reached.
 pub(crate) unsafe fn prepare(cpu: usize, access: GsAccess) {
     let anchor = NmiStackTop::new(area::address(cpu) as u64, access);
     let stacks = &STACKS[cpu];

@@ -76,10 +76,11 @@ pub(crate) unsafe fn fill_idt() {
 ///
 /// # Safety
 ///
-/// The calling CPU is `cpu`, its GS points at its area, its stacks are prepared, and the IDT is filled. Called once a CPU.
+/// The calling CPU is `cpu`, its GS points at its area, its stacks are prepared, and the IDT is filled. Called once each time that the
+/// CPU starts.
 pub(crate) unsafe fn load(cpu: usize) {
     let tables = &TABLES[cpu];
-    // SAFETY: nobody but this CPU reaches its TSS, and it is not loaded yet.
+    // SAFETY: nobody but this CPU reaches its TSS, and it is not loaded since the CPU started.
     let tss = unsafe { &mut *tables.tss.0.get() };
     tss.interrupt_stack_table =
         Ist::ALL.map(|ist| VirtAddr::new(stacks::interrupt_top(cpu, ist) as u64));
@@ -93,7 +94,7 @@ pub(crate) unsafe fn load(cpu: usize) {
     unsafe { CS::set_reg(CODE) };
     // SAFETY: the selector names a writable data segment.
     unsafe { SS::set_reg(DATA) };
-    // SAFETY: the selector names an available TSS that lives for ever.
+    // SAFETY: the selector names a TSS that lives for ever, and the descriptor, just written, says that it is available.
     unsafe { load_tss(TASK) };
     // SAFETY: every gate leads to entry code, on a stack of this CPU's TSS.
     unsafe { lidt(&pointer(&IDT)) };

@@ -2,6 +2,7 @@
 //! What the kernel can be booted to show. Each scenario has a file; [`crate::catalog`] names them and their faults.
 
 mod button;
+mod cpu_offline;
 mod edu_msi;
 pub(crate) mod entry_state;
 mod hot_remove;
@@ -119,6 +120,8 @@ fn stats(cpus: usize) -> CpuStats {
         sum.unknown += stats.unknown;
         sum.requests += stats.requests;
         sum.nested += stats.nested;
+        sum.offline += stats.offline;
+        sum.requests_dropped += stats.requests_dropped;
     }
     sum
 }
@@ -230,6 +233,7 @@ pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
         "watchdog-card" => watchdog_card::run(&run),
         "edu-msi" => edu_msi::run(&run),
         "module-unload" => module_unload::run(&run),
+        "cpu-offline" => cpu_offline::run(&run),
         other => panic!("scenario \"{other}\" is in the catalogue and not in the kernel"),
     }
 }

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The handlers: a victim that comes and goes and can trap a CPU, and witnesses that stay.
+
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use latchwork::{Claim, NmiContext, NmiHandler};
+
+use super::super::Tally;
+use super::seat::{self, Place};
+use crate::cpu::MAX_CPUS;
+
+/// The victim is registered, or may still run.
+static ALIVE: AtomicBool = AtomicBool::new(false);
+
+/// The CPU that the victim does not let go any more, plus one; 0 for none. Writer: CPU 0.
+static TRAP: AtomicUsize = AtomicUsize::new(0);
+
+/// Calls of the victim, and those of them after its removal.
+pub(super) static CALLS: Tally = Tally::new();
+pub(super) static LATE_CALLS: Tally = Tally::new();
+
+/// Calls of any handler on a CPU that was offline.
+pub(super) static CALLS_AWAY: Tally = Tally::new();
+
+/// How often each CPU's NMIs asked the Platform handlers.
+pub(super) static PLATFORM_ASKED: [Tally; MAX_CPUS] = [const { Tally::new() }; MAX_CPUS];
+
+/// Says that the victim may be called, or may not.
+pub(super) fn set_alive(alive: bool) {
+    ALIVE.store(alive, Ordering::SeqCst);
+}
+
+/// The next call of the victim on `cpu` does not return.
+pub(super) fn set_trap(cpu: Option<usize>) {
+    TRAP.store(cpu.map_or(0, |cpu| cpu + 1), Ordering::SeqCst);
+}
+
+/// Says that this CPU waits to be stopped, and does. It looks at nothing, so that it does not matter when exactly it is stopped. Under
+/// the deterministic clock it hints, or nobody else would have a turn.
+pub(super) fn wait_to_be_stopped(cpu: usize) -> ! {
+    seat::of(cpu).set(Place::Trapped);
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+fn note_call(cpu: usize) {
+    if seat::of(cpu).is(Place::Away) {
+        CALLS_AWAY.add(1);
+    }
+}
+
+/// The handler that is removed while CPUs are away.
+pub(super) struct Victim;
+
+pub(super) static VICTIM: Victim = Victim;
+
+// SAFETY: touches atomics in statics only. Where it does not return, its CPU is stopped and the library is told.
+unsafe impl NmiHandler for Victim {
+    fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
+        note_call(ctx.cpu());
+        CALLS.add(1);
+        if !ALIVE.load(Ordering::SeqCst) {
+            LATE_CALLS.add(1);
+        }
+        if TRAP.load(Ordering::SeqCst) == ctx.cpu() + 1 {
+            wait_to_be_stopped(ctx.cpu());
+        }
+        Claim::None
+    }
+}
+
+/// Asked on every NMI.
+pub(super) struct LocalWitness;
+
+pub(super) static LOCAL_WITNESS: LocalWitness = LocalWitness;
+
+// SAFETY: touches atomics in statics only.
+unsafe impl NmiHandler for LocalWitness {
+    fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
+        note_call(ctx.cpu());
+        Claim::None
+    }
+}
+
+/// Asked where the Platform handlers are.
+pub(super) struct PlatformWitness;
+
+pub(super) static PLATFORM_WITNESS: PlatformWitness = PlatformWitness;
+
+// SAFETY: touches atomics in statics only.
+unsafe impl NmiHandler for PlatformWitness {
+    fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
+        note_call(ctx.cpu());
+        if let Some(asked) = PLATFORM_ASKED.get(ctx.cpu()) {
+            asked.add(1);
+        }
+        Claim::None
+    }
+}
