@@ -16,8 +16,8 @@ use crate::{apic, patience, smp, time};
 const AFTER_INIT_US: u64 = 10_000;
 const AFTER_STARTUP_US: u64 = 200;
 
-/// How long a CPU is given after an INIT that stops it while the kernel runs. It takes effect between two instructions; the long
-/// wait of the initialisation protocol is for processors with a local APIC on a chip of its own.
+/// How long a CPU is given after an INIT that stops it while the kernel runs. It takes effect between two instructions. The protocol's
+/// longer wait is kept for the first start; processors since the Pentium Pro do without (Linux, `smp_quirk_init_udelay`).
 const AFTER_STOP_US: u64 = 200;
 
 /// Gives this CPU its number: GS first, so that an NMI finds it, then descriptor and interrupt tables.

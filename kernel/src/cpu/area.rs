@@ -27,9 +27,9 @@ const NO_CPU: usize = usize::MAX;
 pub(crate) struct CpuArea {
     this: AtomicUsize,
     cpu: AtomicUsize,
-    /// The physical APIC ID, for sends to this CPU. Written once before the CPU starts.
+    /// The physical APIC ID, for sends to this CPU. Written before the CPU starts, each time the same.
     pub(crate) apic_id: AtomicU32,
-    /// The CPU runs the kernel. Written by the CPU itself, Release; read Acquire.
+    /// The CPU runs the kernel. Set by the CPU itself, Release; cleared by whoever stops it; read Acquire by whoever starts it.
     pub(crate) online: AtomicBool,
     /// Ticks of the periodic timer. Written by the CPU itself.
     pub(crate) ticks: AtomicU64,

@@ -38,14 +38,16 @@ pub(super) fn set_trap(cpu: Option<usize>) {
 /// Says that this CPU waits to be stopped, and does. It looks at nothing, so that it does not matter when exactly it is stopped. Under
 /// the deterministic clock it hints, or nobody else would have a turn.
 pub(super) fn wait_to_be_stopped(cpu: usize) -> ! {
-    seat::of(cpu).set(Place::Trapped);
+    if let Some(seat) = seat::get(cpu) {
+        seat.set(Place::Trapped);
+    }
     loop {
         core::hint::spin_loop();
     }
 }
 
 fn note_call(cpu: usize) {
-    if seat::of(cpu).is(Place::Away) {
+    if seat::get(cpu).is_some_and(|seat| seat.is(Place::Away)) {
         CALLS_AWAY.add(1);
     }
 }
@@ -63,7 +65,7 @@ unsafe impl NmiHandler for Victim {
         if !ALIVE.load(Ordering::SeqCst) {
             LATE_CALLS.add(1);
         }
-        if TRAP.load(Ordering::SeqCst) == ctx.cpu() + 1 {
+        if TRAP.load(Ordering::SeqCst).checked_sub(1) == Some(ctx.cpu()) {
             wait_to_be_stopped(ctx.cpu());
         }
         Claim::None

@@ -15,7 +15,7 @@ mod subject;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use latchwork::{Class, Registration, Request};
+use latchwork::{Class, Registration, RemoveFailure, Request};
 
 use super::{Progress, Run, Tally};
 use crate::boot::start;
@@ -86,7 +86,11 @@ struct Witness {
     returned: Tally,
     removals: Tally,
     late_removals: Tally,
+    /// The CPUs that late removals said they waited for, one bit each.
+    waited_for: AtomicU64,
     longest_removal_ticks: AtomicU64,
+    /// NMIs that the other CPUs took while one was away.
+    edges_meanwhile: Tally,
     /// Probes of CPU 0 after a CPU was stopped inside a Platform handler, and those of them that had the Platform handlers asked.
     probes: Tally,
     probes_that_asked: Tally,
@@ -99,7 +103,9 @@ static SAW: Witness = Witness {
     returned: Tally::new(),
     removals: Tally::new(),
     late_removals: Tally::new(),
+    waited_for: AtomicU64::new(0),
     longest_removal_ticks: AtomicU64::new(0),
+    edges_meanwhile: Tally::new(),
     probes: Tally::new(),
     probes_that_asked: Tally::new(),
 };
@@ -139,7 +145,7 @@ impl Conductor {
         let expect_calls = class == Class::Local && !self.mistakes.no_storm;
         let went = (!expect_calls || self.wait("a call of the victim", || CALLS.get() != before))
             && if way == Way::ByItself { self.send_away(cpu) } else { self.stop(cpu, way) };
-        let removed = self.remove(victim, cpu);
+        let removed = self.remove(victim, (went && way != Way::ByItself).then_some(cpu));
         if !went {
             return false;
         }
@@ -199,8 +205,8 @@ impl Conductor {
         true
     }
 
-    /// Removes the victim, whose state is dead from then on. Says whether that was in time.
-    fn remove(&self, victim: Registration, away: usize) -> bool {
+    /// Removes the victim, which must not be called from then on. Says whether that was in time.
+    fn remove(&self, victim: Registration, stopped: Option<usize>) -> bool {
         let limit_ms = if time::is_instruction_clock() {
             REMOVAL_LIMIT_INSTRUCTION_MS
         } else {
@@ -215,8 +221,11 @@ impl Conductor {
         if let Err(error) = removed {
             println!("{error}");
             SAW.late_removals.add(1);
-            // Only after this the removal can end.
-            mark(away);
+            if let RemoveFailure::StillRunning { cpu, .. } = error.failure {
+                SAW.waited_for.fetch_or(1 << cpu, Ordering::Relaxed);
+            }
+            // Where a CPU was stopped and not marked, the removal cannot end before it is.
+            stopped.into_iter().for_each(mark);
             nmi::remove(error.registration);
         }
         handlers::set_alive(false);
@@ -246,7 +255,16 @@ impl Conductor {
             return true;
         }
         let enough = seat::seen(cpu) + RINGS_AWAY;
-        self.wait("NMIs of a CPU that is away", || seat::seen(cpu) >= enough)
+        let edges = || {
+            (0..self.cpus)
+                .filter(|it| *it != cpu)
+                .map(|it| seat::stats(it).edges as u64)
+                .sum::<u64>()
+        };
+        let before = edges();
+        let rang = self.wait("NMIs of a CPU that is away", || seat::seen(cpu) >= enough);
+        SAW.edges_meanwhile.add(edges() - before);
+        rang
     }
 
     fn call_back(&self, cpu: usize) -> bool {

@@ -39,6 +39,14 @@ pub(super) fn report(run: &Run, rounds: u64) {
         format_args!("{} or more, counted by the library", RINGS_AWAY * rounds),
         format_args!("{offline}"),
     );
+    if run.cpus > 2 {
+        check(
+            "storm-meanwhile",
+            SAW.edges_meanwhile.get() >= rounds,
+            format_args!("{rounds} or more NMIs of the other CPUs while one was away"),
+            format_args!("{}", SAW.edges_meanwhile.get()),
+        );
+    }
     check(
         "no-call-while-offline",
         CALLS_AWAY.get() == 0 && CALLS.get() != 0,
@@ -76,8 +84,9 @@ fn report_removals(rounds: u64) {
         late == 0 && SAW.removals.get() == rounds,
         format_args!("{rounds} removals while a CPU was away, all in time"),
         format_args!(
-            "{late} of {} late, the longest took {} us",
+            "{late} of {} late, for CPUs {:#b}; the longest took {} us",
             SAW.removals.get(),
+            SAW.waited_for.load(Ordering::Relaxed),
             SAW.longest_removal_ticks.load(Ordering::Relaxed) * 1000 / time::ticks_per_ms()
         ),
     );

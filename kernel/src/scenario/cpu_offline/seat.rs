@@ -60,6 +60,11 @@ pub(super) fn of(cpu: usize) -> &'static Seat {
     &SEATS[cpu]
 }
 
+/// The seat of `cpu`, if it has one. NMI-safe.
+pub(super) fn get(cpu: usize) -> Option<&'static Seat> {
+    SEATS.get(cpu)
+}
+
 /// The sum of one tally over all seats.
 pub(super) fn sum(part: fn(&Seat) -> &Tally) -> u64 {
     SEATS.iter().map(|seat| part(seat).get()).sum()
