@@ -144,8 +144,12 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// Asks the Platform handlers, unless another CPU is at it.
+    /// Asks the Platform handlers, unless another CPU is at it. Where there are none, nobody is: an edge
+    /// that reaches all CPUs at once, such as a button's, is not deferred for nothing.
     fn poll_platform(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> Poll {
+        if self.core.registry.order(Class::Platform).is_empty() {
+            return Poll::Nothing;
+        }
         if !self.core.begin_poll(ctx.cpu) {
             return Poll::Busy;
         }

@@ -34,6 +34,11 @@ impl Order {
         self.0
     }
 
+    /// Nobody is asked.
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// The order that asks the slots of `first_to_last` and no other.
     ///
     /// Slots beyond what the word can hold are left out; the registry never has so many.
@@ -50,7 +55,7 @@ impl Iterator for Order {
 
     #[inline(always)]
     fn next(&mut self) -> Option<usize> {
-        if self.0 == 0 {
+        if self.is_empty() {
             return None;
         }
         let slot = (self.0 & SLOT_MASK).wrapping_sub(1);

@@ -109,12 +109,25 @@ fn the_source_bitmap_can_ask_for_the_platform() {
 #[test]
 fn another_cpu_at_the_platform_handlers_defers_the_edge() {
     let world = World::new();
+    let platform = Leaked::new(Victim::new(Claim::None));
+    let _kept = world.nmi.register(&spec("platform", Class::Platform), platform.0).unwrap();
     assert!(world.nmi.core.begin_poll(1));
     assert_eq!(take_nmi(world.nmi), Outcome::Deferred);
     world.nmi.core.end_poll();
     assert_eq!(take_nmi(world.nmi), Outcome::Unknown);
     let stats = world.nmi.cpu_stats(0).unwrap();
     assert_eq!((stats.edges, stats.deferred, stats.unknown), (2, 1, 1));
+}
+
+/// A button reaches all CPUs at once: each asks its debugger, whoever else is at the same point.
+#[test]
+fn without_platform_handlers_no_edge_is_deferred() {
+    let world = World::new();
+    let debugger = Leaked::new(Victim::new(Claim::Handled));
+    let _kept = world.nmi.register(&spec("debugger", Class::Unknown), debugger.0).unwrap();
+    assert!(world.nmi.core.begin_poll(1));
+    assert_eq!(take_nmi(world.nmi), Outcome::Claimed);
+    assert_eq!((debugger.0.calls(), world.nmi.cpu_stats(0).unwrap().deferred), (1, 0));
 }
 
 #[test]
