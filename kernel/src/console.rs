@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The serial console, COM1.
+//! The serial console, COM1, with a copy on the text screen if there is one.
 //!
 //! Two ways lead to it, and they share the port but no lock:
 //!
@@ -15,6 +15,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use x86_64::instructions::port::Port;
 
 use crate::cpu::{self, area};
+use crate::screen;
 
 const COM1: u16 = 0x3f8;
 const LINE_STATUS: u16 = COM1 + 5;
@@ -88,6 +89,7 @@ impl Write for Direct {
                 put(b'\r');
             }
             put(byte);
+            screen::put(byte);
         }
         Ok(())
     }

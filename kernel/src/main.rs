@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Latchwork's reference kernel: boots by PVH on one to eight CPUs, takes real NMIs through the library, and runs the
+//! Latchwork's reference kernel: boots by PVH or Multiboot2 on one to eight CPUs, takes real NMIs through the library, and runs the
 //! scenario its command line names. See `README.md` beside this package.
 #![no_std]
 #![no_main]
@@ -28,23 +28,24 @@ mod patience;
 mod pci;
 mod record;
 mod scenario;
+mod screen;
 mod smp;
 mod time;
 mod trap;
 
 use core::sync::atomic::Ordering;
 
-use boot::{firmware, start};
+use boot::{firmware, loader, start};
 use console::println;
 use cpu::{area, stacks, tables};
 use exit::{Ending, exit};
 
 /// Where the boot CPU begins, on the start-up stack, with interrupts off.
-extern "C" fn kernel_main(start_info_address: u32) -> ! {
+extern "C" fn kernel_main(info_address: u32, magic: u32) -> ! {
     console::init();
     println!("latchwork kernel");
-    // SAFETY: the entry code passes what the loader put into EBX.
-    let handover = unsafe { firmware::handover(start_info_address) };
+    // SAFETY: the entry code passes what the loader put into EBX, and by which protocol.
+    let handover = unsafe { loader::handover(info_address, magic) };
     println!("command line: {}", handover.cmdline.text());
     exit::choose(handover.cmdline);
     let x2apic = choose_apic(handover.cmdline);

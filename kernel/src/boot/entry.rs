@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The PVH entry: from 32-bit protected mode without paging to Rust in long mode.
+//! The two entries, PVH and Multiboot2: from 32-bit protected mode without paging to Rust in long mode.
+//!
+//! Both protocols leave the machine alike (flat segments, paging and interrupts off) and the address of their information in
+//! EBX. Multiboot2 finds its header in the first 32 KiB of the file, and in it the address of its own entry.
 //!
 //! What holds when Rust starts, on the boot CPU here and on every other CPU in [`super::trampoline`]:
 //!
@@ -10,6 +13,8 @@
 //! - GS points at the *early area*, whose CPU number says "none yet".
 
 use core::arch::global_asm;
+
+use super::loader;
 
 unsafe extern "C" {
     /// The PVH entry point. Not to be called from Rust.
@@ -26,15 +31,48 @@ unsafe extern "C" {
     pub(crate) static latchwork_small_pages: [core::sync::atomic::AtomicU64; SMALL_PAGES];
 }
 
+/// The magic number of a Multiboot2 header (Multiboot2 Specification 2.0, section 3.1.2).
+const HEADER_MAGIC: u32 = 0xe852_50d6;
+/// The value of the header's architecture field for 32-bit protected mode of an i386.
+const HEADER_I386: u32 = 0;
+/// The header's length: its head, an entry address tag, a console flags tag and an end tag.
+const HEADER_BYTES: u32 = 16 + 16 + 16 + 8;
+const HEADER_CHECKSUM: u32 =
+    0_u32.wrapping_sub(HEADER_MAGIC).wrapping_sub(HEADER_I386).wrapping_sub(HEADER_BYTES);
+
+global_asm!(
+    ".section .multiboot2, \"a\"",
+    ".balign 8",
+    "    .long {header_magic}, {header_i386}, {header_bytes}, {header_checksum}",
+    "    .word 3, 0", // where to enter (section 3.1.8)
+    "    .long 12, latchwork_multiboot2_start",
+    ".balign 8",
+    "    .word 4, 1", // a text console can be used, and none is needed (section 3.1.9)
+    "    .long 12, 2",
+    ".balign 8",
+    "    .word 0, 0",
+    "    .long 8",
+    ".text",
+    header_magic = const HEADER_MAGIC,
+    header_i386 = const HEADER_I386,
+    header_bytes = const HEADER_BYTES,
+    header_checksum = const HEADER_CHECKSUM,
+);
+
 global_asm!(
     ".section .text.boot, \"ax\"",
     ".code32",
+    "latchwork_multiboot2_start:",
+    "    mov esi, eax", // the loader's magic number, the second argument of kernel_main
+    "    jmp latchwork_start",
     ".global latchwork_pvh_start",
     "latchwork_pvh_start:",
+    "    mov esi, {pvh}",
+    "latchwork_start:",
     "    cld",
     "    cli",
     "    mov esp, offset latchwork_boot_stack_top",
-    "    mov edi, ebx", // physical address of the start info, the first argument of kernel_main
+    "    mov edi, ebx", // physical address of the loader's information, the first argument of kernel_main
 
     // PML4[0] -> PDPT; PDPT[0..4] -> PD[0..4].
     "    mov eax, offset latchwork_pdpt + 3",
@@ -97,6 +135,7 @@ global_asm!(
     "    mov esp, esp",
     "    call latchwork_early_segments",
     "    mov edi, edi",
+    "    mov esi, esi",
     "    xor ebp, ebp",
     "    call {kernel_main}",
     "    ud2",
@@ -140,6 +179,7 @@ global_asm!(
     "latchwork_boot_stack: .skip 32768",
     "latchwork_boot_stack_top:",
     ".text",
+    pvh = const loader::PVH,
     kernel_main = sym crate::kernel_main,
     early_area = sym crate::cpu::area::EARLY_AREA,
 );

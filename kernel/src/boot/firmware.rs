@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the loader and the firmware tell: the command line, which CPUs there are, and where the tables are that say more.
+//! What the firmware tells: which CPUs there are, and where the tables are that say more.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use latchwork_x86::acpi::{AcpiError, Madt, Rsdp};
 use latchwork_x86::hw::{DirectMap, PhysicalMemory};
 use latchwork_x86::icr::ApicId;
-use pvh::start_info::reader::StartInfoReader;
 
-use crate::cmdline::CommandLine;
 use crate::cpu::MAX_CPUS;
 
 /// The identity map's end.
@@ -17,27 +15,9 @@ pub(crate) const MAPPED_END: u64 = 1 << 32;
 /// Where the loader says the RSDP is; 0 if it does not say. Written once, by the boot CPU, before others start.
 static RSDP_ADDRESS: AtomicU64 = AtomicU64::new(0);
 
-/// What the loader handed over.
-#[derive(Debug)]
-pub(crate) struct Handover {
-    /// The kernel command line; empty if there is none.
-    pub(crate) cmdline: CommandLine,
-}
-
-/// Reads the PVH start info.
-///
-/// # Safety
-///
-/// `start_info_address` is what the loader passed in EBX, and the memory it names is as the loader left it.
-pub(crate) unsafe fn handover(start_info_address: u32) -> Handover {
-    // SAFETY: the caller vouches for the address, and all of it is identity-mapped for ever.
-    let Some(reader) = (unsafe { StartInfoReader::from_paddr_identity(start_info_address) }) else {
-        panic!("the loader left no PVH start info at {start_info_address:#x}");
-    };
-    let info = reader.raw();
-    RSDP_ADDRESS.store(info.rsdp_paddr, Ordering::Relaxed);
-    let cmdline = reader.cmdline().and_then(|line| line.to_str().ok()).unwrap_or("");
-    Handover { cmdline: CommandLine::new(cmdline) }
+/// Says where the loader put the RSDP, or a copy that stays; 0 if it does not say. Boot CPU, once, before others start.
+pub(super) fn set_rsdp_address(address: u64) {
+    RSDP_ADDRESS.store(address, Ordering::Relaxed);
 }
 
 /// The APIC IDs of the CPUs that can be started, in the firmware's order.

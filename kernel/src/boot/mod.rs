@@ -3,8 +3,10 @@
 
 mod entry;
 pub(crate) mod firmware;
+pub(crate) mod loader;
 #[cfg(target_os = "linux")]
 mod mem;
+pub(crate) mod multiboot2;
 pub(crate) mod pages;
 pub(crate) mod start;
 mod trampoline;
