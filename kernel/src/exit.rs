@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Ending the machine, in the way that the command line names: `exit=isa-debug` for QEMU's device of that name, and a halt
-//! where it names nothing. A machine that was not asked is not written to: port 0xf4 may be anybody's.
+//! Ending the machine, in the way that the command line names: `exit=isa-debug` for QEMU's device of that name,
+//! `exit=bochs` for Bochs's shutdown port, and a halt where it names nothing. A machine that was not asked is not written to:
+//! port 0xf4 may be anybody's.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use x86_64::instructions::port::Port;
 
 use crate::cmdline::CommandLine;
-use crate::cpu;
+use crate::{console, cpu, record};
 
 const DEBUG_EXIT: u16 = 0xf4;
 
-/// How the kernel ended. QEMU's exit status is twice the value plus one.
+/// Bochs ends when this word is written here, letter by letter (Bochs 2.7, `iodev/unmapped.cc`).
+const BOCHS_SHUTDOWN: u16 = 0x8900;
+const BOCHS_WORD: &[u8] = b"Shutdown";
+
+/// How the kernel ended. The exit status is twice the value plus one: QEMU makes it so, and the record for Bochs follows suit.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 pub(crate) enum Ending {
@@ -23,6 +28,12 @@ pub(crate) enum Ending {
     UnknownPolicy = 0x12,
 }
 
+impl Ending {
+    const fn status(self) -> u32 {
+        (self as u32) << 1 | 1
+    }
+}
+
 /// What ends the machine.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
@@ -31,6 +42,8 @@ enum Way {
     Halt = 0,
     /// QEMU's `isa-debug-exit` device.
     IsaDebug = 1,
+    /// Bochs's shutdown port. It takes no status, so a record says it before.
+    Bochs = 2,
 }
 
 /// The [`Way`] to end. Written once, by the boot CPU, before others start; read by whoever ends the machine, in any context.
@@ -42,6 +55,7 @@ pub(crate) fn choose(cmdline: CommandLine) {
     let way = match cmdline.value("exit").unwrap_or("halt") {
         "halt" => Way::Halt,
         "isa-debug" => Way::IsaDebug,
+        "bochs" => Way::Bochs,
         other => panic!("there is no way to exit by \"{other}\""),
     };
     WAY.store(way as u8, Ordering::Relaxed);
@@ -49,9 +63,17 @@ pub(crate) fn choose(cmdline: CommandLine) {
 
 /// Ends the machine. Any context.
 pub(crate) fn exit(ending: Ending) -> ! {
-    if WAY.load(Ordering::Relaxed) == Way::IsaDebug as u8 {
+    let way = WAY.load(Ordering::Relaxed);
+    if way == Way::IsaDebug as u8 {
         // SAFETY: the command line says that the debug exit device is at this port.
         unsafe { Port::new(DEBUG_EXIT).write(ending as u32) };
+    }
+    if way == Way::Bochs as u8 {
+        console::last_words(|out| record::exit(out, ending.status()));
+        for letter in BOCHS_WORD {
+            // SAFETY: the command line says that this is Bochs, where the port has this one use.
+            unsafe { Port::new(BOCHS_SHUTDOWN).write(*letter) };
+        }
     }
     cpu::park()
 }

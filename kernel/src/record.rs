@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Records for the host: lines of `@latchwork ` and one JSON object. Ordinary context, but for [`stopped`] and [`ended_by`].
+//! Records for the host: lines of `@latchwork ` and one JSON object. Ordinary context, but for [`stopped`], [`ended_by`] and
+//! [`exit`].
 
 use core::fmt::{self, Display, Write};
 
@@ -126,4 +127,9 @@ pub(crate) fn ended_by(out: &mut dyn Write, check: &Check<'_>, totals: &Totals) 
 /// The kernel stops on purpose. Part of the last words: any context.
 pub(crate) fn stopped(out: &mut dyn Write, reason: fmt::Arguments<'_>) {
     let _ = writeln!(out, "@latchwork {{\"event\":\"stopped\",\"reason\":{}}}", Text(reason));
+}
+
+/// The exit status, where the emulator cannot pass it on. Part of the last words: any context.
+pub(crate) fn exit(out: &mut dyn Write, status: u32) {
+    let _ = writeln!(out, "@latchwork {{\"event\":\"exit\",\"status\":{status}}}");
 }
