@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{COMMON_FAULTS, Fault, SCENARIOS, Scenario};
 use crate::guest::boot::Deaf;
-use crate::guest::{Breakage, Host, Job, Limits, ScenarioOutcome, qemu::Qemu};
+use crate::guest::{Breakage, Emulator as _, Host, Job, Limits, ScenarioOutcome, qemu::Qemu};
 use crate::machine::{Apic, Clock, Machine, MachineType};
 
 /// The numbers of CPUs that a matrix has.

@@ -3,7 +3,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{doctor, mutants, run, test};
+use crate::{doctor, iso, mutants, run, test};
 
 /// Builds, boots and checks Latchwork.
 #[derive(Debug, Parser)]
@@ -15,8 +15,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Boot the reference kernel under QEMU and judge its scenarios
+    /// Boot the reference kernel under QEMU or Bochs and judge its scenarios
     Run(run::Options),
+    /// Build a bootable image of the reference kernel, for emulators and real machines
+    Iso(iso::Options),
     /// Run every check of the CI tier, and list them
     Test(test::Options),
     /// Apply each known mistake to a copy of the source; its named check must catch it
@@ -42,6 +44,7 @@ pub enum Format {
 pub fn execute(cli: Cli) -> anyhow::Result<bool> {
     match cli.command {
         Command::Run(options) => run::run(&options),
+        Command::Iso(options) => iso::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Mutants(options) => mutants::run(&options),
         Command::Doctor => doctor::run(),

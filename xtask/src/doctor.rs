@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::error::X2APIC_REMEDY;
+use crate::guest::bochs::{self, Bochs};
 use crate::guest::kernel::{self, BARE_TARGET, bare_target_installed};
 use crate::guest::qemu::Qemu;
+use crate::iso::grub::{self, Grub};
 use crate::table;
 
 /// The oldest supported compiler: `rust-version` of the workspace.
@@ -36,8 +38,18 @@ struct Finding {
 ///
 /// None at present: what cannot be asked is reported as missing.
 pub fn run() -> anyhow::Result<bool> {
-    let findings =
-        [rustc(), bare_target(), rust_lld(), linker(), qemu(), qemu_parts(), x2apic(), kvm()];
+    let findings = [
+        rustc(),
+        bare_target(),
+        rust_lld(),
+        linker(),
+        qemu(),
+        qemu_parts(),
+        x2apic(),
+        kvm(),
+        image_tools(),
+        bochs(),
+    ];
 
     let mut table = table::new(["what", "found", "", "remedy"]);
     for finding in &findings {
@@ -151,6 +163,22 @@ fn kvm() -> Finding {
         what: "KVM",
         saw: format!("{saw}, and never used: boots are emulated (TCG), so that they repeat"),
         ..good("KVM", "")
+    }
+}
+
+fn image_tools() -> Finding {
+    let what = "GRUB's images";
+    match Grub::find() {
+        Ok(_) => good(what, "all that `cargo xtask iso` uses"),
+        Err(lacking) => missing(what, format!("no {lacking}"), grub::remedy()),
+    }
+}
+
+fn bochs() -> Finding {
+    let what = "Bochs";
+    match Bochs::find() {
+        Ok(bochs) => good(what, bochs.version()),
+        Err(lacking) => missing(what, format!("no {lacking}"), bochs::remedy()),
     }
 }
 

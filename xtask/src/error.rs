@@ -47,6 +47,25 @@ pub enum UserError {
         /// The version that was found.
         found: Version,
     },
+    /// What builds bootable images is missing and was not installed.
+    #[error("an image for GRUB cannot be built, since {lacking} is missing: {remedy}")]
+    ImageToolsMissing {
+        /// What is missing.
+        lacking: String,
+        /// One line that says what to do.
+        remedy: String,
+    },
+    /// Bochs, or a part of it, is missing and was not installed.
+    #[error("Bochs cannot be used, since {lacking} is missing: {remedy}")]
+    BochsMissing {
+        /// What is missing.
+        lacking: String,
+        /// One line that says what to do.
+        remedy: String,
+    },
+    /// Something was asked for that Bochs does not have.
+    #[error("Bochs {0}")]
+    NotOnBochs(String),
     /// `LATCHWORK_KERNEL` names no file.
     #[error("LATCHWORK_KERNEL names `{path}`, which is not a file")]
     KernelMissing {

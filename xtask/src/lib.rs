@@ -12,6 +12,7 @@ pub mod cli;
 pub mod doctor;
 pub mod error;
 pub mod guest;
+pub mod iso;
 pub mod machine;
 pub mod mutants;
 mod private_dir;

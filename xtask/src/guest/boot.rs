@@ -85,6 +85,8 @@ pub struct Transcript {
     pub ended: bool,
     /// Why the guest stopped on purpose, if it did.
     pub stopped: Option<String>,
+    /// The exit status that the guest named, if it did.
+    pub exit_status: Option<u8>,
     /// Why the guest was not given what it asked for, if it was not.
     pub unanswered: Option<String>,
     /// Lines that should have been records.
@@ -138,12 +140,17 @@ pub(crate) fn run(
 }
 
 /// Gives the guest what it asks for.
-struct Answerer<'a> {
+pub(super) struct Answerer<'a> {
     button: Option<&'a mut Button>,
     line: Option<ChildStdin>,
 }
 
 impl Answerer<'_> {
+    /// Can give nothing.
+    pub(super) const fn empty_handed() -> Self {
+        Self { button: None, line: None }
+    }
+
     /// Presses the button `times` times and then says so.
     fn press(&mut self, times: u64, limit: Duration) -> Result<(), AskError> {
         let (Some(button), Some(line)) = (self.button.as_mut(), self.line.as_mut()) else {
@@ -156,8 +163,8 @@ impl Answerer<'_> {
 }
 
 /// Why listening was over.
-enum Heard {
-    /// The stream ended.
+pub(super) enum Heard {
+    /// The stream ended, or the guest said that it ends now.
     End,
     /// A limit passed.
     TooMuch(String),
@@ -166,7 +173,7 @@ enum Heard {
 }
 
 /// Reads to the end of the stream, unless there is a reason not to wait any longer.
-fn listen(
+pub(super) fn listen(
     lines: &Lines,
     limits: Limits,
     answerer: &mut Answerer<'_>,
@@ -181,13 +188,15 @@ fn listen(
         }
         let patience = limits.silence.min(left);
         match lines.next_within(patience) {
-            Next::Line(text) => {
-                if let Some(Record::Ask { press }) = to.take(text, listener) {
+            Next::Line(text) => match to.take(text, listener) {
+                Some(Record::Ask { press }) => {
                     if let Err(error) = answerer.press(press, patience) {
                         return Heard::Unanswerable(error);
                     }
                 }
-            }
+                Some(Record::Exit { .. }) => return Heard::End,
+                _ => {}
+            },
             Next::End => return Heard::End,
             Next::Silence if left < limits.silence => {}
             Next::Silence => {
@@ -198,7 +207,7 @@ fn listen(
 }
 
 impl Transcript {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             ending: Ending::GivenUp { why: String::from("never listened to") },
             machine: None,
@@ -206,6 +215,7 @@ impl Transcript {
             totals: None,
             ended: false,
             stopped: None,
+            exit_status: None,
             unanswered: None,
             unreadable: Vec::new(),
             report: Vec::new(),
@@ -215,7 +225,7 @@ impl Transcript {
     }
 
     /// Notes a line; the value is the record that it is, if it is one.
-    fn take(&mut self, text: String, listener: &mut dyn Listener) -> Option<Record> {
+    pub(super) fn take(&mut self, text: String, listener: &mut dyn Listener) -> Option<Record> {
         if self.tail.len() == TAIL_LINES {
             self.tail.pop_front();
         }
@@ -240,6 +250,7 @@ impl Transcript {
             Record::Check(check) => self.checks.push(check),
             Record::Totals(totals) => self.totals = Some(totals),
             Record::End => self.ended = true,
+            Record::Exit { status } => self.exit_status = Some(status),
             Record::Stopped { reason } => {
                 self.report = self
                     .tail

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use super::button::Button;
-use super::{Job, qemu};
-use crate::catalog::{Boot, Device};
+use super::qemu;
+use crate::catalog::{Boot, Device, Scenario};
 use crate::machine::{Apic, Clock, Machine};
 
 /// One nanosecond an instruction, and no waiting for the host's clock.
@@ -15,17 +15,32 @@ use crate::machine::{Apic, Clock, Machine};
 /// QEMU with "Bad icount read". One instruction to a translation block makes each of them the last, where both are allowed.
 const ICOUNT: &str = "shift=0,sleep=off";
 
-/// The guest's kernel command line.
-pub(crate) fn append(job: Job, boot: &Boot, machine: Machine) -> String {
-    let fault = job.fault.unwrap_or("none");
+/// The guest's kernel command line; `exit` is what ends its machine.
+pub(crate) fn append(
+    scenario: &Scenario,
+    fault: Option<&str>,
+    boot: &Boot,
+    apic: Apic,
+    exit: &str,
+) -> String {
+    let fault = fault.unwrap_or("none");
     let words = format!(
-        "scenario={} fault={fault} apic={} policy={} exit=isa-debug {}",
-        job.scenario.name,
-        machine.apic.name(),
+        "scenario={} fault={fault} apic={} policy={} exit={exit} {}",
+        scenario.name,
+        apic.name(),
         boot.policy,
         boot.words
     );
     words.trim_end().to_owned()
+}
+
+/// What the guest is started from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start<'a> {
+    /// The kernel itself, by PVH, with its command line.
+    Kernel { path: &'a Path, append: &'a str },
+    /// A bootable image, which holds both.
+    Image(&'a Path),
 }
 
 /// What gives the machine `device`. A button has its place in a folder that only its [`Button`] knows.
@@ -39,11 +54,10 @@ const fn device(device: Device) -> &'static [&'static str] {
 
 /// The whole command, program first.
 pub(crate) fn argv(
-    kernel: &Path,
+    start_from: Start<'_>,
     machine: Machine,
     devices: &[Device],
     button: Option<&Button>,
-    append: &str,
 ) -> Vec<String> {
     let cpus = machine.cpus.to_string();
     let clock: &[&str] = match (machine.clock, machine.apic) {
@@ -53,7 +67,6 @@ pub(crate) fn argv(
         }
         (Clock::Parallel, _) => &["-accel", "tcg,thread=multi"],
     };
-    let kernel = kernel.to_string_lossy();
     let machine_type = machine.machine_type.name();
     let start =
         [qemu::BINARY, "-machine", machine_type, "-cpu", "max", "-m", "128M", "-smp", &cpus];
@@ -62,8 +75,14 @@ pub(crate) fn argv(
     let button = button.map(Button::arguments);
     let button: Vec<_> = button.iter().flatten().map(String::as_str).collect();
     let ending = ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-no-reboot"];
-    let guest = ["-kernel", &kernel, "-append", append];
-    [&start, clock, &bare, &devices, &button, &ending, &guest]
+    let file = match start_from {
+        Start::Kernel { path, .. } | Start::Image(path) => path.to_string_lossy(),
+    };
+    let guest: &[&str] = match start_from {
+        Start::Kernel { append, .. } => &["-kernel", &file, "-append", append],
+        Start::Image(_) => &["-cdrom", &file],
+    };
+    [&start, clock, &bare, &devices, &button, &ending, guest]
         .concat()
         .into_iter()
         .map(str::to_owned)
@@ -88,6 +107,10 @@ mod tests {
     use super::*;
     use crate::machine::MachineType;
 
+    fn kernel(append: &str) -> Start<'_> {
+        Start::Kernel { path: Path::new("k"), append }
+    }
+
     #[test]
     fn the_shell_reads_back_every_word() {
         let words =
@@ -108,7 +131,7 @@ mod tests {
             clock: Clock::Parallel,
         };
         let line = |devices: &[Device], button: Option<&Button>| {
-            shell_line(&argv(Path::new("k"), machine, devices, button, "a"))
+            shell_line(&argv(kernel("a"), machine, devices, button))
         };
         let button = Button::new().expect("a folder");
         let all = line(&[Device::Edu, Device::WatchdogCard, Device::Button], Some(&button));
@@ -122,7 +145,7 @@ mod tests {
     fn clocks_and_modes_choose_the_accelerator() {
         let line = |apic, clock| {
             let machine = Machine { machine_type: MachineType::Pc, cpus: 3, apic, clock };
-            shell_line(&argv(Path::new("k"), machine, &[], None, "a=b c=d"))
+            shell_line(&argv(kernel("a=b c=d"), machine, &[], None))
         };
         let counting = line(Apic::Xapic, Clock::Deterministic);
         let counting_msrs = line(Apic::X2apic, Clock::Deterministic);
@@ -135,5 +158,17 @@ mod tests {
         assert!(parallel.contains(" -machine pc -cpu max "));
         assert!(parallel.contains("-smp 3 -accel tcg,thread=multi -nodefaults"));
         assert!(parallel.ends_with("-no-reboot -kernel k -append 'a=b c=d'"));
+    }
+
+    #[test]
+    fn an_image_takes_the_kernels_place() {
+        let machine = Machine {
+            machine_type: MachineType::Q35,
+            cpus: 1,
+            apic: Apic::Xapic,
+            clock: Clock::Parallel,
+        };
+        let line = shell_line(&argv(Start::Image(Path::new("i.iso")), machine, &[], None));
+        assert!(line.ends_with("-no-reboot -cdrom i.iso") && !line.contains("-kernel"), "{line}");
     }
 }

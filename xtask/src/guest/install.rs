@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Installing a missing QEMU by apt.
+//! Installing what is missing by apt.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::{Command, Stdio};
@@ -10,9 +10,28 @@ use super::qemu::Qemu;
 use crate::error::UserError;
 use crate::workspace;
 
-const PACKAGE: &str = "qemu-system-x86";
+/// What is to be installed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// What it is called.
+    pub(crate) name: &'static str,
+    /// Debian's packages.
+    pub(crate) packages: &'static [&'static str],
+    /// What to do where there is no apt.
+    pub(crate) elsewhere: &'static str,
+    /// Whether the backports suite is preferred.
+    pub(crate) newest: bool,
+}
 
-/// What decides whether QEMU may be installed.
+const QEMU: Wanted = Wanted {
+    name: "QEMU",
+    packages: &["qemu-system-x86"],
+    elsewhere: "install QEMU for x86-64, release 9 or later for x2APIC, with your package manager",
+    // Its QEMU is new enough for x2APIC.
+    newest: true,
+};
+
+/// What decides whether something may be installed.
 #[derive(Clone, Copy, Debug)]
 struct Circumstances {
     /// There is an `apt-get`.
@@ -27,7 +46,7 @@ struct Circumstances {
     can_ask: bool,
 }
 
-/// What to do about a missing QEMU.
+/// What to do about something missing.
 #[derive(Debug, Eq, PartialEq)]
 enum Plan {
     Install,
@@ -44,58 +63,70 @@ pub fn find_or_install(yes: bool) -> anyhow::Result<Qemu> {
     if let Some(qemu) = Qemu::find()? {
         return Ok(qemu);
     }
-    let now = Circumstances::look(yes);
-    match plan(now) {
-        Plan::Install => {}
-        Plan::Ask if ask()? => {}
-        Plan::Ask => {
-            return Err(UserError::QemuMissing { remedy: remedy(now) }.into());
-        }
-        Plan::Refuse(remedy) => return Err(UserError::QemuMissing { remedy }.into()),
+    if let Err(remedy) = install_if_allowed(&QEMU, yes)? {
+        return Err(UserError::QemuMissing { remedy }.into());
     }
-    install(now)?;
-    Qemu::find()?
-        .with_context(|| format!("{PACKAGE} was installed, but there is still no QEMU in PATH"))
+    Qemu::find()?.context("QEMU was installed, but there is still none in PATH")
 }
 
-fn plan(now: Circumstances) -> Plan {
+/// Installs what is wanted, if that is allowed; else the value is one line that says what to do.
+///
+/// # Errors
+///
+/// When apt fails.
+pub(crate) fn install_if_allowed(wanted: &Wanted, yes: bool) -> anyhow::Result<Result<(), String>> {
+    let now = Circumstances::look(yes);
+    match plan(now, wanted) {
+        Plan::Install => {}
+        Plan::Ask if ask(wanted)? => {}
+        Plan::Ask => return Ok(Err(remedy(now, wanted))),
+        Plan::Refuse(remedy) => return Ok(Err(remedy)),
+    }
+    install(now, wanted)?;
+    Ok(Ok(()))
+}
+
+fn plan(now: Circumstances, wanted: &Wanted) -> Plan {
     if !now.has_apt || !(now.is_root || now.has_sudo) {
-        Plan::Refuse(remedy(now))
+        Plan::Refuse(remedy(now, wanted))
     } else if now.is_root || now.agreed {
         Plan::Install
     } else if now.can_ask {
         Plan::Ask
     } else {
-        Plan::Refuse(remedy(now))
+        Plan::Refuse(remedy(now, wanted))
     }
 }
 
-fn remedy(now: Circumstances) -> String {
+fn remedy(now: Circumstances, wanted: &Wanted) -> String {
     if !now.has_apt {
-        return String::from(
-            "install QEMU for x86-64, release 9 or later for x2APIC, with your package manager",
-        );
+        return wanted.elsewhere.to_owned();
     }
     let again = if now.has_sudo { ", or say --yes to have that done" } else { "" };
-    format!("run `apt-get install {PACKAGE}` as root{again}")
+    format!("run `apt-get install {}` as root{again}", wanted.packages.join(" "))
 }
 
-fn ask() -> anyhow::Result<bool> {
-    eprint!("QEMU is not installed. Install {PACKAGE} with apt-get (by sudo)? [y/N] ");
+fn ask(wanted: &Wanted) -> anyhow::Result<bool> {
+    eprint!(
+        "{} is not installed. Install {} with apt-get (by sudo)? [y/N] ",
+        wanted.name,
+        wanted.packages.join(" ")
+    );
     io::stderr().flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-fn install(now: Circumstances) -> anyhow::Result<()> {
+fn install(now: Circumstances, wanted: &Wanted) -> anyhow::Result<()> {
+    eprintln!("installing {}", wanted.name);
     apt_get(now, &["update"])?;
-    let suite = newer_suite();
+    let suite = wanted.packages.first().filter(|_| wanted.newest).and_then(|it| newer_suite(it));
     let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
     if let Some(suite) = &suite {
         arguments.extend(["--target-release", suite]);
     }
-    arguments.push(PACKAGE);
+    arguments.extend(wanted.packages);
     apt_get(now, &arguments)
 }
 
@@ -108,7 +139,7 @@ fn apt_get(now: Circumstances, arguments: &[&str]) -> anyhow::Result<()> {
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdout(Stdio::from(io::stderr()));
-    eprintln!("installing QEMU: apt-get {}", arguments.join(" "));
+    eprintln!("apt-get {}", arguments.join(" "));
     let status = command.status().context("cannot run apt-get")?;
     if !status.success() {
         bail!("`apt-get {}` failed ({status})", arguments.join(" "));
@@ -116,9 +147,9 @@ fn apt_get(now: Circumstances, arguments: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The backports suite, if the machine's sources name one that has the package: its QEMU is new enough for x2APIC.
-fn newer_suite() -> Option<String> {
-    let output = Command::new("apt-cache").args(["policy", PACKAGE]).output().ok()?;
+/// The backports suite, if the machine's sources name one that has the package.
+fn newer_suite(package: &str) -> Option<String> {
+    let output = Command::new("apt-cache").args(["policy", package]).output().ok()?;
     backports_suite(&String::from_utf8_lossy(&output.stdout))
 }
 
@@ -140,7 +171,8 @@ impl Circumstances {
     }
 }
 
-fn answers(program: &str) -> bool {
+/// Whether there is such a program.
+pub(crate) fn answers(program: &str) -> bool {
     Command::new(program)
         .arg("--version")
         .stdout(Stdio::null())
@@ -161,16 +193,26 @@ mod tests {
         can_ask: false,
     };
 
+    fn plan_for(now: Circumstances) -> Plan {
+        plan(now, &QEMU)
+    }
+
     #[test]
     fn root_ci_and_yes_install_without_asking() {
-        assert_eq!(plan(Circumstances { is_root: true, has_sudo: false, ..NOBODY }), Plan::Install);
-        assert_eq!(plan(Circumstances { agreed: true, can_ask: true, ..NOBODY }), Plan::Install);
+        assert_eq!(
+            plan_for(Circumstances { is_root: true, has_sudo: false, ..NOBODY }),
+            Plan::Install
+        );
+        assert_eq!(
+            plan_for(Circumstances { agreed: true, can_ask: true, ..NOBODY }),
+            Plan::Install
+        );
     }
 
     #[test]
     fn a_terminal_is_asked_and_nobody_is_not() {
-        assert_eq!(plan(Circumstances { can_ask: true, ..NOBODY }), Plan::Ask);
-        let Plan::Refuse(remedy) = plan(NOBODY) else { panic!("nobody agreed") };
+        assert_eq!(plan_for(Circumstances { can_ask: true, ..NOBODY }), Plan::Ask);
+        let Plan::Refuse(remedy) = plan_for(NOBODY) else { panic!("nobody agreed") };
         assert!(
             remedy.contains("apt-get install qemu-system-x86") && remedy.contains("--yes"),
             "{remedy}"
@@ -181,10 +223,12 @@ mod tests {
     fn what_cannot_work_is_not_tried() {
         let without_rights =
             Circumstances { has_sudo: false, agreed: true, can_ask: true, ..NOBODY };
-        let Plan::Refuse(remedy) = plan(without_rights) else { panic!("neither root nor sudo") };
+        let Plan::Refuse(remedy) = plan_for(without_rights) else {
+            panic!("neither root nor sudo")
+        };
         assert!(!remedy.contains("--yes") && !remedy.contains('\n'), "{remedy}");
         assert!(matches!(
-            plan(Circumstances { has_apt: false, is_root: true, ..NOBODY }),
+            plan_for(Circumstances { has_apt: false, is_root: true, ..NOBODY }),
             Plan::Refuse(_)
         ));
     }

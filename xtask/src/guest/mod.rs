@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The reference kernel under QEMU: built, booted, listened to and judged.
+//! The reference kernel under QEMU or Bochs: built, booted, listened to and judged.
 
+pub mod bochs;
 pub mod boot;
 pub mod button;
 pub mod command;
@@ -16,18 +17,14 @@ pub use verdict::{BootReport, Breakage, ScenarioOutcome, ScenarioReport};
 
 use anyhow::Context as _;
 
-use crate::catalog::Device;
+use crate::catalog::{Boot, Device};
+use crate::iso::Menu;
+use crate::iso::grub::Grub;
 use crate::machine::Machine;
+use crate::private_dir::PrivateDir;
+use boot::Transcript;
 use button::Button;
-
-/// What every boot needs and only once has to be found or built.
-#[derive(Clone, Debug)]
-pub struct Host {
-    /// The emulator.
-    pub qemu: qemu::Qemu,
-    /// The kernel image.
-    pub kernel: kernel::Kernel,
-}
+use command::Start;
 
 /// One scenario as it is to be booted.
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +33,42 @@ pub struct Job {
     pub(crate) fault: Option<&'static str>,
 }
 
-impl Host {
+/// One boot of a scenario, on the machine that it is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct OneBoot {
+    pub(crate) job: Job,
+    pub(crate) boot: &'static Boot,
+    pub(crate) machine: Machine,
+}
+
+impl OneBoot {
+    /// The guest's kernel command line; `exit` is what ends its machine.
+    fn append(&self, exit: &str) -> String {
+        let Job { scenario, fault } = self.job;
+        command::append(scenario, fault, self.boot, self.machine.apic, exit)
+    }
+}
+
+/// What can boot the reference kernel.
+pub trait Emulator {
+    /// Boots once, and listens until it is over.
+    ///
+    /// # Errors
+    ///
+    /// When the emulator cannot be started or listened to. A guest that misbehaves is a transcript, not an error.
+    fn boot(
+        &self,
+        one: &OneBoot,
+        limits: Limits,
+        listener: &mut dyn Listener,
+    ) -> anyhow::Result<Transcript>;
+
     /// Boots `job` on `machine`, once for each boot that the catalogue lists, and judges what was seen.
     ///
     /// # Errors
     ///
-    /// When QEMU cannot be started or listened to. A guest that misbehaves is a verdict, not an error.
-    pub fn run_job(
+    /// Those of [`Emulator::boot`].
+    fn run_job(
         &self,
         job: Job,
         machine: Machine,
@@ -50,16 +76,70 @@ impl Host {
         listener: &mut dyn Listener,
     ) -> anyhow::Result<ScenarioOutcome> {
         let mut boots = Vec::new();
-        let devices = job.scenario.devices;
         for boot in job.scenario.boots {
-            let has_button = devices.contains(&Device::Button);
-            let mut button = has_button.then(Button::new).transpose().context("no button")?;
-            let append = command::append(job, boot, machine);
-            let argv = command::argv(&self.kernel.path, machine, devices, button.as_ref(), &append);
-            listener.booting(&argv);
-            let transcript = boot::run(&argv, button.as_mut(), limits, listener)?;
+            let transcript = self.boot(&OneBoot { job, boot, machine }, limits, listener)?;
             boots.push((boot, verdict::judge(boot, machine, &transcript), transcript));
         }
         Ok(verdict::merge(job.scenario.name, boots))
     }
+}
+
+/// QEMU and the kernel: what every boot needs and only once has to be found or built.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The emulator.
+    pub qemu: qemu::Qemu,
+    /// The kernel image.
+    pub kernel: kernel::Kernel,
+}
+
+impl Emulator for Host {
+    fn boot(
+        &self,
+        one: &OneBoot,
+        limits: Limits,
+        listener: &mut dyn Listener,
+    ) -> anyhow::Result<Transcript> {
+        let append = one.append("isa-debug");
+        let start = Start::Kernel { path: &self.kernel.path, append: &append };
+        run_qemu(start, one, limits, listener)
+    }
+}
+
+/// QEMU as a machine with a disc drive: it boots the kernel from an image, by GRUB.
+#[derive(Clone, Debug)]
+pub struct DiscHost {
+    /// What builds the image.
+    pub grub: Grub,
+    /// The emulator and the kernel.
+    pub host: Host,
+}
+
+impl Emulator for DiscHost {
+    fn boot(
+        &self,
+        one: &OneBoot,
+        limits: Limits,
+        listener: &mut dyn Listener,
+    ) -> anyhow::Result<Transcript> {
+        let folder = PrivateDir::new().context("cannot make a temporary folder")?;
+        let image = folder.path().join("image.iso");
+        let append = one.append("isa-debug");
+        self.grub.build(&self.host.kernel.path, &Menu::of_one(&append), &image)?;
+        run_qemu(Start::Image(&image), one, limits, listener)
+    }
+}
+
+fn run_qemu(
+    start: Start<'_>,
+    one: &OneBoot,
+    limits: Limits,
+    listener: &mut dyn Listener,
+) -> anyhow::Result<Transcript> {
+    let devices = one.job.scenario.devices;
+    let has_button = devices.contains(&Device::Button);
+    let mut button = has_button.then(Button::new).transpose().context("no button")?;
+    let argv = command::argv(start, one.machine, devices, button.as_ref());
+    listener.booting(&argv);
+    boot::run(&argv, button.as_mut(), limits, listener)
 }

@@ -46,6 +46,11 @@ pub enum Record {
         /// Why.
         reason: String,
     },
+    /// The exit status, where the emulator cannot pass it on.
+    Exit {
+        /// As QEMU's would be.
+        status: u8,
+    },
 }
 
 /// The guest's own view of its machine.
@@ -147,6 +152,7 @@ mod tests {
             (r#"{"event":"ask","press":3}"#, Record::Ask { press: 3 }),
             (r#"{"event":"end"}"#, Record::End),
             (r#"{"event":"stopped","reason":"r"}"#, Record::Stopped { reason: "r".into() }),
+            (r#"{"event":"exit","status":33}"#, Record::Exit { status: 33 }),
         ] {
             assert_eq!(record(json), Line::Record(expected), "{json}");
         }

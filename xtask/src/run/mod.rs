@@ -6,32 +6,48 @@ mod progress;
 mod report;
 pub(crate) mod select;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::cli::Format;
-use crate::guest::{Host, Limits, install, kernel};
+use crate::error::UserError;
+use crate::guest::bochs::{self, BochsHost};
+use crate::guest::{Emulator, Host, Job, Limits, install, kernel};
+use crate::iso::grub;
 use crate::machine::{Apic, Clock, MAX_CPUS, Machine, MachineType};
 use progress::Progress;
 use report::Report;
 
 /// Seconds without any output after which a guest hangs, unless `--time-limit-s` says otherwise.
-const DEFAULT_SILENCE_S: u64 = 30;
+const QEMU_SILENCE_S: u64 = 30;
+/// The same on Bochs, whose BIOS and loader say nothing on the serial line.
+const BOCHS_SILENCE_S: u64 = 120;
+
+/// What emulates the machine.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum EmulatorName {
+    Qemu,
+    Bochs,
+}
 
 /// The options of `run`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Kind of PC
-    #[arg(long, value_enum, default_value_t = MachineType::Q35)]
-    machine: MachineType,
+    /// What the machine is emulated by; Bochs is stricter, and has no devices beyond a PC's own
+    #[arg(long, value_enum, default_value_t = EmulatorName::Qemu)]
+    emulator: EmulatorName,
+    /// Kind of PC (default: q35 on QEMU; Bochs has pc only)
+    #[arg(long, value_enum)]
+    machine: Option<MachineType>,
     /// Number of CPUs
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_CPUS)))]
     cpus: u8,
     /// Mode of the local APICs
     #[arg(long, value_enum, default_value_t = Apic::Xapic)]
     apic: Apic,
-    /// `deterministic`: one thread and an instruction clock; `parallel`: a host thread per CPU
-    #[arg(long, value_enum, default_value_t = Clock::Deterministic)]
-    clock: Clock,
+    /// `deterministic`: one thread and an instruction clock; `parallel`: a host thread per CPU (default: deterministic, and
+    /// Bochs has no other)
+    #[arg(long, value_enum)]
+    clock: Option<Clock>,
     /// Boot this scenario only (may be repeated)
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
@@ -44,12 +60,12 @@ pub struct Options {
     /// How the result is printed on standard output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Install a missing QEMU without asking
+    /// Install what is missing without asking
     #[arg(long)]
     yes: bool,
-    /// A guest that writes nothing for so long hangs; a boot may last ten times as long
-    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_SILENCE_S, value_parser = clap::value_parser!(u64).range(1..))]
-    time_limit_s: u64,
+    /// A guest that writes nothing for so long hangs; a boot may last ten times as long (default: 30, on Bochs 120)
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    time_limit_s: Option<u64>,
 }
 
 /// Boots what was chosen; the value says whether all of it held.
@@ -62,29 +78,45 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
         list::print(options.format)?;
         return Ok(true);
     }
-    let machine = Machine {
-        machine_type: options.machine,
-        cpus: options.cpus,
-        apic: options.apic,
-        clock: options.clock,
-    };
-    let chosen = select::choose(&options.scenario, options.fault.as_deref(), machine.cpus)?;
+    let machine = options.machine()?;
+    let mut chosen = select::choose(&options.scenario, options.fault.as_deref(), machine.cpus)?;
+    if options.emulator == EmulatorName::Bochs {
+        select::keep_to_bochs(&mut chosen, !options.scenario.is_empty())?;
+    }
     for note in &chosen.notes {
         eprintln!("note: {note}");
     }
-    let qemu = install::find_or_install(options.yes)?;
-    qemu.require(machine.apic)?;
-    let host = Host { qemu, kernel: kernel::obtain()? };
+    match options.emulator {
+        EmulatorName::Qemu => {
+            let qemu = install::find_or_install(options.yes)?;
+            qemu.require(machine.apic)?;
+            let host = Host { qemu, kernel: kernel::obtain()? };
+            let report = Report::on_qemu(machine, &host);
+            boot_all(options, &host, report, chosen.jobs, machine, QEMU_SILENCE_S)
+        }
+        EmulatorName::Bochs => {
+            let bochs = bochs::find_or_install(options.yes)?;
+            let grub = grub::find_or_install(options.yes)?;
+            let host = BochsHost { bochs, grub, kernel: kernel::obtain()? };
+            let report = Report::on_bochs(machine, &host);
+            boot_all(options, &host, report, chosen.jobs, machine, BOCHS_SILENCE_S)
+        }
+    }
+}
 
-    let mut report = Report::new(machine, &host);
-    for job in chosen.jobs {
+/// Boots every job, and prints what came of them; the value says whether all held.
+fn boot_all(
+    options: &Options,
+    emulator: &dyn Emulator,
+    mut report: Report,
+    jobs: Vec<Job>,
+    machine: Machine,
+    silence_s: u64,
+) -> anyhow::Result<bool> {
+    let limits = Limits::from_silence_s(options.time_limit_s.unwrap_or(silence_s));
+    for job in jobs {
         let mut progress = Progress::new(job.scenario.name);
-        let outcome = host.run_job(
-            job,
-            machine,
-            Limits::from_silence_s(options.time_limit_s),
-            &mut progress,
-        )?;
+        let outcome = emulator.run_job(job, machine, limits, &mut progress)?;
         for tail in &outcome.tails {
             eprint!("{tail}");
         }
@@ -92,4 +124,27 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     }
     report.print(options.format)?;
     Ok(report.held())
+}
+
+impl Options {
+    /// The machine that is asked for.
+    fn machine(&self) -> Result<Machine, UserError> {
+        let (machine_type, clock) = match self.emulator {
+            EmulatorName::Qemu => (
+                self.machine.unwrap_or(MachineType::Q35),
+                self.clock.unwrap_or(Clock::Deterministic),
+            ),
+            EmulatorName::Bochs => {
+                let refuse = |what: &str| Err(UserError::NotOnBochs(what.to_owned()));
+                if self.machine.is_some_and(|wanted| wanted != bochs::MACHINE_TYPE) {
+                    return refuse("emulates the 440FX chipset only: leave --machine out");
+                }
+                if self.clock.is_some_and(|wanted| wanted != bochs::CLOCK) {
+                    return refuse("has an instruction clock only: leave --clock out");
+                }
+                (bochs::MACHINE_TYPE, bochs::CLOCK)
+            }
+        };
+        Ok(Machine { machine_type, cpus: self.cpus, apic: self.apic, clock })
+    }
 }

@@ -49,6 +49,7 @@ impl Progress {
                 eprintln!("{scenario}: asks for the NMI button, presses: {press}")
             }
             Record::End => eprintln!("{scenario}: over"),
+            Record::Exit { status } => eprintln!("{scenario}: exit status {status}"),
             Record::Stopped { reason } => eprintln!("{scenario}: stopped: {reason}"),
         }
     }

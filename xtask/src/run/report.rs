@@ -5,6 +5,8 @@ use comfy_table::{Cell, CellAlignment, Table};
 use serde::Serialize;
 
 use crate::cli::Format;
+use crate::guest::bochs::BochsHost;
+use crate::guest::kernel::Kernel;
 use crate::guest::{Host, ScenarioReport};
 use crate::machine::{Apic, Clock, Machine, MachineType};
 use crate::table;
@@ -24,20 +26,29 @@ struct MachineReport {
     cpus: u8,
     apic: Apic,
     clock: Clock,
-    qemu: String,
+    /// Of the two, the one that it ran on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    qemu: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bochs: Option<String>,
     kernel_target: String,
 }
 
 impl Report {
-    pub(super) fn new(machine: Machine, host: &Host) -> Self {
-        let machine = MachineReport {
-            machine: machine.machine_type,
-            cpus: machine.cpus,
-            apic: machine.apic,
-            clock: machine.clock,
-            qemu: host.qemu.version.to_string(),
-            kernel_target: host.kernel.target.clone().unwrap_or_else(|| String::from("unknown")),
-        };
+    pub(super) fn on_qemu(machine: Machine, host: &Host) -> Self {
+        let version = host.qemu.version.to_string();
+        Self::new(MachineReport { qemu: Some(version), ..MachineReport::of(machine, &host.kernel) })
+    }
+
+    pub(super) fn on_bochs(machine: Machine, host: &BochsHost) -> Self {
+        let version = host.bochs.version().to_owned();
+        Self::new(MachineReport {
+            bochs: Some(version),
+            ..MachineReport::of(machine, &host.kernel)
+        })
+    }
+
+    const fn new(machine: MachineReport) -> Self {
         Self { schema: 1, machine, scenarios: Vec::new(), held: false }
     }
 
@@ -66,12 +77,12 @@ impl Report {
     fn table(&self) -> String {
         let machine = &self.machine;
         let mut text = format!(
-            "\n{}, {} CPUs, {}, {} clock, QEMU {}, kernel for {}\n",
+            "\n{}, {} CPUs, {}, {} clock, {}, kernel for {}\n",
             machine.machine.name(),
             machine.cpus,
             machine.apic.name(),
             machine.clock.name(),
-            machine.qemu,
+            machine.emulator(),
             machine.kernel_target
         );
         text.push_str(&format!("{}\n", self.scenario_table()));
@@ -114,6 +125,20 @@ impl Report {
     }
 }
 
+impl MachineReport {
+    fn of(machine: Machine, kernel: &Kernel) -> Self {
+        let Machine { machine_type, cpus, apic, clock } = machine;
+        let kernel_target = kernel.target.clone().unwrap_or_else(|| String::from("unknown"));
+        Self { machine: machine_type, cpus, apic, clock, qemu: None, bochs: None, kernel_target }
+    }
+
+    fn emulator(&self) -> String {
+        let named = |name: &str, version: &String| format!("{name} {version}");
+        let qemu = self.qemu.iter().map(|version| named("QEMU", version));
+        qemu.chain(self.bochs.iter().map(|version| named("Bochs", version))).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,7 +158,8 @@ mod tests {
             cpus: 4,
             apic: Apic::Xapic,
             clock: Clock::Deterministic,
-            qemu: "10.0.2".into(),
+            qemu: Some("10.0.2".into()),
+            bochs: None,
             kernel_target: "unknown".into(),
         };
         Report { schema: 1, machine, scenarios: Vec::new(), held: false }

@@ -3,7 +3,7 @@
 
 use crate::catalog::{COMMON_FAULTS, Fault, SCENARIOS, Scenario};
 use crate::error::UserError;
-use crate::guest::Job;
+use crate::guest::{Job, bochs};
 
 /// What is to be booted, and what the user should know about the choice.
 #[derive(Debug)]
@@ -47,6 +47,24 @@ pub(crate) fn choose(names: &[String], fault: Option<&str>, cpus: u8) -> Result<
         }
     }
     Ok(Chosen { jobs, notes })
+}
+
+/// Leaves out what Bochs has no device for, with a note; refuses it if it was asked for by name.
+pub(crate) fn keep_to_bochs(chosen: &mut Chosen, by_name: bool) -> Result<(), UserError> {
+    let mut refused = None;
+    let notes = &mut chosen.notes;
+    chosen.jobs.retain(|job| match bochs::refuses(job.scenario) {
+        None => true,
+        Some(error) => {
+            notes.push(format!("{} is left out: {error}", job.scenario.name));
+            refused.get_or_insert(error);
+            false
+        }
+    });
+    match refused {
+        Some(error) if by_name || chosen.jobs.is_empty() => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn fitting(cpus: usize, notes: &mut Vec<String>) -> Vec<&'static Scenario> {
@@ -153,6 +171,19 @@ mod tests {
             error.to_string().contains("hidden-claim") && error.to_string().contains("hang"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn bochs_boots_what_needs_no_device() {
+        let mut chosen = choose(&[], None, 8).expect("all fit");
+        keep_to_bochs(&mut chosen, false).expect("some are left");
+        assert!(chosen.jobs.iter().all(|job| job.scenario.devices.is_empty()));
+        assert_eq!(chosen.jobs.len() + chosen.notes.len(), SCENARIOS.len());
+        for scenario in SCENARIOS.iter().filter(|scenario| !scenario.devices.is_empty()) {
+            let mut chosen = choose(&names(&[scenario.name]), None, 8).expect("it fits");
+            let error = keep_to_bochs(&mut chosen, true).expect_err("no such device");
+            assert!(error.to_string().contains(scenario.name), "{error}");
+        }
     }
 
     #[test]
