@@ -41,12 +41,14 @@ pub fn obtain() -> anyhow::Result<Kernel> {
         }
         return Ok(Kernel { path, target: None });
     }
-    build()
+    build(workspace::root(), &workspace::target_dir())
 }
 
-fn build() -> anyhow::Result<Kernel> {
+/// Builds the kernel from the source in `source`, with what is built in `target_dir`.
+pub(crate) fn build(source: &Path, target_dir: &Path) -> anyhow::Result<Kernel> {
     let bare = bare_target_installed();
     let mut command = workspace::cargo();
+    command.current_dir(source).env("CARGO_TARGET_DIR", target_dir);
     command.args([
         "build",
         "--release",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One test by name, built and run on a copy of the source.
+//! One check by name, built and run on a copy of the source: a test, or a scenario on Bochs.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+use super::guest::Guest;
 use super::tree::Tree;
 use crate::process::{self, Captured};
 use crate::test::LOOM_FLAGS;
 use crate::workspace;
 
-/// The test that must catch a mutant.
+/// What must catch a mutant.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum CheckName {
     /// A loom test of the core: `loom:PATH`.
@@ -23,20 +24,29 @@ pub(super) enum CheckName {
     Unit { package: String, test: String },
     /// A test in a package's `tests` folder: `test:PACKAGE:TARGET:PATH`.
     Integration { package: String, target: String, test: String },
+    /// A scenario on Bochs, and words of the reason why it must not hold there: `bochs:SCENARIO:WORDS`.
+    Bochs { scenario: String, words: String },
+}
+
+/// What was built to be run.
+#[derive(Debug)]
+pub(super) enum Program {
+    Tests(TestProgram),
+    Guest(Guest),
 }
 
 /// A test program, and the folder that it is run in.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(super) struct TestProgram {
     executable: PathBuf,
     folder: PathBuf,
 }
 
-/// What one test came to.
+/// What one check came to.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
     Passed,
-    /// It ran, and it is this test that failed.
+    /// It ran, and it is this test that failed, or this scenario, and for the reason that was named.
     Failed,
     /// There is no such test, or more than one.
     NotRun,
@@ -56,6 +66,11 @@ impl FromStr for CheckName {
                 return is_path(rest).then(|| Self::Loom { test: rest.to_owned() });
             }
             let (package, rest) = rest.split_once(':')?;
+            if kind == "bochs" {
+                let whole = !package.is_empty() && !rest.trim().is_empty();
+                let (scenario, words) = (package.to_owned(), rest.trim().to_owned());
+                return whole.then_some(Self::Bochs { scenario, words });
+            }
             let package = Some(package).filter(|it| !it.is_empty())?.to_owned();
             if kind == "unit" {
                 return is_path(rest).then(|| Self::Unit { package, test: rest.to_owned() });
@@ -71,7 +86,8 @@ impl FromStr for CheckName {
         match read() {
             Some(name) => Ok(name),
             None => bail!(
-                "`{text}` is none of `loom:TEST`, `unit:PACKAGE:TEST` and `test:PACKAGE:TARGET:TEST`"
+                "`{text}` is none of `loom:TEST`, `unit:PACKAGE:TEST`, `test:PACKAGE:TARGET:TEST` and \
+                 `bochs:SCENARIO:WORDS`"
             ),
         }
     }
@@ -85,6 +101,7 @@ impl fmt::Display for CheckName {
             Self::Integration { package, target, test } => {
                 write!(f, "test:{package}:{target}:{test}")
             }
+            Self::Bochs { scenario, words } => write!(f, "bochs:{scenario}:{words}"),
         }
     }
 }
@@ -101,56 +118,41 @@ impl fmt::Display for Verdict {
     }
 }
 
-impl CheckName {
-    fn test(&self) -> &str {
-        match self {
-            Self::Loom { test } | Self::Unit { test, .. } | Self::Integration { test, .. } => test,
-        }
-    }
-
-    fn package(&self) -> &str {
-        match self {
-            Self::Loom { .. } => "latchwork",
-            Self::Unit { package, .. } | Self::Integration { package, .. } => package,
-        }
-    }
-}
-
-/// Builds the tests that `name` is among.
+/// Builds what `name` runs.
 pub(super) fn build(name: &CheckName, tree: &Tree) -> anyhow::Result<Program> {
     let mut command = workspace::cargo();
-    command.current_dir(tree.source()).args([
-        "test",
-        "--package",
-        name.package(),
-        "--no-run",
-        "--quiet",
-        "--message-format=json-render-diagnostics",
-    ]);
-    match name {
-        CheckName::Integration { target, .. } => command.args(["--test", target]),
-        CheckName::Loom { .. } | CheckName::Unit { .. } => command.arg("--lib"),
-    };
+    command.current_dir(tree.source()).arg("test").arg("--package");
     match name {
         CheckName::Loom { .. } => {
             command
-                .arg("--release")
+                .args(["latchwork", "--lib", "--release"])
                 .env("RUSTFLAGS", LOOM_FLAGS)
                 .env("CARGO_TARGET_DIR", tree.build_dir("loom"));
         }
-        CheckName::Unit { .. } | CheckName::Integration { .. } => {
-            command.env("CARGO_TARGET_DIR", tree.build_dir("unit"));
+        CheckName::Unit { package, .. } => {
+            command.args([package, "--lib"]).env("CARGO_TARGET_DIR", tree.build_dir("unit"));
+        }
+        CheckName::Integration { package, target, .. } => {
+            command
+                .args([package, "--test", target])
+                .env("CARGO_TARGET_DIR", tree.build_dir("unit"));
+        }
+        CheckName::Bochs { scenario, words } => {
+            return Guest::build(scenario, words, tree).map(Program::Guest);
         }
     }
+    command.args(["--no-run", "--quiet", "--message-format=json-render-diagnostics"]);
     let output = command.output().context("cannot run cargo")?;
     if !output.status.success() {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    test_program(&String::from_utf8_lossy(&output.stdout)).context("cargo named no test program")
+    test_program(&String::from_utf8_lossy(&output.stdout))
+        .map(Program::Tests)
+        .context("cargo named no test program")
 }
 
 /// The test program in cargo's JSON messages.
-fn test_program(messages: &str) -> Option<Program> {
+fn test_program(messages: &str) -> Option<TestProgram> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
@@ -158,16 +160,27 @@ fn test_program(messages: &str) -> Option<Program> {
         .find_map(|message| {
             let executable = PathBuf::from(message["executable"].as_str()?);
             let folder = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
-            Some(Program { executable, folder })
+            Some(TestProgram { executable, folder })
         })
 }
 
-/// Runs the one test that `name` names.
+/// Runs the one check that `name` names.
 pub(super) fn run(name: &CheckName, program: &Program, limit: Duration) -> anyhow::Result<Verdict> {
-    let mut command = Command::new(&program.executable);
-    command.current_dir(&program.folder).args([name.test(), "--exact"]);
-    let captured = process::capture(&mut command, limit).context("cannot run the tests")?;
-    Ok(judge(name.test(), &captured))
+    match (name, program) {
+        (
+            CheckName::Loom { test }
+            | CheckName::Unit { test, .. }
+            | CheckName::Integration { test, .. },
+            Program::Tests(tests),
+        ) => {
+            let mut command = Command::new(&tests.executable);
+            command.current_dir(&tests.folder).args([test, "--exact"]);
+            let captured = process::capture(&mut command, limit).context("cannot run the tests")?;
+            Ok(judge(test, &captured))
+        }
+        (CheckName::Bochs { .. }, Program::Guest(guest)) => guest.run(limit),
+        _ => bail!("`{name}` was not built as what it is"),
+    }
 }
 
 fn judge(test: &str, captured: &Captured) -> Verdict {
@@ -205,9 +218,12 @@ mod tests {
 
     #[test]
     fn names_are_read_back_as_written() {
-        for name in
-            ["loom:a::b", "unit:latchwork-x86:icr::table", "test:latchwork-x86:lapic:sends::nmi"]
-        {
+        for name in [
+            "loom:a::b",
+            "unit:latchwork-x86:icr::table",
+            "test:latchwork-x86:lapic:sends::nmi",
+            "bochs:shared-source:reports errors 0x40",
+        ] {
             assert_eq!(name.parse::<CheckName>().expect(name).to_string(), name);
         }
         for name in [
@@ -220,6 +236,9 @@ mod tests {
             "unit:a:",
             "unit:a::b",
             "qemu:a",
+            "bochs:a",
+            "bochs::b",
+            "bochs:a: ",
             "test:a:b",
             "test:a::b",
         ] {

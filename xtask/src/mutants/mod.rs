@@ -2,6 +2,7 @@
 //! `cargo xtask mutants`: known mistakes, applied to a copy of the source; the check that each names must catch it.
 
 mod check;
+mod guest;
 mod patch;
 mod report;
 mod tree;
@@ -81,9 +82,8 @@ fn try_unmutated(tree: &Tree, patches: &[Patch]) -> anyhow::Result<Duration> {
     let names: BTreeSet<&CheckName> = patches.iter().flat_map(|patch| &patch.caught_by).collect();
     let mut longest = Duration::ZERO;
     for name in names {
-        let program = check::build(name, tree).with_context(|| {
-            format!("the tests of `{name}` do not build on the unmutated source")
-        })?;
+        let program = check::build(name, tree)
+            .with_context(|| format!("`{name}` does not build on the unmutated source"))?;
         let started = Instant::now();
         match check::run(name, &program, UNMUTATED_LIMIT)? {
             Verdict::Passed => {
