@@ -3,8 +3,8 @@
 //! mistake of that name turns its scenario red. `cargo test -p latchwork-qemu-tests -- FILTER` chooses among them.
 //!
 //! `LATCHWORK_ALL_CELLS=1` offers every combination instead of a selection. `LATCHWORK_CELL_RESULTS=FILE` also writes each
-//! result, with its time, as one JSON line to `FILE`. Where QEMU is missing or too old, tests are ignored, and the reason
-//! is on standard error; under CI they fail.
+//! result, with its time, as one JSON line to `FILE`. Where QEMU is missing or too old, or Bochs or GRUB is missing, tests
+//! are ignored, and the reason is on standard error; under CI they fail.
 
 use std::env;
 use std::fs::File;
@@ -15,8 +15,8 @@ use std::time::Instant;
 
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use xtask::cells::{self, Cell, CellResult};
-use xtask::guest::qemu::Qemu;
-use xtask::guest::{Host, kernel};
+use xtask::guest::hosts::Hosts;
+use xtask::iso;
 
 /// Where results are written besides standard output.
 type Results = Arc<Option<Mutex<File>>>;
@@ -29,7 +29,9 @@ fn main() -> ExitCode {
         cells::selection()
     };
     if arguments.list {
-        let trials = cells.into_iter().map(|cell| Trial::test(cell.name(), || Ok(()))).collect();
+        let cells = cells.iter().map(Cell::name);
+        let names = cells.chain(iso::Trial::ALL.map(|image| image.name().to_owned()));
+        let trials = names.map(|name| Trial::test(name, || Ok(()))).collect();
         return libtest_mimic::run(&arguments, trials).exit_code();
     }
     match run(&arguments, cells) {
@@ -46,24 +48,42 @@ fn run(arguments: &Arguments, cells: Vec<Cell>) -> Result<Conclusion, Box<dyn st
         Some(path) => Arc::new(Some(Mutex::new(File::create(path)?))),
         None => Arc::new(None),
     };
-    let Some(qemu) = Qemu::find()? else {
-        let reason = "QEMU is not installed (`apt-get install qemu-system-x86`)";
-        return Ok(libtest_mimic::run(arguments, without_qemu(&cells, reason, &results)));
-    };
-    let host = Arc::new(Host { qemu, kernel: kernel::obtain()? });
-    let trials = cells.into_iter().map(|cell| match cell.unavailable(qemu) {
-        Some(reason) => unavailable(&cell, &reason, &results),
-        None => trial(cell, Arc::clone(&host), Arc::clone(&results)),
-    });
-    Ok(libtest_mimic::run(arguments, trials.collect()))
+    let hosts = Hosts::look()?;
+    let mut trials = Vec::new();
+    for image in iso::Trial::ALL {
+        trials.push(trial(image.name(), image.prepare(&hosts), &results));
+    }
+    for cell in cells {
+        let emulator = hosts.emulator(cell.place(), cell.apic());
+        let boot = emulator.map(|emulator| move || cell.verify(emulator.as_ref()));
+        trials.push(trial(&cell.name(), boot, &results));
+    }
+    Ok(libtest_mimic::run(arguments, trials))
 }
 
-fn trial(cell: Cell, host: Arc<Host>, results: Results) -> Trial {
-    Trial::test(cell.name(), move || {
+/// A test of this name that does `boot`, or says why it cannot.
+fn trial(
+    name: &str,
+    boot: Result<impl FnOnce() -> Result<(), String> + Send + 'static, String>,
+    results: &Results,
+) -> Trial {
+    match boot {
+        Ok(boot) => boot_trial(name, boot, Arc::clone(results)),
+        Err(reason) => unavailable(name, &reason, results),
+    }
+}
+
+fn boot_trial(
+    name: &str,
+    boot: impl FnOnce() -> Result<(), String> + Send + 'static,
+    results: Results,
+) -> Trial {
+    let cell = name.to_owned();
+    Trial::test(name, move || {
         let started = Instant::now();
-        let outcome = cell.verify(&host);
+        let outcome = boot();
         let result = CellResult {
-            cell: cell.name(),
+            cell,
             passed: Some(outcome.is_ok()),
             seconds: started.elapsed().as_secs_f64(),
             reason: outcome.as_ref().err().cloned(),
@@ -73,21 +93,17 @@ fn trial(cell: Cell, host: Arc<Host>, results: Results) -> Trial {
     })
 }
 
-fn without_qemu(cells: &[Cell], reason: &str, results: &Results) -> Vec<Trial> {
-    cells.iter().map(|cell| unavailable(cell, reason, results)).collect()
-}
-
 /// A test that this machine cannot run: ignored, or failed where nothing may be missing.
-fn unavailable(cell: &Cell, reason: &str, results: &Results) -> Trial {
+fn unavailable(name: &str, reason: &str, results: &Results) -> Trial {
     let must_run = xtask::under_ci();
     let text = reason.to_owned();
     let passed = must_run.then_some(false);
     note(
         results,
-        &CellResult { cell: cell.name(), passed, seconds: 0.0, reason: Some(text.clone()) },
+        &CellResult { cell: name.to_owned(), passed, seconds: 0.0, reason: Some(text.clone()) },
     );
-    eprintln!("{}: {}: {reason}", cell.name(), if must_run { "failed" } else { "ignored" });
-    Trial::test(cell.name(), move || Err(Failed::from(text))).with_ignored_flag(!must_run)
+    eprintln!("{name}: {}: {reason}", if must_run { "failed" } else { "ignored" });
+    Trial::test(name, move || Err(Failed::from(text))).with_ignored_flag(!must_run)
 }
 
 fn note(results: &Results, result: &CellResult) {

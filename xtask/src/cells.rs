@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{COMMON_FAULTS, Fault, SCENARIOS, Scenario};
 use crate::guest::boot::Deaf;
-use crate::guest::{Breakage, Emulator as _, Host, Job, Limits, ScenarioOutcome, qemu::Qemu};
+use crate::guest::{Breakage, Emulator, Job, Limits, Place, ScenarioOutcome, bochs};
 use crate::machine::{Apic, Clock, Machine, MachineType};
 
 /// The numbers of CPUs that a matrix has.
@@ -16,8 +16,9 @@ pub const CPU_COUNTS: [u8; 4] = [1, 2, 4, 8];
 /// Seconds of silence after which a guest hangs, on a machine that runs several boots at once.
 const SILENCE_S: u64 = 120;
 
-/// The same for the guest that is told to hang.
+/// The same for the guest that is told to hang, and for one on Bochs, whose loader alone may take longer than the former.
 const SILENCE_OF_A_HANG_S: u64 = 10;
+const SILENCE_OF_A_HANG_ON_BOCHS_S: u64 = 60;
 
 /// The machines of the selection: every number of CPUs, every pair of mode and clock, and each machine type with both modes
 /// and both clocks, also for a scenario that needs two CPUs.
@@ -51,6 +52,22 @@ const FAULT_MACHINES: [Machine; 9] = [
     machine(MachineType::Pc, 4, Apic::X2apic, Clock::Parallel),
 ];
 
+/// Where the selection boots by GRUB, from a disc.
+const SELECTED_DISC_MACHINES: [Machine; 2] = [
+    machine(MachineType::Pc, 2, Apic::Xapic, Clock::Parallel),
+    machine(MachineType::Q35, 4, Apic::X2apic, Clock::Parallel),
+];
+
+/// Where the selection boots on Bochs.
+const SELECTED_BOCHS_MACHINES: [Machine; 2] = [on_bochs(2, Apic::X2apic), on_bochs(4, Apic::Xapic)];
+
+/// Where faults are made on Bochs.
+const BOCHS_FAULT_MACHINE: Machine = on_bochs(2, Apic::Xapic);
+
+const fn on_bochs(cpus: u8, apic: Apic) -> Machine {
+    machine(bochs::MACHINE_TYPE, cpus, apic, bochs::CLOCK)
+}
+
 const fn machine(machine_type: MachineType, cpus: u8, apic: Apic, clock: Clock) -> Machine {
     Machine { machine_type, cpus, apic, clock }
 }
@@ -60,6 +77,7 @@ const fn machine(machine_type: MachineType, cpus: u8, apic: Apic, clock: Clock) 
 pub struct Cell {
     scenario: &'static Scenario,
     fault: Option<&'static Fault>,
+    place: Place,
     machine: Machine,
 }
 
@@ -79,10 +97,19 @@ pub struct CellResult {
 /// What CI boots.
 #[must_use]
 pub fn selection() -> Vec<Cell> {
-    cells(&SELECTED_MACHINES, &SELECTED_FAULT_MACHINES)
+    let mut cells = cells(&SELECTED_MACHINES, &SELECTED_FAULT_MACHINES);
+    let [first, ..] = SCENARIOS else {
+        return cells;
+    };
+    cells.extend(SELECTED_DISC_MACHINES.map(|machine| Cell::of(first, Place::Disc, machine)));
+    cells.extend(bochs_cells(&SELECTED_BOCHS_MACHINES));
+    let ends = COMMON_FAULTS.iter().filter(|fault| fault.name != "hang");
+    cells.extend(ends.map(|fault| Cell::of(first, Place::Bochs, BOCHS_FAULT_MACHINE).with(fault)));
+    cells
 }
 
-/// Every scenario on every machine, 32 of them, and every fault on nine.
+/// Every scenario on every machine, 32 of them, and every fault on nine; every scenario from a disc; and what Bochs can boot,
+/// on every number of CPUs in both modes, and every fault once.
 #[must_use]
 pub fn all() -> Vec<Cell> {
     let mut machines = Vec::new();
@@ -93,33 +120,59 @@ pub fn all() -> Vec<Cell> {
             }
         }
     }
-    cells(&machines, &FAULT_MACHINES)
+    let mut cells = cells(&machines, &FAULT_MACHINES);
+    for scenario in SCENARIOS {
+        let discs = SELECTED_DISC_MACHINES.map(|machine| Cell::of(scenario, Place::Disc, machine));
+        cells.extend(discs.into_iter().filter(Cell::fits));
+    }
+    let on_bochs: Vec<_> =
+        CPU_COUNTS.iter().flat_map(|&cpus| Apic::ALL.map(|apic| on_bochs(cpus, apic))).collect();
+    cells.extend(bochs_cells(&on_bochs));
+    for scenario in SCENARIOS {
+        let on_bochs = Cell::of(scenario, Place::Bochs, BOCHS_FAULT_MACHINE);
+        cells.extend(scenario.faults.iter().map(|fault| on_bochs.with(fault)).filter(Cell::fits));
+    }
+    if let [first, ..] = SCENARIOS {
+        let on_bochs = Cell::of(first, Place::Bochs, BOCHS_FAULT_MACHINE);
+        cells.extend(COMMON_FAULTS.iter().map(|fault| on_bochs.with(fault)));
+    }
+    cells
 }
 
+/// Every scenario that Bochs has the devices for.
+fn bochs_cells(machines: &[Machine]) -> Vec<Cell> {
+    let of = |scenario| machines.iter().map(move |&it| Cell::of(scenario, Place::Bochs, it));
+    SCENARIOS.iter().flat_map(of).filter(Cell::fits).collect()
+}
+
+/// The boots of the kernel alone on QEMU.
 fn cells(machines: &[Machine], fault_machines: &[Machine]) -> Vec<Cell> {
     let mut cells = Vec::new();
     for scenario in SCENARIOS {
-        cells.extend(machines.iter().map(|&machine| Cell { scenario, fault: None, machine }));
+        let clean = |machine| Cell::of(scenario, Place::Kernel, machine);
+        cells.extend(machines.iter().map(|&machine| clean(machine)));
         for fault in scenario.faults {
-            cells.extend(fault_machines.iter().map(|&machine| Cell {
-                scenario,
-                fault: Some(fault),
-                machine,
-            }));
+            cells.extend(fault_machines.iter().map(|&machine| clean(machine).with(fault)));
         }
     }
     let [breakable, ..] = SCENARIOS else {
         return cells;
     };
-    for fault in COMMON_FAULTS {
-        let machine = SELECTED_FAULT_MACHINES[0];
-        cells.push(Cell { scenario: breakable, fault: Some(fault), machine });
-    }
+    let breakable = Cell::of(breakable, Place::Kernel, SELECTED_FAULT_MACHINES[0]);
+    cells.extend(COMMON_FAULTS.iter().map(|fault| breakable.with(fault)));
     cells.retain(Cell::fits);
     cells
 }
 
 impl Cell {
+    const fn of(scenario: &'static Scenario, place: Place, machine: Machine) -> Self {
+        Self { scenario, fault: None, place, machine }
+    }
+
+    const fn with(self, fault: &'static Fault) -> Self {
+        Self { fault: Some(fault), ..self }
+    }
+
     /// Each scenario that fits `machine`, without faults.
     #[must_use]
     pub fn every_scenario_on(machine: Machine) -> Vec<Self> {
@@ -128,28 +181,40 @@ impl Cell {
 
     fn fits(&self) -> bool {
         let needed = self.fault.map_or(1, |fault| fault.min_cpus).max(self.scenario.min_cpus);
-        usize::from(self.machine.cpus) >= needed
+        let has_devices = self.place != Place::Bochs || bochs::refuses(self.scenario).is_none();
+        usize::from(self.machine.cpus) >= needed && has_devices
     }
 
-    /// The test's name, as in `hot_remove::q35::x2apic::cpus4::parallel::fault_poison_early`.
+    /// What it is booted on.
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The mode of its machine's local APICs.
+    #[must_use]
+    pub const fn apic(&self) -> Apic {
+        self.machine.apic
+    }
+
+    /// The test's name, as in `hot_remove::q35::x2apic::cpus4::parallel::fault_poison_early`. In the machine's place, a disc
+    /// and Bochs are named.
     #[must_use]
     pub fn name(&self) -> String {
         let Machine { machine_type, cpus, apic, clock } = self.machine;
         let fault = self.fault.map(|fault| format!("::fault_{}", fault.name)).unwrap_or_default();
+        let machine_type = match self.place {
+            Place::Kernel => machine_type.name().to_owned(),
+            Place::Disc => format!("{}_disc", machine_type.name()),
+            Place::Bochs => String::from("bochs"),
+        };
         format!(
-            "{}::{}::{}::cpus{cpus}::{}{fault}",
+            "{}::{machine_type}::{}::cpus{cpus}::{}{fault}",
             self.scenario.name,
-            machine_type.name(),
             apic.name(),
             clock.name()
         )
         .replace('-', "_")
-    }
-
-    /// Why this machine's QEMU cannot run the test, if it cannot.
-    #[must_use]
-    pub fn unavailable(&self, qemu: Qemu) -> Option<String> {
-        qemu.require(self.machine.apic).err().map(|error| error.to_string())
     }
 
     /// Boots the cell. A scenario must hold; with a fault it must not, and for the fault's reason.
@@ -157,12 +222,15 @@ impl Cell {
     /// # Errors
     ///
     /// What was wrong instead, in words, with the serial tail.
-    pub fn verify(&self, host: &Host) -> Result<(), String> {
+    pub fn verify(&self, emulator: &dyn Emulator) -> Result<(), String> {
         let wanted = self.wanted();
-        let silence_s =
-            if wanted == Wanted::Broken(Breakage::Hung) { SILENCE_OF_A_HANG_S } else { SILENCE_S };
+        let silence_s = match (wanted, self.place) {
+            (Wanted::Broken(Breakage::Hung), Place::Bochs) => SILENCE_OF_A_HANG_ON_BOCHS_S,
+            (Wanted::Broken(Breakage::Hung), _) => SILENCE_OF_A_HANG_S,
+            _ => SILENCE_S,
+        };
         let job = Job { scenario: self.scenario, fault: self.fault.map(|fault| fault.name) };
-        let outcome = host
+        let outcome = emulator
             .run_job(job, self.machine, Limits::from_silence_s(silence_s), &mut Deaf)
             .map_err(|error| format!("{error:#}"))?;
         if wanted.is_met_by(&outcome) { Ok(()) } else { Err(explain(wanted, &outcome)) }
@@ -312,13 +380,47 @@ mod tests {
         }
     }
 
+    #[test]
+    fn bochs_boots_whatever_it_has_the_devices_for() {
+        let on_bochs = |cells: Vec<Cell>, scenario: &Scenario| {
+            let mine =
+                |cell: &Cell| cell.place == Place::Bochs && cell.scenario.name == scenario.name;
+            cells.into_iter().filter(mine).collect::<Vec<_>>()
+        };
+        for scenario in SCENARIOS {
+            let (chosen, whole) = (on_bochs(selection(), scenario), on_bochs(all(), scenario));
+            if !scenario.devices.is_empty() {
+                assert!(whole.is_empty(), "{}", scenario.name);
+                continue;
+            }
+            assert!(!chosen.is_empty(), "{}", scenario.name);
+            for cpus in CPU_COUNTS.into_iter().filter(|&it| usize::from(it) >= scenario.min_cpus) {
+                let there = whole.iter().filter(|it| it.fault.is_none() && it.machine.cpus == cpus);
+                assert_eq!(there.count(), Apic::ALL.len(), "{} on {cpus} CPUs", scenario.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_selection_boots_a_disc_on_each_machine_type() {
+        let discs = selection().into_iter().filter(|cell| cell.place == Place::Disc);
+        let names: Vec<_> = discs.map(|cell| cell.name()).collect();
+        for machine_type in MachineType::ALL {
+            let column = format!("::{}_disc::", machine_type.name());
+            assert!(names.iter().any(|name| name.contains(&column)), "{names:?}");
+        }
+    }
+
     impl Cell {
         fn is_clean_boot_of(&self, scenario: &Scenario) -> bool {
-            self.scenario.name == scenario.name && self.fault.is_none()
+            self.place == Place::Kernel
+                && self.scenario.name == scenario.name
+                && self.fault.is_none()
         }
 
         fn makes(&self, scenario: &Scenario, fault: &Fault) -> bool {
-            self.scenario.name == scenario.name
+            self.place == Place::Kernel
+                && self.scenario.name == scenario.name
                 && self.fault.is_some_and(|made| made.name == fault.name)
         }
     }

@@ -28,6 +28,8 @@ pub struct Limits {
     pub silence: Duration,
     /// A guest that is not over after this long hangs, whatever it writes.
     pub total: Duration,
+    /// Whether the guest is over when it says that its scenario is, since nothing ends its machine.
+    pub over_at_end_record: bool,
 }
 
 impl Limits {
@@ -37,6 +39,7 @@ impl Limits {
         Self {
             silence: Duration::from_secs(silence_s),
             total: Duration::from_secs(silence_s.saturating_mul(10)),
+            over_at_end_record: false,
         }
     }
 }
@@ -119,6 +122,7 @@ pub(crate) fn run(
     let mut answerer = Answerer { button, line: process.child().stdin.take() };
     let heard = listen(&lines, limits, &mut answerer, &mut transcript, listener);
     transcript.ending = match heard {
+        Heard::End if limits.over_at_end_record => Ending::Exited(process.stop()?),
         Heard::End => Ending::Exited(process.child().wait()?),
         Heard::TooMuch(why) => {
             process.stop()?;
@@ -195,6 +199,7 @@ pub(super) fn listen(
                     }
                 }
                 Some(Record::Exit { .. }) => return Heard::End,
+                Some(Record::End) if limits.over_at_end_record => return Heard::End,
                 _ => {}
             },
             Next::End => return Heard::End,
@@ -301,8 +306,19 @@ mod tests {
     }
 
     #[test]
+    fn a_guest_whose_machine_nothing_ends_is_over_at_its_end_record() {
+        let limits = Limits { over_at_end_record: true, ..Limits::from_silence_s(30) };
+        let heard = guest(r#"echo '@latchwork {"event":"end"}'; exec sleep 60"#, limits);
+        assert!(heard.ended && matches!(heard.ending, Ending::Exited(_)), "{heard:?}");
+    }
+
+    #[test]
     fn a_silent_guest_is_given_up_and_its_unfinished_line_kept() {
-        let limits = Limits { silence: Duration::from_millis(300), total: Duration::from_secs(60) };
+        let limits = Limits {
+            silence: Duration::from_millis(300),
+            total: Duration::from_secs(60),
+            ..Limits::from_silence_s(1)
+        };
         let heard = guest("echo first; printf unfinished; exec sleep 60", limits);
         assert!(
             matches!(&heard.ending, Ending::GivenUp { why } if why.starts_with("no output")),
@@ -313,7 +329,11 @@ mod tests {
 
     #[test]
     fn a_guest_that_babbles_for_ever_is_given_up() {
-        let limits = Limits { silence: Duration::from_secs(30), total: Duration::from_millis(500) };
+        let limits = Limits {
+            silence: Duration::from_secs(30),
+            total: Duration::from_millis(500),
+            ..Limits::from_silence_s(1)
+        };
         let heard = guest("while :; do echo on and on; done", limits);
         assert!(
             matches!(&heard.ending, Ending::GivenUp { why } if why.starts_with("not over")),

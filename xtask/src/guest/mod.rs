@@ -5,6 +5,7 @@ pub mod bochs;
 pub mod boot;
 pub mod button;
 pub mod command;
+pub mod hosts;
 pub mod install;
 pub mod kernel;
 pub mod qemu;
@@ -15,6 +16,8 @@ pub mod wire;
 pub use boot::{Limits, Listener};
 pub use verdict::{BootReport, Breakage, ScenarioOutcome, ScenarioReport};
 
+use std::path::Path;
+
 use anyhow::Context as _;
 
 use crate::catalog::{Boot, Device};
@@ -22,9 +25,20 @@ use crate::iso::Menu;
 use crate::iso::grub::Grub;
 use crate::machine::Machine;
 use crate::private_dir::PrivateDir;
-use boot::Transcript;
+use boot::{Deaf, Transcript};
 use button::Button;
 use command::Start;
+
+/// What the kernel is booted on, and how it gets there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// QEMU, which loads the kernel itself, by PVH.
+    Kernel,
+    /// QEMU with a disc, from which GRUB loads the kernel, by Multiboot2.
+    Disc,
+    /// Bochs with such a disc.
+    Bochs,
+}
 
 /// One scenario as it is to be booted.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +64,7 @@ impl OneBoot {
 }
 
 /// What can boot the reference kernel.
-pub trait Emulator {
+pub trait Emulator: Send + Sync {
     /// Boots once, and listens until it is over.
     ///
     /// # Errors
@@ -61,6 +75,18 @@ pub trait Emulator {
         one: &OneBoot,
         limits: Limits,
         listener: &mut dyn Listener,
+    ) -> anyhow::Result<Transcript>;
+
+    /// Boots an image with a menu, by whatever its menu does by itself, and listens until the scenario is over.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Emulator::boot`].
+    fn boot_image(
+        &self,
+        image: &Path,
+        machine: Machine,
+        limits: Limits,
     ) -> anyhow::Result<Transcript>;
 
     /// Boots `job` on `machine`, once for each boot that the catalogue lists, and judges what was seen.
@@ -102,7 +128,16 @@ impl Emulator for Host {
     ) -> anyhow::Result<Transcript> {
         let append = one.append("isa-debug");
         let start = Start::Kernel { path: &self.kernel.path, append: &append };
-        run_qemu(start, one, limits, listener)
+        run_qemu(start, one.job.scenario.devices, one.machine, limits, listener)
+    }
+
+    fn boot_image(
+        &self,
+        image: &Path,
+        machine: Machine,
+        limits: Limits,
+    ) -> anyhow::Result<Transcript> {
+        run_qemu(Start::Image(image), &[], machine, limits, &mut Deaf)
     }
 }
 
@@ -126,20 +161,29 @@ impl Emulator for DiscHost {
         let image = folder.path().join("image.iso");
         let append = one.append("isa-debug");
         self.grub.build(&self.host.kernel.path, &Menu::of_one(&append), &image)?;
-        run_qemu(Start::Image(&image), one, limits, listener)
+        run_qemu(Start::Image(&image), one.job.scenario.devices, one.machine, limits, listener)
+    }
+
+    fn boot_image(
+        &self,
+        image: &Path,
+        machine: Machine,
+        limits: Limits,
+    ) -> anyhow::Result<Transcript> {
+        self.host.boot_image(image, machine, limits)
     }
 }
 
 fn run_qemu(
     start: Start<'_>,
-    one: &OneBoot,
+    devices: &[Device],
+    machine: Machine,
     limits: Limits,
     listener: &mut dyn Listener,
 ) -> anyhow::Result<Transcript> {
-    let devices = one.job.scenario.devices;
     let has_button = devices.contains(&Device::Button);
     let mut button = has_button.then(Button::new).transpose().context("no button")?;
-    let argv = command::argv(start, one.machine, devices, button.as_ref());
+    let argv = command::argv(start, machine, devices, button.as_ref());
     listener.booting(&argv);
     boot::run(&argv, button.as_mut(), limits, listener)
 }

@@ -3,8 +3,11 @@
 
 pub mod grub;
 mod menu;
+#[cfg(test)]
+mod multiboot2_tests;
+mod trial;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -12,6 +15,7 @@ use crate::guest::kernel;
 use crate::{catalog, workspace};
 use grub::Grub;
 pub(crate) use menu::Menu;
+pub use trial::Trial;
 
 /// The options of `iso`.
 #[derive(Args, Debug)]
@@ -39,15 +43,11 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Builds the image of `cargo xtask iso`: a menu of every boot that needs no device of an emulator.
-///
-/// # Errors
-///
-/// When a tool of GRUB's fails.
-pub fn build_with_every_scenario(
+/// A menu of every boot that needs no device of an emulator.
+fn build_with_every_scenario(
     grub: &Grub,
     kernel: &kernel::Kernel,
-    output: &std::path::Path,
+    output: &Path,
 ) -> anyhow::Result<()> {
     let mut menu = Menu::for_people();
     for scenario in catalog::SCENARIOS.iter().filter(|scenario| scenario.devices.is_empty()) {

@@ -50,7 +50,8 @@ impl Guest {
             clock: bochs::CLOCK,
         };
         let job = Job { scenario: self.scenario, fault: None };
-        let limits = Limits { silence: SILENCE.min(limit), total: limit };
+        let limits =
+            Limits { silence: SILENCE.min(limit), total: limit, over_at_end_record: false };
         Ok(judge(&self.host.run_job(job, machine, limits, &mut Deaf)?, &self.words))
     }
 }

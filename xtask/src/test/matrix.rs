@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The boots as a matrix: a row for each scenario, fault, mode and clock, a column for each machine type and number of CPUs
-//! that was booted.
+//! The boots as two matrices, of the kernel alone on QEMU, and of images: a row for each scenario, fault, mode and clock, a
+//! column for each machine type and number of CPUs that was booted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use comfy_table::{Cell, CellAlignment, Table};
 
 use super::outcome::Row;
+use crate::machine::MachineType;
 use crate::table;
 
 /// What makes a row. A scenario's clean boots come before those with a fault.
@@ -21,14 +22,23 @@ struct Line<'a> {
 /// What makes a column: machine type and number of CPUs.
 type Place<'a> = (&'a str, u8);
 
-/// Seconds of the cells that passed, a word for the others, a dash where there is none.
-pub(super) fn table(boots: &[Row]) -> Table {
-    let mut lines: BTreeMap<Line<'_>, BTreeMap<Place<'_>, &Row>> = BTreeMap::new();
+/// Boots of one matrix.
+type Lines<'a> = BTreeMap<Line<'a>, BTreeMap<Place<'a>, &'a Row>>;
+
+/// The matrices of `boots`, of those that there are boots for.
+pub(super) fn tables(boots: &[Row]) -> Vec<Table> {
+    let mut matrices = [Lines::new(), Lines::new()];
     for boot in boots {
         if let Some((line, place)) = split(&boot.name) {
-            lines.entry(line).or_default().insert(place, boot);
+            let matrix = usize::from(!MachineType::ALL.iter().any(|it| it.name() == place.0));
+            matrices[matrix].entry(line).or_default().insert(place, boot);
         }
     }
+    matrices.into_iter().filter(|lines| !lines.is_empty()).map(table).collect()
+}
+
+/// Seconds of the cells that passed, a word for the others, a dash where there is none.
+fn table(lines: Lines<'_>) -> Table {
     let places: BTreeSet<Place<'_>> =
         lines.values().flat_map(|cells| cells.keys().copied()).collect();
 
@@ -74,6 +84,10 @@ mod tests {
         Row { name: name.into(), outcome, seconds }
     }
 
+    fn text(boots: &[Row]) -> String {
+        tables(boots).iter().map(|table| format!("{table}\n")).collect()
+    }
+
     #[test]
     fn cells_find_their_places() {
         let boots = [
@@ -83,7 +97,7 @@ mod tests {
             row("QEMU boots", Outcome::Failed("died".into()), 0.0),
             row("s::q35::xapic::cpus2::parallel::fault_f", Outcome::Skipped("old".into()), 0.0),
         ];
-        let text = table(&boots).to_string();
+        let text = text(&boots);
         assert!(text.find("FAILED") < text.find("skipped"), "{text}");
         let rows: Vec<Vec<&str>> =
             text.lines().map(|line| line.split(['│', '┆']).map(str::trim).collect()).collect();
@@ -104,7 +118,7 @@ mod tests {
             .enumerate()
             .map(|(number, cell)| row(cell.name(), Outcome::Passed, 1000.0 + number as f64))
             .collect();
-        let text = table(&boots).to_string();
+        let text = text(&boots);
         for boot in &boots {
             let seconds = format!(" {:.1} ", boot.seconds);
             assert_eq!(text.matches(&seconds).count(), 1, "{} in\n{text}", boot.name);

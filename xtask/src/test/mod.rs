@@ -43,7 +43,10 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     }
     let boots = boots::rows(options.all)?;
     if options.all {
-        println!("\nSeconds of each boot\n{}", matrix::table(&boots));
+        println!("\nSeconds of each boot");
+        for table in matrix::tables(&boots) {
+            println!("{table}");
+        }
     }
     rows.extend(boots);
 

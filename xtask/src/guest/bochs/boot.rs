@@ -63,6 +63,7 @@ pub(super) fn run(
     let mut transcript = Transcript::new();
     let heard = listen(&lines, limits, &mut Answerer::empty_handed(), &mut transcript, listener);
     let by_itself = match &heard {
+        Heard::End if limits.over_at_end_record => None,
         Heard::End => process.wait_until(Instant::now() + AFTER_THE_END)?,
         Heard::TooMuch(_) | Heard::Unanswerable(_) => None,
     };

@@ -9,19 +9,19 @@ mod config;
 mod install;
 mod screen;
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{env, fs};
 
 use anyhow::Context as _;
 
-use super::boot::{Limits, Listener, Transcript};
+use super::boot::{Deaf, Limits, Listener, Transcript};
 use super::{Emulator, OneBoot, kernel};
 use crate::catalog::Scenario;
 use crate::error::UserError;
 use crate::iso::Menu;
 use crate::iso::grub::Grub;
-use crate::machine::{Clock, MachineType};
+use crate::machine::{Clock, Machine, MachineType};
 use crate::private_dir::PrivateDir;
 pub use install::find_or_install;
 pub(crate) use install::remedy;
@@ -127,6 +127,17 @@ impl Emulator for BochsHost {
         let image = folder.path().join(config::IMAGE);
         self.grub.build(&self.kernel.path, &Menu::of_one(&append), &image)?;
         boot::run(&self.bochs, folder.path(), one.machine, limits, listener)
+    }
+
+    fn boot_image(
+        &self,
+        image: &Path,
+        machine: Machine,
+        limits: Limits,
+    ) -> anyhow::Result<Transcript> {
+        let folder = PrivateDir::new().context("cannot make a temporary folder")?;
+        fs::copy(image, folder.path().join(config::IMAGE))?;
+        boot::run(&self.bochs, folder.path(), machine, limits, &mut Deaf)
     }
 }
 
