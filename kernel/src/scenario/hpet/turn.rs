@@ -37,6 +37,26 @@ const INSTRUCTION_PACE: Pace = Pace { period_ns: 50_000, shot_ns: 20_000, silent
 const PARALLEL_PACE: Pace =
     Pace { period_ns: 1_000_000, shot_ns: 200_000, silent_ns: 4_000_000_000 };
 
+/// The least ticks of the TSC in a period and in a shot: time to look through all notes of a run, and to set the timer, also for a
+/// CPU that makes few instructions a millisecond, as on Bochs.
+const LEAST_PERIOD_TICKS: u64 = 40_000;
+const LEAST_SHOT_TICKS: u64 = 4_000;
+
+impl Pace {
+    /// The pace for this machine.
+    fn of_machine() -> Self {
+        if time::is_instruction_clock() {
+            return INSTRUCTION_PACE;
+        }
+        let ns_of_ticks = |ticks: u64| ticks * 1_000_000 / time::ticks_per_ms();
+        Self {
+            period_ns: PARALLEL_PACE.period_ns.max(ns_of_ticks(LEAST_PERIOD_TICKS)),
+            shot_ns: PARALLEL_PACE.shot_ns.max(ns_of_ticks(LEAST_SHOT_TICKS)),
+            ..PARALLEL_PACE
+        }
+    }
+}
+
 /// The turn of one CPU, on that CPU.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
@@ -57,8 +77,7 @@ impl<'a> Turn<'a> {
         ticker: &'a Ticker,
         findings: &'a Findings,
     ) -> Self {
-        let pace = if time::is_instruction_clock() { INSTRUCTION_PACE } else { PARALLEL_PACE };
-        Self { cpu, hpet, wiring, ticker, pace, findings }
+        Self { cpu, hpet, wiring, ticker, pace: Pace::of_machine(), findings }
     }
 
     /// Spins through both phases with interrupts off; says whether all came that should.
