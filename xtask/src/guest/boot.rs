@@ -98,8 +98,8 @@ pub struct Transcript {
     pub report: Vec<String>,
     /// The last lines, records included.
     pub tail: VecDeque<String>,
-    /// What QEMU itself had to say.
-    pub qemu_messages: String,
+    /// What the emulator itself had to say.
+    pub emulator_messages: String,
 }
 
 /// Runs `argv` and listens until it ends, a limit passes, or it asks for what it cannot be given.
@@ -139,7 +139,7 @@ pub(crate) fn run(
     while let Next::Line(text) = lines.next_within(Duration::from_secs(1)) {
         transcript.take(text, listener);
     }
-    transcript.qemu_messages = messages.join().unwrap_or_default();
+    transcript.emulator_messages = messages.join().unwrap_or_default();
     Ok(transcript)
 }
 
@@ -225,7 +225,7 @@ impl Transcript {
             unreadable: Vec::new(),
             report: Vec::new(),
             tail: VecDeque::new(),
-            qemu_messages: String::new(),
+            emulator_messages: String::new(),
         }
     }
 
@@ -397,6 +397,6 @@ mod tests {
         let heard =
             guest("echo 'x @latchwork {}'; echo broken >&2; exit 1", Limits::from_silence_s(30));
         assert_eq!(heard.unreadable, ["x @latchwork {}"]);
-        assert_eq!(heard.qemu_messages, "broken\n");
+        assert_eq!(heard.emulator_messages, "broken\n");
     }
 }

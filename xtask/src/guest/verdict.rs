@@ -167,12 +167,12 @@ fn judge_ending(heard: &Transcript, verdict: &mut BootVerdict) -> bool {
             };
             verdict.broke(Breakage::Panicked, "guest-panicked", "no panic", saw);
         }
-        Some(EXIT_RESET) if !heard.qemu_messages.contains("terminating on signal") => {
+        Some(EXIT_RESET) if !heard.emulator_messages.contains("terminating on signal") => {
             let saw = String::from("the machine reset itself");
             verdict.broke(Breakage::TripleFaulted, "guest-triple-faulted", "no triple fault", saw);
         }
         _ => {
-            let messages = heard.qemu_messages.trim();
+            let messages = heard.emulator_messages.trim();
             let saw = if messages.is_empty() {
                 status.to_string()
             } else {
@@ -180,7 +180,7 @@ fn judge_ending(heard: &Transcript, verdict: &mut BootVerdict) -> bool {
             };
             verdict.broke(
                 Breakage::OutOfOrder,
-                "qemu-ended-in-order",
+                "emulator-ended-in-order",
                 "exit by the guest's own word",
                 saw,
             );
@@ -310,9 +310,9 @@ fn tail_of(name: &str, boot: &Boot, heard: &Transcript) -> String {
         text.push_str(line);
         text.push('\n');
     }
-    if !heard.qemu_messages.trim().is_empty() {
-        text.push_str("--- and QEMU itself said ---\n");
-        text.push_str(heard.qemu_messages.trim());
+    if !heard.emulator_messages.trim().is_empty() {
+        text.push_str("--- and the emulator itself said ---\n");
+        text.push_str(heard.emulator_messages.trim());
         text.push('\n');
     }
     text

@@ -83,7 +83,7 @@ pub(super) fn run(
         }
     };
     let messages = messages.join().unwrap_or_default();
-    transcript.qemu_messages = format!("{messages}\n{log}");
+    transcript.emulator_messages = format!("{messages}\n{log}");
     Ok(transcript)
 }
 

@@ -104,15 +104,15 @@ fn panics_triple_faults_and_emulator_errors_are_told_apart() {
         (["true", "exit 0"], "guest-triple-faulted", Breakage::TripleFaulted),
         (
             ["echo 'qemu: terminating on signal 15' >&2", "exit 0"],
-            "qemu-ended-in-order",
+            "emulator-ended-in-order",
             Breakage::OutOfOrder,
         ),
         (
             ["echo 'qemu: no such option' >&2", "exit 1"],
-            "qemu-ended-in-order",
+            "emulator-ended-in-order",
             Breakage::OutOfOrder,
         ),
-        (["kill -SEGV $$", "true"], "qemu-ended-in-order", Breakage::OutOfOrder),
+        (["kill -SEGV $$", "true"], "emulator-ended-in-order", Breakage::OutOfOrder),
     ] {
         let outcome = verdict(&TO_END, &[GREETING, lines[0], lines[1]]);
         assert_eq!(
