@@ -10,6 +10,8 @@ mod catalog;
 pub mod cells;
 pub mod cli;
 pub mod doctor;
+#[cfg(test)]
+mod documents;
 pub mod error;
 pub mod guest;
 pub mod iso;

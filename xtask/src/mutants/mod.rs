@@ -52,6 +52,13 @@ pub(crate) fn all_caught() -> anyhow::Result<bool> {
     Ok(report.held())
 }
 
+/// The name of each mutant and what is wrong in it, for the documents' tests.
+#[cfg(test)]
+pub(crate) fn names_and_mistakes() -> anyhow::Result<Vec<(String, String)>> {
+    let patches = patch::read_all(&workspace::root().join("mutants"))?;
+    Ok(patches.into_iter().map(|patch| (patch.name, patch.what)).collect())
+}
+
 fn try_all(filter: Option<&str>) -> anyhow::Result<Report> {
     let folder = workspace::root().join("mutants");
     let patches = patch::read_all(&folder)?;
