@@ -43,6 +43,15 @@ pub(crate) enum Start<'a> {
     Image(&'a Path),
 }
 
+/// A device as it is called in lists and messages. The host provides each by itself.
+pub(crate) const fn device_name(device: Device) -> &'static str {
+    match device {
+        Device::Edu => "edu",
+        Device::WatchdogCard => "i6300esb",
+        Device::Button => "nmi-button",
+    }
+}
+
 /// What gives the machine `device`. A button has its place in a folder that only its [`Button`] knows.
 const fn device(device: Device) -> &'static [&'static str] {
     match device {

@@ -3,8 +3,9 @@
 
 use serde::Serialize;
 
-use crate::catalog::{COMMON_FAULTS, Device, SCENARIOS};
+use crate::catalog::{COMMON_FAULTS, SCENARIOS};
 use crate::cli::Format;
+use crate::guest::command::device_name;
 use crate::table;
 
 #[derive(Serialize)]
@@ -33,7 +34,7 @@ fn list() -> List {
     let entry = |scenario: &crate::catalog::Scenario| Entry {
         name: scenario.name,
         min_cpus: scenario.min_cpus,
-        devices: scenario.devices.iter().map(|&named| device(named)).collect(),
+        devices: scenario.devices.iter().map(|&device| device_name(device)).collect(),
         faults: scenario.faults.iter().map(|fault| fault.name).collect(),
     };
     List { schema: 1, scenarios: SCENARIOS.iter().map(entry).collect() }
@@ -43,7 +44,7 @@ fn print_table() {
     let mut table =
         table::new(["scenario", "fault", "CPUs", "devices", "what it shows, or does wrong"]);
     for scenario in SCENARIOS {
-        let devices: Vec<_> = scenario.devices.iter().map(|&named| device(named)).collect();
+        let devices: Vec<_> = scenario.devices.iter().map(|&device| device_name(device)).collect();
         let (cpus, devices) = (at_least(scenario.min_cpus), devices.join(", "));
         table.add_row([scenario.name, "", &cpus, &devices, scenario.summary]);
         for fault in scenario.faults {
@@ -55,15 +56,6 @@ fn print_table() {
         table.add_row(["(every one)", fault.name, &cpus, "", fault.summary]);
     }
     println!("{table}");
-}
-
-/// A device as it is called in lists. The host provides each by itself.
-const fn device(device: Device) -> &'static str {
-    match device {
-        Device::Edu => "edu",
-        Device::WatchdogCard => "i6300esb",
-        Device::Button => "nmi-button",
-    }
 }
 
 fn at_least(cpus: usize) -> String {

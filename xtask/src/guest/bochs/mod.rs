@@ -16,7 +16,7 @@ use std::{env, fs};
 use anyhow::Context as _;
 
 use super::boot::{Deaf, Limits, Listener, Transcript};
-use super::{Emulator, OneBoot, kernel};
+use super::{Emulator, OneBoot, command, kernel};
 use crate::catalog::Scenario;
 use crate::error::UserError;
 use crate::iso::Menu;
@@ -94,7 +94,8 @@ impl Bochs {
 
 /// Why `scenario` cannot run on Bochs, if it cannot.
 pub(crate) fn refuses(scenario: &Scenario) -> Option<UserError> {
-    let devices: Vec<_> = scenario.devices.iter().map(|device| format!("{device:?}")).collect();
+    let devices: Vec<_> =
+        scenario.devices.iter().map(|&device| command::device_name(device)).collect();
     (!devices.is_empty()).then(|| {
         UserError::NotOnBochs(format!(
             "has no {}, which scenario `{}` needs",
