@@ -213,7 +213,9 @@ fn the_platform_handlers_are_asked_again_after_a_cpu_was_stopped_in_one() {
     let world = World::new();
     let nmi = world.nmi;
     let stops = Leaked::new(Stops::new());
+    let witness = Leaked::new(Victim::new(Claim::None));
     let registration = nmi.register(&spec("stops", Class::Platform), stops.0).unwrap();
+    let _kept = nmi.register(&spec("witness", Class::Platform), witness.0).unwrap();
     become_cpu(Some(1));
     take_nmi_and_stop(nmi);
     become_cpu(Some(0));
@@ -223,6 +225,7 @@ fn the_platform_handlers_are_asked_again_after_a_cpu_was_stopped_in_one() {
     registration.remove().unwrap();
     stops.0.poison();
     assert_eq!(take_nmi(nmi), Outcome::Unknown, "nobody is at it");
+    assert_eq!(witness.0.calls(), 1);
 }
 
 /// A poll of another CPU is not ended by marking one that was elsewhere.

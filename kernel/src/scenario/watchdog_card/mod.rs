@@ -5,7 +5,7 @@
 //! open takes one NMI: one CPU after the other open alone, then all of them. Stopped, it does not ring.
 //!
 //! The NMI comes with the end of the second stage, at which QEMU sets the timeout bit. That bit is the condition, and stays until the
-//! handler clears it. [`line`] says how the edges on the other CPUs are explained.
+//! handler clears it. [`mod@line`] says how the edges on the other CPUs are explained.
 
 mod expiries;
 mod line;
