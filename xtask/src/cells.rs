@@ -10,8 +10,17 @@ use crate::guest::boot::Deaf;
 use crate::guest::{Breakage, Emulator, Job, Limits, Place, ScenarioOutcome, bochs};
 use crate::machine::{Apic, Clock, Machine, MachineType};
 
-/// The numbers of CPUs that a matrix has.
+/// The numbers of CPUs that every kind of machine is booted with.
 pub const CPU_COUNTS: [u8; 4] = [1, 2, 4, 8];
+
+/// The numbers between those, and the kinds of machines that are booted with them. What is shared out among CPUs may not come
+/// out even there.
+const COUNTS_BETWEEN: [u8; 4] = [3, 5, 6, 7];
+const MACHINES_BETWEEN: [(MachineType, Apic, Clock); 3] = [
+    (MachineType::Q35, Apic::Xapic, Clock::Deterministic),
+    (MachineType::Q35, Apic::X2apic, Clock::Parallel),
+    (MachineType::Pc, Apic::Xapic, Clock::Parallel),
+];
 
 /// Seconds of silence after which a guest hangs, on a machine that runs several boots at once.
 const SILENCE_S: u64 = 120;
@@ -22,12 +31,13 @@ const SILENCE_OF_A_HANG_ON_BOCHS_S: u64 = 60;
 
 /// The machines of the selection: every number of CPUs, every pair of mode and clock, and each machine type with both modes
 /// and both clocks, also for a scenario that needs two CPUs.
-const SELECTED_MACHINES: [Machine; 7] = [
+const SELECTED_MACHINES: [Machine; 8] = [
     machine(MachineType::Q35, 1, Apic::X2apic, Clock::Deterministic),
     machine(MachineType::Pc, 1, Apic::Xapic, Clock::Parallel),
     machine(MachineType::Pc, 2, Apic::Xapic, Clock::Parallel),
     machine(MachineType::Q35, 4, Apic::Xapic, Clock::Deterministic),
     machine(MachineType::Q35, 4, Apic::X2apic, Clock::Parallel),
+    machine(MachineType::Q35, 6, Apic::Xapic, Clock::Deterministic),
     machine(MachineType::Q35, 8, Apic::Xapic, Clock::Parallel),
     machine(MachineType::Pc, 8, Apic::X2apic, Clock::Deterministic),
 ];
@@ -108,7 +118,7 @@ pub fn selection() -> Vec<Cell> {
     cells
 }
 
-/// Every scenario on every machine, 32 of them, and every fault on nine; every scenario from a disc; and what Bochs can boot,
+/// Every scenario on every machine, 32 of them and twelve with other numbers of CPUs, and every fault on nine; every scenario from a disc; and what Bochs can boot,
 /// on every number of CPUs in both modes, and every fault once.
 #[must_use]
 pub fn all() -> Vec<Cell> {
@@ -119,6 +129,9 @@ pub fn all() -> Vec<Cell> {
                 machines.extend(Clock::ALL.map(|clock| machine(machine_type, cpus, apic, clock)));
             }
         }
+    }
+    for (machine_type, apic, clock) in MACHINES_BETWEEN {
+        machines.extend(COUNTS_BETWEEN.map(|cpus| machine(machine_type, cpus, apic, clock)));
     }
     let mut cells = cells(&machines, &FAULT_MACHINES);
     for scenario in SCENARIOS {
@@ -331,9 +344,11 @@ mod tests {
         }
         for scenario in SCENARIOS {
             let clean = all().iter().filter(|cell| cell.is_clean_boot_of(scenario)).count();
-            let sizes =
-                CPU_COUNTS.iter().filter(|&&cpus| usize::from(cpus) >= scenario.min_cpus).count();
-            assert_eq!(clean, sizes * 8, "{}", scenario.name);
+            let fits = |cpus: &&u8| usize::from(**cpus) >= scenario.min_cpus;
+            let sizes = CPU_COUNTS.iter().filter(fits).count();
+            let between = COUNTS_BETWEEN.iter().filter(fits).count();
+            let machines = sizes * 8 + between * MACHINES_BETWEEN.len();
+            assert_eq!(clean, machines, "{}", scenario.name);
         }
     }
 

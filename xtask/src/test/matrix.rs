@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The boots as two matrices, of the kernel alone on QEMU, and of images: a row for each scenario, fault, mode and clock, a
+//! The boots as matrices, of the kernel alone on each of QEMU's machine types, and of images: a row for each scenario, fault, mode and clock, a
 //! column for each machine type and number of CPUs that was booted.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,14 +27,16 @@ type Lines<'a> = BTreeMap<Line<'a>, BTreeMap<Place<'a>, &'a Row>>;
 
 /// The matrices of `boots`, of those that there are boots for.
 pub(super) fn tables(boots: &[Row]) -> Vec<Table> {
-    let mut matrices = [Lines::new(), Lines::new()];
+    // Those of QEMU's types come first, by name, and then that of all images.
+    let mut matrices: BTreeMap<Option<&str>, Lines<'_>> = BTreeMap::new();
     for boot in boots {
         if let Some((line, place)) = split(&boot.name) {
-            let matrix = usize::from(!MachineType::ALL.iter().any(|it| it.name() == place.0));
-            matrices[matrix].entry(line).or_default().insert(place, boot);
+            let own = MachineType::ALL.iter().any(|it| it.name() == place.0).then_some(place.0);
+            matrices.entry(own).or_default().entry(line).or_default().insert(place, boot);
         }
     }
-    matrices.into_iter().filter(|lines| !lines.is_empty()).map(table).collect()
+    let images = matrices.remove(&None);
+    matrices.into_values().chain(images).map(table).collect()
 }
 
 /// Seconds of the cells that passed, a word for the others, a dash where there is none.
@@ -102,11 +104,13 @@ mod tests {
         let rows: Vec<Vec<&str>> =
             text.lines().map(|line| line.split(['│', '┆']).map(str::trim).collect()).collect();
         for wanted in [
-            ["scenario", "fault", "machine", "pc 4", "q35 1", "q35 2", "q35 8"],
-            ["s", "", "xapic parallel", "3.0", "2.0", "-", "FAILED"],
-            ["s", "f", "xapic parallel", "-", "-", "skipped", "-"],
+            &["scenario", "fault", "machine", "pc 4"][..],
+            &["s", "", "xapic parallel", "3.0"],
+            &["scenario", "fault", "machine", "q35 1", "q35 2", "q35 8"],
+            &["s", "", "xapic parallel", "2.0", "-", "FAILED"],
+            &["s", "f", "xapic parallel", "-", "skipped", "-"],
         ] {
-            assert!(rows.iter().any(|row| row.get(1..8) == Some(&wanted[..])), "{text}");
+            assert!(rows.iter().any(|row| row.get(1..=wanted.len()) == Some(wanted)), "{text}");
         }
     }
 

@@ -100,7 +100,7 @@ fn account(run: &Run, target: usize, phase: impl FnOnce()) -> Outcome {
     }
 }
 
-/// Every CPU raises single events, the next only after the last was taken. With `stray`, an NMI past the device joins them.
+/// Every CPU raises single events, all kinds in turn, the next only after the last was taken. With `stray`, an NMI past the device joins them.
 pub(super) fn lone_events(run: &Run, target: usize, stray: bool) -> Outcome {
     let rounds = run.cycles(LONE_EVENTS).div_ceil((run.cpus * run.cpus) as u64);
     account(run, target, || {
@@ -108,7 +108,7 @@ pub(super) fn lone_events(run: &Run, target: usize, stray: bool) -> Outcome {
             smp::on_all_cpus(&|cpu| {
                 if cpu == raiser {
                     repeat(rounds, |round| {
-                        let event = round as usize % EVENTS;
+                        let event = (raiser as u64 * rounds + round) as usize % EVENTS;
                         events::raise(event);
                         wait_until(|| events::is_taken(event))
                     });
