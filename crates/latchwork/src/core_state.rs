@@ -29,6 +29,11 @@ pub(crate) struct Core {
     /// Written from ordinary context, read on an unknown NMI; a stale value is the policy of a
     /// moment ago.
     policy: AtomicUsize,
+    /// A CPU that is offline may have items on its lists. Set by whoever put one there or took that CPU
+    /// offline, Release; taken by whoever then looks at the lists of all CPUs that are offline, Acquire. A
+    /// look that misses it is made up for at the next tick; whoever raises an interrupt after setting it
+    /// sees it there.
+    work_is_left: AtomicBool,
 }
 
 impl Core {
@@ -42,6 +47,7 @@ impl Core {
                 init_begun: AtomicBool::new(false),
                 too_early: AtomicUsize::new(0),
                 policy: AtomicUsize::new(UnknownPolicy::Report as usize),
+                work_is_left: AtomicBool::new(false),
             }
         }
     }
@@ -107,6 +113,17 @@ impl Core {
     pub(crate) fn abandon_poll_of(&self, cpu: usize) {
         let holder = cpu.wrapping_add(1);
         let _ = self.poll_lock.compare_exchange(holder, 0, Ordering::Release, Ordering::Relaxed);
+    }
+
+    /// An item may be on a list of a CPU that is offline. Any context.
+    pub(crate) fn leave_work(&self) {
+        self.work_is_left.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody must look at the lists of the CPUs that are offline; if so, it is the caller.
+    pub(crate) fn take_left_work(&self) -> bool {
+        self.work_is_left.load(Ordering::Relaxed)
+            && self.work_is_left.swap(false, Ordering::Acquire)
     }
 
     pub(crate) fn set_policy(&self, policy: UnknownPolicy) {

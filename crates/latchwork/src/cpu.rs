@@ -11,6 +11,7 @@ use crate::{
     request::{Mailbox, Requests},
     stats::{CpuCounters, HandlerCounters},
     unknown::ReportLimiter,
+    work::WorkLine,
 };
 
 /// The most CPUs that one [`Nmi`](crate::Nmi) serves: 4096 on 64-bit targets, 64 on 32-bit ones,
@@ -29,6 +30,7 @@ pub const MAX_CPUS: usize = if usize::BITS >= 64 { 4096 } else { 64 };
 pub struct PerCpu {
     pub(crate) own: OwnLine,
     pub(crate) senders: SendersLine,
+    pub(crate) work: WorkLine,
     pub(crate) counters: CpuCounters,
     slots: [[HandlerCounters; HANDLERS_PER_CLASS]; Class::COUNT],
 }
@@ -71,6 +73,7 @@ impl PerCpu {
                     limiter: ReportLimiter::new(),
                 },
                 senders: SendersLine { mailbox: Mailbox::new(), presence: Presence::new() },
+                work: WorkLine::new(),
                 counters: CpuCounters::new(),
                 slots: [const { [const { HandlerCounters::new() }; HANDLERS_PER_CLASS] };
                     Class::COUNT],
@@ -165,6 +168,7 @@ mod tests {
     fn the_lines_of_other_writers_are_apart() {
         assert_eq!(size_of::<OwnLine>(), 64);
         assert_eq!(size_of::<SendersLine>(), 64);
+        assert_eq!(size_of::<WorkLine>(), 64);
         assert_eq!(align_of::<PerCpu>(), 64);
         assert!(size_of::<PerCpu>() <= 3200, "{}", size_of::<PerCpu>());
     }

@@ -162,6 +162,42 @@ pub enum SendError {
     NotRung(RingError),
 }
 
+/// An item was not queued; nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QueueError {
+    /// [`Nmi::init`](crate::Nmi::init) has not been called.
+    NotInitialised,
+    /// There is no such CPU.
+    NoSuchCpu {
+        /// Its number; `None` if the calling CPU has none yet.
+        cpu: Option<usize>,
+    },
+    /// That CPU is [offline](crate::Nmi::go_offline).
+    Offline {
+        /// That CPU.
+        cpu: usize,
+    },
+}
+
+/// Nobody waited for an item, since this CPU may be the one that has to run it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// See [`InDispatch`].
+    InDispatch(InDispatch),
+    /// The caller is the item.
+    InsideItself {
+        /// The CPU that runs it.
+        cpu: usize,
+    },
+    /// Interrupts are off on the calling CPU, or it is running another item.
+    InterruptsOff {
+        /// That CPU.
+        cpu: usize,
+    },
+}
+
 /// Why the kernel cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -290,6 +326,34 @@ impl fmt::Display for SendError {
     }
 }
 
+impl fmt::Display for QueueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInitialised => f.write_str("not initialised: call init first"),
+            Self::NoSuchCpu { cpu: Some(cpu) } => write!(f, "there is no CPU {cpu}"),
+            Self::NoSuchCpu { cpu: None } => f.write_str("this CPU has no number yet"),
+            Self::Offline { cpu } => write!(f, "CPU {cpu} is offline: queue it on another"),
+        }
+    }
+}
+
+impl fmt::Display for SyncError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InDispatch(error) => write!(f, "{error}: wait in ordinary context"),
+            Self::InsideItself { cpu } => {
+                write!(f, "the item that CPU {cpu} is running would wait for its own end")
+            }
+            Self::InterruptsOff { cpu } => {
+                write!(
+                    f,
+                    "CPU {cpu} has interrupts off and may have to run the item: switch them on"
+                )
+            }
+        }
+    }
+}
+
 impl fmt::Display for Fatal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -310,3 +374,5 @@ impl Error for HandleError {}
 impl Error for StatsError {}
 impl Error for RingError {}
 impl Error for SendError {}
+impl Error for QueueError {}
+impl Error for SyncError {}

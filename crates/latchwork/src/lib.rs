@@ -43,24 +43,26 @@ mod stats;
 mod tests;
 mod ticket;
 mod unknown;
+mod work;
 
 pub use after_leave::AfterLeave;
 pub use context::{Interrupted, Mode, NmiContext, OpaqueFrame, SourceMap};
 pub use cpu::{MAX_CPUS, PerCpu};
 pub use dispatch::{MAX_NESTING, Outcome};
 pub use error::{
-    Fatal, HandleError, InDispatch, InitError, PresenceError, RegisterError, RemoveError,
-    RemoveFailure, RingError, SendError, StatsError,
+    Fatal, HandleError, InDispatch, InitError, PresenceError, QueueError, RegisterError,
+    RemoveError, RemoveFailure, RingError, SendError, StatsError, SyncError,
 };
 pub use handler::{Claim, Class, Doorbell, EdgeModel, HandlerSpec, NmiHandler};
 pub use name::Name;
 pub use nmi::Nmi;
 pub use order::HANDLERS_PER_CLASS;
 pub use pinned::{PinnedHandler, PinnedRegistration};
-pub use platform::{InterruptState, Platform};
+pub use platform::{InterruptState, Platform, WorkPlatform};
 pub use registration::Registration;
 pub use registry::HandlerId;
 pub use request::{Request, Requests};
 pub use stats::{CpuStats, HISTOGRAM_COLUMNS, HandlerStats};
 pub use ticket::Ticket;
 pub use unknown::{UnknownNmi, UnknownPolicy};
+pub use work::{Urgency, Work};

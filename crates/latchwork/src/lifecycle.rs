@@ -13,6 +13,7 @@ use crate::{
     error::{InDispatch, PresenceError},
     nmi::Nmi,
     platform::Platform,
+    primitive::{Ordering, fence},
 };
 
 impl<P: Platform> Nmi<P> {
@@ -35,8 +36,10 @@ impl<P: Platform> Nmi<P> {
                 return Err(PresenceError::InDispatch(InDispatch { cpu }));
             }
             area.presence().go();
+            self.leave_work_of(area);
             Ok(())
         })
+        .unwrap_or_else(|cpu| Err(PresenceError::NoSuchCpu { cpu }))
     }
 
     /// Brings the calling CPU back online, before it relies on NMIs: requests that were left for it are
@@ -62,8 +65,12 @@ impl<P: Platform> Nmi<P> {
             }
             area.drop_requests();
             area.presence().come_back();
+            // Whoever saw this CPU offline while it queued work for it is seen by this CPU's next look
+            // at its lists. Partner: the fence in `Nmi::tell`.
+            fence(Ordering::SeqCst);
             Ok(())
         })
+        .unwrap_or_else(|cpu| Err(PresenceError::NoSuchCpu { cpu }))
     }
 
     /// Takes offline a CPU that executes nothing any more: it was sent INIT, was reset, or is dead. Where
@@ -91,6 +98,7 @@ impl<P: Platform> Nmi<P> {
         self.core.abandon_poll_of(cpu);
         area.own.abandon();
         area.presence().mark();
+        self.leave_work_of(area);
         Ok(())
     }
 
@@ -108,18 +116,31 @@ impl<P: Platform> Nmi<P> {
         Outcome::Offline
     }
 
+    /// Deferred work that waits for a CPU that has just been taken offline is there for others. The fence
+    /// has its partner in `Nmi::tell`: whoever put an item there is seen here, or sees the CPU offline.
+    fn leave_work_of(&self, area: &PerCpu) {
+        fence(Ordering::SeqCst);
+        if area.work.has_items() {
+            self.core.leave_work();
+        }
+    }
+
     /// Calls `act` with this CPU's number and area, with interrupts off, so that the thread does not move
     /// between.
-    fn on_this_cpu(
+    ///
+    /// # Errors
+    ///
+    /// This CPU's number, if there is one, where it has no area.
+    pub(crate) fn on_this_cpu<R>(
         &self,
-        act: impl FnOnce(usize, &PerCpu) -> Result<(), PresenceError>,
-    ) -> Result<(), PresenceError> {
+        act: impl FnOnce(usize, &PerCpu) -> R,
+    ) -> Result<R, Option<usize>> {
         let interrupts = self.platform.disable_interrupts();
         let this_cpu = self.platform.current_cpu();
         let area = this_cpu.and_then(|cpu| Some((cpu, self.core.cpus().get(cpu)?)));
         let done = match area {
-            Some((cpu, area)) => act(cpu, area),
-            None => Err(PresenceError::NoSuchCpu { cpu: this_cpu }),
+            Some((cpu, area)) => Ok(act(cpu, area)),
+            None => Err(this_cpu),
         };
         // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
         unsafe { self.platform.restore_interrupts(interrupts) };

@@ -88,6 +88,27 @@ pub unsafe trait Platform: Sync + 'static {
     fn fatal(&self, error: Fatal) -> !;
 }
 
+/// What a kernel provides besides, if it wants deferred work.
+///
+/// # Safety
+///
+/// As for [`Platform`], promise 5: the methods take no lock that code outside NMI context takes, allocate
+/// nothing, and neither block nor unwind.
+pub unsafe trait WorkPlatform: Platform {
+    /// Makes one maskable interrupt arrive at `cpu`, this one included, whose handler calls
+    /// [`Nmi::run_work`](crate::Nmi::run_work). **NMI-safe**, and called with interrupts off.
+    ///
+    /// It may collapse with others of its kind that were raised and not taken yet. To a CPU that has just
+    /// gone offline it may get lost. Where it cannot be raised, the items wait for that CPU's next tick.
+    ///
+    /// *Ordering*: every store before the call is visible to `cpu` when it takes the interrupt, as for
+    /// [`Platform::ring`].
+    fn interrupt_for_work(&self, cpu: usize);
+
+    /// Whether maskable interrupts can come to this CPU now. **NMI-safe**; in an NMI any answer will do.
+    fn interrupts_are_on(&self) -> bool;
+}
+
 impl fmt::Debug for dyn Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("dyn Platform")

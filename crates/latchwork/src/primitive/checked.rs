@@ -104,6 +104,20 @@ impl<T> AtomicPtr<T> {
         interrupt::point();
         self.0.store(value, order);
     }
+    pub(crate) fn swap(&self, value: *mut T, order: Ordering) -> *mut T {
+        interrupt::point();
+        self.0.swap(value, order)
+    }
+    pub(crate) fn compare_exchange(
+        &self,
+        current: *mut T,
+        new: *mut T,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<*mut T, *mut T> {
+        interrupt::point();
+        self.0.compare_exchange(current, new, success, failure)
+    }
 }
 
 #[derive(Debug)]

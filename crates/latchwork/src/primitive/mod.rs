@@ -22,15 +22,16 @@ pub(crate) use core::sync::atomic::{AtomicU32 as CounterU32, AtomicUsize as Coun
 
 pub(crate) use core::sync::atomic::Ordering;
 
-/// Declares a constructor that is `const`, except under loom, whose atomics cannot be.
+/// Declares a constructor that is `const`, except under loom, whose atomics cannot be. Generic parameters
+/// stand in square brackets.
 macro_rules! const_unless_loom {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty $body:block) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident$([$($generics:tt)*])?($($arg:ident: $ty:ty),*) -> $ret:ty $body:block) => {
         #[cfg(not(all(test, loom)))]
         $(#[$meta])*
-        $vis const fn $name($($arg: $ty),*) -> $ret $body
+        $vis const fn $name<$($($generics)*)?>($($arg: $ty),*) -> $ret $body
         #[cfg(all(test, loom))]
         $(#[$meta])*
-        $vis fn $name($($arg: $ty),*) -> $ret $body
+        $vis fn $name<$($($generics)*)?>($($arg: $ty),*) -> $ret $body
     };
 }
 

@@ -5,6 +5,7 @@
 //! * [`nested`]: an NMI on the same CPU between any two accesses of the real code, exhaustively.
 //! * the rest: what each call promises.
 
+mod item;
 mod world;
 
 #[cfg(not(loom))]
@@ -21,3 +22,5 @@ mod pinned;
 mod registry;
 #[cfg(not(loom))]
 mod requests;
+#[cfg(not(loom))]
+mod work;

@@ -12,9 +12,10 @@ use std::{thread, thread_local};
 use crate::{
     AfterLeave, Claim, Class, Doorbell, EdgeModel, Fatal, HandlerSpec, InterruptState, Interrupted,
     Mode, Nmi, NmiContext, NmiHandler, Outcome, PerCpu, Platform, Request, Requests, RingError,
-    UnknownNmi,
+    UnknownNmi, WorkPlatform,
     primitive::{
-        AtomicUsize, Counter, Ordering, SharedCell, checked::interrupt, const_unless_loom,
+        AtomicBool, AtomicUsize, Counter, Ordering, SharedCell, checked::interrupt,
+        const_unless_loom,
     },
     quiescence::Quiescence,
 };
@@ -23,6 +24,7 @@ pub(super) const CPUS: usize = 2;
 
 thread_local! {
     static CPU: Cell<Option<usize>> = Cell::from(Some(0));
+    static INTERRUPTS_ARE_ON: Cell<bool> = Cell::from(true);
 }
 
 /// From here on this thread is `cpu`.
@@ -37,6 +39,8 @@ pub(super) struct TestPlatform {
     pub(super) ticks: Counter,
     /// Rings made, per CPU. Read together with the count of finished sends, so a loom atomic.
     pub(super) rung: [AtomicUsize; CPUS],
+    /// Whether an interrupt for work is pending, per CPU.
+    pub(super) work_interrupts: [AtomicBool; CPUS],
     pub(super) ring_fails: Mutex<Option<RingError>>,
     pub(super) served: Mutex<Vec<Requests>>,
     pub(super) unknowns: Mutex<Vec<UnknownNmi>>,
@@ -65,9 +69,11 @@ unsafe impl Platform for TestPlatform {
         Ok(())
     }
     fn disable_interrupts(&self) -> InterruptState {
-        InterruptState(0)
+        InterruptState(usize::from(INTERRUPTS_ARE_ON.with(|on| on.replace(false))))
     }
-    unsafe fn restore_interrupts(&self, _: InterruptState) {}
+    unsafe fn restore_interrupts(&self, state: InterruptState) {
+        INTERRUPTS_ARE_ON.with(|on| on.set(state.0 != 0));
+    }
     fn relax(&self) {
         assert!(!interrupt::inside(), "an NMI waits for what it interrupted");
         thread::yield_now();
@@ -93,6 +99,16 @@ unsafe impl Platform for TestPlatform {
     }
 }
 
+// SAFETY: as above; neither method locks anything.
+unsafe impl WorkPlatform for TestPlatform {
+    fn interrupt_for_work(&self, cpu: usize) {
+        self.work_interrupts[cpu].swap(true, Ordering::AcqRel);
+    }
+    fn interrupts_are_on(&self) -> bool {
+        INTERRUPTS_ARE_ON.with(Cell::get)
+    }
+}
+
 /// A machine, and the memory behind its `'static` references, freed when it is dropped.
 pub(super) struct World {
     pub(super) nmi: &'static Nmi<TestPlatform>,
@@ -111,6 +127,7 @@ impl World {
         let platform = TestPlatform {
             ticks: Counter::new(0),
             rung: core::array::from_fn(|_| AtomicUsize::new(0)),
+            work_interrupts: core::array::from_fn(|_| AtomicBool::new(false)),
             ring_fails: Mutex::new(None),
             served: Mutex::new(Vec::new()),
             unknowns: Mutex::new(Vec::new()),
@@ -147,6 +164,25 @@ pub(super) fn take_nmi(nmi: &'static Nmi<TestPlatform>) -> Outcome {
     };
     // SAFETY: the thread plays a CPU in NMI context; no handler here looks at the frame.
     unsafe { nmi.dispatch(&interrupted) }
+}
+
+/// The interrupt for work on the CPU that this thread is, if it is pending. Returns how many items ran.
+pub(super) fn take_work_interrupt(nmi: &'static Nmi<TestPlatform>) -> usize {
+    let this_cpu = nmi.platform.current_cpu().unwrap();
+    match nmi.platform.work_interrupts[this_cpu].swap(false, Ordering::AcqRel) {
+        true => nmi.run_work(),
+        false => 0,
+    }
+}
+
+/// Plays the CPUs one after the other until no interrupt for work is pending on any. Whatever was queued
+/// to run at once must have run then.
+pub(super) fn take_all_work_interrupts(nmi: &'static Nmi<TestPlatform>) {
+    let pending = |cpu: &usize| nmi.platform.work_interrupts[*cpu].load(Ordering::Acquire);
+    while let Some(cpu) = (0..CPUS).find(pending) {
+        become_cpu(Some(cpu));
+        take_work_interrupt(nmi);
+    }
 }
 
 /// A spec of the given class that conflicts with no other.

@@ -9,6 +9,7 @@ mod lifecycle;
 mod nested;
 mod registry;
 mod requests;
+mod work;
 
 /// Runs `test` in every schedule that differs, without a bound on preemptions.
 fn explore(test: impl Fn() + Sync + Send + 'static) {

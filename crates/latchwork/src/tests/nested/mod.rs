@@ -4,6 +4,7 @@
 
 mod dispatch;
 mod lifecycle;
+mod work;
 mod writers;
 
 use crate::primitive::checked::interrupt;

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Putting an item on a list, and telling a CPU that will run it.
+
+use super::{Claimed, Place, Urgency, Work};
+use crate::{
+    error::QueueError,
+    nmi::Nmi,
+    platform::WorkPlatform,
+    primitive::{Ordering, fence},
+};
+
+impl<P: WorkPlatform> Nmi<P> {
+    /// Queues `item` to run on this CPU. **NMI-safe**, wait-free.
+    ///
+    /// Returns whether it was not queued already; if it was, it runs once, as it was queued. Items of one
+    /// CPU and urgency run in the order in which they were queued. An item may be queued while it runs, by
+    /// itself too: then it runs once more afterwards, never on two CPUs at once, and where it was queued
+    /// several times meanwhile, on the CPU and with the urgency of the last.
+    ///
+    /// *Ordering*: what the caller stored before is visible to the run, whichever answer it got.
+    ///
+    /// # Errors
+    ///
+    /// See [`QueueError`]; nothing has changed then.
+    pub fn queue(&'static self, item: &'static Work, urgency: Urgency) -> Result<bool, QueueError> {
+        self.queue_in(None, item, urgency)
+    }
+
+    /// Queues `item` to run on `cpu`, as [`queue`](Self::queue) does on this one. **NMI-safe**, wait-free.
+    ///
+    /// If that CPU goes offline before it has run the item, another may run it.
+    ///
+    /// # Errors
+    ///
+    /// See [`QueueError`]; nothing has changed then.
+    pub fn queue_on(
+        &'static self,
+        cpu: usize,
+        item: &'static Work,
+        urgency: Urgency,
+    ) -> Result<bool, QueueError> {
+        self.queue_in(Some(cpu), item, urgency)
+    }
+
+    fn queue_in(
+        &self,
+        cpu: Option<usize>,
+        item: &'static Work,
+        urgency: Urgency,
+    ) -> Result<bool, QueueError> {
+        let cpus = self.core.cpus();
+        if cpus.is_empty() {
+            return Err(QueueError::NotInitialised);
+        }
+        let interrupts = self.platform.disable_interrupts();
+        let cpu = cpu.or_else(|| self.platform.current_cpu());
+        let target = cpu.and_then(|cpu| Some((cpu, cpus.get(cpu)?)));
+        let queued = match target {
+            None => Err(QueueError::NoSuchCpu { cpu }),
+            Some((cpu, area)) if area.presence().is_away() => Err(QueueError::Offline { cpu }),
+            Some((cpu, _)) => Ok(self.claim_and_put(item, Place { cpu, urgency })),
+        };
+        // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
+        unsafe { self.platform.restore_interrupts(interrupts) };
+        queued
+    }
+
+    fn claim_and_put(&self, item: &'static Work, place: Place) -> bool {
+        match item.claim(place) {
+            Claimed::ByQueuer => {
+                self.put(item, place);
+                true
+            }
+            Claimed::ByRunner => true,
+            Claimed::Before => false,
+        }
+    }
+
+    /// Puts a claimed item on its list. Any context, with interrupts off.
+    pub(super) fn put(&self, item: &'static Work, place: Place) {
+        let Some(area) = self.core.cpus().get(place.cpu) else {
+            return;
+        };
+        area.work.list(place.urgency).push(item);
+        self.tell(place);
+    }
+
+    /// Tells a CPU that an item was put on a list, after it was linked.
+    ///
+    /// The fence comes after the link, and its partners are those of [`Nmi::tick_stopped`],
+    /// [`Nmi::go_offline`], [`Nmi::mark_offline`] and [`Nmi::come_online`], each between a store of what
+    /// is read here and a look at the lists. Whichever of the two fences comes first: either this
+    /// producer sees what that CPU said, or that CPU sees the item, linked.
+    fn tell(&self, place: Place) {
+        let Some(area) = self.core.cpus().get(place.cpu) else {
+            return;
+        };
+        fence(Ordering::SeqCst);
+        if area.presence().is_away() {
+            self.core.leave_work();
+            if let Some(this_cpu) = self.platform.current_cpu() {
+                self.platform.interrupt_for_work(this_cpu);
+            }
+        } else if place.urgency == Urgency::Now || area.work.tick_is_stopped() {
+            self.platform.interrupt_for_work(place.cpu);
+        }
+    }
+}

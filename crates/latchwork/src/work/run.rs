@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Running what is queued: at the interrupt for work, at the tick, and for CPUs that are offline.
+
+use super::{Urgency, Work};
+use crate::{cpu::PerCpu, nmi::Nmi, platform::WorkPlatform};
+
+impl<P: WorkPlatform> Nmi<P> {
+    /// Runs this CPU's items of urgency [`Now`](Urgency::Now), and the lazy ones if its tick is stopped
+    /// or it is offline; likewise what CPUs that are offline left. Returns how many ran. Not NMI-safe: in
+    /// an NMI it does nothing.
+    ///
+    /// The kernel calls it
+    ///
+    /// 1. from the interrupt that [`WorkPlatform::interrupt_for_work`] raises;
+    /// 2. after [`go_offline`](Self::go_offline), before the CPU is halted: so a CPU runs its own items
+    ///    before it leaves;
+    /// 3. after [`come_online`](Self::come_online), and, on the calling CPU, after
+    ///    [`mark_offline`](Self::mark_offline).
+    ///
+    /// It runs what was queued before it began. What is queued meanwhile raises an interrupt of its own.
+    pub fn run_work(&'static self) -> usize {
+        self.run_here(|area| area.work.tick_is_stopped() || area.presence().is_away())
+    }
+
+    /// Runs this CPU's items of either urgency, and what CPUs that are offline left. Returns how many ran.
+    /// Not NMI-safe: in an NMI it does nothing. The kernel calls it from each CPU's tick.
+    pub fn tick(&'static self) -> usize {
+        self.run_here(|_| true)
+    }
+
+    /// This CPU's tick is stopped: lazy items run at once from here on. If some wait already, the interrupt
+    /// for work is raised. Not NMI-safe.
+    ///
+    /// Call it pinned, with interrupts off, **after** the tick was stopped, and then idle as ever, so that
+    /// the interrupt ends the idling.
+    pub fn tick_stopped(&'static self) {
+        let _ = self.on_this_cpu(|cpu, area| {
+            if area.work.stop_tick() {
+                self.platform.interrupt_for_work(cpu);
+            }
+        });
+    }
+
+    /// This CPU's tick runs again. Not NMI-safe. Call it with interrupts off, after the tick was started.
+    pub fn tick_restarted(&'static self) {
+        let _ = self.on_this_cpu(|_, area| area.work.restart_tick());
+    }
+
+    fn run_here(&self, runs_lazy: impl FnOnce(&PerCpu) -> bool) -> usize {
+        let ran = self.on_this_cpu(|cpu, area| {
+            let mut ran: usize = 0;
+            if area.is_in_dispatch() {
+                return ran;
+            }
+            let mut run = |item| {
+                self.run_item(cpu, area, item);
+                ran = ran.wrapping_add(1);
+            };
+            area.work.list(Urgency::Now).run_all(&mut run);
+            if runs_lazy(area) {
+                area.work.list(Urgency::Lazy).run_all(&mut run);
+            }
+            if !area.presence().is_away() && self.core.take_left_work() {
+                self.take_over(&mut run);
+            }
+            ran
+        });
+        ran.unwrap_or(0)
+    }
+
+    /// Runs what CPUs that are offline left.
+    fn take_over(&self, run: &mut impl FnMut(&'static Work)) {
+        for area in self.core.cpus() {
+            if area.presence().is_away() {
+                area.work.list(Urgency::Now).run_all(&mut *run);
+                area.work.list(Urgency::Lazy).run_all(&mut *run);
+            }
+        }
+    }
+
+    fn run_item(&self, cpu: usize, area: &PerCpu, item: &'static Work) {
+        item.begin();
+        let outer = area.work.set_running(core::ptr::from_ref(item).addr());
+        item.call(cpu);
+        area.work.set_running(outer);
+        if let Some(place) = item.end() {
+            self.put(item, place);
+        }
+    }
+}
