@@ -155,6 +155,31 @@ fn a_tick_that_stops_behind_another_item() {
     });
 }
 
+/// An item that comes again does not bring its former successor along. The CPU looks at its list at ticks,
+/// which tell it nothing: so the list alone gives the order.
+#[test]
+fn an_item_that_comes_again_comes_alone() {
+    explore(|| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let items = [Item::new(), Item::new()];
+        let [first, second] = [items[0].work.0, items[1].work.0];
+        nmi.queue_on(1, first, Urgency::Lazy).unwrap();
+        nmi.queue_on(1, second, Urgency::Lazy).unwrap();
+        let other_cpu = thread::spawn(move || {
+            become_cpu(Some(1));
+            nmi.tick();
+            nmi.tick();
+        });
+        let newly = nmi.queue_on(1, first, Urgency::Lazy).unwrap();
+        other_cpu.join().unwrap();
+        become_cpu(Some(1));
+        nmi.tick();
+        assert_eq!((items[0].runs(), items[1].runs()), (1 + usize::from(newly), 1));
+        assert!(first.is_idle() && second.is_idle());
+    });
+}
+
 /// After the wait, the memory that the item used may be written, and the item is left alone.
 #[test]
 fn a_wait_is_over_after_the_run() {
@@ -223,13 +248,16 @@ fn what_a_cpu_left_when_it_went_runs_elsewhere() {
     });
 }
 
-/// A CPU comes back while another runs what it left: each item runs once, one of them on either.
+/// A CPU comes back while another runs what it left: each item runs once, on either, and what the CPU
+/// queues when it is back is not left behind by the other, which goes round again for it.
 #[test]
 fn a_cpu_that_comes_back_and_one_that_runs_what_it_left() {
     explore(|| {
         let world = World::new();
         let nmi = world.nmi;
         let items = [Item::new(), Item::new()];
+        let new = Item::new();
+        let queued = new.work.0;
         become_cpu(Some(1));
         for item in &items {
             nmi.queue(item.work.0, Urgency::Now).unwrap();
@@ -240,10 +268,13 @@ fn a_cpu_that_comes_back_and_one_that_runs_what_it_left() {
             become_cpu(Some(1));
             nmi.come_online().unwrap();
             nmi.run_work();
+            nmi.queue(queued, Urgency::Now).unwrap();
+            take_work_interrupt(nmi);
         });
         become_cpu(Some(0));
         nmi.run_work();
         other_cpu.join().unwrap();
         assert!(items.iter().all(|item| item.runs() == 1));
+        assert_eq!(new.runs(), 1);
     });
 }
