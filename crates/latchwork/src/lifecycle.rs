@@ -22,6 +22,9 @@ impl<P: Platform> Nmi<P> {
     /// requests that it takes are dropped and counted. Not NMI-safe. Does nothing on a CPU that is
     /// offline.
     ///
+    /// Deferred work that waits here is run by [`run_work`](crate::Nmi::run_work), to be called next, or else
+    /// by another CPU at its next tick.
+    ///
     /// Call it pinned, with interrupts off, before the CPU halts for good or is powered down. A send
     /// that looked at this CPU before it went may still post its request and ring: then the NMI, or
     /// [`come_online`](Self::come_online), drops it.
@@ -79,8 +82,10 @@ impl<P: Platform> Nmi<P> {
     ///
     /// What it was doing is lost: the work of a handler, requests that it had taken and not served, the
     /// ring of a send that it was making. If it was stopped while it registered or removed a handler,
-    /// nobody can do so any more, since it holds the writer lock for ever: stop a CPU only where it does
-    /// neither.
+    /// nobody can do so any more, since it holds the writer lock for ever. If it was stopped while it queued
+    /// or ran deferred work, what comes behind on that list never runs, nor does the item that was running
+    /// come to its end. So stop a CPU only where it does none of these. What merely waits on its lists is not
+    /// lost: another CPU runs it, at its next tick or by [`run_work`](crate::Nmi::run_work).
     ///
     /// # Errors
     ///

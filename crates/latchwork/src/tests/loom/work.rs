@@ -115,6 +115,29 @@ fn an_item_queued_elsewhere_while_it_runs_never_meets_itself() {
     });
 }
 
+/// Two queue an item that is running, one of them from nowhere: each `true` is a run.
+#[test]
+fn an_item_queued_by_two_while_it_runs() {
+    explore(|| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let item = Item::new();
+        let queued = item.work.0;
+        nmi.queue(queued, Urgency::Now).unwrap();
+        let queuers = [Some(1), None].map(|cpu| {
+            thread::spawn(move || {
+                become_cpu(cpu);
+                nmi.queue_on(1, queued, Urgency::Now).unwrap()
+            })
+        });
+        take_work_interrupt(nmi);
+        let newly = queuers.map(|queuer| usize::from(queuer.join().unwrap()));
+        take_all_work_interrupts(nmi);
+        assert_eq!(item.runs(), 1 + newly[0] + newly[1]);
+        assert!(queued.is_idle());
+    });
+}
+
 /// The tick stops while another CPU queues a lazy item: the CPU finds it, or is told.
 #[test]
 fn a_tick_that_stops_leaves_no_lazy_item_behind() {
