@@ -58,6 +58,7 @@ impl Item {
     }
 
     /// What the memory's next owner would do.
+    #[cfg(loom)]
     pub(super) fn poison(&self) {
         self.runs.0.last_on.with_mut(|last_on| {
             // SAFETY: the caller holds that nothing runs any more; if not so, the test fails.
