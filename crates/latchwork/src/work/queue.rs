@@ -3,6 +3,7 @@
 
 use super::{Claimed, Place, Urgency, Work};
 use crate::{
+    cpu::PerCpu,
     error::QueueError,
     nmi::Nmi,
     platform::WorkPlatform,
@@ -82,7 +83,7 @@ impl<P: WorkPlatform> Nmi<P> {
             return;
         };
         area.work.list(place.urgency).push(item);
-        self.tell(place);
+        self.tell(place, area);
     }
 
     /// Tells a CPU that an item was put on a list, after it was linked.
@@ -91,10 +92,7 @@ impl<P: WorkPlatform> Nmi<P> {
     /// [`Nmi::go_offline`], [`Nmi::mark_offline`] and [`Nmi::come_online`], each between a store of what
     /// is read here and a look at the lists. Whichever of the two fences comes first: either this
     /// producer sees what that CPU said, or that CPU sees the item, linked.
-    fn tell(&self, place: Place) {
-        let Some(area) = self.core.cpus().get(place.cpu) else {
-            return;
-        };
+    fn tell(&self, place: Place, area: &PerCpu) {
         fence(Ordering::SeqCst);
         if area.presence().is_away() {
             self.core.leave_work();

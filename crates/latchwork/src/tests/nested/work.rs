@@ -76,6 +76,20 @@ fn an_nmi_queues_while_another_item_is_queued() {
     });
 }
 
+/// Queueing has few accesses, whatever others do: there is no loop in it.
+#[test]
+fn queueing_takes_few_accesses() {
+    let world = World::new();
+    let nmi = world.nmi;
+    let (mine, others) = (Item::new(), [Item::new(), Item::new()]);
+    for other in &others {
+        nmi.queue_on(1, other.work.0, Urgency::Now).unwrap();
+    }
+    arm(14, || unreachable!("queueing has more than 14 accesses"));
+    nmi.queue_on(1, mine.work.0, Urgency::Now).unwrap();
+    assert!(!came());
+}
+
 /// The interrupt for work comes in the gap, as it does to a producer on another CPU: it stops there, and
 /// the producer has all run that stands behind it.
 #[test]
