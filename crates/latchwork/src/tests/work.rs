@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What deferred work promises.
 
+use core::sync::atomic::AtomicUsize;
 use std::{string::ToString, sync::Mutex, sync::OnceLock, vec, vec::Vec};
 
 use super::{
@@ -157,9 +158,12 @@ fn items_run_first_in_first_out_with_interrupts_off() {
 fn an_item_that_queues_itself_runs_once_more_and_lets_go() {
     let world = World::new();
     let nmi = world.nmi;
+    let runs_to_come = AtomicUsize::new(4);
     let item = Item::doing(move |work, _| {
-        assert_eq!(nmi.queue(work, Urgency::Now), Ok(true));
-        assert_eq!(nmi.queue(work, Urgency::Now), Ok(false));
+        if runs_to_come.fetch_sub(1, Ordering::Relaxed) > 1 {
+            assert_eq!(nmi.queue(work, Urgency::Now), Ok(true));
+            assert_eq!(nmi.queue(work, Urgency::Now), Ok(false));
+        }
     });
     let other = Item::new();
     nmi.queue(item.work.0, Urgency::Now).unwrap();
