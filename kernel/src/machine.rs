@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which machine this is, as its PCI host bridge says.
 
-use latchwork_x86::hw::CpuPort;
-use latchwork_x86::pci::{Address, ConfigSpace, Identity};
+use latchwork_x86::pci::{Address, Identity};
+
+use crate::pci;
 
 /// Where every PC has its host bridge.
 const HOST_BRIDGE: (u8, u8, u8) = (0, 0, 0);
@@ -14,13 +15,9 @@ const I440FX: Identity = Identity { vendor: 0x8086, device: 0x1237 };
 
 /// The machine's name, as QEMU calls it; `unknown` for any other. Boot CPU, before others start.
 pub(crate) fn name() -> &'static str {
-    // SAFETY: the kernel runs at privilege level 0.
-    let port = unsafe { CpuPort::new() };
-    // SAFETY: this is a PC, no other CPU runs, nothing on this one uses the ports in an interrupt, and no message is
-    // programmed.
-    let mut pci = unsafe { ConfigSpace::new(port) };
+    let mut space = pci::config_space();
     let (bus, device, function) = HOST_BRIDGE;
-    match Address::new(bus, device, function).and_then(|bridge| pci.identity(bridge)) {
+    match Address::new(bus, device, function).and_then(|bridge| space.identity(bridge)) {
         Some(Q35) => "q35",
         Some(I440FX) => "pc",
         _ => "unknown",

@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use latchwork_x86::hw::MmioWindow;
 
 /// Where the identity map is uncached: from 3 GiB up to its end.
-const UNCACHED: core::ops::Range<u64> = 0xc000_0000..0x1_0000_0000;
+pub(crate) const UNCACHED: core::ops::Range<u64> = 0xc000_0000..0x1_0000_0000;
 
 /// The registers at physical address `address`, on every CPU and for ever. Panics where the map is not uncached.
 pub(crate) fn registers(address: u64) -> MmioWindow {

@@ -8,10 +8,7 @@ use core::ptr::{self, NonNull};
 use latchwork_x86::hw::CpuPort;
 use latchwork_x86::pci::{Address, Bar, ConfigSpace, Identity, PciError};
 
-use crate::boot::firmware;
-
-/// From here up the identity map is uncached, as device registers must be.
-const UNCACHED_START: u64 = 0xc000_0000;
+use crate::mmio::UNCACHED;
 
 /// Configuration space. The caller drops it before somebody else calls this.
 pub(crate) fn config_space() -> ConfigSpace<CpuPort> {
@@ -90,7 +87,7 @@ pub(crate) fn registers(
     let Bar::Memory { address: registers, .. } = space.bar(device, 0)? else {
         return Err(DeviceError::NotInMemory(device));
     };
-    let reachable = UNCACHED_START..=firmware::MAPPED_END - bytes;
+    let reachable = UNCACHED.start..=UNCACHED.end - bytes;
     match NonNull::new(ptr::with_exposed_provenance_mut(registers as usize)) {
         Some(address) if reachable.contains(&registers) => Ok(address),
         _ => Err(DeviceError::Unreachable { device, registers }),

@@ -10,7 +10,7 @@ use latchwork_x86::icr::ApicId;
 use crate::cpu::MAX_CPUS;
 
 /// The identity map's end.
-pub(crate) const MAPPED_END: u64 = 1 << 32;
+const MAPPED_END: u64 = 1 << 32;
 
 /// Where the loader says the RSDP is; 0 if it does not say. Written once, by the boot CPU, before others start.
 static RSDP_ADDRESS: AtomicU64 = AtomicU64::new(0);
