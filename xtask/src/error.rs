@@ -66,6 +66,14 @@ pub enum UserError {
     /// Something was asked for that Bochs does not have.
     #[error("Bochs {0}")]
     NotOnBochs(String),
+    /// An image cannot be written where it was to go.
+    #[error("no image can be written to `{path}`: {why}; name a file in a folder that is there")]
+    NoImageThere {
+        /// Where it was to go.
+        path: String,
+        /// Why it cannot.
+        why: &'static str,
+    },
     /// `LATCHWORK_KERNEL` names no file.
     #[error("LATCHWORK_KERNEL names `{path}`, which is not a file")]
     KernelMissing {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::error::UserError;
 use crate::guest::kernel;
 use crate::{catalog, workspace};
 use grub::Grub;
@@ -32,8 +33,12 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// A [`crate::error::UserError`] if a tool is missing and stays so; others when the kernel or the image does not build.
+/// A [`UserError`] if a tool is missing and stays so, or the image cannot be where it is wanted; others when the kernel or the
+/// image does not build.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
+    if let Some(output) = &options.output {
+        check_output(output)?;
+    }
     let grub = grub::find_or_install(options.yes)?;
     let kernel = kernel::obtain()?;
     let output =
@@ -41,6 +46,19 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     build_with_every_scenario(&grub, &kernel, &output)?;
     println!("{}", output.display());
     Ok(true)
+}
+
+/// Refuses a path that the image cannot have, before anything is built for it.
+fn check_output(output: &Path) -> Result<(), UserError> {
+    let refuse = |why| Err(UserError::NoImageThere { path: output.display().to_string(), why });
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if output.is_dir() {
+        return refuse("it is a folder");
+    }
+    if folder.is_some_and(|folder| !folder.is_dir()) {
+        return refuse("its folder is not there");
+    }
+    Ok(())
 }
 
 /// A menu of every boot that needs no device of an emulator.
@@ -56,4 +74,21 @@ fn build_with_every_scenario(
         }
     }
     grub.build(&kernel.path, &menu, output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_no_image_can_have_is_refused_by_name() {
+        let there = crate::private_dir::PrivateDir::new().expect("made");
+        let refused = |path: &Path| check_output(path).expect_err("refused").to_string();
+        assert!(refused(there.path()).contains("it is a folder"));
+        let missing = there.path().join("no").join("x.iso");
+        let text = refused(&missing);
+        assert!(text.contains("its folder is not there") && text.contains("x.iso"), "{text}");
+        assert_eq!(check_output(&there.path().join("x.iso")), Ok(()));
+        assert_eq!(check_output(Path::new("x.iso")), Ok(()));
+    }
 }
