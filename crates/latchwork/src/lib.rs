@@ -66,3 +66,8 @@ pub use stats::{CpuStats, HISTOGRAM_COLUMNS, HandlerStats};
 pub use ticket::Ticket;
 pub use unknown::{UnknownNmi, UnknownPolicy};
 pub use work::{Urgency, Work};
+
+/// What the simulated machine plays the memory with.
+#[cfg(all(latchwork_simulated, not(test)))]
+#[doc(hidden)]
+pub use primitive::simulated as simulation;
