@@ -2,7 +2,6 @@
 //! The engine on worlds whose answers are known.
 
 mod interruptions;
-mod latchwork;
 mod memory;
 mod reduction;
 mod replay;
