@@ -9,7 +9,7 @@ use latchwork_sim::engine::{Bounds, Report, exhaust, sample};
 use world::{Plan, worlds};
 
 fn main() {
-    let mut build = worlds(Plan { edges: [3, 2], impatient: false });
+    let mut build = worlds(Plan { edges: [2, 1], impatient: false });
     let bounds = Bounds { preemptions: 3, ..Bounds::default() };
     tell("exhaustive", &exhaust(&bounds, &mut build));
     tell("exhaustive, store buffers", &exhaust(&Bounds { store_buffer: 4, ..bounds }, &mut build));
