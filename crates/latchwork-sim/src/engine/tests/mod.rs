@@ -4,6 +4,7 @@
 mod interruptions;
 mod memory;
 mod reduction;
+mod reference;
 mod replay;
 mod toy;
 mod waits;
