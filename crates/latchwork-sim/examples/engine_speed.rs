@@ -6,14 +6,16 @@
 mod world;
 
 use latchwork_sim::engine::{Bounds, Report, exhaust, sample};
-use world::{Plan, worlds};
+use world::{Plan, Removal, worlds};
 
 fn main() {
-    let mut build = worlds(Plan { edges: [2, 1], impatient: false });
+    let mut build = worlds(Plan { edges: [2, 1], removal: Removal::Waits });
     let bounds = Bounds { preemptions: 3, ..Bounds::default() };
     tell("exhaustive", &exhaust(&bounds, &mut build));
     tell("exhaustive, store buffers", &exhaust(&Bounds { store_buffer: 4, ..bounds }, &mut build));
     tell("random", &sample(&bounds, 0..300_000, &mut build));
+    let mut storm = worlds(Plan { edges: [300, 300], removal: Removal::Never });
+    tell("random, long", &sample(&bounds, 0..2_000, &mut storm));
 }
 
 fn tell(search: &str, report: &Report) {

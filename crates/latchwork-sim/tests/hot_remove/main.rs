@@ -4,14 +4,14 @@
 mod world;
 
 use latchwork_sim::engine::{Bounds, Detail, Property, Verdict, exhaust, minimise, replay, sample};
-use world::{Plan, worlds};
+use world::{Plan, Removal, worlds};
 
 #[test]
 fn no_handler_runs_after_its_removal_has_returned() {
     for store_buffer in [0, 4] {
         let bounds = Bounds { store_buffer, ..Bounds::default() };
         for edges in [[2, 0], [1, 1]] {
-            let report = exhaust(&bounds, &mut worlds(Plan { edges, impatient: false }));
+            let report = exhaust(&bounds, &mut worlds(Plan { edges, removal: Removal::Waits }));
             assert_eq!(report.verdict, Verdict::Held, "{edges:?}");
             assert!(report.states > 1000, "{report:?}");
         }
@@ -20,7 +20,7 @@ fn no_handler_runs_after_its_removal_has_returned() {
 
 #[test]
 fn a_removal_that_does_not_wait_is_caught_and_told() {
-    let plan = Plan { edges: [1, 0], impatient: true };
+    let plan = Plan { edges: [1, 0], removal: Removal::DoesNotWait };
     let mut build = worlds(plan);
     let bounds = Bounds { preemptions: 1, ..Bounds::default() };
     let report = exhaust(&bounds, &mut build);
@@ -38,10 +38,10 @@ fn a_removal_that_does_not_wait_is_caught_and_told() {
 
 #[test]
 fn random_executions_find_it_too() {
-    let plan = Plan { edges: [2, 2], impatient: true };
+    let plan = Plan { edges: [2, 2], removal: Removal::DoesNotWait };
     let report = sample(&Bounds::default(), 0..10_000, &mut worlds(plan));
     assert!(report.verdict.counterexample().is_some());
-    let patient = Plan { impatient: false, ..plan };
+    let patient = Plan { removal: Removal::Waits, ..plan };
     let report = sample(&Bounds::default(), 0..10_000, &mut worlds(patient));
     assert_eq!(report.verdict, Verdict::Held);
 }

@@ -21,8 +21,17 @@ use latchwork_sim::engine::{
 pub(crate) struct Plan {
     /// How many edges may land on each CPU.
     pub(crate) edges: [usize; CPUS],
-    /// Whether the remover goes on without waiting for quiescence: a mistake.
-    pub(crate) impatient: bool,
+    pub(crate) removal: Removal,
+}
+
+/// What CPU 1 does about the handler.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removal {
+    Never,
+    /// Removes it and waits until it is over.
+    Waits,
+    /// Goes on without waiting: a mistake.
+    DoesNotWait,
 }
 
 pub(crate) const CPUS: usize = 2;
@@ -94,7 +103,7 @@ struct HotRemove {
 impl HotRemove {
     fn remove(&self) {
         let Some(registration) = self.registration.take_inner() else { return };
-        if self.plan.impatient {
+        if self.plan.removal == Removal::DoesNotWait {
             let _ = registration.try_remove();
         } else if let Err(error) = registration.remove() {
             panic!("{error:?}");
@@ -129,7 +138,7 @@ impl World for HotRemove {
         CPUS
     }
     fn run(&self, cpu: usize) {
-        if cpu == 1 {
+        if cpu == 1 && self.plan.removal != Removal::Never {
             self.remove();
         }
     }
