@@ -9,12 +9,16 @@
 #[cfg(not(test))]
 mod plain;
 #[cfg(not(test))]
-pub(crate) use plain::{AtomicBool, AtomicPtr, AtomicUsize, SharedCell, fence, fence_after_rmw};
+pub(crate) use plain::{
+    AtomicBool, AtomicPtr, AtomicUsize, OwnWord, SharedCell, fence, fence_after_rmw,
+};
 
 #[cfg(test)]
 pub(crate) mod checked;
 #[cfg(test)]
-pub(crate) use checked::{AtomicBool, AtomicPtr, AtomicUsize, SharedCell, fence, fence_after_rmw};
+pub(crate) use checked::{
+    AtomicBool, AtomicPtr, AtomicUsize, OwnWord, SharedCell, fence, fence_after_rmw,
+};
 
 /// Counters that take part in no protocol: statistics. No backend replaces them, because their
 /// interleavings decide nothing and would only multiply the schedules to explore.
