@@ -88,8 +88,9 @@ impl Request {
     }
 
     const fn narrow(index: u32) -> Field {
-        let before = index * Self::NARROW_BITS;
-        Field { shift: 3 * Self::WIDE_BITS + before, bits: Self::NARROW_BITS }
+        let wide = Self::WIDE_BITS.wrapping_mul(3);
+        let shift = wide.wrapping_add(Self::NARROW_BITS.wrapping_mul(index));
+        Field { shift, bits: Self::NARROW_BITS }
     }
 
     /// Only the CPU itself may send it.
