@@ -139,6 +139,10 @@ impl Grants {
         if !was_live && !counts.is_empty() {
             self.credits.drop_all(counts);
         }
+        if !self.reaches(deadline, now, limits) {
+            // The clock was reset since.
+            self.last_open.store(now.word(), Ordering::Relaxed);
+        }
         self.raise_to(deadline, was_live);
         self.credits.add(kind, edges);
         self.live_time.begins(now);

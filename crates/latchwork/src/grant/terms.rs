@@ -75,6 +75,8 @@ pub(crate) struct Claims {
     any: bool,
     more: bool,
     sends: usize,
+    /// Rings of rounds that are over, and the doorbells of the present one.
+    rings_before: usize,
     doorbells: usize,
     late_edges: usize,
     late_us: u32,
@@ -101,6 +103,13 @@ impl Claims {
         self.late_us = self.late_us.max(late.us());
     }
 
+    /// The handlers are asked once more: a condition that holds again has rung again.
+    pub(crate) fn next_round(&mut self) {
+        let rings = self.doorbells.count_ones() as usize;
+        self.rings_before = self.rings_before.saturating_add(rings);
+        self.doorbells = 0;
+    }
+
     pub(crate) fn add_more(&mut self) {
         self.more = true;
     }
@@ -119,7 +128,8 @@ impl Claims {
     /// How many doorbells rang for what was claimed; each software send is one.
     #[inline(always)]
     pub(crate) fn rings(&self) -> usize {
-        self.sends.saturating_add(self.doorbells.count_ones() as usize)
+        let before = self.sends.saturating_add(self.rings_before);
+        before.saturating_add(self.doorbells.count_ones() as usize)
     }
 
     /// One ring and nothing late: the edge that brought the CPU here was that ring, or another's is due
@@ -127,9 +137,9 @@ impl Claims {
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
         let one_doorbell = self.doorbells & self.doorbells.wrapping_sub(1) == 0;
-        let one_send = self.sends <= 1;
-        let not_both = self.sends == 0 || self.doorbells == 0;
-        one_doorbell && one_send && not_both && self.late_edges == 0
+        let before = self.sends | self.rings_before;
+        let not_both = before == 0 || self.doorbells == 0;
+        one_doorbell && before <= 1 && not_both && self.late_edges == 0
     }
 
     pub(crate) const fn sends(&self) -> usize {
@@ -179,6 +189,18 @@ mod tests {
         assert_eq!((claims.rings(), claims.late_edges(), claims.late_us()), (3, 2, 300));
         assert!(!claims.is_plain());
         assert!(Claims::of_sends(1).is_plain() && !Claims::of_sends(2).is_plain());
+    }
+
+    #[test]
+    fn a_doorbell_that_is_claimed_in_two_rounds_has_rung_twice() {
+        let line = terms(1, EdgeModel::PerCondition);
+        let mut claims = Claims::of_sends(0);
+        claims.add(&line, true);
+        claims.next_round();
+        assert!(claims.is_plain());
+        claims.add(&line, true);
+        assert_eq!(claims.rings(), 2);
+        assert!(!claims.is_plain());
     }
 
     #[test]

@@ -74,6 +74,7 @@ impl<P: Platform> Nmi<P> {
                 Ok(number) => number,
                 Err(_) => break,
             };
+            claims.next_round();
             claimed |= self.poll_once(ctx, clock, claims, Why::Debt, poll);
         }
         if claimed { Asked::Claimed } else { Asked::Nothing }

@@ -64,7 +64,15 @@ impl<P: Platform> Nmi<P> {
             });
         }
         self.end_storms(cpu, area);
-        area.grants.open(now, self.core.shared.limits.on(&self.platform));
+        self.open(area, now);
+    }
+
+    /// This CPU has taken any edge that came before `now`.
+    fn open(&self, area: &PerCpu, now: Moment) {
+        let shared = &self.core.shared;
+        let limits = shared.limits.on(&self.platform);
+        area.grants.adopt(&self.core.registry, &shared.hot.wide, now, limits);
+        area.grants.open(now, limits);
     }
 
     fn pay_debt(&'static self, cpu: usize, area: &PerCpu, now: Moment) {
@@ -114,7 +122,7 @@ impl<P: Platform> Nmi<P> {
             if !area.is_in_dispatch() {
                 let now = self.now();
                 self.look_at_sends(area, now);
-                area.grants.open(now, self.core.shared.limits.on(&self.platform));
+                self.open(area, now);
             }
         });
     }
