@@ -132,7 +132,7 @@ impl Grants {
             }
             let deadline = slot.published.deadline();
             if self.reaches(deadline, now, limits) {
-                let edges = new.min(MOST_CREDITS).saturating_mul(slot.rings_elsewhere());
+                let edges = new.min(MOST_CREDITS).saturating_mul(slot.rings_of_a_claim());
                 self.grant(GrantKind::MachineWide, edges, deadline, now, limits);
             }
         }
