@@ -211,7 +211,7 @@ mod tests {
         lock.end(claimed);
         for _ in 0..10 {
             let far_on =
-                lock.word.load(Ordering::Relaxed).wrapping_add(usize::MAX / 8 & !HOLDER_MASK);
+                lock.word.load(Ordering::Relaxed).wrapping_add((usize::MAX / 8) & !HOLDER_MASK);
             lock.word.store(far_on, Ordering::Relaxed);
             let overlapped = lock.take(0).unwrap();
             lock.end(overlapped);
