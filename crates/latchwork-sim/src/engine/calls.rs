@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the code on simulated CPUs calls.
 
-use super::world::Access;
+use super::{
+    core::{here, in_progress},
+    memory::{Kind, seen},
+    world::Access,
+};
 
 /// What a hardware access gives back, as 64 bits of what its caller learns.
 pub trait Observed {
@@ -32,26 +36,40 @@ impl<T: Observed> Observed for Option<T> {
 }
 
 /// The simulated CPU that this code runs on; none while a world is built, or in an event.
+#[must_use]
 pub fn this_cpu() -> Option<usize> {
-    todo!("lands next")
+    here().map(|(_, cpu)| cpu.id)
 }
 
 /// An access to hardware: a choice point, then `act`. What it returns becomes part of what this CPU knows.
 /// Where no CPU runs, only `act`.
 pub fn hardware<R: Observed>(what: Access, act: impl FnOnce() -> R) -> R {
-    let _ = what;
-    act()
+    let Some((engine, cpu)) = here() else { return act() };
+    engine.choice_point(cpu);
+    if what.drains() {
+        engine.drain(cpu);
+    }
+    let result = act();
+    let changes = what.changes();
+    if changes {
+        engine.changed();
+    }
+    cpu.saw(seen(Kind::Hardware, what as usize, result.observed()), changes);
+    result
 }
 
 /// `MFENCE`: older stores are in memory before anything younger is done.
 pub fn memory_fence() {
-    todo!("lands next")
+    if let Some((engine, cpu)) = here() {
+        engine.full_fence(cpu);
+    }
 }
 
 /// Something that this CPU's code has learned without a choice point, such as a reading of the clock.
 pub fn observe(value: u64) {
-    let _ = value;
-    todo!("lands next")
+    if let Some((_, cpu)) = here() {
+        cpu.learned(value);
+    }
 }
 
 /// A turn of a busy wait. The CPU goes on only after another context, or an event, has changed something;
@@ -59,24 +77,41 @@ pub fn observe(value: u64) {
 ///
 /// A wait carries nothing from one turn to the next but what it reads and [`observe`]s: a turn that saw
 /// just what the turn before saw leaves no trace.
+///
+/// # Panics
+///
+/// Where no simulated CPU runs: nobody would ever end the wait.
 pub fn relax() {
-    todo!("lands next")
+    if let Some((engine, cpu)) = here() {
+        engine.relax(cpu);
+        return;
+    }
+    let unwinding = in_progress().and_then(|engine| Some((engine, engine.unwinding.get()?)));
+    match unwinding {
+        Some((engine, cpu)) => engine.stop_here(cpu),
+        None => panic!("a busy wait where no simulated CPU runs"),
+    }
 }
 
 /// A line in the timeline, in the column of a CPU or, with the number of CPUs, in the machine's. Free
 /// when nobody records.
 pub fn note(column: usize, text: impl FnOnce() -> String) {
-    let _ = (column, text);
+    if let Some(engine) = in_progress() {
+        engine.recorder.note(engine.point.get(), column, text);
+    }
 }
 
 /// The base context of this CPU goes on by nothing but what is in memory and in the world's
 /// [`fold`](super::World::fold): its history begins anew. No-op in an interruption.
 pub fn at_rest() {
-    todo!("lands next")
+    if let Some((engine, cpu)) = here() {
+        cpu.forget(engine.changes.get());
+    }
 }
 
 /// How many accesses, to memory and hardware, this CPU has made since the execution began, its
 /// interruptions included. For differences only: an absolute count does not belong into `fold`.
+#[must_use]
 pub fn accesses() -> usize {
-    todo!("lands next")
+    here().map_or(0, |(_, cpu)| cpu.accesses.get())
 }

@@ -2,9 +2,18 @@
 //! Runs a [`World`] in every order, in random orders, or in one order again.
 
 mod calls;
+mod core;
+mod coroutine;
+mod cpu;
+mod driver;
 mod fingerprint;
+mod memory;
+mod panics;
 mod place;
 mod search;
+mod store_buffer;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod trace;
 mod world;
@@ -18,6 +27,6 @@ pub use search::{
     Bounds, Build, Counterexample, Limit, Replay, Report, Verdict, exhaust, minimise, replay,
     sample,
 };
-pub use timeline::{Entry, Timeline};
+pub use timeline::{Detail, Entry, Timeline};
 pub use trace::{Deviation, Trace, TraceError};
 pub use world::{Access, Event, Interruption, Property, Violation, World};

@@ -96,8 +96,9 @@ pub trait Memory {
     fn fence(&self, order: Ordering);
     /// An access to a cell is about to be made.
     fn cell_before(&self);
-    /// It was made, and the cell at this address now holds what `content` shows.
-    fn cell_after(&self, address: usize, content: &dyn fmt::Debug);
+    /// It was made, and the cell at this address now holds what `content` shows. `shown` is the memory's own,
+    /// one for each cell, at first 0: it remembers there what the cell held before.
+    fn cell_after(&self, address: usize, shown: &Cell<u64>, content: &dyn fmt::Debug);
 }
 
 thread_local! {
@@ -320,21 +321,24 @@ impl<T> AtomicPtr<T> {
 /// A cell that one context at a time may use, by a protocol of its users. It is a choice point, and what it
 /// holds, as `Debug` shows it, is part of the machine's state.
 #[derive(Debug)]
-pub(crate) struct SharedCell<T>(UnsafeCell<T>);
+pub(crate) struct SharedCell<T> {
+    content: UnsafeCell<T>,
+    shown: Cell<u64>,
+}
 
 impl<T: fmt::Debug> SharedCell<T> {
     pub(crate) const fn new(value: T) -> Self {
-        Self(UnsafeCell::new(value))
+        Self { content: UnsafeCell::new(value), shown: Cell::new(0) }
     }
 
     pub(crate) fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
-        let Some(memory) = memory() else { return write(self.0.get()) };
+        let Some(memory) = memory() else { return write(self.content.get()) };
         memory.cell_before();
-        let result = write(self.0.get());
+        let result = write(self.content.get());
         // SAFETY: the caller's protocol lets it, and nobody else, use the cell here; `write` got a
         // pointer from which no reference is left.
-        let content = unsafe { &*self.0.get() };
-        memory.cell_after(self.0.get().addr(), content);
+        let content = unsafe { &*self.content.get() };
+        memory.cell_after(self.content.get().addr(), &self.shown, content);
         result
     }
 }

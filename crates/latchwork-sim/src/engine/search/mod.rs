@@ -1,9 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The searches' common words: bounds, and what came out.
+//! The searches, and their common words: bounds, and what came out.
 
-use std::{ops::Range, time::Duration};
+pub(crate) mod exhaustive;
+mod minimise;
+mod random;
+mod replay;
 
-use super::{timeline::Timeline, trace::Trace, world::Violation, world::World};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+pub use exhaustive::exhaust;
+pub use minimise::minimise;
+pub use random::sample;
+pub use replay::{Replay, replay};
+
+use super::{
+    driver::Run,
+    trace::Trace,
+    world::{Violation, World},
+};
 
 /// Builds the world anew, in the same state and at the same addresses each time; see
 /// [`Place`](super::Place).
@@ -64,6 +81,16 @@ pub enum Limit {
     Time,
 }
 
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Points(executions) => write!(f, "{executions} executions were too long"),
+            Self::States => f.write_str("too many states"),
+            Self::Time => f.write_str("out of time"),
+        }
+    }
+}
+
 /// How a search ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -74,6 +101,17 @@ pub enum Verdict {
     Violated(Box<Counterexample>),
     /// Nothing was violated in what was seen, and that is not everything.
     Unfinished(Limit),
+}
+
+impl Verdict {
+    /// What is violated, if something is.
+    #[must_use]
+    pub fn counterexample(&self) -> Option<&Counterexample> {
+        match self {
+            Self::Violated(found) => Some(found),
+            Self::Held | Self::Unfinished(_) => None,
+        }
+    }
 }
 
 /// What a search found and what it took.
@@ -91,35 +129,38 @@ pub struct Report {
     pub elapsed: Duration,
 }
 
-/// Sees every execution within `bounds`, up to the first violation.
-pub fn exhaust(bounds: &Bounds, build: &mut Build<'_>) -> Report {
-    let _ = (bounds, build);
-    todo!("lands next")
+/// What a search has done so far.
+struct Progress {
+    began: Instant,
+    time: Option<Duration>,
+    executions: usize,
+    points: u64,
+    too_long: usize,
 }
 
-/// Runs one random execution for each seed, up to the first violation.
-pub fn sample(bounds: &Bounds, seeds: Range<u64>, build: &mut Build<'_>) -> Report {
-    let _ = (bounds, seeds, build);
-    todo!("lands next")
-}
+impl Progress {
+    fn new(bounds: &Bounds) -> Self {
+        Self { began: Instant::now(), time: bounds.time, executions: 0, points: 0, too_long: 0 }
+    }
 
-/// One execution, told.
-#[derive(Clone, Debug)]
-pub struct Replay {
-    /// What did not hold.
-    pub violation: Option<Violation>,
-    /// What happened.
-    pub timeline: Timeline,
-}
+    fn add(&mut self, run: &Run) {
+        self.executions += 1;
+        self.points += run.points as u64;
+    }
 
-/// Runs the execution of a trace and tells it.
-pub fn replay(bounds: &Bounds, trace: &Trace, build: &mut Build<'_>) -> Replay {
-    let _ = (bounds, trace, build);
-    todo!("lands next")
-}
+    fn is_out_of_time(&self) -> bool {
+        self.time.is_some_and(|time| self.began.elapsed() >= time)
+    }
 
-/// The shortest execution that it finds, from this one, that violates the same property.
-pub fn minimise(bounds: &Bounds, found: &Counterexample, build: &mut Build<'_>) -> Counterexample {
-    let _ = (bounds, found, build);
-    todo!("lands next")
+    fn verdict_at_the_end(&self) -> Verdict {
+        match self.too_long {
+            0 => Verdict::Held,
+            executions => Verdict::Unfinished(Limit::Points(executions)),
+        }
+    }
+
+    fn report(self, verdict: Verdict, states: usize) -> Report {
+        let Self { began, executions, points, .. } = self;
+        Report { verdict, states, executions, points, elapsed: began.elapsed() }
+    }
 }
