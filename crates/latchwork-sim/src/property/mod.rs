@@ -29,7 +29,7 @@ pub use self::{
     false_unknown::FalseUnknown,
     judges::Judges,
     removal::Removal,
-    repeating::{REPORTED_AFTER_US, Repeating, SETTLED_WITHIN_US},
+    repeating::{REPORTED_AFTER_US, REPORTS_APART_US, Repeating, SETTLED_WITHIN_US},
     stranded::{RECOVERY_TICKS, Stranded},
 };
 
