@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! All scenarios.
+
+use super::{Scenario, collapse, late, lifecycle, sends, stillness, unknowns, work};
+
+/// All scenarios, by subject.
+pub static SCENARIOS: &[&Scenario] = &[
+    &collapse::PMI_COLLAPSE_BSP,
+    &collapse::PMI_COLLAPSE_ALL,
+    &collapse::PMI_COLLAPSE_SOME,
+    &collapse::PORT61_BOTH_BITS,
+    &collapse::PROBE_COLLAPSE,
+    &collapse::STORE_BUFFER,
+    &collapse::TWO_COUNTERS,
+    &collapse::FRED,
+    &sends::TWO_SENDERS_AND_PMI,
+    &sends::THREE_DOORBELLS,
+    &sends::TAKEN_BEFORE_RING,
+    &sends::SENDER_STUCK,
+    &sends::SENDER_PARKED,
+    &sends::SEND_IN_SEND,
+    &late::AMD_COUNTERS,
+    &late::MESSAGES_MERGE,
+    &late::ERROR_BLOCK,
+    &late::CLAIM_OUTSIDE,
+    &late::COUNTERS_STOPPED,
+    &unknowns::BROADCAST,
+    &unknowns::UNKNOWN_AND_CLAIMS,
+    &unknowns::UNKNOWN_REPEATS,
+    &unknowns::UNKNOWN_DEFERRED,
+    &stillness::TICK_STOPS,
+    &stillness::INTERRUPTS_OFF,
+    &stillness::PARKED_FOR_LONG,
+    &stillness::PARKED_ON_A_POLL,
+    &stillness::SMI,
+    &stillness::STALLED,
+    &lifecycle::OFFLINE,
+    &lifecycle::CLOCK_RESET,
+    &lifecycle::SKEW,
+    &lifecycle::LATE_REGISTRATION,
+    &lifecycle::UNMASKED,
+    &lifecycle::REMOVAL_IN_POLL,
+    &lifecycle::REMOVAL_FROM_NMI,
+    &work::QUEUED_IN_NMI,
+    &work::QUEUED_FOR_OTHERS,
+    &work::QUEUED_AS_TICK_STOPS,
+];
