@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! FreeBSD on amd64: the list of handlers that commit 459dc427873c of 2024 brought ("x86: Refactor kernel-mode
+//! NMI handling", review D46421), and what became of it.
+//!
+//! * The stop handler is asked first, outside the list, and if the NMI is its own, nobody else is
+//!   (`nmi_handle_intr`).
+//! * Then the handlers in the list, the last one registered first. `freebsd-landed` asks all of them. Since
+//!   194bb58b80c1 the first claim ends it: `freebsd-first-claim`.
+//! * Only if nobody claims, port 0x61 is read (`isa_nmi`), then ACPI's error blocks (`apei_nmi`), and then it is
+//!   unknown (`nmi_call_kdb`).
+//! * An element of the list has a count of the calls in progress. The dispatcher reads the function, then counts, then
+//!   calls. Who removes a handler clears the function, by a plain store, and waits until the count is 0
+//!   (`nmi_remove_handler`). Elements are never unlinked, but filled again. Counting is by locked instructions, and
+//!   so are linking and filling.
+//!
+//! In the review, the author reports that with the stop handler in the list, by dynamic registration, his test of `pmcstat`
+//! together with the PT driver ends in the debugger; nobody finds out why. There are three causes, each of
+//! which is enough. Here each is alone:
+//!
+//! * `freebsd-stop-inverted`: the stop handler returns 0 for "mine", where the list takes 0 for "not mine".
+//! * `freebsd-stop-double`: with that put right, one NMI is claimed by the stop handler and by the PMCs', and the
+//!   second edge finds nothing.
+//! * `freebsd-late-topa`: `hwpmc` unmasks the entry before PT's handler has acknowledged, so that a second ToPA PMI
+//!   rings for a status that goes away with the first.
+//!
+//! Left out: the sender's wait until the other has stopped, by a timeout (two stops at a time are one here, and the
+//! second sender is refused); `nmi_is_broadcast`, by which one CPU reports for all; what the debugger does; that an NMI
+//! which nests overwrites the outer one's stack. `isa_nmi` panics here and there where this one acknowledges. None
+//! of that comes before the violations.
+
+use std::cell::Cell;
+
+use latchwork::simulation::{AtomicUsize, Ordering};
+
+use super::{
+    drivers,
+    pcint::{self, Drivers},
+    statics::Statics,
+};
+use crate::{
+    driver::{lapic, report},
+    engine::{self, Fingerprint},
+    machine::{Bell, Bus, Doing, Ending, Reported, current},
+    policy::{Action, Arrival, Ask, Plan, Policy},
+};
+
+/// How many elements the allocator has.
+const ELEMENTS: usize = 8;
+
+/// Which FreeBSD.
+#[derive(Debug)]
+pub(super) struct FreeBsd {
+    pub(super) name: &'static str,
+    /// The first claim ends the walk.
+    pub(super) first_claim_ends: bool,
+    pub(super) stop_handler: StopHandler,
+    pub(super) drivers: Drivers,
+}
+
+/// Where the stop handler is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StopHandler {
+    /// Before the list.
+    Outside,
+    /// In the list, returning what it returns outside.
+    ListedAsItIs,
+    /// In the list, returning what the list expects.
+    Listed,
+}
+
+/// A function pointer; 0 is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Function {
+    Stop,
+    Pmc,
+    Pt,
+    External(u8),
+}
+
+impl Function {
+    const FIRST_EXTERNAL: usize = 4;
+
+    fn pointer(self) -> usize {
+        match self {
+            Self::Stop => 1,
+            Self::Pmc => 2,
+            Self::Pt => 3,
+            Self::External(index) => Self::FIRST_EXTERNAL + usize::from(index),
+        }
+    }
+
+    fn of(pointer: usize) -> Option<Self> {
+        match pointer {
+            0 => None,
+            1 => Some(Self::Stop),
+            2 => Some(Self::Pmc),
+            3 => Some(Self::Pt),
+            _ => Some(Self::External((pointer - Self::FIRST_EXTERNAL) as u8)),
+        }
+    }
+}
+
+struct Kernel {
+    plan: Plan,
+    /// The first element's number and 1; 0 is the list's end.
+    head: AtomicUsize,
+    elements: [Element; ELEMENTS],
+    allocated: Cell<usize>,
+    /// `ipi_stop_nmi_pending`: the CPUs that are to stop.
+    stop_pending: AtomicUsize,
+}
+
+struct Element {
+    running: AtomicUsize,
+    function: AtomicUsize,
+    next: AtomicUsize,
+}
+
+impl Element {
+    const fn new() -> Self {
+        Self {
+            running: AtomicUsize::new(0),
+            function: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
+        }
+    }
+}
+
+thread_local! {
+    static KERNEL: Statics<Kernel> = Statics::new();
+}
+
+fn kernel() -> &'static Kernel {
+    KERNEL.with(Statics::get)
+}
+
+impl Kernel {
+    fn first(&self) -> Option<&Element> {
+        self.elements.get(self.head.load(Ordering::Acquire).wrapping_sub(1))
+    }
+
+    fn after(&self, element: &Element) -> Option<&Element> {
+        self.elements.get(element.next.load(Ordering::Acquire).wrapping_sub(1))
+    }
+
+    /// `nmi_register_handler`.
+    fn register(&self, function: Function) {
+        let pointer = function.pointer();
+        let mut element = self.first();
+        while let Some(one) = element {
+            if one.function.load(Ordering::Relaxed) == 0
+                && one
+                    .function
+                    .compare_exchange(0, pointer, Ordering::Relaxed, Ordering::Relaxed)
+                    .is_ok()
+            {
+                one.running.store(0, Ordering::Relaxed);
+                return;
+            }
+            element = self.after(one);
+        }
+        let number = self.allocated.replace(self.allocated.get() + 1);
+        let new = &self.elements[number];
+        new.function.store(pointer, Ordering::Relaxed);
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            new.next.store(head, Ordering::Relaxed);
+            let linked =
+                self.head.compare_exchange(head, number + 1, Ordering::Release, Ordering::Relaxed);
+            match linked {
+                Ok(_) => return,
+                Err(other) => head = other,
+            }
+        }
+    }
+
+    /// `nmi_remove_handler`.
+    fn remove(&self, function: Function) {
+        let mut element = self.first();
+        while let Some(one) = element {
+            if one.function.load(Ordering::Relaxed) == function.pointer() {
+                one.function.store(0, Ordering::Relaxed);
+                while one.running.load(Ordering::Relaxed) != 0 {
+                    engine::relax();
+                }
+                return;
+            }
+            element = self.after(one);
+        }
+    }
+}
+
+impl FreeBsd {
+    /// `nmi_handle_intr`, as far as the list goes.
+    fn walk(&self, cpu: usize) -> bool {
+        let kernel = kernel();
+        let mut claimed = false;
+        let mut element = kernel.first();
+        while let Some(one) = element {
+            if let Some(function) = Function::of(one.function.load(Ordering::Relaxed)) {
+                one.running.fetch_add(1, Ordering::Relaxed);
+                let returned = self.call(function, cpu);
+                one.running.fetch_sub(1, Ordering::Relaxed);
+                claimed |= returned;
+                if returned && self.first_claim_ends {
+                    break;
+                }
+            }
+            element = kernel.after(one);
+        }
+        claimed
+    }
+
+    fn call(&self, function: Function, cpu: usize) -> bool {
+        match function {
+            Function::Stop => {
+                let is_mine = stops(cpu);
+                is_mine == (self.stop_handler == StopHandler::Listed)
+            }
+            Function::Pmc => report::call(Bell::Lvt, || {
+                let claimed = pcint::pmc_handler(self.drivers);
+                if let (true, Some(action)) = (claimed, kernel().plan.on_pmi) {
+                    self.act(action);
+                }
+                claimed
+            }),
+            Function::Pt => report::call(Bell::Lvt, || pcint::pt_handler(self.drivers)),
+            Function::External(index) => drivers::ask(Bell::External(index)) != 0,
+        }
+    }
+
+    /// The functions behind that doorbell that are in the list, in the order of their registration.
+    fn listed(&self, bell: Bell) -> Vec<Function> {
+        match bell {
+            Bell::Lvt => match self.drivers {
+                Drivers::Careful => vec![Function::Pmc],
+                Drivers::Landed => vec![Function::Pmc, Function::Pt],
+                Drivers::PmcUnmasksFirst => vec![Function::Pt, Function::Pmc],
+            },
+            Bell::External(index) if !is_error_block(index) => vec![Function::External(index)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn is_error_block(index: u8) -> bool {
+    current().hardware.externals[usize::from(index)].bus == Bus::Memory
+}
+
+/// `ipi_nmi_handler`: a plain look, a locked clear, and the CPU stops here. Says whether it was to stop.
+fn stops(cpu: usize) -> bool {
+    let pending = &kernel().stop_pending;
+    if pending.load(Ordering::Relaxed) & 1 << cpu == 0 {
+        return false;
+    }
+    pending.fetch_and(!(1 << cpu), Ordering::AcqRel);
+    report::served(1, 1);
+    let machine = current();
+    let until_us = machine.with(|state| state.now_us) + machine.timing.park_us;
+    machine.remain(cpu, Doing::Parked { until_us });
+    true
+}
+
+/// `isa_nmi` and `apei_nmi`.
+fn platform_handlers() -> bool {
+    let attended = kernel().plan.attended;
+    let mut claimed = attended.contains(&Bell::Port61) && drivers::ask(Bell::Port61) != 0;
+    for bell in attended {
+        match bell {
+            Bell::External(index) if is_error_block(*index) => claimed |= drivers::ask(*bell) != 0,
+            _ => {}
+        }
+    }
+    claimed
+}
+
+/// `ipi_selected` with `IPI_STOP_HARD`.
+fn send_stop(to: usize) {
+    report::send_begins(to);
+    let before = kernel().stop_pending.fetch_or(1 << to, Ordering::AcqRel);
+    let is_new = before & 1 << to == 0;
+    if is_new {
+        lapic::send_nmi(to);
+    }
+    report::send_ends(is_new);
+}
+
+impl Policy for FreeBsd {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn can(&self, action: Action) -> bool {
+        match action {
+            Action::Send { ask, .. } => ask == Ask::Stop,
+            Action::Register(bell) | Action::Remove(bell) => {
+                matches!(bell, Bell::Lvt | Bell::External(_))
+            }
+            _ => drivers::can_act_without_the_nmi_code(action),
+        }
+    }
+
+    fn set_up(&self, plan: &Plan) {
+        KERNEL.with(|statics| {
+            statics.boot(|| Kernel {
+                plan: *plan,
+                head: AtomicUsize::new(0),
+                elements: [const { Element::new() }; ELEMENTS],
+                allocated: Cell::new(0),
+                stop_pending: AtomicUsize::new(0),
+            });
+        });
+        if self.stop_handler != StopHandler::Outside {
+            kernel().register(Function::Stop);
+        }
+        for bell in plan.attended {
+            self.act(Action::Register(*bell));
+        }
+    }
+
+    fn nmi(&self, arrival: &Arrival) -> Ending {
+        let cpu = arrival.cpu;
+        let is_stop = self.stop_handler == StopHandler::Outside && stops(cpu);
+        if is_stop || self.walk(cpu) || platform_handlers() {
+            return Ending::Claimed;
+        }
+        report::report(arrival.serial, Reported::Unknown);
+        Ending::Unknown
+    }
+
+    fn tick(&self) {}
+
+    fn work_interrupt(&self) {}
+
+    fn idle_entry(&self) {}
+
+    fn act(&self, action: Action) {
+        match action {
+            Action::Send { to, .. } => send_stop(to),
+            Action::Register(bell) => {
+                self.listed(bell).into_iter().for_each(|function| kernel().register(function));
+                report::attended(bell);
+            }
+            Action::Remove(bell) => {
+                self.listed(bell).into_iter().for_each(|function| kernel().remove(function));
+                report::removed(bell);
+            }
+            _ => {
+                drivers::act_without_the_nmi_code(action);
+            }
+        }
+    }
+
+    fn fold(&self, fingerprint: &mut Fingerprint) {
+        fingerprint.fold(kernel().allocated.get() as u64);
+    }
+}
