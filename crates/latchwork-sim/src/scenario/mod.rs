@@ -2,6 +2,7 @@
 //! Scenarios: a small machine, what its software does, and what may happen to it.
 
 mod catalog;
+pub(crate) mod retold;
 
 use crate::{
     engine::Bounds,

@@ -20,7 +20,10 @@ use self::{
     pcint::Drivers,
 };
 use super::Policy;
-use crate::engine::Property;
+use crate::{
+    engine::Property,
+    scenario::{Scenario, retold},
+};
 
 /// A baseline, and how it breaks.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +39,7 @@ pub struct Baseline {
     /// Properties that it breaks there besides, and never before that one.
     pub also: &'static [Property],
     /// The scenario that shows it.
-    pub scenario: &'static str,
+    pub scenario: &'static Scenario,
 }
 
 /// All baselines.
@@ -52,7 +55,7 @@ static BASELINES: &[Baseline] = &[
         policy: || Box::new(Linux::Today),
         breaks: Property::L,
         also: &[],
-        scenario: "pmi-collapse-port61",
+        scenario: &retold::PMI_COLLAPSE_PORT61,
     },
     Baseline {
         name: "linux-amd-100ms",
@@ -60,7 +63,7 @@ static BASELINES: &[Baseline] = &[
         policy: || Box::new(Linux::Amd),
         breaks: Property::N2,
         also: &[],
-        scenario: "unknown-after-pmi",
+        scenario: &retold::UNKNOWN_AFTER_PMI,
     },
     Baseline {
         name: "linux-2014-posted",
@@ -68,7 +71,7 @@ static BASELINES: &[Baseline] = &[
         policy: || Box::new(Linux::Posted),
         breaks: Property::N2,
         also: &[Property::N1],
-        scenario: "unknown-among-pmis",
+        scenario: &retold::UNKNOWN_AMONG_PMIS,
     },
     Baseline {
         name: "linux-2014-intended",
@@ -76,7 +79,7 @@ static BASELINES: &[Baseline] = &[
         policy: || Box::new(Linux::Intended),
         breaks: Property::N1,
         also: &[],
-        scenario: "pmis-alone",
+        scenario: &retold::PMIS_ALONE,
     },
     Baseline {
         name: "freebsd-landed",
@@ -84,7 +87,7 @@ static BASELINES: &[Baseline] = &[
         policy: || Box::new(freebsd("freebsd-landed")),
         breaks: Property::Q,
         also: &[],
-        scenario: "remove-while-called",
+        scenario: &retold::REMOVE_WHILE_CALLED,
     },
     Baseline {
         name: "freebsd-first-claim",
@@ -94,7 +97,7 @@ static BASELINES: &[Baseline] = &[
         },
         breaks: Property::C,
         also: &[],
-        scenario: "pmi-collapse-external",
+        scenario: &PMI_COLLAPSE_EXTERNAL,
     },
     Baseline {
         name: "freebsd-stop-inverted",
@@ -108,7 +111,7 @@ static BASELINES: &[Baseline] = &[
         },
         breaks: Property::N1,
         also: &[],
-        scenario: "stop-alone",
+        scenario: &retold::STOP_ALONE,
     },
     Baseline {
         name: "freebsd-stop-double",
@@ -122,7 +125,7 @@ static BASELINES: &[Baseline] = &[
         },
         breaks: Property::N1,
         also: &[],
-        scenario: "stop-and-pmi",
+        scenario: &retold::STOP_AND_PMI,
     },
     Baseline {
         name: "freebsd-late-topa",
@@ -136,7 +139,7 @@ static BASELINES: &[Baseline] = &[
         },
         breaks: Property::N1,
         also: &[],
-        scenario: "topa-alone",
+        scenario: &retold::TOPA_ALONE,
     },
     Baseline {
         name: "call-all",
@@ -144,7 +147,7 @@ static BASELINES: &[Baseline] = &[
         policy: || Box::new(CallAll { name: "call-all", most_credit: 0 }),
         breaks: Property::N1,
         also: &[],
-        scenario: "stop-and-pmi",
+        scenario: &retold::STOP_AND_PMI,
     },
     Baseline {
         name: "credit-cap-one",
@@ -152,7 +155,7 @@ static BASELINES: &[Baseline] = &[
         policy: || Box::new(CallAll { name: "credit-cap-one", most_credit: 1 }),
         breaks: Property::N1,
         also: &[],
-        scenario: "stop-pmi-and-external",
+        scenario: &retold::STOP_PMI_AND_EXTERNAL,
     },
 ];
 
