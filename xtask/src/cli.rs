@@ -3,7 +3,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{doctor, iso, mutants, run, test};
+use crate::{doctor, explore, iso, mutants, run, test};
 
 /// Builds, boots and checks Latchwork.
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ enum Command {
     Iso(iso::Options),
     /// Run every check of the CI tier, and list them
     Test(test::Options),
+    /// Search the simulated machine: our policies, other people's, and our mutants
+    Explore(explore::Options),
     /// Apply each known mistake to a copy of the source; its named check must catch it
     Mutants(mutants::Options),
     /// Say what this machine has, what it lacks, and what to do about it
@@ -46,6 +48,7 @@ pub fn execute(cli: Cli) -> anyhow::Result<bool> {
         Command::Run(options) => run::run(&options),
         Command::Iso(options) => iso::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Explore(options) => explore::run(&options),
         Command::Mutants(options) => mutants::run(&options),
         Command::Doctor => doctor::run(),
     }

@@ -13,6 +13,7 @@ pub mod doctor;
 #[cfg(test)]
 mod documents;
 pub mod error;
+pub mod explore;
 pub mod guest;
 pub mod iso;
 pub mod machine;

@@ -7,6 +7,7 @@ pub mod engine;
 pub mod machine;
 pub mod policy;
 pub mod property;
+pub mod run;
 pub mod scenario;
 mod world;
 

@@ -71,7 +71,13 @@ pub struct Interrupted {
     pub sources: Option<SourceMap>,
 }
 
-/// One NMI, as handlers see it. Valid on the CPU and for the time of the call: it is neither `Send`
+impl Interrupted {
+    /// Nothing was interrupted: handlers are asked outside an NMI.
+    pub(crate) const NOWHERE: Self =
+        Self { ip: 0, sp: 0, fp: 0, mode: Mode::Kernel, frame: core::ptr::null(), sources: None };
+}
+
+/// One NMI, as handlers see it, or one [poll outside an NMI](Self::is_outside_nmi). Valid on the CPU and for the time of the call: it is neither `Send`
 /// nor `Sync`, nor can it be kept.
 #[derive(Debug)]
 pub struct NmiContext<'a> {
@@ -81,6 +87,24 @@ pub struct NmiContext<'a> {
     pub(crate) arrived_ticks: u64,
     pub(crate) requests: Requests,
     pub(crate) _this_cpu_only: PhantomData<*mut ()>,
+}
+
+impl<'a> NmiContext<'a> {
+    pub(crate) const fn outside_nmi(
+        interrupted: &'a Interrupted,
+        area: &'a PerCpu,
+        cpu: usize,
+        now_ticks: u64,
+    ) -> Self {
+        Self {
+            interrupted,
+            area,
+            cpu,
+            arrived_ticks: now_ticks,
+            requests: Requests::NONE,
+            _this_cpu_only: PhantomData,
+        }
+    }
 }
 
 impl NmiContext<'_> {
@@ -120,7 +144,15 @@ impl NmiContext<'_> {
         self.arrived_ticks
     }
 
-    /// The saved registers, opaque here. Valid during the call only.
+    /// Whether the handler is asked without an NMI's frame: by a tick that pays a debt, with interrupts off,
+    /// or about an edge that was deferred. Then [`frame`](Self::frame) is null.
+    #[must_use]
+    pub const fn is_outside_nmi(&self) -> bool {
+        self.interrupted.frame.is_null()
+    }
+
+    /// The saved registers, opaque here. Valid during the call only; null
+    /// [outside an NMI](Self::is_outside_nmi).
     #[must_use]
     pub const fn frame(&self) -> *const OpaqueFrame {
         self.interrupted.frame

@@ -6,7 +6,8 @@ use crate::{
     cpu::{MAX_CPUS, PerCpu},
     error::{InDispatch, InitError},
     platform::Platform,
-    primitive::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, const_unless_loom},
+    primitive::{AtomicBool, AtomicPtr, AtomicUsize, Counter, Ordering, const_unless_loom},
+    recovery::Shared,
     registry::Registry,
     unknown::UnknownPolicy,
 };
@@ -14,11 +15,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) registry: Registry,
-    /// The number, plus one, of the one CPU that asks the Platform handlers; 0 if none does. Taken by
-    /// one exchange that may fail, so nobody waits for it; Acquire and Release make what one poll did
-    /// visible to the next. It names its holder so that it can be released for a CPU that was stopped
-    /// while it held it.
-    poll_lock: AtomicUsize,
+    pub(crate) shared: Shared,
+    /// Which CPU plays the boot CPU's role. Written and read under the writer lock.
+    pub(crate) boot_cpu: Counter,
     /// Where the per-CPU areas begin; null before `init`. Written once, Release, after `cpu_count`;
     /// read with Acquire.
     cpus: AtomicPtr<PerCpu>,
@@ -41,7 +40,8 @@ impl Core {
         pub(crate) fn new() -> Self {
             Self {
                 registry: Registry::new(),
-                poll_lock: AtomicUsize::new(0),
+                shared: Shared::new(),
+                boot_cpu: Counter::new(0),
                 cpus: AtomicPtr::new(core::ptr::null_mut()),
                 cpu_count: AtomicUsize::new(0),
                 init_begun: AtomicBool::new(false),
@@ -98,21 +98,8 @@ impl Core {
         }
     }
 
-    /// Makes `cpu` the one that asks the Platform handlers, unless there is one. In its NMI.
-    pub(crate) fn begin_poll(&self, cpu: usize) -> bool {
-        let holder = cpu.wrapping_add(1);
-        self.poll_lock.compare_exchange(0, holder, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    }
-
-    /// The holder, in its NMI.
-    pub(crate) fn end_poll(&self) {
-        self.poll_lock.store(0, Ordering::Release);
-    }
-
-    /// Ends the poll in which `cpu` was stopped, if it was in one. The caller has seen all that it did.
-    pub(crate) fn abandon_poll_of(&self, cpu: usize) {
-        let holder = cpu.wrapping_add(1);
-        let _ = self.poll_lock.compare_exchange(holder, 0, Ordering::Release, Ordering::Relaxed);
+    pub(crate) fn boot_cpu(&self) -> usize {
+        self.boot_cpu.load(Ordering::Relaxed)
     }
 
     /// An item may be on a list of a CPU that is offline. Any context.

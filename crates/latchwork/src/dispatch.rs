@@ -10,13 +10,16 @@ use crate::{
     after_leave::AfterLeave,
     context::{Interrupted, NmiContext, SourceMap},
     cpu::PerCpu,
+    grant::{AbsorbedNmi, Claims},
     handler::{Claim, Class},
+    moment::Moment,
     nmi::Nmi,
     platform::Platform,
     primitive::Ordering,
+    recovery::{Asked, Why},
     request::{Request, Requests},
+    slot::Slot,
     stats::Ending,
-    unknown::{UnknownNmi, UnknownPolicy},
 };
 
 /// How an edge was explained.
@@ -25,7 +28,10 @@ use crate::{
 pub enum Outcome {
     /// A software request or a handler explained it.
     Claimed,
-    /// Nothing on this CPU explained it, and another CPU was asking the Platform handlers.
+    /// Nothing was found, and a grant of an earlier claim explained it.
+    Absorbed,
+    /// Nothing on this CPU explained it, and another CPU was asking the Platform handlers. It is settled
+    /// later.
     Deferred,
     /// Nothing explained it. It was counted, and reported as the policy says.
     Unknown,
@@ -86,34 +92,53 @@ impl<P: Platform> Nmi<P> {
             requests: area.take_requests(),
             _this_cpu_only: PhantomData,
         };
-        let mut clock = HandlerClock { last_ticks: ctx.arrived_ticks };
+        let mut clock = HandlerClock::from(&ctx);
         let outcome = self.explain(&ctx, &mut clock);
+        if area.deferred.any() {
+            self.settle_deferred(&ctx, &mut clock);
+        }
         let ending = match outcome {
+            Outcome::Absorbed => Ending::Absorbed,
             Outcome::Deferred => Ending::Deferred,
             Outcome::Unknown => Ending::Unknown,
             _ => Ending::Claimed,
         };
         area.counters.record(ending, clock.last_ticks.wrapping_sub(ctx.arrived_ticks));
+        let mut left_ticks = clock.last_ticks;
         if area.own.read.leave() {
             if let Some(due) = area.own.take_after_leave() {
                 self.platform.after_leave(&ctx, due);
+                left_ticks = self.platform.now_ticks();
             }
         }
+        self.look_at_sends(area, Moment::from_ticks(left_ticks));
+        area.grants.leave(Moment::from_ticks(ctx.arrived_ticks), Moment::from_ticks(left_ticks));
         outcome
     }
 
     /// Asks everybody who may explain the edge, in the order of their cost.
     #[inline(always)]
     fn explain(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> Outcome {
-        let requested = !ctx.requests.is_empty();
-        if requested {
+        let mut claims = Claims::of_sends(ctx.requests.total());
+        if claims.any() {
             self.serve(ctx, ctx.requests);
         }
-        let claimed = self.ask_all(Class::Local, ctx, clock) || requested;
-        if claimed && !must_ask_platform(ctx) {
-            return Outcome::Claimed;
+        self.ask_all(Class::Local, ctx, clock, |slot, _, claim| {
+            claims.add(&slot.terms, true);
+            if claim == Claim::More {
+                claims.add_more();
+            }
+        });
+        if !claims.any() {
+            return self.explain_beyond_local(ctx, clock, claims);
         }
-        self.explain_beyond_local(ctx, clock, claimed)
+        if let Some(why) = self.must_ask_platform(ctx, clock) {
+            self.poll_platform(ctx, clock, &mut claims, why);
+        } else {
+            self.owe_for_skipping(ctx);
+        }
+        self.grant_what_is_open(ctx, clock, &claims);
+        Outcome::Claimed
     }
 
     #[inline]
@@ -125,103 +150,158 @@ impl<P: Platform> Nmi<P> {
         self.platform.serve(ctx, requests);
     }
 
+    /// An edge that nothing Local explains.
     #[cold]
     fn explain_beyond_local(
         &self,
         ctx: &NmiContext<'_>,
         clock: &mut HandlerClock,
-        claimed: bool,
+        mut claims: Claims,
     ) -> Outcome {
-        match self.poll_platform(ctx, clock) {
-            _ if claimed => Outcome::Claimed,
-            Poll::Claimed => Outcome::Claimed,
-            Poll::Busy => Outcome::Deferred,
-            Poll::Nothing if self.ask_all(Class::Unknown, ctx, clock) => Outcome::Claimed,
-            Poll::Nothing => {
-                self.count_and_report_unknown(ctx);
-                Outcome::Unknown
+        let must_ask = self.must_ask_platform(ctx, clock);
+        if must_ask.is_none() && self.absorb(ctx) {
+            self.owe_for_skipping(ctx);
+            return Outcome::Absorbed;
+        }
+        match self.poll_platform(ctx, clock, &mut claims, Why::Edge) {
+            Asked::Claimed => {
+                self.grant_what_is_open(ctx, clock, &claims);
+                Outcome::Claimed
             }
+            Asked::Busy(_) | Asked::Nothing if self.absorb(ctx) => Outcome::Absorbed,
+            Asked::Busy(overlapped) => {
+                let arrived = Moment::from_ticks(ctx.arrived_ticks);
+                ctx.area.deferred.defer(overlapped, arrived, ctx.ip());
+                Outcome::Deferred
+            }
+            Asked::Nothing => self.last_resort(ctx, clock),
         }
     }
 
-    /// Asks the Platform handlers, unless another CPU is at it. Where there are none, nobody is: an edge
-    /// that reaches all CPUs at once, such as a button's, is not deferred for nothing.
-    fn poll_platform(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> Poll {
-        if self.core.registry.order(Class::Platform).is_empty() {
-            return Poll::Nothing;
+    /// The Platform handlers were not asked, and this edge may be one of theirs as well.
+    #[inline(always)]
+    fn owe_for_skipping(&self, ctx: &NmiContext<'_>) {
+        let owed = self.core.shared.hot.debt.owed();
+        if owed.is_none() && !self.core.registry.order(Class::Platform).is_empty() {
+            self.owe(ctx.cpu, ctx.area);
         }
-        if !self.core.begin_poll(ctx.cpu) {
-            return Poll::Busy;
+    }
+
+    /// Something was claimed: grants what that leaves open, and has grants that are there last as long.
+    #[inline(always)]
+    fn grant_what_is_open(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, claims: &Claims) {
+        let grants = &ctx.area.grants;
+        if !claims.is_plain() || !grants.is_empty() || grants.is_behind(&self.core.shared.hot.wide)
+        {
+            self.grant_in_nmi(ctx, clock, claims);
         }
-        let claimed = self.ask_all(Class::Platform, ctx, clock);
-        self.core.end_poll();
-        if claimed { Poll::Claimed } else { Poll::Nothing }
+        if claims.want_more() {
+            self.ask_again_later(ctx.cpu, ctx.area);
+        }
+    }
+
+    #[cold]
+    fn grant_in_nmi(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, claims: &Claims) {
+        self.grant_for(ctx.area, claims, 1, clock.now());
+    }
+
+    /// Absorbs the edge if a grant is live, and reports it if it may hide something.
+    fn absorb(&self, ctx: &NmiContext<'_>) -> bool {
+        let shared = &self.core.shared;
+        let limits = shared.limits.on(&self.platform);
+        let now = Moment::from_ticks(ctx.arrived_ticks);
+        let grants = &ctx.area.grants;
+        grants.adopt(&self.core.registry, &shared.hot.wide, now, limits);
+        let Some(absorption) = grants.absorb(now, limits) else {
+            return false;
+        };
+        ctx.area.counters.record_absorbed(absorption.kind);
+        if let Some(absorbed) = absorption.to_report {
+            self.platform.report_absorbed(&AbsorbedNmi {
+                cpu: ctx.cpu,
+                ip: ctx.ip(),
+                mode: ctx.mode(),
+                arrived_ticks: ctx.arrived_ticks,
+                kind: absorption.kind,
+                absorbable_ticks: absorption.absorbable_ticks,
+                absorbed,
+            });
+        }
+        true
     }
 
     /// Asks every handler of a class, never stopping at a claim: one edge may stand for several
-    /// conditions.
+    /// conditions. Hands each claim to `claimed`, with the slot.
     #[inline(always)]
-    fn ask_all(&self, class: Class, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> bool {
-        let mut claimed = false;
+    pub(crate) fn ask_all(
+        &self,
+        class: Class,
+        ctx: &NmiContext<'_>,
+        clock: &mut HandlerClock,
+        mut claimed: impl FnMut(&Slot, usize, Claim),
+    ) {
         for index in self.core.registry.order(class) {
             let Some(slot) = self.core.registry.slot(class, index) else {
                 continue;
             };
-            // SAFETY: `dispatch_on` entered the read side before `order` was loaded just above, and
-            // leaves it after `explain` has returned.
+            // SAFETY: the caller entered the read side before `order` was loaded just above, and leaves
+            // it after this call: `dispatch_on` and `inside_read_side` do.
             let claim = unsafe { slot.ask(ctx) };
             let ticks = clock.lap(self.platform.now_ticks());
             if let Some(counters) = ctx.area.slot_counters(class, index) {
                 counters.record(claim != Claim::None, ticks);
             }
-            claimed |= claim != Claim::None;
-        }
-        claimed
-    }
-
-    fn count_and_report_unknown(&self, ctx: &NmiContext<'_>) {
-        let policy = self.core.policy();
-        let panics = policy == UnknownPolicy::Panic;
-        let count = ctx.area.counters.record_unknown();
-        let ticks_per_ms = self.platform.ticks_per_ms();
-        let admitted = ctx.area.own.limiter.admit(ctx.arrived_ticks, ticks_per_ms, panics);
-        if let Some(suppressed) = admitted {
-            self.platform.report_unknown(&UnknownNmi {
-                cpu: ctx.cpu,
-                ip: ctx.ip(),
-                sp: ctx.sp(),
-                mode: ctx.mode(),
-                arrived_ticks: ctx.arrived_ticks,
-                sources: ctx.sources(),
-                count,
-                suppressed,
-                policy,
-            });
-        }
-        if panics {
-            ctx.area.own.post_after_leave(AfterLeave::PANIC_ON_UNKNOWN);
+            if claim != Claim::None {
+                claimed(slot, index, claim);
+                if slot.storm_above.get() != 0 {
+                    self.watch_storm(ctx.cpu, ctx.area, class, index);
+                }
+            }
         }
     }
-}
 
-/// The Platform handlers must be asked whatever else explains the edge.
-#[inline(always)]
-fn must_ask_platform(ctx: &NmiContext<'_>) -> bool {
-    ctx.requests.count(Request::Probe) != 0 || ctx.sources().is_some_and(SourceMap::may_be_platform)
-}
+    /// Whether the Platform handlers must be asked whatever else explains the edge, and why.
+    #[inline(always)]
+    fn must_ask_platform(&self, ctx: &NmiContext<'_>, clock: &HandlerClock) -> Option<Why> {
+        if ctx.requests.count(Request::Probe) != 0 {
+            return Some(Why::Debt);
+        }
+        if ctx.sources().is_some_and(SourceMap::may_be_platform) {
+            return Some(Why::Edge);
+        }
+        let shared = &self.core.shared;
+        let owed = shared.hot.debt.owed()?;
+        let limits = shared.limits.on(&self.platform);
+        let overdue = limits.overdue();
+        owed.is_older_than(overdue, clock.now(), overdue).then_some(Why::Overdue)
+    }
 
-enum Poll {
-    Claimed,
-    Nothing,
-    Busy,
+    /// A Local or Platform handler stopped before it was through: this CPU asks again, in an NMI of its
+    /// own, once it has run other code.
+    #[cold]
+    pub(crate) fn ask_again_later(&self, cpu: usize, area: &PerCpu) {
+        area.duties.ask_again();
+        self.platform.interrupt_for_work(cpu);
+    }
 }
 
 /// Splits a dispatch among its handlers with one clock reading each.
-struct HandlerClock {
+pub(crate) struct HandlerClock {
     last_ticks: u64,
 }
 
 impl HandlerClock {
+    #[inline(always)]
+    pub(crate) fn from(ctx: &NmiContext<'_>) -> Self {
+        Self { last_ticks: ctx.arrived_ticks }
+    }
+
+    /// The last reading.
+    #[inline(always)]
+    pub(crate) fn now(&self) -> Moment {
+        Moment::from_ticks(self.last_ticks)
+    }
+
     #[inline(always)]
     fn lap(&mut self, now_ticks: u64) -> u64 {
         let ticks = now_ticks.saturating_sub(self.last_ticks);

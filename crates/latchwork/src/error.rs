@@ -24,6 +24,36 @@ pub enum InitError {
     },
 }
 
+/// [`Nmi::set_limits`](crate::Nmi::set_limits) was refused; the limits in force stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitsError {
+    /// `late_us` is more than `cap_us`.
+    LateBeyondCap,
+    /// `overdue_us` is less than two tick periods, so that NMIs would do the tick's work.
+    OverdueTooSoon,
+    /// With this platform's clock the longest of the limits is too long for a machine word.
+    TooLong {
+        /// It, in microseconds.
+        longest_us: u32,
+    },
+}
+
+/// A change of what a handler's doorbell is like was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecError {
+    /// See [`InDispatch`]. Change it from ordinary context.
+    InDispatch(InDispatch),
+    /// The handler is gone.
+    Stale,
+    /// The handler is not of class Platform, so its edges are not routed.
+    NotPlatform(Class),
+    /// The route names a CPU that [`Nmi::init`](crate::Nmi::init) gave no area.
+    NoSuchCpu {
+        /// The number that was given.
+        cpu: usize,
+    },
+}
+
 /// The calling CPU is in an NMI, or inside dispatch, and what it asked for would wait for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InDispatch {
@@ -75,6 +105,12 @@ pub enum RegisterError {
     },
     /// This pinned handler is registered already.
     AlreadyRegistered,
+    /// The [delivery](crate::HandlerSpec::delivery) names a CPU that [`Nmi::init`](crate::Nmi::init) gave
+    /// no area.
+    NoSuchCpu {
+        /// The number that was given.
+        cpu: usize,
+    },
 }
 
 /// Why a removal did not happen.
@@ -242,6 +278,33 @@ impl fmt::Display for PresenceError {
     }
 }
 
+impl fmt::Display for LimitsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LateBeyondCap => {
+                f.write_str("late_us is more than cap_us, which ends all grants")
+            }
+            Self::OverdueTooSoon => f.write_str("overdue_us must be at least two tick periods"),
+            Self::TooLong { longest_us } => {
+                write!(f, "{longest_us} us are too many ticks for a machine word")
+            }
+        }
+    }
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InDispatch(error) => write!(f, "{error}: change it from ordinary context"),
+            Self::Stale => f.write_str("the handler is gone"),
+            Self::NotPlatform(class) => {
+                write!(f, "handlers of class {class:?} have no route: only Platform ones do")
+            }
+            Self::NoSuchCpu { cpu } => write!(f, "the route names CPU {cpu}, which does not exist"),
+        }
+    }
+}
+
 impl fmt::Display for RegisterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -261,6 +324,7 @@ impl fmt::Display for RegisterError {
                 write!(f, "handler \"{with}\" named another edge model for {doorbell:?}")
             }
             Self::AlreadyRegistered => f.write_str("this pinned handler is registered already"),
+            Self::NoSuchCpu { cpu } => write!(f, "the route names CPU {cpu}, which does not exist"),
         }
     }
 }
@@ -366,6 +430,8 @@ impl fmt::Display for Fatal {
 
 impl Error for InitError {}
 impl Error for InDispatch {}
+impl Error for LimitsError {}
+impl Error for SpecError {}
 impl Error for PresenceError {}
 impl Error for RegisterError {}
 impl Error for RemoveFailure {}

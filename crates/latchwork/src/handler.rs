@@ -36,6 +36,10 @@ pub enum Claim {
     None,
     /// The condition held and was consumed.
     Handled,
+    /// The condition held; part of it was consumed, and the rest left for later, so that this NMI ends:
+    /// a status that is set again each time it is cleared, for example. This CPU takes another NMI, in which
+    /// its Local handlers are asked again, once it has run other code in between.
+    More,
 }
 
 /// When a handler is asked.
@@ -83,6 +87,20 @@ pub enum EdgeModel {
     },
 }
 
+/// To which CPUs a Platform doorbell rings.
+///
+/// A route that names too many CPUs makes those absorb what may be a true unknown; one that names too few
+/// makes the others report edges that a claim explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlatformDelivery<'c> {
+    /// To every CPU, or to one that is not known beforehand.
+    All,
+    /// To the CPU that plays the [boot CPU's](crate::Nmi::set_boot_cpu) role.
+    Bsp,
+    /// To these CPUs. The slice is not kept.
+    Cpus(&'c [usize]),
+}
+
 /// What a handler is registered as.
 ///
 /// ```
@@ -97,6 +115,8 @@ pub struct HandlerSpec<'n> {
     pub(crate) doorbell: Doorbell,
     pub(crate) edges: EdgeModel,
     pub(crate) priority: u8,
+    pub(crate) delivery: PlatformDelivery<'n>,
+    pub(crate) claims_per_ms: u16,
 }
 
 impl<'n> HandlerSpec<'n> {
@@ -104,13 +124,38 @@ impl<'n> HandlerSpec<'n> {
     /// [`Name::MAX_BYTES`](crate::Name::MAX_BYTES) bytes) is copied into the registry.
     #[must_use]
     pub const fn new(name: &'n str, class: Class, doorbell: Doorbell, edges: EdgeModel) -> Self {
-        Self { name, class, doorbell, edges, priority: 128 }
+        Self {
+            name,
+            class,
+            doorbell,
+            edges,
+            priority: 128,
+            delivery: PlatformDelivery::All,
+            claims_per_ms: 0,
+        }
     }
 
     /// Sets the priority: smaller ones are asked earlier, equal ones in order of registration.
     #[must_use]
     pub const fn priority(mut self, priority: u8) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// Says to which CPUs the doorbell of a Platform handler rings; unless said, to all. For the other
+    /// classes it means nothing.
+    #[must_use]
+    pub const fn delivery(mut self, delivery: PlatformDelivery<'n>) -> Self {
+        self.delivery = delivery;
+        self
+    }
+
+    /// Says how many claims a millisecond and CPU are a storm:
+    /// [`Platform::storm_began`](crate::Platform::storm_began) is told beyond that. 0, which it is unless
+    /// said, stands for no limit.
+    #[must_use]
+    pub const fn storm_above(mut self, claims_per_ms: u16) -> Self {
+        self.claims_per_ms = claims_per_ms;
         self
     }
 }

@@ -21,24 +21,32 @@ mod after_leave;
 mod context;
 mod core_state;
 mod cpu;
+mod delivery;
 mod dispatch;
 mod error;
+mod grant;
 mod handler;
+mod last_resort;
 mod lifecycle;
+mod limits;
+mod moment;
 mod name;
 mod nmi;
 mod order;
+mod outside;
 mod pinned;
 mod platform;
 mod presence;
 mod primitive;
 mod quiescence;
 mod read_word;
+mod recovery;
 mod registration;
 mod registry;
 mod request;
 mod slot;
 mod stats;
+mod storm;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -50,21 +58,26 @@ pub use context::{Interrupted, Mode, NmiContext, OpaqueFrame, SourceMap};
 pub use cpu::{MAX_CPUS, PerCpu};
 pub use dispatch::{MAX_NESTING, Outcome};
 pub use error::{
-    Fatal, HandleError, InDispatch, InitError, PresenceError, QueueError, RegisterError,
-    RemoveError, RemoveFailure, RingError, SendError, StatsError, SyncError,
+    Fatal, HandleError, InDispatch, InitError, LimitsError, PresenceError, QueueError,
+    RegisterError, RemoveError, RemoveFailure, RingError, SendError, SpecError, StatsError,
+    SyncError,
 };
-pub use handler::{Claim, Class, Doorbell, EdgeModel, HandlerSpec, NmiHandler};
+pub use grant::{AbsorbedNmi, GrantKind};
+pub use handler::{Claim, Class, Doorbell, EdgeModel, HandlerSpec, NmiHandler, PlatformDelivery};
+pub use limits::Limits;
 pub use name::Name;
 pub use nmi::Nmi;
 pub use order::HANDLERS_PER_CLASS;
 pub use pinned::{PinnedHandler, PinnedRegistration};
-pub use platform::{InterruptState, Platform, WorkPlatform};
+pub use platform::{InterruptState, Platform};
+pub use recovery::{Recovery, RecoveryStats};
 pub use registration::Registration;
 pub use registry::HandlerId;
 pub use request::{Request, Requests};
 pub use stats::{CpuStats, HISTOGRAM_COLUMNS, HandlerStats};
+pub use storm::Storm;
 pub use ticket::Ticket;
-pub use unknown::{UnknownNmi, UnknownPolicy};
+pub use unknown::{UnknownKind, UnknownNmi, UnknownPolicy};
 pub use work::{Urgency, Work};
 
 /// What the simulated machine plays the memory with.

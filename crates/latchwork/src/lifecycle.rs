@@ -51,7 +51,8 @@ impl<P: Platform> Nmi<P> {
     ///
     /// *Ordering*: whose [`send`](Self::send) is no longer refused sees what this CPU did before.
     ///
-    /// NMIs that come before, while the CPU sets itself up, return at once.
+    /// NMIs that come before, while the CPU sets itself up, return at once. A poll of the Platform handlers
+    /// is owed from here on, and what was granted to this CPU, or deferred, before it went counts no more.
     ///
     /// # Errors
     ///
@@ -67,10 +68,14 @@ impl<P: Platform> Nmi<P> {
                 };
             }
             area.drop_requests();
+            area.grants.reset(self.now());
+            area.deferred.reset();
             area.presence().come_back();
             // Whoever saw this CPU offline while it queued work for it is seen by this CPU's next look
-            // at its lists. Partner: the fence in `Nmi::tell`.
+            // at its lists. Partner: the fence in `Nmi::tell`. And what was asserted while this CPU was away
+            // is seen by the poll that is owed now. Partner: the fence in `Debt::take`.
             fence(Ordering::SeqCst);
+            self.owe(cpu, area);
             Ok(())
         })
         .unwrap_or_else(|cpu| Err(PresenceError::NoSuchCpu { cpu }))
@@ -100,11 +105,20 @@ impl<P: Platform> Nmi<P> {
     pub unsafe fn mark_offline(&'static self, cpu: usize) -> Result<(), PresenceError> {
         let area = self.core.cpus().get(cpu);
         let area = area.ok_or(PresenceError::NoSuchCpu { cpu: Some(cpu) })?;
-        self.core.abandon_poll_of(cpu);
+        let was_polling = self.core.shared.polls.abandon(cpu);
+        let made_debt = self.is_maker(area);
         area.own.abandon();
         area.presence().mark();
         self.leave_work_of(area);
+        if was_polling || made_debt {
+            self.take_debt_over();
+        }
         Ok(())
+    }
+
+    /// A CPU that made a debt, or was polling for one, has been stopped: this one answers for it.
+    fn take_debt_over(&'static self) {
+        let _ = self.on_this_cpu(|cpu, area| self.owe_for_edge(cpu, area));
     }
 
     /// Whether `cpu` is online; `None` if there is no such CPU. **NMI-safe.** About another CPU, the

@@ -5,7 +5,7 @@ use crate::{
     core_state::Core,
     cpu::PerCpu,
     error::{HandleError, InitError, RegisterError, SendError, StatsError},
-    handler::{HandlerSpec, NmiHandler},
+    handler::{Class, HandlerSpec, NmiHandler},
     platform::Platform,
     primitive::{Ordering, const_unless_loom, fence},
     registration::Registration,
@@ -62,7 +62,16 @@ impl<P: Platform> Nmi<P> {
         let (core, platform) = self.parts();
         // SAFETY: the handler is valid for ever.
         let id = unsafe { registry::register(core, platform, spec, ErasedHandler::new(handler)) }?;
+        self.owe_poll_for(id);
         Ok(Registration::new(core, platform, id))
+    }
+
+    /// A handler has been published. If it is a Platform one, its line may be asserted already, and give no
+    /// edge.
+    pub(crate) fn owe_poll_for(&'static self, id: HandlerId) {
+        if id.class == Class::Platform {
+            self.owe_poll();
+        }
     }
 
     /// Turns a handle from [`Registration::into_handle`] back into a guard. Not NMI-safe.
@@ -146,7 +155,8 @@ impl<P: Platform> Nmi<P> {
     /// What `cpu` has seen so far; `None` if there is no such CPU. **NMI-safe.** Read while the CPU
     /// runs, the figures are each exact and together a moment apart.
     pub fn cpu_stats(&self, cpu: usize) -> Option<CpuStats> {
-        self.core.cpus().get(cpu).map(|area| area.counters.read())
+        let area = self.core.cpus().get(cpu)?;
+        Some(area.counters.read(&area.grants.live_time))
     }
 
     /// What a handler has done on `cpu` so far. **NMI-safe.**

@@ -106,6 +106,7 @@ impl<H: NmiHandler + 'static> PinnedHandler<H> {
         match registered {
             Ok(id) => {
                 node.link.set_place(Some(Place { core, platform, id }));
+                nmi.owe_poll_for(id);
                 Ok(PinnedRegistration { link: &node.link, id })
             }
             Err(error) => {

@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::{
     after_leave::AfterLeave, context::NmiContext, error::Fatal, error::RingError,
-    request::Requests, unknown::UnknownNmi,
+    grant::AbsorbedNmi, request::Requests, storm::Storm, unknown::UnknownNmi,
 };
 
 /// What [`Platform::disable_interrupts`] found, for [`Platform::restore_interrupts`].
@@ -76,9 +76,47 @@ pub unsafe trait Platform: Sync + 'static {
         let _ = (ctx, requests);
     }
 
+    /// Makes one maskable interrupt arrive at `cpu`, this one included, whose handler calls
+    /// [`Nmi::run_work`](crate::Nmi::run_work). **NMI-safe**, and called with interrupts off.
+    ///
+    /// It may collapse with others of its kind that were raised and not taken yet. To a CPU that has just
+    /// gone offline it may get lost. Where it cannot be raised, what it is for waits for that CPU's next
+    /// tick.
+    ///
+    /// *Ordering*: every store before the call is visible to `cpu` when it takes the interrupt, as for
+    /// [`ring`](Self::ring).
+    fn interrupt_for_work(&self, cpu: usize);
+
+    /// Whether maskable interrupts can come to this CPU now. **NMI-safe**; in an NMI any answer will do.
+    fn interrupts_are_on(&self) -> bool;
+
+    /// Gives this CPU a tick, a tick period from now at the latest: its tick is stopped, and it owes a poll.
+    /// Called outside NMIs, with interrupts off, and only on a CPU that said
+    /// [`tick_stopped`](crate::Nmi::tick_stopped); the kernel says
+    /// [`tick_restarted`](crate::Nmi::tick_restarted) when it ticks, and may stop it again after.
+    fn restart_tick(&self);
+
     /// Reports an NMI that nothing explains. **NMI-safe**; the dispatcher limits the rate to one a
     /// CPU in 100 ms, unless the policy is to panic.
     fn report_unknown(&self, report: &UnknownNmi);
+
+    /// Reports that edges were absorbed for so long, or so often, that a true unknown which repeats may be
+    /// among them. **NMI-safe**; at most once a second and CPU.
+    fn report_absorbed(&self, report: &AbsorbedNmi) {
+        let _ = report;
+    }
+
+    /// A handler claims too often on this CPU: mask its doorbell, if you own it. **NMI-safe**; in the NMI
+    /// that was one too many.
+    fn storm_began(&self, storm: &Storm) {
+        let _ = storm;
+    }
+
+    /// The doorbell may be unmasked. A tick after the storm's last claim; outside NMIs, with interrupts
+    /// off.
+    fn storm_ended(&self, storm: &Storm) {
+        let _ = storm;
+    }
 
     /// Parks, debugs or panics: this CPU is outside the read side, and still in its NMI.
     /// **NMI-safe.** It may return at once or after any time, or not at all.
@@ -86,27 +124,6 @@ pub unsafe trait Platform: Sync + 'static {
 
     /// Ends the kernel, because going on would be unsound. **NMI-safe.**
     fn fatal(&self, error: Fatal) -> !;
-}
-
-/// What a kernel provides besides, if it wants deferred work.
-///
-/// # Safety
-///
-/// As for [`Platform`], promise 5: the methods take no lock that code outside NMI context takes, allocate
-/// nothing, and neither block nor unwind.
-pub unsafe trait WorkPlatform: Platform {
-    /// Makes one maskable interrupt arrive at `cpu`, this one included, whose handler calls
-    /// [`Nmi::run_work`](crate::Nmi::run_work). **NMI-safe**, and called with interrupts off.
-    ///
-    /// It may collapse with others of its kind that were raised and not taken yet. To a CPU that has just
-    /// gone offline it may get lost. Where it cannot be raised, the items wait for that CPU's next tick.
-    ///
-    /// *Ordering*: every store before the call is visible to `cpu` when it takes the interrupt, as for
-    /// [`Platform::ring`].
-    fn interrupt_for_work(&self, cpu: usize);
-
-    /// Whether maskable interrupts can come to this CPU now. **NMI-safe**; in an NMI any answer will do.
-    fn interrupts_are_on(&self) -> bool;
 }
 
 impl fmt::Debug for dyn Platform {

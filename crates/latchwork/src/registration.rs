@@ -41,6 +41,10 @@ impl Registration {
         Self { core, platform, id }
     }
 
+    pub(crate) const fn parts(&self) -> (&'static Core, &'static dyn Platform, HandlerId) {
+        (self.core, self.platform, self.id)
+    }
+
     /// The registration's name in statistics.
     #[must_use]
     pub const fn id(&self) -> HandlerId {

@@ -26,7 +26,8 @@
 //! A counter is refused at half its range ([`SendError::Saturated`](crate::SendError::Saturated)).
 //! It cannot overflow beyond that, into its neighbour: a sender is between its look and its add with
 //! interrupts off, so at most two contexts a CPU are, a thread and an NMI, and the other half has
-//! room for them. `PROBE` and `SELFTEST` are narrower, for which reason a CPU sends them to itself only.
+//! room for them. `PROBE`, `SELFTEST` and `AGAIN` are narrower, for which reason a CPU sends them to itself
+//! only.
 
 use crate::primitive::{AtomicUsize, Ordering, const_unless_loom};
 
@@ -43,6 +44,8 @@ pub enum Request {
     Probe = 3,
     /// Prove that NMIs arrive. To the sending CPU only.
     Selftest = 4,
+    /// Take an NMI for what this CPU has noted for itself. To the sending CPU only; the library sends it.
+    Again = 5,
 }
 
 /// Where each request's counter lies in the word.
@@ -67,27 +70,32 @@ impl Field {
 }
 
 impl Request {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Stop, Self::Backtrace, Self::Call, Self::Probe, Self::Selftest];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Stop, Self::Backtrace, Self::Call, Self::Probe, Self::Selftest, Self::Again];
 
     const WIDE_BITS: u32 = if usize::BITS >= 64 { 16 } else { 8 };
-    const NARROW_BITS: u32 = if usize::BITS >= 64 { 8 } else { 4 };
+    const NARROW_BITS: u32 = if usize::BITS >= 64 { 5 } else { 2 };
 
     const fn field(self) -> Field {
         match self {
             Self::Stop => Field { shift: 0, bits: Self::WIDE_BITS },
             Self::Backtrace => Field { shift: Self::WIDE_BITS, bits: Self::WIDE_BITS },
             Self::Call => Field { shift: 2 * Self::WIDE_BITS, bits: Self::WIDE_BITS },
-            Self::Probe => Field { shift: 3 * Self::WIDE_BITS, bits: Self::NARROW_BITS },
-            Self::Selftest => {
-                Field { shift: 3 * Self::WIDE_BITS + Self::NARROW_BITS, bits: Self::NARROW_BITS }
-            }
+            Self::Probe => Self::narrow(0),
+            Self::Selftest => Self::narrow(1),
+            Self::Again => Self::narrow(2),
         }
+    }
+
+    const fn narrow(index: u32) -> Field {
+        let wide = Self::WIDE_BITS.wrapping_mul(3);
+        let shift = wide.wrapping_add(Self::NARROW_BITS.wrapping_mul(index));
+        Field { shift, bits: Self::NARROW_BITS }
     }
 
     /// Only the CPU itself may send it.
     pub(crate) const fn is_to_self_only(self) -> bool {
-        matches!(self, Self::Probe | Self::Selftest)
+        matches!(self, Self::Probe | Self::Selftest | Self::Again)
     }
 }
 
@@ -192,7 +200,7 @@ mod tests {
         for (times, request) in (1..).zip(Request::ALL) {
             assert_eq!(taken.count(request), times);
         }
-        assert_eq!(taken.total(), 15);
+        assert_eq!(taken.total(), 21);
         assert!(mailbox.take().is_empty());
     }
 
@@ -219,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fields_fill_the_word_without_overlap() {
+    fn the_fields_do_not_overlap() {
         let mut seen: usize = 0;
         for request in Request::ALL {
             let field = request.field();

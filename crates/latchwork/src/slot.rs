@@ -25,10 +25,12 @@
 
 use crate::{
     context::NmiContext,
-    handler::{Claim, Doorbell, EdgeModel, HandlerSpec, NmiHandler},
+    grant::{Published, Terms},
+    handler::{Claim, Doorbell, EdgeModel, HandlerSpec, NmiHandler, PlatformDelivery},
     name::Name,
     primitive::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, SharedCell, const_unless_loom},
     quiescence::Quiescence,
+    storm::StormLimit,
 };
 
 type Function = unsafe fn(*const (), &NmiContext<'_>) -> Claim;
@@ -41,6 +43,10 @@ pub(crate) struct Slot {
     given_up: AtomicBool,
     /// How often the slot has been freed. Written under the writer lock, read from anywhere.
     generation: AtomicUsize,
+    pub(crate) terms: Terms,
+    pub(crate) storm_above: StormLimit,
+    /// Used by Platform slots only.
+    pub(crate) published: Published,
     pub(crate) book: SharedCell<Book>,
 }
 
@@ -56,6 +62,16 @@ pub(crate) struct Book {
     pub(crate) doorbell: Doorbell,
     pub(crate) edges: EdgeModel,
     pub(crate) rank: Rank,
+    pub(crate) route: Route,
+}
+
+/// Where a Platform doorbell rings, as writers remember it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    All,
+    Bsp,
+    /// What each CPU's own bits say.
+    Cpus,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -115,12 +131,16 @@ impl Slot {
                 dead: AtomicBool::new(false),
                 given_up: AtomicBool::new(false),
                 generation: AtomicUsize::new(0),
+                terms: Terms::new(),
+                storm_above: StormLimit::new(),
+                published: Published::new(),
                 book: SharedCell::new(Book {
                     state: State::Free,
                     name: Name::EMPTY,
                     doorbell: Doorbell::Software,
                     edges: EdgeModel::PerCondition,
                     rank: Rank { priority: 0, registered: 0 },
+                    route: Route::All,
                 }),
             }
         }
@@ -185,8 +205,23 @@ impl Slot {
         book.state = State::Free;
     }
 
+    /// How many rings of one claim of this Platform slot may come to each CPU on its route.
+    pub(crate) fn rings_elsewhere(&self) -> usize {
+        self.terms.late().edges().max(1)
+    }
+
     pub(crate) fn generation(&self) -> usize {
         self.generation.load(Ordering::Acquire)
+    }
+}
+
+impl Route {
+    pub(crate) const fn of(delivery: PlatformDelivery<'_>) -> Self {
+        match delivery {
+            PlatformDelivery::All => Self::All,
+            PlatformDelivery::Bsp => Self::Bsp,
+            PlatformDelivery::Cpus(_) => Self::Cpus,
+        }
     }
 }
 
@@ -197,6 +232,7 @@ impl Book {
         self.doorbell = spec.doorbell;
         self.edges = spec.edges;
         self.rank = rank;
+        self.route = Route::of(spec.delivery);
     }
 
     /// A handler is here, on its way out or not.

@@ -5,13 +5,16 @@
 //! Nothing is decided by them. On x86 the pair compiles to one instruction, so an NMI that nests
 //! cannot fall in between; elsewhere a nested NMI there can make a count one too small.
 
-use crate::primitive::{Counter, CounterU32, Ordering};
+use crate::{
+    grant::{GrantKind, LiveTime},
+    primitive::{Counter, CounterU32, Ordering},
+};
 
 /// How many columns a handler's histogram has.
-pub const HISTOGRAM_COLUMNS: usize = 9;
+pub const HISTOGRAM_COLUMNS: usize = 7;
 
 /// log2 of the first column's upper edge, in ticks.
-const FIRST_COLUMN_LOG2: u32 = 7;
+const FIRST_COLUMN_LOG2: u32 = 8;
 
 /// One handler's counters on one CPU: one cache line.
 #[repr(C, align(64))]
@@ -22,6 +25,9 @@ pub(crate) struct HandlerCounters {
     total_ticks: Counter,
     max_ticks: CounterU32,
     histogram: [CounterU32; HISTOGRAM_COLUMNS],
+    /// The claims of the present millisecond, and above them which that is, modulo 2¹⁶.
+    burst: CounterU32,
+    _spare: CounterU32,
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -38,7 +44,7 @@ pub struct HandlerStats {
     pub total_ticks: usize,
     /// The longest call, in ticks; `u32::MAX` stands for that or more.
     pub max_ticks: u32,
-    /// Calls by duration: column 0 counts those below 128 ticks, each next one those below twice as
+    /// Calls by duration: column 0 counts those below 256 ticks, each next one those below twice as
     /// many, the last one the rest. Wraps.
     pub histogram: [u32; HISTOGRAM_COLUMNS],
 }
@@ -56,7 +62,23 @@ impl HandlerCounters {
             total_ticks: Counter::new(0),
             max_ticks: CounterU32::new(0),
             histogram: [const { CounterU32::new(0) }; HISTOGRAM_COLUMNS],
+            burst: CounterU32::new(0),
+            _spare: CounterU32::new(0),
         }
+    }
+
+    /// Counts a claim in millisecond `ms`. Returns how many that makes there. Own CPU, in NMI.
+    pub(crate) fn burst(&self, ms: u16) -> usize {
+        let burst = self.burst.load(Ordering::Relaxed);
+        let claims = if burst >> 16 == ms.into() { burst & 0xFFFF } else { 0 };
+        let claims = claims.saturating_add(1).min(0xFFFF);
+        self.burst.store(u32::from(ms) << 16 | claims, Ordering::Relaxed);
+        claims as usize
+    }
+
+    /// Whether the last claim was counted in millisecond `ms`. Own CPU.
+    pub(crate) fn bursts_in(&self, ms: u16) -> bool {
+        self.burst.load(Ordering::Relaxed) >> 16 == ms.into()
     }
 
     /// Own CPU, in NMI.
@@ -83,6 +105,7 @@ impl HandlerCounters {
         for column in &self.histogram {
             column.store(0, Ordering::Relaxed);
         }
+        self.burst.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn read(&self) -> HandlerStats {
@@ -113,7 +136,7 @@ fn column_of(ticks: u32) -> usize {
 pub(crate) struct CpuCounters {
     edges: Counter,
     claimed: Counter,
-    absorbed: Counter,
+    absorbed: [Counter; GrantKind::ALL.len()],
     deferred: Counter,
     unknown: Counter,
     requests: Counter,
@@ -132,10 +155,12 @@ pub struct CpuStats {
     pub edges: usize,
     /// Edges that a request or a handler explained.
     pub claimed: usize,
-    /// Edges absorbed as explained by an earlier dispatch. 0 as long as nothing grants absorption.
+    /// Edges absorbed as explained by an earlier claim, deferred ones that were settled so included.
     pub absorbed: usize,
-    /// Edges that found another CPU at the Platform handlers, so that it is not known here what
-    /// they were.
+    /// The same by [kind](GrantKind), in the order of its variants.
+    pub absorbed_by_kind: [usize; 4],
+    /// Edges that found another CPU at the Platform handlers. Each is settled later, and then among
+    /// `absorbed` or `unknown` too, unless an Unknown handler claimed it.
     pub deferred: usize,
     /// Edges that nothing explained.
     pub unknown: usize,
@@ -151,12 +176,20 @@ pub struct CpuStats {
     pub total_ticks: usize,
     /// The longest dispatch, in ticks.
     pub max_ticks: usize,
+    /// The time in which an edge could have been absorbed: what a true unknown may be hidden by, in ticks.
+    /// Wraps.
+    pub absorbable_ticks: usize,
+    /// The longest such time without a gap, in ticks: the worst case so far in which a true unknown could
+    /// have been hidden here.
+    pub longest_absorbable_ticks: usize,
 }
 
 /// How one dispatch ended, for the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Claimed,
+    /// Counted where it is known by what kind of grant.
+    Absorbed,
     Deferred,
     Unknown,
 }
@@ -166,7 +199,7 @@ impl CpuCounters {
         Self {
             edges: Counter::new(0),
             claimed: Counter::new(0),
-            absorbed: Counter::new(0),
+            absorbed: [const { Counter::new(0) }; GrantKind::ALL.len()],
             deferred: Counter::new(0),
             unknown: Counter::new(0),
             requests: Counter::new(0),
@@ -194,6 +227,12 @@ impl CpuCounters {
         add(&self.nested, 1);
     }
 
+    pub(crate) fn record_absorbed(&self, kind: GrantKind) {
+        if let Some(absorbed) = self.absorbed.get(kind as usize) {
+            add(absorbed, 1);
+        }
+    }
+
     pub(crate) fn record_unknown(&self) -> usize {
         add(&self.unknown, 1);
         self.unknown.load(Ordering::Relaxed)
@@ -205,7 +244,7 @@ impl CpuCounters {
         match ending {
             Ending::Claimed => add(&self.claimed, 1),
             Ending::Deferred => add(&self.deferred, 1),
-            Ending::Unknown => {}
+            Ending::Absorbed | Ending::Unknown => {}
         }
         add(&self.total_ticks, ticks as usize);
         if ticks as usize > self.max_ticks.load(Ordering::Relaxed) {
@@ -213,11 +252,17 @@ impl CpuCounters {
         }
     }
 
-    pub(crate) fn read(&self) -> CpuStats {
+    pub(crate) fn read(&self, live_time: &LiveTime) -> CpuStats {
+        let mut absorbed_by_kind = [0; GrantKind::ALL.len()];
+        for (copy, absorbed) in absorbed_by_kind.iter_mut().zip(&self.absorbed) {
+            *copy = absorbed.load(Ordering::Relaxed);
+        }
+        let (absorbable_ticks, longest_absorbable_ticks) = live_time.read();
         CpuStats {
             edges: self.edges.load(Ordering::Relaxed),
             claimed: self.claimed.load(Ordering::Relaxed),
-            absorbed: self.absorbed.load(Ordering::Relaxed),
+            absorbed: absorbed_by_kind.iter().fold(0, |sum: usize, it| sum.wrapping_add(*it)),
+            absorbed_by_kind,
             deferred: self.deferred.load(Ordering::Relaxed),
             unknown: self.unknown.load(Ordering::Relaxed),
             requests: self.requests.load(Ordering::Relaxed),
@@ -226,6 +271,8 @@ impl CpuCounters {
             requests_dropped: self.dropped.load(Ordering::Relaxed),
             total_ticks: self.total_ticks.load(Ordering::Relaxed),
             max_ticks: self.max_ticks.load(Ordering::Relaxed),
+            absorbable_ticks,
+            longest_absorbable_ticks,
         }
     }
 }
@@ -236,16 +283,9 @@ mod tests {
 
     #[test]
     fn a_duration_falls_into_the_column_that_the_documentation_names() {
-        for (ticks, column) in [
-            (0, 0),
-            (127, 0),
-            (128, 1),
-            (255, 1),
-            (256, 2),
-            (16_383, 7),
-            (16_384, 8),
-            (u32::MAX, 8),
-        ] {
+        for (ticks, column) in
+            [(0, 0), (255, 0), (256, 1), (511, 1), (512, 2), (8_191, 5), (8_192, 6), (u32::MAX, 6)]
+        {
             assert_eq!(column_of(ticks), column, "{ticks}");
         }
     }

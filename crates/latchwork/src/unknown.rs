@@ -15,6 +15,20 @@ pub enum UnknownPolicy {
     Panic = 1,
 }
 
+/// What is known of an NMI that nothing explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnknownKind {
+    /// Every handler was asked, and none claimed.
+    Unexplained,
+    /// Another CPU was asking the Platform handlers when it came. Since then they have been asked again, and
+    /// nothing was found that explains it. Of what it interrupted, only the instruction pointer is known.
+    Deferred,
+    /// It may be the ring of a software send whose sender was stuck after it had posted the request. It is
+    /// never panicked on.
+    LateSend,
+}
+
 /// An NMI that nothing explains.
 #[derive(Clone, Copy, Debug)]
 pub struct UnknownNmi {
@@ -30,11 +44,13 @@ pub struct UnknownNmi {
     pub arrived_ticks: u64,
     /// The NMI-source bitmap, where the CPU reports one.
     pub sources: Option<SourceMap>,
+    /// What is known of it.
+    pub kind: UnknownKind,
     /// How many unknown NMIs this CPU has taken, this one included.
     pub count: usize,
     /// How many of them came since the last report and were not reported themselves.
     pub suppressed: usize,
-    /// What is about to be done.
+    /// What is about to be done, unless it may be a [late send](UnknownKind::LateSend).
     pub policy: UnknownPolicy,
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use super::guest::Guest;
+use super::simulation::Simulation;
 use super::tree::Tree;
 use crate::process::{self, Captured};
 use crate::test::LOOM_FLAGS;
@@ -26,6 +27,9 @@ pub(super) enum CheckName {
     Integration { package: String, target: String, test: String },
     /// A scenario on Bochs, and words of the reason why it must not hold there: `bochs:SCENARIO:WORDS`.
     Bochs { scenario: String, words: String },
+    /// A scenario of the simulated machine, and the property that our policies must violate there:
+    /// `sim:SCENARIO:PROPERTY`.
+    Simulation { scenario: String, property: String },
 }
 
 /// What was built to be run.
@@ -33,6 +37,7 @@ pub(super) enum CheckName {
 pub(super) enum Program {
     Tests(TestProgram),
     Guest(Guest),
+    Simulation(Simulation),
 }
 
 /// A test program, and the folder that it is run in.
@@ -71,6 +76,11 @@ impl FromStr for CheckName {
                 let (scenario, words) = (package.to_owned(), rest.trim().to_owned());
                 return whole.then_some(Self::Bochs { scenario, words });
             }
+            if kind == "sim" {
+                let whole = !package.is_empty() && !rest.is_empty() && !rest.contains(':');
+                let (scenario, property) = (package.to_owned(), rest.to_owned());
+                return whole.then_some(Self::Simulation { scenario, property });
+            }
             let package = Some(package).filter(|it| !it.is_empty())?.to_owned();
             if kind == "unit" {
                 return is_path(rest).then(|| Self::Unit { package, test: rest.to_owned() });
@@ -86,8 +96,8 @@ impl FromStr for CheckName {
         match read() {
             Some(name) => Ok(name),
             None => bail!(
-                "`{text}` is none of `loom:TEST`, `unit:PACKAGE:TEST`, `test:PACKAGE:TARGET:TEST` and \
-                 `bochs:SCENARIO:WORDS`"
+                "`{text}` is none of `loom:TEST`, `unit:PACKAGE:TEST`, `test:PACKAGE:TARGET:TEST`, \
+                 `bochs:SCENARIO:WORDS` and `sim:SCENARIO:PROPERTY`"
             ),
         }
     }
@@ -102,6 +112,7 @@ impl fmt::Display for CheckName {
                 write!(f, "test:{package}:{target}:{test}")
             }
             Self::Bochs { scenario, words } => write!(f, "bochs:{scenario}:{words}"),
+            Self::Simulation { scenario, property } => write!(f, "sim:{scenario}:{property}"),
         }
     }
 }
@@ -139,6 +150,9 @@ pub(super) fn build(name: &CheckName, tree: &Tree) -> anyhow::Result<Program> {
         }
         CheckName::Bochs { scenario, words } => {
             return Guest::build(scenario, words, tree).map(Program::Guest);
+        }
+        CheckName::Simulation { scenario, property } => {
+            return Simulation::build(scenario, property, tree).map(Program::Simulation);
         }
     }
     command.args(["--no-run", "--quiet", "--message-format=json-render-diagnostics"]);
@@ -179,6 +193,7 @@ pub(super) fn run(name: &CheckName, program: &Program, limit: Duration) -> anyho
             Ok(judge(test, &captured))
         }
         (CheckName::Bochs { .. }, Program::Guest(guest)) => guest.run(limit),
+        (CheckName::Simulation { .. }, Program::Simulation(search)) => search.run(limit),
         _ => bail!("`{name}` was not built as what it is"),
     }
 }
@@ -223,6 +238,7 @@ mod tests {
             "unit:latchwork-x86:icr::table",
             "test:latchwork-x86:lapic:sends::nmi",
             "bochs:shared-source:reports errors 0x40",
+            "sim:tick-stops:L",
         ] {
             assert_eq!(name.parse::<CheckName>().expect(name).to_string(), name);
         }
@@ -239,6 +255,9 @@ mod tests {
             "bochs:a",
             "bochs::b",
             "bochs:a: ",
+            "sim:a",
+            "sim:a:",
+            "sim:a:L:b",
             "test:a:b",
             "test:a::b",
         ] {

@@ -5,6 +5,7 @@ mod check;
 mod guest;
 mod patch;
 mod report;
+mod simulation;
 mod tree;
 
 use std::collections::BTreeSet;
@@ -18,7 +19,9 @@ use crate::error::UserError;
 use crate::workspace;
 use check::{CheckName, Verdict};
 use patch::Patch;
-use report::{Fate, Report, Tried};
+use report::{Fate, Tried};
+
+pub(crate) use report::Report;
 use tree::Tree;
 
 /// A check on mutated source is given up after this long, or after ten times what it takes on the true source.
@@ -40,16 +43,22 @@ pub struct Options {
 ///
 /// When the source cannot be copied or a header cannot be read.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
-    let report = try_all(options.filter.as_deref())?;
+    let filter = options.filter.as_deref();
+    let report = try_all(filter, |_| true)?;
     report.print(options.format)?;
     Ok(report.held())
 }
 
 /// The same for `cargo xtask test`, all on standard error.
 pub(crate) fn all_caught() -> anyhow::Result<bool> {
-    let report = try_all(None)?;
+    let report = try_all(None, |_| true)?;
     eprintln!("{}", report.table());
     Ok(report.held())
+}
+
+/// Tries those that the simulated machine catches, there only.
+pub(crate) fn try_in_simulation() -> anyhow::Result<Report> {
+    try_all(None, |check| matches!(check, CheckName::Simulation { .. }))
 }
 
 /// The name of each mutant and what is wrong in it, for the documents' tests.
@@ -59,9 +68,14 @@ pub(crate) fn names_and_mistakes() -> anyhow::Result<Vec<(String, String)>> {
     Ok(patches.into_iter().map(|patch| (patch.name, patch.what)).collect())
 }
 
-fn try_all(filter: Option<&str>) -> anyhow::Result<Report> {
+/// Tries the mutants whose names contain `filter`, by those of their checks that `is_wanted` says.
+fn try_all(filter: Option<&str>, is_wanted: fn(&CheckName) -> bool) -> anyhow::Result<Report> {
     let folder = workspace::root().join("mutants");
-    let patches = patch::read_all(&folder)?;
+    let mut patches = patch::read_all(&folder)?;
+    for patch in &mut patches {
+        patch.caught_by.retain(is_wanted);
+    }
+    patches.retain(|patch| !patch.caught_by.is_empty());
     let wanted = |patch: &Patch| filter.is_none_or(|part| patch.name.contains(part));
     let (chosen, others): (Vec<_>, Vec<_>) = patches.into_iter().partition(wanted);
     if let (Some(part), true) = (filter, chosen.is_empty()) {

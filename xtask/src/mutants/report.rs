@@ -29,7 +29,7 @@ pub(super) struct Tried {
 
 /// All that were tried.
 #[derive(Debug, Default)]
-pub(super) struct Report(Vec<Tried>);
+pub(crate) struct Report(Vec<Tried>);
 
 #[derive(Serialize)]
 struct Json<'a> {
@@ -61,7 +61,7 @@ impl Report {
     }
 
     /// Whether there were any and all were caught.
-    pub(super) fn held(&self) -> bool {
+    pub(crate) fn held(&self) -> bool {
         !self.0.is_empty() && self.0.iter().all(|tried| matches!(tried.fate, Fate::Caught(_)))
     }
 
@@ -78,7 +78,12 @@ impl Report {
         Json { schema: 1, mutants: self.0.iter().map(Tried::entry).collect(), held: self.held() }
     }
 
-    pub(super) fn table(&self) -> Table {
+    /// The mutants as the JSON of `explore` has them.
+    pub(crate) fn entries(&self) -> anyhow::Result<serde_json::Value> {
+        Ok(serde_json::to_value(self.0.iter().map(Tried::entry).collect::<Vec<_>>())?)
+    }
+
+    pub(crate) fn table(&self) -> Table {
         let mut table = table::new(["mutant", "what is wrong", "what became of it"]);
         for tried in &self.0 {
             table.add_row([&tried.name, &tried.what, &tried.fate.to_string()]);

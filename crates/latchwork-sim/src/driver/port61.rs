@@ -15,6 +15,11 @@ pub fn read() -> u8 {
     hardware(Access::PortRead, || machine.with(|state| state.port61.read()))
 }
 
+/// IN, and of that the status bits.
+pub fn read_status() -> u8 {
+    read() & (bit::SERR | bit::IOCHK)
+}
+
 /// OUT.
 pub fn write(value: u8) {
     let machine = current();

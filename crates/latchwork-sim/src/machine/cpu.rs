@@ -14,7 +14,7 @@ pub const WORK_VECTOR: u8 = 0x21;
 
 /// As many NMIs of one CPU in a row have numbers of their own. Numbers come again, so that what happened
 /// long ago does not tell states apart for ever.
-pub const NMIS_TOLD_APART: u8 = 64;
+const NMIS_TOLD_APART: u8 = 64;
 
 /// What a CPU does, apart from interruptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,7 +51,7 @@ pub struct Cpu {
     pub nmis_blocked: bool,
     /// In how many NMI handlers it is.
     pub nmi_depth: u8,
-    /// How many NMIs it has taken, modulo [`NMIS_TOLD_APART`].
+    /// How many NMIs it has taken, modulo 64.
     pub nmis_taken: u8,
     /// What it does.
     pub doing: Doing,

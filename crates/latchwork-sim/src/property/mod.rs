@@ -22,9 +22,15 @@ use crate::{
 };
 
 pub use self::{
-    absorption::Absorption, bounded::Bounded, conservation::Conservation,
-    deferred_work::DeferredWork, false_unknown::FalseUnknown, judges::Judges, removal::Removal,
-    repeating::Repeating, stranded::Stranded,
+    absorption::Absorption,
+    bounded::{Bounded, MOST_ACCESSES},
+    conservation::Conservation,
+    deferred_work::DeferredWork,
+    false_unknown::FalseUnknown,
+    judges::Judges,
+    removal::Removal,
+    repeating::{REPORTED_AFTER_US, REPORTS_APART_US, Repeating, SETTLED_WITHIN_US},
+    stranded::{RECOVERY_TICKS, Stranded},
 };
 
 /// One property.

@@ -22,6 +22,9 @@ pub const REPORTED_AFTER_US: u64 = 10_000;
 /// next tick, and for one more if somebody else polls just then.
 pub const SETTLED_WITHIN_US: u64 = 3_000;
 
+/// After a report, others may be held back that long, in microseconds; what they would have said is counted.
+pub const REPORTS_APART_US: u64 = 1_000_000;
+
 /// The monitor of N3.
 #[derive(Debug)]
 pub struct Repeating {
@@ -36,6 +39,8 @@ struct Cpu {
     first_us: Option<u64>,
     /// A repetition was deferred that long ago.
     deferred_us: Option<u64>,
+    /// Reports may be held back for that much longer.
+    held_back_us: u64,
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -61,7 +66,8 @@ impl Cpu {
     /// An NMI has ended. Says whether that is a repetition which stays hidden.
     fn ended(&mut self, ending: Ending) -> bool {
         let occurs = self.dispatches.pop().is_some_and(|it| it.has_unknown && !it.consumed);
-        if !occurs || ending == Ending::Unknown || ending == Ending::TurnedAway {
+        let is_known = self.held_back_us != 0;
+        if !occurs || is_known || ending == Ending::Unknown || ending == Ending::TurnedAway {
             return false;
         }
         let repeats = *self.first_us.get_or_insert(0) >= REPORTED_AFTER_US;
@@ -73,6 +79,7 @@ impl Cpu {
     }
 
     fn passed(&mut self, by_us: u64) -> bool {
+        self.held_back_us = self.held_back_us.saturating_sub(by_us);
         for age_us in [&mut self.first_us, &mut self.deferred_us].into_iter().flatten() {
             // Beyond the longer of the two limits, ages need not be told apart.
             *age_us = (*age_us + by_us).min(REPORTED_AFTER_US);
@@ -95,8 +102,9 @@ impl Monitor for Repeating {
             }
             Fact::Report { cpu, reported, .. } => {
                 let cpu = &mut self.cpus[cpu];
-                if reported == Reported::Absorbed || cpu.first_us.is_some() {
-                    (cpu.first_us, cpu.deferred_us) = (None, None);
+                (cpu.first_us, cpu.deferred_us) = (None, None);
+                if reported == Reported::Absorbed {
+                    cpu.held_back_us = REPORTS_APART_US;
                 }
                 // What has just been reported is the occurrence that is being handled.
                 if let Some(dispatch) = cpu.dispatches.last_mut() {

@@ -1,38 +1,50 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! All scenarios.
 
-use super::Scenario;
-use crate::{
-    machine::{Bell, ExternalKind, Happening, Hardware, PmuKind, Route, Timing, pmu::bit},
-    policy::Plan,
-};
+use super::{Scenario, collapse, late, lifecycle, retold, sends, stillness, unknowns, work};
 
 /// All scenarios, by subject.
-pub static SCENARIOS: &[&Scenario] = &[&PMI_COLLAPSE_EXTERNAL];
-
-/// One external ring may collapse into a PMI.
-static PMI_COLLAPSE_EXTERNAL: Scenario = Scenario {
-    name: "pmi-collapse-external",
-    summary: "the ring of an external line collapses into a PMI",
-    hardware: Hardware {
-        cpus: 1,
-        pmu: PmuKind::Masking,
-        externals: &[ExternalKind::level_held(Route::Bsp)],
-        ..Hardware::BARE
-    },
-    plan: Plan { attended: &[Bell::Lvt, Bell::External(0)], on_pmi: None },
-    scripts: &[],
-    happenings: &[
-        (Happening::Overflow { cpu: 0, bit: bit::COUNTER_0 }, 2),
-        (Happening::Assert(0), 1),
-    ],
-    long: &[
-        (Happening::Overflow { cpu: 0, bit: bit::COUNTER_0 }, 50),
-        (Happening::Assert(0), 20),
-        (Happening::Hurry, 50),
-    ],
-    timing: Timing::SHORT,
-    long_us: 50_000,
-    preemptions: 0,
-    store_buffer: 0,
-};
+pub static SCENARIOS: &[&Scenario] = &[
+    &collapse::PMI_COLLAPSE_BSP,
+    &collapse::PMI_COLLAPSE_ALL,
+    &collapse::PMI_COLLAPSE_SOME,
+    &collapse::PORT61_BOTH_BITS,
+    &collapse::PROBE_COLLAPSE,
+    &collapse::STORE_BUFFER,
+    &collapse::TWO_COUNTERS,
+    &collapse::FRED,
+    &sends::TWO_SENDERS_AND_PMI,
+    &sends::THREE_DOORBELLS,
+    &sends::TAKEN_BEFORE_RING,
+    &sends::SENDER_STUCK,
+    &sends::SENDER_PARKED,
+    &sends::SEND_IN_SEND,
+    &late::AMD_COUNTERS,
+    &late::MESSAGES_MERGE,
+    &late::ERROR_BLOCK,
+    &late::CLAIM_OUTSIDE,
+    &late::COUNTERS_STOPPED,
+    &unknowns::BROADCAST,
+    &unknowns::UNKNOWN_AND_CLAIMS,
+    &unknowns::UNKNOWN_REPEATS,
+    &unknowns::UNKNOWN_DEFERRED,
+    &stillness::TICK_STOPS,
+    &stillness::INTERRUPTS_OFF,
+    &stillness::PARKED_FOR_LONG,
+    &stillness::PARKED_ON_A_POLL,
+    &stillness::SMI,
+    &stillness::STALLED,
+    &lifecycle::OFFLINE,
+    &lifecycle::CLOCK_RESET,
+    &lifecycle::SKEW,
+    &lifecycle::LATE_REGISTRATION,
+    &lifecycle::UNMASKED,
+    &lifecycle::REMOVAL_IN_POLL,
+    &lifecycle::REMOVAL_FROM_NMI,
+    &retold::UNKNOWN_AMONG_PMIS,
+    &retold::STOP_AND_PMI,
+    &retold::REMOVE_WHILE_CALLED,
+    &work::QUEUED_IN_NMI,
+    &work::QUEUED_FOR_OTHERS,
+    &work::QUEUED_AS_TICK_STOPS,
+];

@@ -2,11 +2,18 @@
 //! Scenarios: a small machine, what its software does, and what may happen to it.
 
 mod catalog;
-pub(crate) mod retold;
+mod collapse;
+mod late;
+mod lifecycle;
+mod retold;
+mod sends;
+mod stillness;
+mod unknowns;
+mod work;
 
 use crate::{
     engine::Bounds,
-    machine::{Happening, Hardware, Timing},
+    machine::{Bell, Happening, Hardware, PmuKind, Route, Timing, pmu::bit},
     policy::{Action, Plan, Policy},
 };
 
@@ -59,7 +66,37 @@ pub enum Step {
     Busy(u64),
 }
 
+/// Counter 0 of that CPU overflows.
+const fn overflow(cpu: usize) -> Happening {
+    Happening::Overflow { cpu, bit: bit::COUNTER_0 }
+}
+
+/// One CPU with counters that mask their entry.
+const ONE_CPU: Hardware =
+    Hardware { cpus: 1, pmu: PmuKind::Masking, button: Route::Bsp, ..Hardware::BARE };
+
+/// Two such CPUs.
+const TWO_CPUS: Hardware = Hardware { cpus: 2, ..ONE_CPU };
+
+/// The counters and one external device.
+const PMU_AND_EXTERNAL: &[Bell] = &[Bell::Lvt, Bell::External(0)];
+
 impl Scenario {
+    /// One CPU on which nothing happens, for scenarios to differ from.
+    const STILL: Self = Self {
+        name: "",
+        summary: "",
+        hardware: ONE_CPU,
+        plan: Plan { attended: &[Bell::Lvt], on_pmi: None },
+        scripts: &[],
+        happenings: &[],
+        long: &[],
+        timing: Timing::SHORT,
+        long_us: 50_000,
+        preemptions: 2,
+        store_buffer: 0,
+    };
+
     /// The scenario of that name.
     pub fn named(name: &str) -> Option<&'static Self> {
         SCENARIOS.iter().copied().find(|scenario| scenario.name == name)

@@ -89,6 +89,43 @@ impl AtomicUsize {
     }
 }
 
+/// A word that only its own CPU touches, in NMIs too. An NMI may come before each access; other CPUs see
+/// none of them, so loom is spared them.
+#[derive(Debug)]
+pub(crate) struct OwnWord(core::sync::atomic::AtomicUsize);
+
+impl OwnWord {
+    pub(crate) const fn new(value: usize) -> Self {
+        Self(core::sync::atomic::AtomicUsize::new(value))
+    }
+    pub(crate) fn load(&self, order: Ordering) -> usize {
+        interrupt::point();
+        self.0.load(order)
+    }
+    pub(crate) fn store(&self, value: usize, order: Ordering) {
+        interrupt::point();
+        self.0.store(value, order);
+    }
+    pub(crate) fn swap(&self, value: usize, order: Ordering) -> usize {
+        interrupt::point();
+        self.0.swap(value, order)
+    }
+    pub(crate) fn fetch_add(&self, value: usize, order: Ordering) -> usize {
+        interrupt::point();
+        self.0.fetch_add(value, order)
+    }
+    pub(crate) fn compare_exchange(
+        &self,
+        current: usize,
+        new: usize,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<usize, usize> {
+        interrupt::point();
+        self.0.compare_exchange(current, new, success, failure)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct AtomicPtr<T>(inner::AtomicPtr<T>);
 

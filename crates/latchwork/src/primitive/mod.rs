@@ -10,18 +10,22 @@
 #[cfg(not(any(test, latchwork_simulated)))]
 mod plain;
 #[cfg(not(any(test, latchwork_simulated)))]
-pub(crate) use plain::{AtomicBool, AtomicPtr, AtomicUsize, SharedCell, fence, fence_after_rmw};
+pub(crate) use plain::{
+    AtomicBool, AtomicPtr, AtomicUsize, OwnWord, SharedCell, fence, fence_after_rmw,
+};
 
 #[cfg(test)]
 pub(crate) mod checked;
 #[cfg(test)]
-pub(crate) use checked::{AtomicBool, AtomicPtr, AtomicUsize, SharedCell, fence, fence_after_rmw};
+pub(crate) use checked::{
+    AtomicBool, AtomicPtr, AtomicUsize, OwnWord, SharedCell, fence, fence_after_rmw,
+};
 
 #[cfg(all(latchwork_simulated, not(test)))]
 pub mod simulated;
 #[cfg(all(latchwork_simulated, not(test)))]
 pub(crate) use simulated::{
-    AtomicBool, AtomicPtr, AtomicUsize, SharedCell, fence, fence_after_rmw,
+    AtomicBool, AtomicPtr, AtomicUsize, AtomicUsize as OwnWord, SharedCell, fence, fence_after_rmw,
 };
 
 /// Counters that take part in no protocol: statistics. No backend replaces them, because their

@@ -3,6 +3,9 @@
 
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, fence};
 
+/// A word that only its own CPU touches, in NMIs too.
+pub(crate) use core::sync::atomic::AtomicUsize as OwnWord;
+
 /// A full fence that directly follows a read-modify-write on the same CPU.
 ///
 /// On x86 the locked instruction has already drained the store buffer (SDM Vol. 3A, "Memory

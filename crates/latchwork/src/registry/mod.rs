@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The registry: who is asked, in which order, and how handlers come and go.
 //!
-//! `write` holds what needs the writer lock, `remove` the ways out. Dispatch reads
-//! [`Registry::order`] and [`Registry::slot`] and nothing else.
+//! `write` holds what needs the writer lock, `terms` what dispatch knows of doorbells, `remove` the ways
+//! out. Dispatch reads [`Registry::order`] and the slots and nothing else.
 
 mod remove;
+mod terms;
 mod write;
 
 pub(crate) use remove::{give_up, remove, try_remove};
+pub(crate) use terms::{set_boot_cpu, set_delivery, set_edge_model};
 pub(crate) use write::{reclaim, register};
 
 use crate::{
@@ -60,6 +62,11 @@ impl Registry {
     #[inline(always)]
     pub(crate) fn slot(&self, class: Class, slot: usize) -> Option<&Slot> {
         self.slots.get(class as usize)?.get(slot)
+    }
+
+    #[inline(always)]
+    pub(crate) fn slots_of(&self, class: Class) -> &[Slot] {
+        self.slots.get(class as usize).map_or(&[], |slots| slots)
     }
 
     /// The slot that `id` names, unless `id` is stale. NMI-safe.

@@ -10,7 +10,7 @@ use crate::{
     platform::{InterruptState, Platform},
     primitive::{Ordering, fence},
     quiescence::Quiescence,
-    registry::{HandlerId, Registry},
+    registry::{HandlerId, Registry, terms},
     slot::{Book, ErasedHandler, Rank, Slot, State},
 };
 
@@ -43,7 +43,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    fn slots(&self, class: Class) -> impl Iterator<Item = (usize, &'a Slot)> + use<'a> {
+    pub(super) fn slots(&self, class: Class) -> impl Iterator<Item = (usize, &'a Slot)> + use<'a> {
         self.registry.slots.get(class as usize).into_iter().flatten().enumerate()
     }
 
@@ -149,6 +149,8 @@ pub(crate) unsafe fn register(
     writer.reclaim_dead_slots(core, class);
     writer.check_edge_model(spec.doorbell, spec.edges)?;
     let (index, slot) = writer.free_slot(class)?;
+    let route =
+        terms::check_route(core, spec.delivery).map_err(|cpu| RegisterError::NoSuchCpu { cpu })?;
     for cpu in core.cpus() {
         if let Some(counters) = cpu.slot_counters(class, index) {
             counters.clear();
@@ -157,6 +159,12 @@ pub(crate) unsafe fn register(
     let registered = writer.registry.registered.load(Ordering::Relaxed);
     writer.registry.registered.store(registered.wrapping_add(1), Ordering::Relaxed);
     let rank = Rank { priority: spec.priority, registered };
+    slot.terms.set_doorbell(writer.doorbell_bit(spec.doorbell));
+    slot.terms.set_model(spec.edges);
+    slot.storm_above.set(spec.claims_per_ms);
+    if class == Class::Platform {
+        terms::open_route(core, index, route, spec.delivery);
+    }
     slot.fill(handler);
     writer.with_book(slot, |book| book.open(spec, name, rank));
     writer.publish(class);

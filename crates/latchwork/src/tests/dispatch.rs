@@ -5,7 +5,7 @@ use core::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
-use super::world::{Leaked, TestPlatform, Victim, World, become_cpu, spec, take_nmi};
+use super::world::{Leaked, TICKS_PER_MS, TestPlatform, Victim, World, become_cpu, spec, take_nmi};
 use crate::{
     Claim, Class, InDispatch, Interrupted, MAX_NESTING, Mode, Nmi, NmiContext, NmiHandler, Outcome,
     PerCpu, RegisterError, Request, SourceMap, UnknownPolicy, primitive::Ordering,
@@ -107,16 +107,18 @@ fn the_source_bitmap_can_ask_for_the_platform() {
 }
 
 #[test]
-fn another_cpu_at_the_platform_handlers_defers_the_edge() {
+fn another_cpu_at_the_platform_handlers_defers_the_edge_and_a_later_poll_settles_it() {
     let world = World::new();
     let platform = Leaked::new(Victim::new(Claim::None));
     let _kept = world.nmi.register(&spec("platform", Class::Platform), platform.0).unwrap();
-    assert!(world.nmi.core.begin_poll(1));
+    let polls = &world.nmi.core.shared.polls;
+    let poll = polls.begin(1).unwrap();
     assert_eq!(take_nmi(world.nmi), Outcome::Deferred);
-    world.nmi.core.end_poll();
+    polls.end(poll);
+    assert_eq!(world.nmi.cpu_stats(0).unwrap().unknown, 0);
     assert_eq!(take_nmi(world.nmi), Outcome::Unknown);
     let stats = world.nmi.cpu_stats(0).unwrap();
-    assert_eq!((stats.edges, stats.deferred, stats.unknown), (2, 1, 1));
+    assert_eq!((stats.edges, stats.deferred, stats.unknown), (2, 1, 2));
 }
 
 /// A button reaches all CPUs at once: each asks its debugger, whoever else is at the same point.
@@ -125,7 +127,7 @@ fn without_platform_handlers_no_edge_is_deferred() {
     let world = World::new();
     let debugger = Leaked::new(Victim::new(Claim::Handled));
     let _kept = world.nmi.register(&spec("debugger", Class::Unknown), debugger.0).unwrap();
-    assert!(world.nmi.core.begin_poll(1));
+    assert!(world.nmi.core.shared.polls.begin(1).is_ok());
     assert_eq!(take_nmi(world.nmi), Outcome::Claimed);
     assert_eq!((debugger.0.calls(), world.nmi.cpu_stats(0).unwrap().deferred), (1, 0));
 }
@@ -139,7 +141,7 @@ fn an_unknown_nmi_is_counted_and_reported_with_what_it_interrupted() {
     assert_eq!(reports.len(), 1, "the second comes too soon after the first");
     assert_eq!((reports[0].cpu, reports[0].ip, reports[0].count), (0, 0x1000, 1));
     assert_eq!(world.nmi.cpu_stats(0).unwrap().unknown, 2);
-    world.nmi.platform.ticks.fetch_add(1000, Ordering::Relaxed);
+    world.nmi.platform.ticks.fetch_add(100 * TICKS_PER_MS as usize, Ordering::Relaxed);
     take_nmi(world.nmi);
     let reports = world.nmi.platform.unknowns.lock().unwrap();
     assert_eq!((reports[1].count, reports[1].suppressed), (3, 1));

@@ -233,12 +233,13 @@ fn the_platform_handlers_are_asked_again_after_a_cpu_was_stopped_in_one() {
 fn marking_a_cpu_leaves_the_poll_of_another_alone() {
     let world = World::new();
     let nmi = world.nmi;
-    assert!(nmi.core.begin_poll(0));
+    let polls = &nmi.core.shared.polls;
+    let poll = polls.begin(0).unwrap();
     // SAFETY: no thread is CPU 1.
     unsafe { nmi.mark_offline(1) }.unwrap();
-    assert!(!nmi.core.begin_poll(1));
-    nmi.core.end_poll();
-    assert!(nmi.core.begin_poll(1));
+    assert_eq!(polls.begin(1), Err(poll));
+    polls.end(poll);
+    assert!(polls.begin(1).is_ok());
 }
 
 /// Marking a CPU that was outside changes nothing but its presence.

@@ -6,10 +6,13 @@
 //! * the rest: what each call promises.
 
 mod item;
+mod source;
 mod world;
 
 #[cfg(not(loom))]
 mod dispatch;
+#[cfg(not(loom))]
+mod grants;
 #[cfg(not(loom))]
 mod lifecycle;
 #[cfg(loom)]
@@ -18,6 +21,8 @@ mod loom;
 mod nested;
 #[cfg(not(loom))]
 mod pinned;
+#[cfg(not(loom))]
+mod recovery;
 #[cfg(not(loom))]
 mod registry;
 #[cfg(not(loom))]

@@ -18,6 +18,13 @@ fn every_send_rings_and_one_nmi_takes_all() {
     assert_eq!((served(nmi, Request::Call), served(nmi, Request::Backtrace)), (10, 1));
     assert_eq!(nmi.cpu_stats(1).unwrap().requests, 11);
     assert_eq!(nmi.unfinished_sends(1), Some(0));
+    for _ in 0..10 {
+        assert_eq!(
+            take_nmi(nmi),
+            Outcome::Absorbed,
+            "eleven rings, of which one brought the first"
+        );
+    }
     assert_eq!(take_nmi(nmi), Outcome::Unknown, "nothing is left");
 }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Claim, Class, InDispatch, InterruptState, Nmi, NmiContext, NmiHandler, Platform, QueueError,
-    SyncError, Urgency, Work, WorkPlatform, primitive::Ordering, tests::world::Leaked,
+    SyncError, Urgency, Work, primitive::Ordering, tests::world::Leaked,
 };
 
 fn interrupt_is_pending(nmi: &Nmi<TestPlatform>, cpu: usize) -> bool {

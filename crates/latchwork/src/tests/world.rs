@@ -10,9 +10,9 @@ use loom::{thread, thread_local};
 use std::{thread, thread_local};
 
 use crate::{
-    AfterLeave, Claim, Class, Doorbell, EdgeModel, Fatal, HandlerSpec, InterruptState, Interrupted,
-    Mode, Nmi, NmiContext, NmiHandler, Outcome, PerCpu, Platform, Request, Requests, RingError,
-    UnknownNmi, WorkPlatform,
+    AbsorbedNmi, AfterLeave, Claim, Class, Doorbell, EdgeModel, Fatal, HandlerSpec, InterruptState,
+    Interrupted, Mode, Nmi, NmiContext, NmiHandler, Outcome, PerCpu, Platform, Request, Requests,
+    RingError, Storm, UnknownNmi,
     primitive::{
         AtomicBool, AtomicUsize, Counter, Ordering, SharedCell, checked::interrupt,
         const_unless_loom,
@@ -21,6 +21,7 @@ use crate::{
 };
 
 pub(super) const CPUS: usize = 2;
+pub(super) const TICKS_PER_MS: u64 = 1_000;
 
 thread_local! {
     static CPU: Cell<Option<usize>> = Cell::from(Some(0));
@@ -44,6 +45,11 @@ pub(super) struct TestPlatform {
     pub(super) ring_fails: Mutex<Option<RingError>>,
     pub(super) served: Mutex<Vec<Requests>>,
     pub(super) unknowns: Mutex<Vec<UnknownNmi>>,
+    pub(super) absorbed: Mutex<Vec<AbsorbedNmi>>,
+    /// Whether each began, or ended.
+    pub(super) storms: Mutex<Vec<(bool, Storm)>>,
+    /// How often a tick was asked for.
+    pub(super) ticks_wanted: Counter,
     pub(super) left: Mutex<Vec<(usize, AfterLeave, bool)>>,
     pub(super) on_serve: Mutex<Option<OnServe>>,
     pub(super) on_leave: Mutex<Option<Box<dyn Fn() + Send>>>,
@@ -59,7 +65,7 @@ unsafe impl Platform for TestPlatform {
         self.ticks.fetch_add(1, Ordering::Relaxed) as u64
     }
     fn ticks_per_ms(&self) -> u64 {
-        10
+        TICKS_PER_MS
     }
     fn ring(&self, cpu: usize) -> Result<(), RingError> {
         if let Some(error) = *self.ring_fails.lock().unwrap() {
@@ -97,15 +103,23 @@ unsafe impl Platform for TestPlatform {
     fn fatal(&self, error: Fatal) -> ! {
         panic!("fatal: {error}");
     }
-}
-
-// SAFETY: as above; neither method locks anything.
-unsafe impl WorkPlatform for TestPlatform {
     fn interrupt_for_work(&self, cpu: usize) {
         self.work_interrupts[cpu].swap(true, Ordering::AcqRel);
     }
     fn interrupts_are_on(&self) -> bool {
         INTERRUPTS_ARE_ON.with(Cell::get)
+    }
+    fn restart_tick(&self) {
+        self.ticks_wanted.fetch_add(1, Ordering::Relaxed);
+    }
+    fn report_absorbed(&self, report: &AbsorbedNmi) {
+        self.absorbed.lock().unwrap().push(*report);
+    }
+    fn storm_began(&self, storm: &Storm) {
+        self.storms.lock().unwrap().push((true, *storm));
+    }
+    fn storm_ended(&self, storm: &Storm) {
+        self.storms.lock().unwrap().push((false, *storm));
     }
 }
 
@@ -131,6 +145,9 @@ impl World {
             ring_fails: Mutex::new(None),
             served: Mutex::new(Vec::new()),
             unknowns: Mutex::new(Vec::new()),
+            absorbed: Mutex::new(Vec::new()),
+            storms: Mutex::new(Vec::new()),
+            ticks_wanted: Counter::new(0),
             left: Mutex::new(Vec::new()),
             on_serve: Mutex::new(None),
             on_leave: Mutex::new(None),

@@ -61,7 +61,7 @@ impl WorkLine {
         self.tick_is_stopped.store(false, Ordering::Relaxed);
     }
 
-    pub(super) fn tick_is_stopped(&self) -> bool {
+    pub(crate) fn tick_is_stopped(&self) -> bool {
         self.tick_is_stopped.load(Ordering::Relaxed)
     }
 

@@ -66,7 +66,7 @@ pub enum Urgency {
 ///
 /// fn print_what_handlers_left(cpu: usize) { /* interrupts are off; locks may be taken */ }
 ///
-/// fn in_a_handler<P: WorkPlatform>(nmi: &'static Nmi<P>) {
+/// fn in_a_handler<P: Platform>(nmi: &'static Nmi<P>) {
 ///     let _queued = nmi.queue(&PRINT, Urgency::Now);
 /// }
 /// ```

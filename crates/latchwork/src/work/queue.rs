@@ -6,11 +6,11 @@ use crate::{
     cpu::PerCpu,
     error::QueueError,
     nmi::Nmi,
-    platform::WorkPlatform,
+    platform::Platform,
     primitive::{Ordering, fence},
 };
 
-impl<P: WorkPlatform> Nmi<P> {
+impl<P: Platform> Nmi<P> {
     /// Queues `item` to run on this CPU. **NMI-safe**, wait-free.
     ///
     /// Returns whether it was not queued already; if it was, it runs once, as it was queued. Items of one

@@ -2,40 +2,65 @@
 //! Running what is queued: at the interrupt for work, at the tick, and for CPUs that are offline.
 
 use super::{Urgency, Work};
-use crate::{cpu::PerCpu, nmi::Nmi, platform::WorkPlatform};
+use crate::{cpu::PerCpu, nmi::Nmi, platform::Platform, request::Request};
 
-impl<P: WorkPlatform> Nmi<P> {
+impl<P: Platform> Nmi<P> {
     /// Runs this CPU's items of urgency [`Now`](Urgency::Now), and the lazy ones if its tick is stopped
     /// or it is offline; likewise what CPUs that are offline left. Returns how many ran. Not NMI-safe: in
     /// an NMI it does nothing.
     ///
     /// The kernel calls it
     ///
-    /// 1. from the interrupt that [`WorkPlatform::interrupt_for_work`] raises;
+    /// 1. from the interrupt that [`Platform::interrupt_for_work`] raises;
     /// 2. after [`go_offline`](Self::go_offline), before the CPU is halted: so a CPU runs its own items
     ///    before it leaves;
     /// 3. after [`come_online`](Self::come_online), and, on the calling CPU, after
     ///    [`mark_offline`](Self::mark_offline).
     ///
     /// It runs what was queued before it began. What is queued meanwhile raises an interrupt of its own.
+    ///
+    /// Here, too, a CPU whose tick is stopped and that made a debt asks for one
+    /// ([`Platform::restart_tick`]), one that is offline pays, and one whose handler returned
+    /// [`Claim::More`](crate::Claim::More) takes the NMI in which its handlers are asked again.
     pub fn run_work(&'static self) -> usize {
+        let _ = self.on_this_cpu(|cpu, area| {
+            if area.is_in_dispatch() {
+                return;
+            }
+            if area.duties.take_ask_again() {
+                // Where it cannot be sent, the next NMI asks them.
+                let _ = self.send(cpu, Request::Again);
+            }
+            if area.presence().is_away() {
+                self.pay_before_leaving(cpu, area);
+            } else if area.work.tick_is_stopped() && self.is_maker(area) {
+                self.platform.restart_tick();
+            }
+        });
         self.run_here(|area| area.work.tick_is_stopped() || area.presence().is_away())
     }
 
-    /// Runs this CPU's items of either urgency, and what CPUs that are offline left. Returns how many ran.
-    /// Not NMI-safe: in an NMI it does nothing. The kernel calls it from each CPU's tick.
+    /// The kernel calls it from each CPU's tick, with interrupts off. It pays a debt that is due, says of
+    /// edges that were deferred here what they were, ends grants whose time has passed, and runs this CPU's
+    /// items of either urgency and what CPUs that are offline left. Returns how many items ran. Not NMI-safe:
+    /// in an NMI it does nothing.
     pub fn tick(&'static self) -> usize {
+        let _ = self.on_this_cpu(|cpu, area| {
+            if !area.is_in_dispatch() && !area.presence().is_away() {
+                self.recover(cpu, area);
+            }
+        });
         self.run_here(|_| true)
     }
 
-    /// This CPU's tick is stopped: lazy items run at once from here on. If some wait already, the interrupt
-    /// for work is raised. Not NMI-safe.
+    /// This CPU's tick is stopped: lazy items run at once from here on. If some wait already, or this CPU made
+    /// the debt that is owed, the interrupt for work is raised. Not NMI-safe.
     ///
     /// Call it pinned, with interrupts off, **after** the tick was stopped, and then idle as ever, so that
     /// the interrupt ends the idling.
     pub fn tick_stopped(&'static self) {
         let _ = self.on_this_cpu(|cpu, area| {
-            if area.work.stop_tick() {
+            if area.work.stop_tick() || self.is_maker(area) {
                 self.platform.interrupt_for_work(cpu);
             }
         });

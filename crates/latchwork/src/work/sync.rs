@@ -5,10 +5,10 @@ use super::Work;
 use crate::{
     error::{InDispatch, SyncError},
     nmi::Nmi,
-    platform::WorkPlatform,
+    platform::Platform,
 };
 
-impl<P: WorkPlatform> Nmi<P> {
+impl<P: Platform> Nmi<P> {
     /// Waits until `item` is neither queued nor running. Everything that its runs did happens before, and
     /// no CPU touches the item any more, unless somebody queues it. Not NMI-safe.
     ///

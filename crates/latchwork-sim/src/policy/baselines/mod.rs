@@ -20,10 +20,7 @@ use self::{
     pcint::Drivers,
 };
 use super::Policy;
-use crate::{
-    engine::Property,
-    scenario::{Scenario, retold},
-};
+use crate::engine::Property;
 
 /// A baseline, and how it breaks.
 #[derive(Clone, Copy, Debug)]
@@ -34,12 +31,11 @@ pub struct Baseline {
     pub summary: &'static str,
     /// Makes it.
     pub policy: fn() -> Box<dyn Policy>,
-    /// The property that it breaks in [`scenario`](Self::scenario).
-    pub breaks: Property,
-    /// Properties that it breaks there besides, and never before that one.
-    pub also: &'static [Property],
+    /// The properties that it breaks in [`scenario`](Self::scenario): these and no others. The first is what it
+    /// is here for.
+    pub breaks: &'static [Property],
     /// The scenario that shows it.
-    pub scenario: &'static Scenario,
+    pub scenario: &'static str,
 }
 
 /// All baselines.
@@ -53,41 +49,36 @@ static BASELINES: &[Baseline] = &[
         name: "linux",
         summary: "local handlers first; port 0x61 only if nothing local was claimed",
         policy: || Box::new(Linux::Today),
-        breaks: Property::L,
-        also: &[],
-        scenario: &retold::PMI_COLLAPSE_PORT61,
+        breaks: &[Property::L],
+        scenario: "port61-both-bits",
     },
     Baseline {
         name: "linux-amd-100ms",
         summary: "the same, where perf claims every NMI for 100 ms after each of its own",
         policy: || Box::new(Linux::Amd),
-        breaks: Property::N2,
-        also: &[],
-        scenario: &retold::UNKNOWN_AFTER_PMI,
+        breaks: &[Property::N2],
+        scenario: "unknown-repeats",
     },
     Baseline {
         name: "linux-2014-posted",
         summary: "a dummy NMI after each claim; the flag that swallows it stays",
         policy: || Box::new(Linux::Posted),
-        breaks: Property::N2,
-        also: &[Property::N1],
-        scenario: &retold::UNKNOWN_AMONG_PMIS,
+        breaks: &[Property::N2, Property::N1],
+        scenario: "unknown-among-pmis",
     },
     Baseline {
         name: "linux-2014-intended",
         summary: "the same, with the flag cleared where its comment means to",
         policy: || Box::new(Linux::Intended),
-        breaks: Property::N1,
-        also: &[],
-        scenario: &retold::PMIS_ALONE,
+        breaks: &[Property::N1],
+        scenario: "pmi-collapse-bsp",
     },
     Baseline {
         name: "freebsd-landed",
         summary: "the registered list of 2024, all of it called",
         policy: || Box::new(freebsd("freebsd-landed")),
-        breaks: Property::Q,
-        also: &[],
-        scenario: &retold::REMOVE_WHILE_CALLED,
+        breaks: &[Property::Q],
+        scenario: "remove-while-called",
     },
     Baseline {
         name: "freebsd-first-claim",
@@ -95,9 +86,8 @@ static BASELINES: &[Baseline] = &[
         policy: || {
             Box::new(FreeBsd { first_claim_ends: true, ..freebsd("freebsd-first-claim") })
         },
-        breaks: Property::C,
-        also: &[],
-        scenario: &PMI_COLLAPSE_EXTERNAL,
+        breaks: &[Property::C],
+        scenario: "pmi-collapse-bsp",
     },
     Baseline {
         name: "freebsd-stop-inverted",
@@ -109,9 +99,8 @@ static BASELINES: &[Baseline] = &[
                 ..freebsd("freebsd-stop-inverted")
             })
         },
-        breaks: Property::N1,
-        also: &[],
-        scenario: &retold::STOP_ALONE,
+        breaks: &[Property::N1],
+        scenario: "stop-and-pmi",
     },
     Baseline {
         name: "freebsd-stop-double",
@@ -123,9 +112,8 @@ static BASELINES: &[Baseline] = &[
                 ..freebsd("freebsd-stop-double")
             })
         },
-        breaks: Property::N1,
-        also: &[],
-        scenario: &retold::STOP_AND_PMI,
+        breaks: &[Property::N1],
+        scenario: "stop-and-pmi",
     },
     Baseline {
         name: "freebsd-late-topa",
@@ -137,25 +125,22 @@ static BASELINES: &[Baseline] = &[
                 ..freebsd("freebsd-late-topa")
             })
         },
-        breaks: Property::N1,
-        also: &[],
-        scenario: &retold::TOPA_ALONE,
+        breaks: &[Property::N1],
+        scenario: "two-counters",
     },
     Baseline {
         name: "call-all",
         summary: "everybody is asked, and no edge is absorbed",
         policy: || Box::new(CallAll { name: "call-all", most_credit: 0 }),
-        breaks: Property::N1,
-        also: &[],
-        scenario: &retold::STOP_AND_PMI,
+        breaks: &[Property::N1],
+        scenario: "stop-and-pmi",
     },
     Baseline {
         name: "credit-cap-one",
         summary: "everybody is asked, and one edge is absorbed at most",
         policy: || Box::new(CallAll { name: "credit-cap-one", most_credit: 1 }),
-        breaks: Property::N1,
-        also: &[],
-        scenario: &retold::STOP_PMI_AND_EXTERNAL,
+        breaks: &[Property::N1],
+        scenario: "three-doorbells",
     },
 ];
 

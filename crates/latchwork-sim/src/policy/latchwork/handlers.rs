@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The handlers: what drivers do with the machine's registers.
 
-use latchwork::{Claim, Class, Doorbell, EdgeModel, HandlerSpec, NmiContext, NmiHandler};
+use latchwork::{
+    Claim, Class, Doorbell, EdgeModel, HandlerSpec, NmiContext, NmiHandler, PlatformDelivery,
+};
 
 use super::kernel;
 use crate::{
     driver::{external, pmu, port61, report},
-    machine::{Bell, Hardware, PmuKind, Ring},
+    machine::{Bell, Hardware, PmuKind, Ring, Route},
 };
 
 /// The local vector table's entry for performance counters, as Latchwork numbers its doorbells.
@@ -35,7 +37,7 @@ unsafe impl NmiHandler for Pmis {
             if let Some(action) = kernel().plan.on_pmi {
                 kernel().act(action);
             }
-            Claim::Handled
+            if serviced.again { Claim::More } else { Claim::Handled }
         })
     }
 }
@@ -56,6 +58,14 @@ unsafe impl NmiHandler for Line61 {
 
 fn claim_if(claimed: bool) -> Claim {
     if claimed { Claim::Handled } else { Claim::None }
+}
+
+fn delivery(route: Route) -> PlatformDelivery<'static> {
+    match route {
+        Route::All => PlatformDelivery::All,
+        Route::Bsp => PlatformDelivery::Bsp,
+        Route::Some(cpus) => PlatformDelivery::Cpus(cpus),
+    }
 }
 
 /// As what the handler of that doorbell is registered.
@@ -81,10 +91,13 @@ pub(super) fn spec(bell: Bell, hardware: &Hardware) -> HandlerSpec<'static> {
             };
             let doorbell = Doorbell::Platform(index.into());
             HandlerSpec::new("external", Class::Platform, doorbell, edges)
+                .delivery(delivery(kind.route))
         }
         Bell::Port61 => {
             let doorbell = Doorbell::Platform(LINE_61);
+            let route = hardware.port61.unwrap_or(Route::Bsp);
             HandlerSpec::new("port61", Class::Platform, doorbell, EdgeModel::PerCondition)
+                .delivery(delivery(route))
         }
         Bell::Software | Bell::LateSoftware | Bell::Button => {
             unreachable!("nobody registers a handler for {bell}")

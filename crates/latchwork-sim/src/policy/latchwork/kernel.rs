@@ -90,9 +90,10 @@ impl Kernel {
             Action::Mask(bell) => set_masked(bell, true),
             Action::Unmask(bell) => {
                 set_masked(bell, false);
+                self.nmi.owe_poll();
                 report::attended(bell);
             }
-            Action::ClaimOutside(bell) => service(bell),
+            Action::ClaimOutside(bell) => self.claim_outside(bell),
             Action::StopTick => {
                 let were_on = interrupts::disable();
                 interrupts::stop_tick();
@@ -150,6 +151,18 @@ impl Kernel {
         Some(tickets.remove(place).1)
     }
 
+    /// A driver that stops looks at its condition, with interrupts off, and consumes it if it is there.
+    fn claim_outside(&self, bell: Bell) {
+        let were_on = interrupts::disable();
+        if has_condition(bell) {
+            if let Some(registration) = self.take_registration(bell) {
+                registration.claim_outside_nmi(|| acknowledge(bell));
+                self.registrations.borrow_mut().push((bell, ManuallyDrop::new(registration)));
+            }
+        }
+        interrupts::restore(were_on);
+    }
+
     fn go_offline(&'static self) {
         interrupts::disable();
         interrupts::stop_tick();
@@ -186,16 +199,22 @@ fn set_masked(bell: Bell, masked: bool) {
     }
 }
 
-fn service(bell: Bell) {
+/// Consumes the condition of a machine-wide doorbell, which is known to be there.
+fn acknowledge(bell: Bell) {
     match bell {
-        Bell::Lvt => {
-            pmu::service();
-        }
-        Bell::External(index) => {
-            external::service(index);
-        }
+        Bell::Lvt => pmu::acknowledge(pmu::read_status()),
+        Bell::External(index) => external::acknowledge(index),
         _ => {
             port61::service();
         }
+    }
+}
+
+/// Looks whether the condition is there.
+fn has_condition(bell: Bell) -> bool {
+    match bell {
+        Bell::Lvt => pmu::read_status() != 0,
+        Bell::External(index) => external::read_status(index),
+        _ => port61::read_status() != 0,
     }
 }

@@ -7,14 +7,14 @@ mod platform;
 
 use std::{cell::Cell, hash::Hash};
 
-use latchwork::{Interrupted, Mode, Outcome, SourceMap, UnknownPolicy};
+use latchwork::{Interrupted, Limits, Mode, Outcome, SourceMap, UnknownPolicy};
 
 use self::kernel::Kernel;
 use super::{Action, Arrival, Plan, Policy};
 use crate::{
     driver::report,
     engine::{Fingerprint, Place},
-    machine::{Ending, current},
+    machine::{Ending, Machine, current},
 };
 
 /// How a debt is paid.
@@ -58,8 +58,13 @@ impl Policy for Latchwork {
         // and by its own registrations, which are never dropped.
         let kernel = PLACE.with(|place| unsafe { place.rebuild(|| Kernel::new(*plan)) });
         KERNEL.set(Some(kernel));
-        let cpus = current().hardware.cpus;
-        kernel.nmi.init(&kernel.areas[..cpus]).expect("it is new");
+        let machine = current();
+        kernel.nmi.init(&kernel.areas[..machine.hardware.cpus]).expect("it is new");
+        kernel.nmi.set_limits(limits(machine)).expect("they agree");
+        kernel.nmi.set_recovery(match self.0 {
+            Recovery::Poll => latchwork::Recovery::Poll,
+            Recovery::Probe => latchwork::Recovery::ProbeNmi,
+        });
         // Then each report is made, and not one in 100 ms.
         kernel.nmi.set_unknown_policy(UnknownPolicy::Panic);
         for bell in plan.attended {
@@ -83,6 +88,7 @@ impl Policy for Latchwork {
         let outcome = unsafe { kernel.nmi.dispatch(&interrupted) };
         match outcome {
             Outcome::Claimed => Ending::Claimed,
+            Outcome::Absorbed => Ending::Absorbed,
             Outcome::Deferred => Ending::Deferred,
             Outcome::Unknown => Ending::Unknown,
             _ => {
@@ -100,7 +106,9 @@ impl Policy for Latchwork {
         kernel().nmi.run_work();
     }
 
-    fn idle_entry(&self) {}
+    fn idle_entry(&self) {
+        kernel().nmi.entering_idle();
+    }
 
     fn act(&self, action: Action) {
         kernel().act(action);
@@ -108,5 +116,17 @@ impl Policy for Latchwork {
 
     fn fold(&self, fingerprint: &mut Fingerprint) {
         kernel().bells().hash(fingerprint);
+    }
+}
+
+/// The stated times, as the scenario has them.
+fn limits(machine: &Machine) -> Limits {
+    let timing = &machine.timing;
+    Limits {
+        late_us: timing.late_us as u32,
+        cap_us: timing.cap_us as u32,
+        tick_period_us: machine.hardware.tick_period_us as u32,
+        overdue_us: timing.overdue_us as u32,
+        hold_us: timing.hold_us as u32,
     }
 }

@@ -2,9 +2,11 @@
 //! The simulated machine as Latchwork's platform.
 
 use latchwork::{
-    AfterLeave, Fatal, InterruptState, NmiContext, Platform, Request, Requests, RingError,
-    UnknownNmi, WorkPlatform,
+    AbsorbedNmi, AfterLeave, Fatal, InterruptState, NmiContext, Platform, Request, Requests,
+    RingError, UnknownKind, UnknownNmi,
 };
+
+use super::kernel;
 
 use crate::{
     driver::{clock, interrupts, lapic, report},
@@ -55,8 +57,29 @@ unsafe impl Platform for SimPlatform {
         report::served(requests.total(), asked);
     }
 
+    fn interrupt_for_work(&self, cpu: usize) {
+        lapic::send_work_interrupt(cpu);
+    }
+
+    fn interrupts_are_on(&self) -> bool {
+        interrupts::are_on()
+    }
+
+    fn restart_tick(&self) {
+        interrupts::start_tick();
+        kernel().nmi.tick_restarted();
+    }
+
     fn report_unknown(&self, unknown: &UnknownNmi) {
-        report::report(unknown.ip, Reported::Unknown);
+        let reported = match unknown.kind {
+            UnknownKind::LateSend => Reported::LateSend,
+            _ => Reported::Unknown,
+        };
+        report::report(unknown.ip, reported);
+    }
+
+    fn report_absorbed(&self, absorbed: &AbsorbedNmi) {
+        report::report(absorbed.ip, Reported::Absorbed);
     }
 
     fn after_leave(&self, ctx: &NmiContext<'_>, due: AfterLeave) {
@@ -69,16 +92,5 @@ unsafe impl Platform for SimPlatform {
 
     fn fatal(&self, error: Fatal) -> ! {
         panic!("{error}")
-    }
-}
-
-// SAFETY: as above, promise 5.
-unsafe impl WorkPlatform for SimPlatform {
-    fn interrupt_for_work(&self, cpu: usize) {
-        lapic::send_work_interrupt(cpu);
-    }
-
-    fn interrupts_are_on(&self) -> bool {
-        interrupts::are_on()
     }
 }

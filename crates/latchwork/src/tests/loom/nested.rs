@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// More accesses than a dispatch with one handler makes. `nested::dispatch_is_covered` checks it.
-const ACCESSES: usize = 16;
+const ACCESSES: usize = 32;
 
 #[test]
 fn removal_waits_for_nested_dispatches() {

@@ -35,7 +35,7 @@ fn dispatch_is_covered() {
     let nmi = world.nmi;
     let victim = Leaked::new(Victim::new(Claim::Handled));
     let registration = nmi.register(&spec("victim", Class::Local), victim.0).unwrap();
-    arm(16, || unreachable!("a dispatch has more accesses than loom::nested interrupts"));
+    arm(32, || unreachable!("a dispatch has more accesses than loom::nested interrupts"));
     take_nmi(nmi);
     assert!(!came());
     registration.remove().unwrap();
@@ -89,12 +89,14 @@ fn a_poll_in_progress_is_not_entered_twice() {
         let victim = Leaked::new(Victim::new(Claim::Handled));
         let registration = nmi.register(&spec("platform", Class::Platform), victim.0).unwrap();
         arm(accesses_before, move || {
-            assert!(matches!(take_nmi(nmi), Outcome::Claimed | Outcome::Deferred));
+            let outcome = take_nmi(nmi);
+            let explained = [Outcome::Claimed, Outcome::Deferred, Outcome::Absorbed];
+            assert!(explained.contains(&outcome), "{outcome:?}");
         });
         assert_eq!(take_nmi(nmi), Outcome::Claimed);
         let nested = came();
         let stats = nmi.cpu_stats(0).unwrap();
-        assert_eq!(stats.claimed + stats.deferred, 1 + usize::from(nested));
+        assert_eq!(stats.edges, 1 + usize::from(nested));
         assert_eq!(stats.unknown, 0);
         registration.remove().unwrap();
         nested

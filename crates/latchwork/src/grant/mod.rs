@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Grants: which edge without a condition is explained.
+//!
+//! A CPU has one pool: counts of edges that it may absorb, by kind, and one deadline for them all. They
+//! come from
+//!
+//! * a dispatch that claims the conditions of k doorbells: k − 1, since one edge brought it here;
+//! * a claim behind a doorbell that rings late or more often than its status says: as many as its
+//!   [`EdgeModel`](crate::EdgeModel) names;
+//! * a claim of a Platform handler, which may answer a ring that went to another CPU: [published](wide) for
+//!   each CPU on its route, and adopted there;
+//! * a claim made [outside an NMI](crate::Registration::claim_outside_nmi): one.
+//!
+//! # When a grant ends
+//!
+//! A deadline says when the ring must have reached the CPU's latch, not when the CPU took it: that may have
+//! been parked, stopped by firmware, or a virtual CPU that did not run. So the clock alone ends nothing. A
+//! grant ends at an **open point** after its deadline: a moment at which the CPU would have taken any edge
+//! that had come. These are its tick, its entry into idle, and the *arrival* of each NMI that it has left. The
+//! pool remembers the last of them, and is live while its deadline is not before it. A cap ends it all
+//! the same: without any open point, after the deadline or the last NMI, whichever is later.
+//!
+//! Every claim moves the deadline of what is granted already to its own. The edge that brought a
+//! granted CPU here may have been the granted one, and then the ring of what was claimed is still to come.
+//!
+//! A send that was taken before it rang has its ring ahead of it for as long as its sender pleases. It
+//! [holds](hold) the open points back.
+//!
+//! # Who touches it
+//!
+//! Its own CPU only, in NMI or with interrupts off, so program order suffices, and what can come between
+//! two accesses is an NMI on top. Such an NMI never makes the pool poorer than the interrupted code
+//! believes; each function says why. `routes` alone is written by others, under the writer lock.
+
+mod credits;
+mod hold;
+mod reports;
+mod terms;
+mod time;
+mod wide;
+
+pub use credits::GrantKind;
+pub(crate) use credits::MOST_CREDITS;
+pub use reports::AbsorbedNmi;
+pub(crate) use reports::Absorption;
+pub(crate) use terms::{Claims, Terms};
+pub(crate) use time::LiveTime;
+pub(crate) use wide::{Published, WideClaims};
+
+use crate::{
+    limits::InTicks,
+    moment::Moment,
+    order::HANDLERS_PER_CLASS,
+    primitive::{AtomicUsize, Ordering, OwnWord, array_of, const_unless_loom},
+};
+use credits::Credits;
+use hold::{Hold, Look};
+use reports::Rationing;
+
+/// One CPU's pool of grants.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub(crate) struct Grants {
+    credits: Credits,
+    deadline: OwnWord,
+    /// The last moment at which this CPU would have taken any edge that had come.
+    last_open: OwnWord,
+    /// When it left its last NMI.
+    last_leave: OwnWord,
+    hold: Hold,
+    /// How many machine-wide claims it has looked at, of all and per Platform slot.
+    seen_claims: OwnWord,
+    seen: [OwnWord; HANDLERS_PER_CLASS],
+    /// Which Platform slots' doorbells may ring here, by bit. Written under the writer lock.
+    routes: AtomicUsize,
+    rationing: Rationing,
+    pub(crate) live_time: LiveTime,
+}
+
+impl Grants {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Self {
+                credits: Credits::new(),
+                deadline: OwnWord::new(0),
+                last_open: OwnWord::new(0),
+                last_leave: OwnWord::new(0),
+                hold: Hold::new(),
+                seen_claims: OwnWord::new(0),
+                seen: array_of![OwnWord::new(0); HANDLERS_PER_CLASS],
+                routes: AtomicUsize::new(0),
+                rationing: Rationing::new(),
+                live_time: LiveTime::new(),
+            }
+        }
+    }
+
+    /// Nothing was ever granted that has not been used up or found dead since.
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.credits.look().is_empty()
+    }
+
+    fn load(word: &OwnWord) -> Moment {
+        Moment::from_word(word.load(Ordering::Relaxed))
+    }
+
+    /// Whether an edge that comes now may be absorbed.
+    pub(crate) fn is_live(&self, now: Moment, limits: InTicks<'_>) -> bool {
+        !self.is_empty() && self.reaches(Self::load(&self.deadline), now, limits)
+    }
+
+    /// Whether a grant that ends at `deadline` has not ended. One farther ahead than any lateness can be
+    /// is from before the clock was reset, and has.
+    fn reaches(&self, deadline: Moment, now: Moment, limits: InTicks<'_>) -> bool {
+        if deadline.is_before(Self::load(&self.last_open)) {
+            return false;
+        }
+        let cap = limits.cap();
+        let could_take_from = deadline.later_of(Self::load(&self.last_leave));
+        now.since(could_take_from) <= cap && deadline.since(now) <= cap
+    }
+
+    /// Grants `edges`, and moves the deadline of all to `deadline` at least.
+    ///
+    /// An NMI on top may grant, use up, or find dead. It comes before the exchange in `drop_all`, which then
+    /// drops nothing, or after, and then what it grants stays. `raise` never moves a deadline back.
+    pub(crate) fn grant(
+        &self,
+        kind: GrantKind,
+        edges: usize,
+        deadline: Moment,
+        now: Moment,
+        limits: InTicks<'_>,
+    ) {
+        self.account(now, limits);
+        let counts = self.credits.look();
+        let was_live = self.is_live(now, limits);
+        if !was_live && !counts.is_empty() {
+            self.credits.drop_all(counts);
+        }
+        if !self.reaches(deadline, now, limits) {
+            // The clock was reset since.
+            self.last_open.store(now.word(), Ordering::Relaxed);
+        }
+        self.raise_to(deadline, was_live);
+        self.credits.add(kind, edges);
+        self.live_time.begins(now);
+    }
+
+    /// Something was claimed: what is granted already stays so until `deadline` at least.
+    pub(crate) fn raise(&self, deadline: Moment, now: Moment, limits: InTicks<'_>) {
+        if self.is_live(now, limits) {
+            self.raise_to(deadline, true);
+        }
+    }
+
+    fn raise_to(&self, deadline: Moment, is_live: bool) {
+        const TRIES: usize = 16;
+        for _ in 0..TRIES {
+            let before = self.deadline.load(Ordering::Relaxed);
+            let later = !Moment::from_word(before).is_before(deadline);
+            if is_live && later {
+                return;
+            }
+            let after = deadline.word();
+            let swapped =
+                self.deadline.compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed);
+            if swapped.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Absorbs an edge, if a grant is live.
+    pub(crate) fn absorb(&self, now: Moment, limits: InTicks<'_>) -> Option<Absorption> {
+        if !self.is_live(now, limits) {
+            return None;
+        }
+        let kind = self.credits.use_one()?;
+        let live_ticks = self.live_time.so_far(now);
+        self.account(now, limits);
+        Some(self.rationing.absorbed(kind, live_ticks, now, limits))
+    }
+
+    /// The CPU leaves an NMI that arrived at `arrived`.
+    #[inline(always)]
+    pub(crate) fn leave(&self, arrived: Moment, left: Moment) {
+        if !self.hold.holds() {
+            self.last_open.store(arrived.word(), Ordering::Relaxed);
+        }
+        self.last_leave.store(left.word(), Ordering::Relaxed);
+    }
+
+    /// The CPU is at its tick or about to idle: any edge that came before `now` has been taken. `now` was
+    /// read before.
+    ///
+    /// An NMI on top may open later than `now`. Going back to `now` only lets a grant live until the next
+    /// open point.
+    pub(crate) fn open(&self, now: Moment, limits: InTicks<'_>) {
+        if !self.hold.holds() {
+            self.last_open.store(now.word(), Ordering::Relaxed);
+        }
+        self.account(now, limits);
+    }
+
+    /// A send was taken before it finished, and somebody should [look](Self::look_at_sends) whether it has.
+    #[inline(always)]
+    pub(crate) fn waits_for_send(&self) -> bool {
+        self.hold.is_set()
+    }
+
+    /// Before the CPU opens or leaves: `unfinished` are the sends to it whose ring is not known to be made.
+    pub(crate) fn look_at_sends(&self, unfinished: usize, now: Moment, limits: InTicks<'_>) {
+        let was_live = self.is_live(now, limits);
+        let look = self.hold.look(unfinished, now, limits);
+        if was_live && look != Look::Stuck {
+            self.raise_to(now.after(limits.late()), true);
+        }
+    }
+
+    /// A dispatch took requests, and `unfinished` sends have not rung as far as is known.
+    pub(crate) fn hold_for(&self, unfinished: usize, now: Moment) {
+        if unfinished != 0 {
+            self.hold.begin(now);
+        }
+    }
+
+    /// An edge that nothing explains may be that of a send whose sender was stuck between request and
+    /// ring.
+    pub(crate) fn may_be_late_send(&self, now: Moment, limits: InTicks<'_>) -> bool {
+        self.hold.may_be_late_send(now, limits)
+    }
+
+    fn account(&self, now: Moment, limits: InTicks<'_>) {
+        if !self.is_live(now, limits) {
+            self.live_time.ends(now);
+        }
+    }
+
+    /// The CPU comes back from being offline. Nothing that was granted before counts.
+    pub(crate) fn reset(&self, now: Moment) {
+        self.credits.reset();
+        self.hold.reset();
+        self.live_time.ends(now);
+        self.last_open.store(now.word(), Ordering::Relaxed);
+        self.last_leave.store(now.word(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Machine-wide claims: a Platform condition whose ring goes to other CPUs, comes later, or rings many.
+//!
+//! Whoever claims such a condition does not write to the CPUs on its route, of which there may be
+//! thousands. It publishes, in the handler's slot, one more claim and a deadline. Each CPU compares the
+//! count with what it has seen, where it might need the grant: before it calls an edge unknown, when it
+//! claims something itself, and at its tick. So it *adopts* the grant, into its own pool.
+//!
+//! # Orderings
+//!
+//! *Writers*: the holder of the poll lock, and whoever claims outside an NMI. *Readers*: every CPU. First the
+//! deadline, then the slot's count, Release, then the count of all, Release; read in the opposite order,
+//! Acquire: who sees a count sees the deadline of that claim or of a later one.
+//!
+//! # Why publishing after the handler's acknowledgement is early enough
+//!
+//! Between the two, another CPU may take the ring, and finds neither condition nor claim. It then asks the
+//! Platform handlers itself, and finds the poll lock taken, since the claim is published before the lock
+//! is released. So it defers its edge, and settles it by what that poll claimed. A claim outside an NMI holds
+//! no lock, and so is published before.
+
+use super::{GrantKind, Grants, MOST_CREDITS};
+use crate::{
+    handler::Class,
+    limits::InTicks,
+    moment::Moment,
+    order::HANDLERS_PER_CLASS,
+    primitive::{AtomicUsize, Ordering, const_unless_loom},
+    registry::Registry,
+};
+
+/// What is published of one Platform slot.
+#[derive(Debug)]
+pub(crate) struct Published {
+    claims: AtomicUsize,
+    deadline: AtomicUsize,
+}
+
+/// How many machine-wide claims there were.
+#[derive(Debug)]
+pub(crate) struct WideClaims(AtomicUsize);
+
+impl WideClaims {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Self(AtomicUsize::new(0))
+        }
+    }
+
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Published {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Self { claims: AtomicUsize::new(0), deadline: AtomicUsize::new(0) }
+        }
+    }
+
+    /// One more claim, whose rings reach their CPUs until `deadline`.
+    pub(crate) fn publish(&self, wide: &WideClaims, deadline: Moment) {
+        self.deadline.store(deadline.word(), Ordering::Relaxed);
+        self.claims.fetch_add(1, Ordering::Release);
+        wide.0.fetch_add(1, Ordering::Release);
+    }
+
+    fn claims(&self) -> usize {
+        self.claims.load(Ordering::Acquire)
+    }
+
+    fn deadline(&self) -> Moment {
+        Moment::from_word(self.deadline.load(Ordering::Relaxed))
+    }
+}
+
+impl Grants {
+    /// Whether there may be machine-wide claims that this CPU has not looked at.
+    #[inline(always)]
+    pub(crate) fn is_behind(&self, wide: &WideClaims) -> bool {
+        self.seen_claims.load(Ordering::Relaxed) != wide.count()
+    }
+
+    /// Takes the machine-wide grants that this CPU has not looked at into its pool, if they have not ended.
+    ///
+    /// An NMI on top adopts what it finds; then this one finds the slot's count seen, or a smaller one than
+    /// was seen, and adopts nothing.
+    pub(crate) fn adopt(
+        &self,
+        registry: &Registry,
+        wide: &WideClaims,
+        now: Moment,
+        limits: InTicks<'_>,
+    ) {
+        let all = wide.count();
+        if self.seen_claims.load(Ordering::Relaxed) == all {
+            return;
+        }
+        let slots = registry.slots_of(Class::Platform);
+        for (index, (slot, seen)) in slots.iter().zip(&self.seen).enumerate() {
+            let claims = slot.published.claims();
+            let before = seen.swap(claims, Ordering::Relaxed);
+            let new = claims.wrapping_sub(before);
+            if new == 0 || new > usize::MAX / 2 || !self.is_routed(index) {
+                continue;
+            }
+            let deadline = slot.published.deadline();
+            if self.reaches(deadline, now, limits) {
+                let edges = new.min(MOST_CREDITS).saturating_mul(slot.rings_elsewhere());
+                self.grant(GrantKind::MachineWide, edges, deadline, now, limits);
+            }
+        }
+        self.seen_claims.store(all, Ordering::Relaxed);
+    }
+
+    /// This CPU has published a claim of `slot` itself, and knows what to grant itself for it.
+    pub(crate) fn saw_own_claim(&self, slot: usize) {
+        if let Some(seen) = self.seen.get(slot) {
+            seen.fetch_add(1, Ordering::Relaxed);
+        }
+        self.seen_claims.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The doorbell of Platform slot `slot` may ring here.
+    pub(crate) fn is_routed(&self, slot: usize) -> bool {
+        self.routes.load(Ordering::Relaxed) >> slot & 1 != 0
+    }
+
+    /// Under the writer lock.
+    pub(crate) fn set_route(&self, slot: usize, routed: bool) {
+        let routes = self.routes.load(Ordering::Relaxed);
+        let bit = 1_usize.wrapping_shl(slot as u32);
+        let routes = if routed { routes | bit } else { routes & !bit };
+        self.routes.store(routes, Ordering::Relaxed);
+    }
+}
+
+const _: () = assert!(HANDLERS_PER_CLASS <= 16, "a bit for each");

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An edge that neither a condition nor a grant explains.
+
+use core::marker::PhantomData;
+
+use crate::{
+    after_leave::AfterLeave,
+    context::{Interrupted, NmiContext},
+    dispatch::{HandlerClock, Outcome},
+    grant::GrantKind,
+    handler::Class,
+    moment::Moment,
+    nmi::Nmi,
+    platform::Platform,
+    recovery::deferred::Settled,
+    request::Requests,
+    unknown::{UnknownKind, UnknownNmi, UnknownPolicy},
+};
+
+impl<P: Platform> Nmi<P> {
+    /// Asks the Unknown handlers, and reports the edge if none of them claims it.
+    pub(crate) fn last_resort(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> Outcome {
+        let mut claimed = false;
+        self.ask_all(Class::Unknown, ctx, clock, |_, _, _| claimed = true);
+        if claimed {
+            return Outcome::Claimed;
+        }
+        let limits = self.core.shared.limits.on(&self.platform);
+        let now = Moment::from_ticks(ctx.arrived_ticks);
+        let kind = match ctx.area.grants.may_be_late_send(now, limits) {
+            true => UnknownKind::LateSend,
+            false => UnknownKind::Unexplained,
+        };
+        self.count_and_report_unknown(ctx, kind);
+        Outcome::Unknown
+    }
+
+    /// Says of this CPU's deferred edges what they were, as far as it is known by now. Own CPU, inside the
+    /// read side.
+    #[cold]
+    pub(crate) fn settle_deferred(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
+        let area = ctx.area;
+        area.deferred.settle(&self.core.shared.polls, |settled| {
+            for _ in 0..settled.edges {
+                if settled.explained || self.absorb_deferred(ctx) {
+                    area.counters.record_absorbed(GrantKind::MachineWide);
+                } else {
+                    self.give_up_on(ctx, &settled, clock);
+                }
+            }
+        });
+    }
+
+    /// A driver may have claimed the condition outside an NMI, before the polls that followed.
+    fn absorb_deferred(&self, ctx: &NmiContext<'_>) -> bool {
+        let shared = &self.core.shared;
+        let limits = shared.limits.on(&self.platform);
+        let now = Moment::from_ticks(ctx.arrived_ticks);
+        ctx.area.grants.adopt(&self.core.registry, &shared.hot.wide, now, limits);
+        ctx.area.grants.absorb(now, limits).is_some()
+    }
+
+    fn give_up_on(&self, ctx: &NmiContext<'_>, settled: &Settled, clock: &mut HandlerClock) {
+        let interrupted = Interrupted { ip: settled.ip, ..Interrupted::NOWHERE };
+        let back_then = NmiContext {
+            interrupted: &interrupted,
+            arrived_ticks: self.ticks_of(settled.arrived, ctx.arrived_ticks),
+            requests: Requests::NONE,
+            area: ctx.area,
+            cpu: ctx.cpu,
+            _this_cpu_only: PhantomData,
+        };
+        let mut claimed = false;
+        self.ask_all(Class::Unknown, &back_then, clock, |_, _, _| claimed = true);
+        if !claimed {
+            self.count_and_report_unknown(&back_then, UnknownKind::Deferred);
+        }
+    }
+
+    /// The ticks of a moment that lies before `now_ticks`.
+    fn ticks_of(&self, moment: Moment, now_ticks: u64) -> u64 {
+        now_ticks.wrapping_sub(Moment::from_ticks(now_ticks).since(moment) as u64)
+    }
+
+    fn count_and_report_unknown(&self, ctx: &NmiContext<'_>, kind: UnknownKind) {
+        let policy = self.core.policy();
+        let panics = policy == UnknownPolicy::Panic && kind != UnknownKind::LateSend;
+        let count = ctx.area.counters.record_unknown();
+        let ticks_per_ms = self.platform.ticks_per_ms();
+        let admitted = ctx.area.own.limiter.admit(ctx.arrived_ticks, ticks_per_ms, panics);
+        if let Some(suppressed) = admitted {
+            self.platform.report_unknown(&UnknownNmi {
+                cpu: ctx.cpu,
+                ip: ctx.ip(),
+                sp: ctx.sp(),
+                mode: ctx.mode(),
+                arrived_ticks: ctx.arrived_ticks,
+                sources: ctx.sources(),
+                kind,
+                count,
+                suppressed,
+                policy,
+            });
+        }
+        if panics {
+            ctx.area.own.post_after_leave(AfterLeave::PANIC_ON_UNKNOWN);
+        }
+    }
+}

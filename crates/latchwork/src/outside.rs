@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Claims made outside an NMI: a driver stops its device and clears the status, whose ring may be on its
+//! way.
+
+use crate::{
+    core_state::Core, grant::GrantKind, handler::Class, moment::Moment, platform::Platform,
+    registration::Registration, registry::HandlerId, slot::Slot,
+};
+
+impl Registration {
+    /// Claims this handler's condition outside an NMI: grants the edge that its ring may still make, and
+    /// *then* has `acknowledge` clear the status. Not NMI-safe.
+    ///
+    /// For a Local handler it is this CPU's condition, and interrupts are off meanwhile, so that the
+    /// thread stays here. Look at the status in `acknowledge`'s place first: whoever claims nothing
+    /// had better not call this, since a grant may hide a true unknown for as long as it lives.
+    pub fn claim_outside_nmi<R>(&self, acknowledge: impl FnOnce() -> R) -> R {
+        let (core, platform, id) = self.parts();
+        let interrupts = platform.disable_interrupts();
+        if let Some(slot) = core.registry.slot_of(id) {
+            grant_outside_nmi(core, platform, id, slot);
+        }
+        let acknowledged = acknowledge();
+        // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
+        unsafe { platform.restore_interrupts(interrupts) };
+        acknowledged
+    }
+}
+
+/// Before the acknowledgement: an NMI that comes between the two finds the condition or the grant.
+fn grant_outside_nmi(core: &Core, platform: &dyn Platform, id: HandlerId, slot: &Slot) {
+    let shared = &core.shared;
+    let limits = shared.limits.on(platform);
+    let now = Moment::from_ticks(platform.now_ticks());
+    let terms = slot.terms.late();
+    let deadline = now.after(limits.late().max(limits.late_of(terms.us())));
+    if id.class == Class::Platform {
+        slot.published.publish(&shared.hot.wide, deadline);
+        return;
+    }
+    let area = platform.current_cpu().and_then(|cpu| core.cpus().get(cpu));
+    if let Some(area) = area {
+        let edges = terms.edges().max(1);
+        area.grants.grant(GrantKind::OutsideNmi, edges, deadline, now, limits);
+    }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The debt: a poll of the Platform handlers that is owed.
+//!
+//! One word for the machine, since any poll pays for every CPU: 0, or the moment since which a poll is
+//! owed with a mark in bit 0. Bit 1 says that an edge waits for it.
+//!
+//! # Orderings
+//!
+//! *Writers*: whoever skips a poll, in NMI, or knows of a reason for one, in any context: a store, only if
+//! nothing is owed. Whoever polls: a swap to 0. *Readers*: the same, and every CPU's tick.
+//!
+//! The promise is: a condition that was set before a skipper's edge is looked at by a poll that begins
+//! after the edge. Two fences make it true. The skipper's lies in `ReadWord::enter`, between its edge and
+//! its load of this word; the poll's is the one in [`Debt::take`], between its swap and its first look at a
+//! source.
+//!
+//! * If the skipper loads 0, it stores, and the poll that takes this debt begins later.
+//! * If it finds a debt, the swap that takes *that* debt has not happened yet, as far as the skipper sees.
+//!   So the skipper's fence comes before the poll's in their total order, and what the skipper knew, the
+//!   condition included, is seen by the poll's looks.
+//!
+//! The taker must be a read-modify-write with the fence behind it. A plain store of 0 would lie in the
+//! store buffer while the sources are read: a skipper would still find the old debt and rely on a poll that
+//! has looked already. The skipper's store may be plain: while it lies in the store buffer nobody relies on
+//! it, and this CPU's own tick sees it in any case. It is Release, and the swap Acquire, so that whoever
+//! owes a poll for a handler that it has just registered has that handler asked.
+//!
+//! Two who store at once, or one who stores on top of a poll that has just begun, lose nothing: some debt
+//! stays, and costs a poll.
+
+use crate::{
+    moment::Moment,
+    primitive::{AtomicUsize, Ordering, const_unless_loom, fence_after_rmw},
+};
+
+const OWED: usize = 1 << 0;
+const EDGE_WAITS: usize = 1 << 1;
+const MARKS: usize = OWED | EDGE_WAITS;
+
+/// Whether a poll is owed, and since when.
+#[derive(Debug)]
+pub(crate) struct Debt {
+    owed_since: AtomicUsize,
+}
+
+/// A debt as somebody saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owed(usize);
+
+impl Debt {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Self { owed_since: AtomicUsize::new(0) }
+        }
+    }
+
+    /// What is owed now.
+    #[inline(always)]
+    pub(crate) fn owed(&self) -> Option<Owed> {
+        match self.owed_since.load(Ordering::Relaxed) {
+            0 => None,
+            word => Some(Owed(word)),
+        }
+    }
+
+    /// Owes a poll from `now` on, unless one is owed. Returns the debt that this call made. After a full
+    /// fence that follows the reason.
+    #[inline(always)]
+    pub(crate) fn owe(&self, now: Moment) -> Option<Owed> {
+        if self.owed().is_some() {
+            return None;
+        }
+        Some(self.put(now.word() & !MARKS | OWED))
+    }
+
+    /// Owes a poll for an edge that waits. A debt that is there keeps its age. As [`owe`](Self::owe).
+    pub(crate) fn owe_for_edge(&self, now: Moment) -> Option<Owed> {
+        match self.owed() {
+            Some(owed) if owed.has_edge() => None,
+            Some(owed) => Some(self.put(owed.0 | EDGE_WAITS)),
+            None => Some(self.put(now.word() & !MARKS | MARKS)),
+        }
+    }
+
+    #[inline(always)]
+    fn put(&self, word: usize) -> Owed {
+        self.owed_since.store(word, Ordering::Release);
+        Owed(word)
+    }
+
+    /// Takes the debt, before any source is looked at.
+    pub(crate) fn take(&self) {
+        self.owed_since.swap(0, Ordering::AcqRel);
+        fence_after_rmw();
+    }
+
+    /// Makes the debt one from `now`, for who has just arranged for a poll, so that nobody else does the
+    /// same. Of several that try, one succeeds.
+    pub(crate) fn renew(&self, seen: Owed, now: Moment) -> Option<Owed> {
+        let renewed = now.word() & !MARKS | seen.0 & MARKS;
+        let swapped =
+            self.owed_since.compare_exchange(seen.0, renewed, Ordering::AcqRel, Ordering::Relaxed);
+        swapped.ok().map(|_| Owed(renewed))
+    }
+}
+
+impl Owed {
+    /// An edge waits for the poll.
+    pub(crate) fn has_edge(self) -> bool {
+        self.0 & EDGE_WAITS != 0
+    }
+
+    /// Whether it was owed at least `ticks` before `now`. One from a future farther than `skew` is from
+    /// before the clock was reset, and old.
+    #[inline(always)]
+    pub(crate) fn is_older_than(self, ticks: usize, now: Moment, skew_ticks: usize) -> bool {
+        let since = Moment::from_word(self.0 & !MARKS);
+        now.since(since) >= ticks || since.since(now) > skew_ticks
+    }
+
+    pub(crate) const fn word(self) -> usize {
+        self.0
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const NOW: Moment = Moment::from_ticks(1_000);
+
+    #[test]
+    fn the_first_who_owes_makes_the_debt_and_its_age_stays() {
+        let debt = Debt::new();
+        assert!(debt.owe(NOW).is_some());
+        assert_eq!(debt.owe(NOW.after(500)), None);
+        let owed = debt.owed().unwrap();
+        assert!(owed.is_older_than(500, NOW.after(500), 10));
+        assert!(!owed.is_older_than(501, NOW.after(500), 10));
+        debt.take();
+        assert_eq!(debt.owed(), None);
+    }
+
+    #[test]
+    fn an_edge_that_waits_marks_the_debt_and_keeps_its_age() {
+        let debt = Debt::new();
+        debt.owe(NOW);
+        assert!(debt.owe_for_edge(NOW.after(100)).is_some());
+        let owed = debt.owed().unwrap();
+        assert!(owed.has_edge() && owed.is_older_than(100, NOW.after(100), 10));
+        assert_eq!(debt.owe_for_edge(NOW.after(200)), None);
+        debt.take();
+        assert!(debt.owe_for_edge(NOW).is_some_and(Owed::has_edge));
+    }
+
+    #[test]
+    fn a_debt_from_the_future_is_young_within_the_skew_and_old_beyond() {
+        let debt = Debt::new();
+        debt.owe(NOW);
+        let owed = debt.owed().unwrap();
+        assert!(!owed.is_older_than(5, Moment::from_ticks(990), 10));
+        assert!(owed.is_older_than(5, Moment::from_ticks(900), 10));
+    }
+
+    #[test]
+    fn one_of_two_renews() {
+        let debt = Debt::new();
+        let seen = debt.owe(NOW).unwrap();
+        assert!(debt.renew(seen, NOW.after(400)).is_some());
+        assert_eq!(debt.renew(seen, NOW.after(400)), None);
+        assert!(!debt.owed().unwrap().is_older_than(100, NOW.after(404), 10));
+    }
+}

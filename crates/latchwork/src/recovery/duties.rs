@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a CPU has taken upon itself in an NMI, to see to outside.
+
+use super::debt::Owed;
+use crate::primitive::{Ordering, OwnWord, const_unless_loom};
+
+/// Own CPU only: set in NMI or with interrupts off, looked at with interrupts off.
+#[derive(Debug)]
+pub(crate) struct Duties {
+    /// The last debt that this CPU made. It answers for that one.
+    made_debt: OwnWord,
+    /// A handler wants to be asked again.
+    ask_again: OwnWord,
+}
+
+impl Duties {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Self { made_debt: OwnWord::new(0), ask_again: OwnWord::new(0) }
+        }
+    }
+
+    pub(super) fn made(&self, debt: Owed) {
+        self.made_debt.store(debt.word(), Ordering::Relaxed);
+    }
+
+    pub(super) fn has_made(&self, debt: Owed) -> bool {
+        self.made_debt.load(Ordering::Relaxed) == debt.word()
+    }
+
+    pub(crate) fn ask_again(&self) {
+        self.ask_again.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether a handler wants to be asked again; if so, the caller sees to it.
+    pub(crate) fn take_ask_again(&self) -> bool {
+        self.ask_again.load(Ordering::Relaxed) != 0
+            && self.ask_again.swap(0, Ordering::Relaxed) != 0
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask explore`: policies in the simulated machine, ours and other people's, and our own mutants.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::cli::Format;
+use crate::mutants;
+use crate::workspace;
+
+/// The policies that are ours.
+pub(crate) const OUR_POLICIES: [&str; 2] = ["latchwork-poll", "latchwork-probe"];
+
+/// The options of `explore`.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// Only this policy; may be given several times
+    #[arg(long, value_name = "NAME")]
+    policy: Vec<String>,
+    /// Only this scenario; may be given several times
+    #[arg(long, value_name = "NAME")]
+    scenario: Vec<String>,
+    /// How far the exhaustive search goes: `small` in seconds, `full` in minutes
+    #[arg(long, value_name = "BOUNDS")]
+    bounds: Option<String>,
+    /// Replay this trace of the one policy and scenario that are named, and print its timeline
+    #[arg(long, value_name = "TRACE", conflicts_with = "seed_range")]
+    replay: Option<String>,
+    /// Random instead of exhaustive search: one execution for each of these seeds, a JSON line for each scenario
+    #[arg(long, value_name = "A..B")]
+    seed_range: Option<String>,
+    /// Leave out the mutants, which are compiled one by one
+    #[arg(long)]
+    no_mutants: bool,
+    /// List policies and scenarios
+    #[arg(long)]
+    list: bool,
+    /// How the result is printed on standard output
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// A policy in the explorer's JSON, as far as others decide by it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Policy {
+    /// Each property and `held` or `violated`.
+    pub(crate) properties: BTreeMap<String, String>,
+}
+
+/// The program that searches.
+#[derive(Debug)]
+pub(crate) struct Explorer {
+    program: PathBuf,
+}
+
+impl Explorer {
+    /// Builds it from the source at `root`, with optimisation, and unwinding for panics on simulated CPUs.
+    pub(crate) fn build(root: &Path, target_dir: &Path) -> anyhow::Result<Self> {
+        let mut command = workspace::cargo();
+        command
+            .current_dir(root)
+            .args(["build", "--quiet", "--profile", "explore", "--package", "latchwork-sim"])
+            .args(["--bin", "latchwork-explore"])
+            .env("CARGO_TARGET_DIR", target_dir);
+        let output = command.output().context("cannot run cargo")?;
+        let messages = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{}", messages.trim());
+        Ok(Self { program: target_dir.join("explore/latchwork-explore") })
+    }
+
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+}
+
+/// Explores; the value says whether ours held every property and all else was caught.
+///
+/// # Errors
+///
+/// When the explorer cannot be built or run, or is asked for what it does not have.
+pub fn run(options: &Options) -> anyhow::Result<bool> {
+    let explorer = Explorer::build(workspace::root(), &workspace::target_dir())?;
+    let mut command = Command::new(explorer.program());
+    pass_on(options, &mut command);
+    let is_whole_table = options.replay.is_none()
+        && options.seed_range.is_none()
+        && !options.list
+        && options.policy.is_empty()
+        && options.scenario.is_empty();
+    if !is_whole_table || options.no_mutants {
+        return Ok(command.status().context("cannot run the explorer")?.success());
+    }
+    match options.format {
+        Format::Table => {
+            let held = command.status().context("cannot run the explorer")?.success();
+            let report = mutants::try_in_simulation()?;
+            println!("{}", report.table());
+            Ok(held && report.held())
+        }
+        Format::Json => print_json(&mut command),
+    }
+}
+
+fn pass_on(options: &Options, command: &mut Command) {
+    for policy in &options.policy {
+        command.args(["--policy", policy]);
+    }
+    for scenario in &options.scenario {
+        command.args(["--scenario", scenario]);
+    }
+    for (name, value) in [
+        ("--bounds", &options.bounds),
+        ("--replay", &options.replay),
+        ("--seed-range", &options.seed_range),
+    ] {
+        if let Some(value) = value {
+            command.args([name, value]);
+        }
+    }
+    if options.list {
+        command.arg("--list");
+    }
+    if options.format == Format::Json {
+        command.args(["--format", "json"]);
+    }
+}
+
+/// The explorer's document, with our mutants.
+fn print_json(command: &mut Command) -> anyhow::Result<bool> {
+    let output = command.stderr(std::process::Stdio::inherit()).output();
+    let output = output.context("cannot run the explorer")?;
+    let mut document: Map<String, Value> =
+        serde_json::from_slice(&output.stdout).context("in the explorer's JSON")?;
+    let report = mutants::try_in_simulation()?;
+    let held = output.status.success() && report.held();
+    document.insert(String::from("mutants"), report.entries()?);
+    document.insert(String::from("held"), Value::Bool(held));
+    println!("{}", serde_json::to_string(&document)?);
+    Ok(held)
+}
