@@ -44,7 +44,7 @@ fn broken(
     scenario: &'static Scenario,
     policy: &latchwork_sim::run::MakePolicy,
 ) -> String {
-    let bounds = Bounds { time: Some(Duration::from_secs(20)), ..scenario.bounds() };
+    let bounds = Bounds { time: Some(Duration::from_secs(6)), ..scenario.bounds() };
     let mut left = ALL.to_vec();
     let mut told = Vec::new();
     loop {

@@ -1,10 +1,34 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What other people's NMI code breaks at, where no scenario of ours shows just that.
 
-use super::{PMU_AND_EXTERNAL, Scenario, Step, TWO_CPUS, overflow};
+use super::{ONE_CPU, PMU_AND_EXTERNAL, Scenario, Step, TWO_CPUS, overflow};
 use crate::{
-    machine::{Bell, ExternalKind, Happening, Hardware, Route, Timing},
+    machine::{Bell, ExternalKind, Happening, Hardware, PmuKind, Route, Timing, pmu::bit, port61},
     policy::{Action, Ask, Plan},
+};
+
+pub(super) static PMI_COLLAPSE_PORT61: Scenario = Scenario {
+    name: "pmi-collapse-port61",
+    summary: "the ring of port 0x61's line, for one bit, collapses into a PMI",
+    hardware: Hardware { port61: Some(Route::Bsp), ..ONE_CPU },
+    plan: Plan { attended: &[Bell::Lvt, Bell::Port61], on_pmi: None },
+    happenings: &[(overflow(0), 2), (Happening::AssertPort61(port61::bit::SERR), 1)],
+    long: &[
+        (overflow(0), 60),
+        (Happening::AssertPort61(port61::bit::SERR), 30),
+        (Happening::Hurry, 60),
+    ],
+    ..Scenario::STILL
+};
+
+pub(super) static UNKNOWN_AFTER_PMI: Scenario = Scenario {
+    name: "unknown-after-pmi",
+    summary: "a true unknown repeats long after the only PMI, whose ring may come late",
+    hardware: Hardware { pmu: PmuKind::Free { late_us: 300, max_late_edges: 1 }, ..ONE_CPU },
+    happenings: &[(overflow(0), 1), (Happening::Press, 1)],
+    long: &[(overflow(0), 2), (Happening::Press, 1), (Happening::Hurry, 20)],
+    timing: Timing { horizon_us: 13_000, press_period_us: Some(5_200), ..Timing::SHORT },
+    ..Scenario::STILL
 };
 
 pub(super) static UNKNOWN_AMONG_PMIS: Scenario = Scenario {
@@ -13,6 +37,14 @@ pub(super) static UNKNOWN_AMONG_PMIS: Scenario = Scenario {
     happenings: &[(overflow(0), 2), (Happening::Press, 1)],
     long: &[(overflow(0), 60), (Happening::Press, 1), (Happening::Hurry, 60)],
     timing: Timing { quiet_us: 2_000, horizon_us: 5_000, ..Timing::SHORT },
+    ..Scenario::STILL
+};
+
+pub(super) static TOPA_TWICE: Scenario = Scenario {
+    name: "topa-twice",
+    summary: "the trace buffer is full, and full again while that is handled",
+    happenings: &[(Happening::Overflow { cpu: 0, bit: bit::TOPA }, 2)],
+    long: &[(Happening::Overflow { cpu: 0, bit: bit::TOPA }, 60), (Happening::Hurry, 60)],
     ..Scenario::STILL
 };
 

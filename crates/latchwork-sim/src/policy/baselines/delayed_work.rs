@@ -88,11 +88,8 @@ impl DelayedWork {
         if !expected {
             return None;
         }
-        if cpu.has_come.get() {
-            report::served(1, 0);
-            return Some(Ending::Claimed);
-        }
-        Some(Ending::Absorbed)
+        // If a dummy has come, it has gone round: it is the policy's own, and not absorbed.
+        Some(if cpu.has_come.get() { Ending::Claimed } else { Ending::Absorbed })
     }
 
     /// `nmi_delayed_work_func`, if the item is in this CPU's list. Interrupts are off.
@@ -110,16 +107,19 @@ impl DelayedWork {
         let _ = self.item_flags.compare_exchange(BUSY, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    /// Finds out, for those who judge, whether a dummy rang for the NMI that begins. Nothing is decided by it but
-    /// whether an absorbed edge is called the policy's own.
+    /// Tells those who judge whether a dummy rang for the NMI that begins: it asks to go round all handlers, and that
+    /// is done now. Nothing is decided by it but whether a swallowed edge is called the policy's own.
     pub(super) fn nmi_begins(&self, number: usize) {
         let cpu = &self.cpus[number];
         let on_their_way = current().with(|state| {
             let under_way = state.wire.landings().any(|it| it == (number, Bell::Software));
             usize::from(under_way || state.cpus[number].latch.has(Bell::Software))
         });
-        cpu.has_come.set(on_their_way < cpu.on_their_way.get());
-        cpu.on_their_way.set(on_their_way.min(cpu.on_their_way.get()));
+        let sent = cpu.on_their_way.replace(on_their_way.min(cpu.on_their_way.get()));
+        cpu.has_come.set(on_their_way < sent);
+        if cpu.has_come.get() {
+            report::served(sent - on_their_way, 0);
+        }
     }
 
     /// Takes in what is not in simulated atomics.

@@ -50,14 +50,14 @@ static BASELINES: &[Baseline] = &[
         summary: "local handlers first; port 0x61 only if nothing local was claimed",
         policy: || Box::new(Linux::Today),
         breaks: &[Property::L],
-        scenario: "port61-both-bits",
+        scenario: "pmi-collapse-port61",
     },
     Baseline {
         name: "linux-amd-100ms",
         summary: "the same, where perf claims every NMI for 100 ms after each of its own",
         policy: || Box::new(Linux::Amd),
-        breaks: &[Property::N2],
-        scenario: "unknown-repeats",
+        breaks: &[Property::N2, Property::N3],
+        scenario: "unknown-after-pmi",
     },
     Baseline {
         name: "linux-2014-posted",
@@ -71,7 +71,7 @@ static BASELINES: &[Baseline] = &[
         summary: "the same, with the flag cleared where its comment means to",
         policy: || Box::new(Linux::Intended),
         breaks: &[Property::N1],
-        scenario: "pmi-collapse-bsp",
+        scenario: "pmi-collapse-port61",
     },
     Baseline {
         name: "freebsd-landed",
@@ -126,7 +126,7 @@ static BASELINES: &[Baseline] = &[
             })
         },
         breaks: &[Property::N1],
-        scenario: "two-counters",
+        scenario: "topa-twice",
     },
     Baseline {
         name: "call-all",
