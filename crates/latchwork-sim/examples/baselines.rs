@@ -40,15 +40,13 @@ fn main() {
 }
 
 /// Leaves out one property after the other, as long as something is broken.
-fn broken(
-    scenario: &'static Scenario,
-    policy: &latchwork_sim::run::MakePolicy,
-) -> String {
+fn broken(scenario: &'static Scenario, policy: &latchwork_sim::run::MakePolicy) -> String {
     let bounds = Bounds { time: Some(Duration::from_secs(6)), ..scenario.bounds() };
     let mut left = ALL.to_vec();
     let mut told = Vec::new();
     loop {
-        let setting = Setting { properties: &left, ..Setting::new(scenario, Extent::Exhaustive, policy) };
+        let setting =
+            Setting { properties: &left, ..Setting::new(scenario, Extent::Exhaustive, policy) };
         let report = setting.exhaust(&bounds);
         match report.verdict {
             Verdict::Held => {

@@ -73,6 +73,7 @@ impl CallAll {
             let ends_ticks = clock::now_ticks() + current().timing.late_us;
             cpu.credit_ends_ticks.store(ends_ticks as usize, Ordering::Relaxed);
             cpu.credit.store(credit, Ordering::Relaxed);
+            drivers::tell(|| format!("has a credit of {credit}"));
         }
         Ending::Claimed
     }
@@ -111,6 +112,7 @@ impl Policy for CallAll {
         let sends = stops + cpu.other_requests.swap(0, Ordering::AcqRel);
         if sends != 0 {
             report::served(sends, sends);
+            drivers::tell(|| format!("takes {sends} requests"));
         }
         let mut claims = sends;
         for bell in kernel.plan.attended {

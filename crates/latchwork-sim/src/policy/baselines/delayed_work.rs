@@ -20,6 +20,7 @@ use std::{cell::Cell, hash::Hash};
 
 use latchwork::simulation::{AtomicBool, AtomicUsize, Ordering};
 
+use super::drivers::tell;
 use crate::{
     driver::{lapic, report},
     engine::Fingerprint,
@@ -68,15 +69,18 @@ impl DelayedWork {
         let cpu = &self.cpus[cpu];
         let before = self.item_flags.fetch_or(PENDING | BUSY, Ordering::AcqRel);
         if before & PENDING != 0 {
+            tell(|| "queues no dummy: one is queued".to_owned());
             return;
         }
         cpu.listed.swap(true, Ordering::AcqRel);
+        tell(|| "queues a dummy".to_owned());
         let flags = match as_intended {
             true => before,
             false => self.item_flags.load(Ordering::Relaxed),
         };
         if flags & BUSY == 0 {
             cpu.expected.store(false, Ordering::Relaxed);
+            tell(|| "clears the flag".to_owned());
         }
     }
 
@@ -88,6 +92,7 @@ impl DelayedWork {
         if !expected {
             return None;
         }
+        tell(|| "takes it for the dummy, clears the flag".to_owned());
         // If a dummy has come, it has gone round: it is the policy's own, and not absorbed.
         Some(if cpu.has_come.get() { Ending::Claimed } else { Ending::Absorbed })
     }
@@ -100,7 +105,9 @@ impl DelayedWork {
         }
         self.item_flags.swap(BUSY, Ordering::AcqRel);
         cpu.expected.swap(true, Ordering::AcqRel);
+        tell(|| "sets the flag".to_owned());
         lapic::send_nmi(number);
+        tell(|| "has sent the dummy".to_owned());
         // In x2APIC mode, nothing comes between the ring and this.
         cpu.on_their_way.set(cpu.on_their_way.get() + 1);
         // Fails if it was queued meanwhile.

@@ -3,6 +3,7 @@
 
 use crate::{
     driver::{clock, external, interrupts, pmu, port61, report},
+    engine,
     machine::{Bell, PmuKind, current},
     policy::Action,
 };
@@ -10,12 +11,21 @@ use crate::{
 /// How often a driver goes round as long as its status is set.
 const ROUNDS: u32 = 3;
 
+/// A line in the timeline, in this CPU's column.
+pub(super) fn tell(text: impl FnOnce() -> String) {
+    engine::note(current().this_cpu(), text);
+}
+
 /// Asks the driver behind that doorbell. Returns how many conditions it has consumed.
 pub(super) fn ask(bell: Bell) -> usize {
-    report::call(bell, || match bell {
-        Bell::Lvt => pmis(),
-        Bell::External(index) => external::service(index).into(),
-        _ => port61::service().into(),
+    report::call(bell, || {
+        let claims = match bell {
+            Bell::Lvt => pmis(),
+            Bell::External(index) => external::service(index).into(),
+            _ => port61::service().into(),
+        };
+        tell(|| format!("asks {bell}: {claims}"));
+        claims
     })
 }
 

@@ -180,9 +180,11 @@ impl Kernel {
         while let Some(one) = element {
             if one.function.load(Ordering::Relaxed) == function.pointer() {
                 one.function.store(0, Ordering::Relaxed);
+                drivers::tell(|| format!("clears the pointer to {function:?}"));
                 while one.running.load(Ordering::Relaxed) != 0 {
                     engine::relax();
                 }
+                drivers::tell(|| format!("sees no call of {function:?}"));
                 return;
             }
             element = self.after(one);
@@ -198,6 +200,7 @@ impl FreeBsd {
         let mut element = kernel.first();
         while let Some(one) = element {
             if let Some(function) = Function::of(one.function.load(Ordering::Relaxed)) {
+                drivers::tell(|| format!("reads the pointer to {function:?}"));
                 one.running.fetch_add(1, Ordering::Relaxed);
                 let returned = self.call(function, cpu);
                 one.running.fetch_sub(1, Ordering::Relaxed);
@@ -215,6 +218,7 @@ impl FreeBsd {
         match function {
             Function::Stop => {
                 let is_mine = stops(cpu);
+                drivers::tell(|| format!("Stop: {}", if is_mine { "mine" } else { "not mine" }));
                 is_mine == (self.stop_handler == StopHandler::Listed)
             }
             Function::Pmc => report::call(Bell::Lvt, || {

@@ -127,6 +127,7 @@ impl Linux {
             if let Some(work) = delayed_work {
                 work.queue(cpu, self == Self::Intended);
             }
+            drivers::tell(|| "asks nobody external".to_owned());
             let truly = local.count > local.by_window;
             return if truly { Ending::Claimed } else { Ending::Absorbed };
         }
@@ -140,6 +141,7 @@ impl Linux {
             return ending;
         }
         if back_to_back && this.swallow_nmi.load(Ordering::Relaxed) {
+            drivers::tell(|| "swallows it, back to back".to_owned());
             return Ending::Absorbed;
         }
         report::report(serial, Reported::Unknown);
@@ -181,6 +183,7 @@ impl Linux {
         } else if now_ticks <= ends_ticks.load(Ordering::Relaxed) as u64 {
             handled.count += 1;
             handled.by_window += 1;
+            drivers::tell(|| "claims it all the same, soon after a PMI".to_owned());
         }
     }
 
@@ -206,6 +209,7 @@ impl Linux {
 /// Port 0x61: SERR is cleared and stays disabled; or else IOCHK is cleared and enabled again.
 fn reason() -> bool {
     let reason = port61::read();
+    drivers::tell(|| format!("reads port 0x61: {reason:#x}"));
     if reason & bit::SERR != 0 {
         port61::write(bit::SERR_OFF);
     } else if reason & bit::IOCHK != 0 {
@@ -239,6 +243,7 @@ fn backtrace_handler(cpu: usize) -> usize {
     }
     mask.fetch_and(!(1 << cpu), Ordering::AcqRel);
     report::served(1, 1);
+    drivers::tell(|| "is asked for a backtrace".to_owned());
     1
 }
 
@@ -300,6 +305,7 @@ impl Policy for Linux {
         if this.nmi_state.load(Ordering::Relaxed) != NOT_RUNNING {
             this.nested_serial.store(arrival.serial, Ordering::Relaxed);
             this.nmi_state.store(LATCHED, Ordering::Relaxed);
+            drivers::tell(|| "leaves it to the NMI in which it nests".to_owned());
             return Ending::Deferred;
         }
         this.nmi_state.store(EXECUTING, Ordering::Relaxed);

@@ -83,9 +83,7 @@ static BASELINES: &[Baseline] = &[
     Baseline {
         name: "freebsd-first-claim",
         summary: "the same list, up to the first claim",
-        policy: || {
-            Box::new(FreeBsd { first_claim_ends: true, ..freebsd("freebsd-first-claim") })
-        },
+        policy: || Box::new(FreeBsd { first_claim_ends: true, ..freebsd("freebsd-first-claim") }),
         breaks: &[Property::C],
         scenario: "pmi-collapse-bsp",
     },

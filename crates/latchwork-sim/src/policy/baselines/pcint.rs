@@ -31,6 +31,7 @@ pub(super) fn pmc_handler(drivers: Drivers) -> bool {
     unmask();
     pmu::acknowledge(if drivers == Drivers::Landed { status } else { own });
     pmu::stop_counters(false);
+    drivers::tell(|| format!("Pmc: saw {status:#x}"));
     own != 0
 }
 
@@ -43,6 +44,7 @@ pub(super) fn pt_handler(drivers: Drivers) -> bool {
     if is_own {
         unmask();
     }
+    drivers::tell(|| format!("Pt: {}", if is_own { "mine" } else { "not mine" }));
     is_own
 }
 
