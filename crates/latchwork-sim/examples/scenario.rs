@@ -21,14 +21,14 @@ fn main() {
     };
     for scenario in SCENARIOS.iter().filter(chosen) {
         let setting = Setting::new(scenario, extent, &policy);
-        let mut bounds = Bounds { time: Some(Duration::from_secs(60)), ..scenario.bounds() };
+        let mut bounds = Bounds { time: Some(Duration::from_secs(20)), ..scenario.bounds() };
         if extent == Extent::Long {
             bounds.points = 1_000_000;
         }
         match argument(2) {
             "replay" => {
                 let trace: Trace = argument(3).parse().expect("a trace");
-                let replay = setting.replay(&bounds, &trace, Detail::Notes);
+                let replay = setting.replay(&bounds, &trace, Detail::Accesses);
                 println!("{:?}\n{}", replay.violation, replay.timeline);
             }
             "sample" => {

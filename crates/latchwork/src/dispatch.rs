@@ -172,6 +172,7 @@ impl<P: Platform> Nmi<P> {
             Asked::Busy(overlapped) => {
                 let arrived = Moment::from_ticks(ctx.arrived_ticks);
                 ctx.area.deferred.defer(overlapped, arrived, ctx.ip());
+                self.answer_for_edge(ctx.cpu, ctx.area);
                 Outcome::Deferred
             }
             Asked::Nothing => self.last_resort(ctx, clock),

@@ -111,14 +111,9 @@ impl<P: Platform> Nmi<P> {
         area.presence().mark();
         self.leave_work_of(area);
         if was_polling || made_debt {
-            self.take_debt_over();
+            let _ = self.on_this_cpu(|cpu, area| self.take_debt_over(cpu, area));
         }
         Ok(())
-    }
-
-    /// A CPU that made a debt, or was polling for one, has been stopped: this one answers for it.
-    fn take_debt_over(&'static self) {
-        let _ = self.on_this_cpu(|cpu, area| self.owe_for_edge(cpu, area));
     }
 
     /// Whether `cpu` is online; `None` if there is no such CPU. **NMI-safe.** About another CPU, the

@@ -6,9 +6,6 @@ use crate::{
     machine::{Bell, Condition, Fact, current, port61::bit},
 };
 
-/// How often a driver goes round as long as a status is set.
-const ROUNDS: u32 = 3;
-
 /// IN.
 pub fn read() -> u8 {
     let machine = current();
@@ -45,27 +42,31 @@ pub fn toggle_enable() {
     });
 }
 
-/// Both bits of one reading, cleared by pulsing; and again, bounded, until the line is down: only then a
-/// new edge comes. Says whether something was there.
-pub fn service() -> bool {
-    let mut claimed = false;
-    for _ in 0..ROUNDS {
-        let status = read();
-        let mut off = 0;
-        if status & bit::SERR != 0 {
-            off |= bit::SERR_OFF;
-        }
-        if status & bit::IOCHK != 0 {
-            off |= bit::IOCHK_OFF;
-        }
-        if off == 0 {
-            break;
-        }
-        write(off);
-        write(0);
-        claimed = true;
+/// What one look at the port has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serviced {
+    /// A status was set, and was cleared.
+    pub claimed: bool,
+    /// One is set again, or still. If the line has not been down in between, no edge will come for it.
+    pub again: bool,
+}
+
+/// Both bits of one reading, cleared by pulsing, and a look at what is there then.
+pub fn service() -> Serviced {
+    let status = read_status();
+    if status == 0 {
+        return Serviced { claimed: false, again: false };
     }
-    claimed
+    let mut off = 0;
+    if status & bit::SERR != 0 {
+        off |= bit::SERR_OFF;
+    }
+    if status & bit::IOCHK != 0 {
+        off |= bit::IOCHK_OFF;
+    }
+    write(off);
+    write(0);
+    Serviced { claimed: true, again: read_status() != 0 }
 }
 
 /// The doorbell.

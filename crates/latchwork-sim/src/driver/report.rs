@@ -47,6 +47,11 @@ pub fn attended(bell: Bell) {
     current().record(&Fact::Attended(bell));
 }
 
+/// A removal of that doorbell's handler begins.
+pub fn leaving(bell: Bell) {
+    current().record(&Fact::Leaving(bell));
+}
+
 /// A removal of that doorbell's handler has returned.
 pub fn removed(bell: Bell) {
     current().record(&Fact::Removed(bell));

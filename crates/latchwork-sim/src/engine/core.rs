@@ -199,20 +199,22 @@ impl Engine {
 
     /// All that a CPU ever does.
     pub(super) fn run_cpu(&'static self, cpu: &'static Cpu) {
-        cpu.set_pace(Pace::Running);
-        let world = self.world();
-        if let Some(what) = world.interruption(cpu.id) {
-            self.interrupt(cpu, what);
-        }
-        self.catch(cpu, || world.run(cpu.id));
-        cpu.set_pace(Pace::Finished);
-        self.recorder.note(self.point.get(), cpu.id, || "has nothing more to do".into());
-        loop {
-            match world.interruption(cpu.id) {
-                Some(what) if world.can_run(cpu.id) => self.interrupt(cpu, what),
-                _ => cpu.suspension.suspend(),
+        self.catch(cpu, || {
+            cpu.set_pace(Pace::Running);
+            let world = self.world();
+            if let Some(what) = world.interruption(cpu.id) {
+                self.interrupt(cpu, what);
             }
-        }
+            world.run(cpu.id);
+            cpu.set_pace(Pace::Finished);
+            self.recorder.note(self.point.get(), cpu.id, || "has nothing more to do".into());
+            loop {
+                match world.interruption(cpu.id) {
+                    Some(what) if world.can_run(cpu.id) => self.interrupt(cpu, what),
+                    _ => cpu.suspension.suspend(),
+                }
+            }
+        });
     }
 
     fn interrupt(&self, cpu: &'static Cpu, what: Interruption) {

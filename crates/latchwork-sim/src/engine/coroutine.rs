@@ -9,22 +9,34 @@
 
 use std::{cell::Cell, ptr::NonNull};
 
-use corosensei::{Coroutine, Yielder, stack::DefaultStack};
+use corosensei::{
+    Coroutine, Yielder,
+    stack::{DefaultStack, Stack},
+};
 
 /// Generous, since what is not touched is never allocated, and formatting in a note goes deep.
 const STACK_BYTES: usize = 256 * 1024;
 
 /// The coroutine's side of a switch.
-pub(super) struct Suspension(Cell<Option<NonNull<Yielder<(), ()>>>>);
+#[derive(Default)]
+pub(super) struct Suspension {
+    yielder: Cell<Option<NonNull<Yielder<(), ()>>>>,
+    /// The lowest and the first address above the stack.
+    stack: Cell<(usize, usize)>,
+}
 
 impl Suspension {
-    pub(super) fn new() -> Self {
-        Self(Cell::new(None))
+    /// Whether this address is on the coroutine's stack.
+    pub(super) fn has_on_stack(&self, address: usize) -> bool {
+        let (lowest, end) = self.stack.get();
+        (lowest..end).contains(&address)
     }
 
     /// Goes back to whoever resumed this coroutine, until it is resumed again.
     pub(super) fn suspend(&self) {
-        let Some(yielder) = self.0.get() else { unreachable!("a CPU suspends on its own stack") };
+        let Some(yielder) = self.yielder.get() else {
+            unreachable!("a CPU suspends on its own stack")
+        };
         // SAFETY: the yielder lies at the base of the stack that runs now, for as long as it does.
         unsafe { yielder.as_ref() }.suspend(());
     }
@@ -46,9 +58,10 @@ impl Thread {
     pub(super) fn start(&mut self, suspension: &'static Suspension, body: impl FnOnce() + 'static) {
         self.reset();
         let Some(stack) = self.stack.take() else { unreachable!("a reset thread has a stack") };
+        suspension.stack.set((stack.limit().get(), stack.base().get()));
         self.coroutine =
             Some(Coroutine::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
-                suspension.0.set(Some(NonNull::from(yielder)));
+                suspension.yielder.set(Some(NonNull::from(yielder)));
                 body();
             }));
     }

@@ -92,7 +92,7 @@ impl Cpu {
     pub(super) fn new(id: usize) -> Self {
         Self {
             id,
-            suspension: Suspension::new(),
+            suspension: Suspension::default(),
             buffer: StoreBuffer::default(),
             accesses: Cell::new(0),
             interruptions: Cell::new(0),

@@ -39,13 +39,14 @@ impl Hasher for Fingerprint {
     fn finish(&self) -> u64 {
         self.0
     }
+    #[inline]
     fn write(&mut self, bytes: &[u8]) {
-        for part in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..part.len()].copy_from_slice(part);
-            self.fold(u64::from_le_bytes(word));
+        let mut parts = bytes.chunks_exact(8);
+        for part in parts.by_ref() {
+            self.fold(part.try_into().map_or(0, u64::from_le_bytes));
         }
-        self.fold(bytes.len() as u64);
+        let rest = parts.remainder().iter();
+        self.fold(rest.fold(bytes.len() as u64, |rest, byte| rest << 8 | u64::from(*byte)));
     }
     fn write_u8(&mut self, value: u8) {
         self.fold(value.into());

@@ -2,7 +2,8 @@
 //! The memory of the simulated machine: what the core's atomics do here.
 //!
 //! Each access is a choice point and then one indivisible step. A fence is a choice point only if it has
-//! something to do, which is to drain the store buffer.
+//! something to do, which is to drain the store buffer. A cell that belongs to one context at a time is
+//! none: by the protocol that makes it so, nobody else looks.
 //!
 //! Accesses in events, when no CPU runs, go to memory at once: devices have no store buffer.
 
@@ -120,6 +121,9 @@ impl Memory for Engine {
         let changed = if capacity == 0 {
             self.write(word, value)
         } else {
+            // It would reach memory when something else may lie there.
+            let on_stack = cpu.suspension.has_on_stack(address(word));
+            assert!(!on_stack, "a simulated word on a CPU's stack, with a store buffer");
             if cpu.buffer.len() >= capacity {
                 self.drain_one(cpu);
             }
@@ -150,13 +154,7 @@ impl Memory for Engine {
         }
     }
 
-    fn cell_before(&self) {
-        if let Some(cpu) = self.current() {
-            self.choice_point(cpu);
-        }
-    }
-
-    fn cell_after(&self, address: usize, shown: &Cell<u64>, content: &dyn fmt::Debug) {
+    fn cell_used(&self, address: usize, shown: &Cell<u64>, content: &dyn fmt::Debug) {
         let mut print = Printed(Fingerprint::new());
         // Writing into a fingerprint does not fail; content that cannot be shown is as it was shown so far.
         let _ = fmt::write(&mut print, format_args!("{content:?}"));
@@ -167,7 +165,7 @@ impl Memory for Engine {
             self.account(address, before, print);
         }
         if let Some(cpu) = self.current() {
-            cpu.saw(seen(Kind::Cell, address, scramble(before).wrapping_add(print)), changed);
+            cpu.learned(seen(Kind::Cell, address, scramble(before).wrapping_add(print)));
         }
     }
 }

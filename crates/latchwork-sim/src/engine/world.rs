@@ -7,10 +7,20 @@ use super::fingerprint::Fingerprint;
 
 /// A machine and the software on it.
 ///
-/// All methods take `&self` and are called on one thread. Code that runs on a simulated CPU reaches the
-/// machine only through simulated atomics, [`hardware`](super::hardware) and
-/// [`observe`](super::observe), keeps nothing on the heap from one choice point to the next that only
-/// its own stack owns (an execution that is cut short drops nothing), and is deterministic.
+/// All methods take `&self` and are called on one thread. What a world must keep to:
+///
+/// * Code on a simulated CPU is deterministic, and all that it learns from outside its own context it learns from
+///   simulated atomics, [`hardware`](super::hardware), [`observe`](super::observe), and, where its base context
+///   comes to rest, from what [`fold`](Self::fold) takes in.
+/// * What it decides by a statistics counter of the core, which is no simulated atomic, is in `fold`: the
+///   limiter of unknown NMIs' reports is in the time of the last report.
+/// * Simulated words and whatever pointers to them or in them lead to lie at the same addresses in each
+///   execution: in a [`Place`](super::Place) or a `static`; not on a simulated CPU's stack, if there are
+///   store buffers.
+/// * Nothing on the heap is owned by a simulated CPU's stack alone from one choice point to the next: an
+///   execution that is cut short drops nothing that lies there.
+/// * [`interruption`](Self::interruption) and [`can_run`](Self::can_run) touch no simulated atomics. They
+///   are asked before each access.
 pub trait World {
     /// How many CPUs there are.
     fn cpus(&self) -> usize;

@@ -180,6 +180,8 @@ pub enum Fact {
     },
     /// A handler for that doorbell is asked from now on, and its doorbell's route is open.
     Attended(Bell),
+    /// The removal of that doorbell's handler has begun: nobody relies on it any more.
+    Leaving(Bell),
     /// A removal of that doorbell's handler has returned.
     Removed(Bell),
     /// That doorbell's handler was called.

@@ -128,6 +128,16 @@ impl Hardware {
         tick_period_us: 1_000,
         skew_us: &[],
     };
+
+    /// How long any edge on it is under way at most, in microseconds.
+    pub fn longest_late_us(&self) -> u64 {
+        let pmu_us = match self.pmu {
+            PmuKind::Free { late_us, .. } => late_us,
+            PmuKind::Absent | PmuKind::Masking => 0,
+        };
+        let externals = self.externals.iter().map(|kind| kind.late_us);
+        externals.chain([pmu_us, self.delivery_us]).max().unwrap_or(0)
+    }
 }
 
 impl ExternalKind {

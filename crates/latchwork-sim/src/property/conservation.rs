@@ -64,7 +64,7 @@ impl Monitor for Conservation {
                 self.attended.insert(bell);
                 Ok(())
             }
-            Fact::Removed(bell) => {
+            Fact::Leaving(bell) => {
                 self.attended.remove(&bell);
                 Ok(())
             }

@@ -1,39 +1,68 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! N1: no unknown NMI is reported when none was raised.
 //!
-//! It is judged for each report by what rang for that very edge: a true unknown elsewhere excuses nothing. An
-//! edge of a doorbell to which no handler attends is a true unknown, too. A report as a late send is right
-//! for an edge in which a send's ring came after the longest time that an unfinished send may hold grants,
-//! and for a true unknown.
+//! Each report must have a true unknown of its own, on the same CPU: its own edge, or one that was not
+//! reported and pushed an orphan out of place. *A true unknown rings; while it is handled, a counter
+//! overflows and is claimed; now the counter's own edge finds nothing.* One unknown was raised and one is
+//! reported, and no software can tell which of the two edges it was. Such an excuse lasts as long as an edge
+//! may be explained by N2's bound, and claims renew it.
+//!
+//! An edge of a doorbell to which no handler attends is a true unknown, too. A report as a late send is
+//! right for an edge in which a send's ring came after the longest time that an unfinished send may hold
+//! grants, and for a true unknown.
 
 use std::{collections::BTreeSet, hash::Hash};
 
 use super::Monitor;
 use crate::{
     engine::{Fingerprint, Property, Violation},
-    machine::{Bell, Edge, Ending, Fact, Reported},
+    machine::{Bell, Edge, Ending, Fact, Hardware, Reported, Timing},
 };
 
 /// The monitor of N1.
 #[derive(Debug)]
 pub struct FalseUnknown {
-    /// For each CPU, the edges that may still be reported: of NMIs that are handled, and of deferred ones.
-    open: Vec<Vec<OpenEdge>>,
+    cpus: Vec<Cpu>,
     attended: BTreeSet<Bell>,
+    late_us: u64,
+    tick_period_us: u64,
+    cap_us: u64,
+}
+
+#[derive(Clone, Debug, Default, Hash)]
+struct Cpu {
+    /// The edges that may still be reported: of NMIs that are handled, and of deferred ones.
+    open: Vec<OpenEdge>,
+    /// True unknowns that were not reported.
+    excuses: Vec<Excuse>,
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
 struct OpenEdge {
     serial: usize,
     edge: Edge,
-    /// A true unknown is in it.
+    /// A true unknown is in it, or excuses it, and was not reported.
     is_unknown: bool,
 }
 
+/// For how long it has been one, in time in which the CPU could take NMIs, and interrupts too.
+#[derive(Clone, Copy, Debug, Default, Hash)]
+struct Excuse {
+    open_us: u64,
+    attentive_us: u64,
+}
+
 impl FalseUnknown {
-    /// For so many CPUs.
-    pub fn new(cpus: usize) -> Self {
-        Self { open: vec![Vec::new(); cpus], attended: BTreeSet::new() }
+    /// For that machine.
+    pub fn new(hardware: &Hardware, timing: &Timing) -> Self {
+        let late_us = hardware.longest_late_us().max(timing.late_us);
+        Self {
+            cpus: vec![Cpu::default(); hardware.cpus],
+            attended: BTreeSet::new(),
+            late_us,
+            tick_period_us: hardware.tick_period_us,
+            cap_us: timing.cap_us,
+        }
     }
 
     fn has_unknown(&self, edge: Edge) -> bool {
@@ -44,9 +73,42 @@ impl FalseUnknown {
         })
     }
 
-    fn close(&mut self, cpu: usize, serial: usize) -> Option<Edge> {
-        let place = self.open[cpu].iter().position(|open| open.serial == serial)?;
-        Some(self.open[cpu].remove(place).edge)
+    fn report(&mut self, cpu: usize, serial: usize, reported: Reported) -> Result<(), Violation> {
+        let place = self.cpus[cpu].open.iter().position(|open| open.serial == serial);
+        let edge = place.map_or(Edge::NONE, |place| self.cpus[cpu].open[place].edge);
+        let unattended = self.has_unknown(edge) && !edge.has(Bell::Button);
+        let cpu_state = &mut self.cpus[cpu];
+        let own = place
+            .is_some_and(|place| std::mem::replace(&mut cpu_state.open[place].is_unknown, false));
+        let late_send = reported == Reported::LateSend && edge.has(Bell::LateSoftware);
+        if reported == Reported::Absorbed || own || unattended || late_send {
+            return Ok(());
+        }
+        if cpu_state.excuses.pop().is_some() {
+            return Ok(());
+        }
+        let text = format!("CPU {cpu} reports {reported:?} for an edge of: {edge}");
+        Err(Violation::new(Property::N1, text))
+    }
+
+    fn ended(&mut self, cpu: usize, serial: usize, ending: Ending) {
+        let cpu = &mut self.cpus[cpu];
+        let Some(place) = cpu.open.iter().position(|open| open.serial == serial) else {
+            return;
+        };
+        if ending == Ending::Deferred {
+            if !cpu.open[place].is_unknown {
+                cpu.open[place].is_unknown = cpu.excuses.pop().is_some();
+            }
+            return;
+        }
+        let open = cpu.open.remove(place);
+        if open.is_unknown {
+            cpu.excuses.push(Excuse::default());
+        }
+        if ending == Ending::Claimed {
+            cpu.excuses.fill(Excuse::default());
+        }
     }
 }
 
@@ -54,32 +116,29 @@ impl Monitor for FalseUnknown {
     fn note(&mut self, _: u64, fact: &Fact) -> Result<(), Violation> {
         match *fact {
             Fact::Taken { cpu, serial, edge } => {
-                self.close(cpu, serial);
                 let is_unknown = self.has_unknown(edge);
-                self.open[cpu].push(OpenEdge { serial, edge, is_unknown });
+                let open = &mut self.cpus[cpu].open;
+                open.retain(|open| open.serial != serial);
+                open.push(OpenEdge { serial, edge, is_unknown });
             }
-            Fact::Report { cpu, serial, reported } => {
-                let open = self.open[cpu].iter().find(|open| open.serial == serial);
-                let edge = open.map_or(Edge::NONE, |open| open.edge);
-                let is_unknown = open.is_some_and(|open| open.is_unknown);
-                let is_true = match reported {
-                    Reported::Unknown => is_unknown || self.has_unknown(edge),
-                    Reported::LateSend => is_unknown || edge.has(Bell::LateSoftware),
-                    Reported::Absorbed => true,
-                };
-                if !is_true {
-                    let text = format!("CPU {cpu} reports {reported:?} for an edge of: {edge}");
-                    return Err(Violation::new(Property::N1, text));
-                }
-            }
-            Fact::Ended { cpu, serial, ending, .. } if ending != Ending::Deferred => {
-                self.close(cpu, serial);
-            }
+            Fact::Report { cpu, serial, reported } => return self.report(cpu, serial, reported),
+            Fact::Ended { cpu, serial, ending, .. } => self.ended(cpu, serial, ending),
             Fact::Attended(bell) => {
                 self.attended.insert(bell);
             }
-            Fact::Removed(bell) => {
+            Fact::Leaving(bell) => {
                 self.attended.remove(&bell);
+            }
+            Fact::Passed { by_us, deaf, attentive } => {
+                let (late_us, period_us, cap_us) = (self.late_us, self.tick_period_us, self.cap_us);
+                for (number, cpu) in self.cpus.iter_mut().enumerate() {
+                    cpu.excuses.retain_mut(|excuse| {
+                        excuse.open_us += if deaf.has(number) { 0 } else { by_us };
+                        excuse.attentive_us += if attentive.has(number) { by_us } else { 0 };
+                        excuse.open_us <= late_us + cap_us
+                            && excuse.attentive_us <= late_us + period_us
+                    });
+                }
             }
             _ => {}
         }
@@ -87,18 +146,22 @@ impl Monitor for FalseUnknown {
     }
 
     fn fold(&self, fingerprint: &mut Fingerprint) {
-        self.open.hash(fingerprint);
+        self.cpus.hash(fingerprint);
         self.attended.hash(fingerprint);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::{ended, report, taken, tell};
+    use super::super::history::{ended, passed, report, taken, tell};
     use super::*;
 
+    const ATTENDED: Fact = Fact::Attended(Bell::Lvt);
+
     fn judge(history: &[Fact]) -> Result<(), Property> {
-        tell(FalseUnknown::new(1), history).map_err(|violation| violation.property)
+        let hardware = Hardware { cpus: 1, ..Hardware::BARE };
+        let monitor = FalseUnknown::new(&hardware, &Timing::SHORT);
+        tell(monitor, history).map_err(|violation| violation.property)
     }
 
     #[test]
@@ -110,15 +173,23 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_elsewhere_excuses_nothing() {
-        let history = [
-            Fact::Attended(Bell::Lvt),
+    fn a_true_unknown_excuses_one_report_and_soon() {
+        let hidden = [ATTENDED, taken(1, &[Bell::Button]), ended(1, Ending::Claimed)];
+        let orphan =
+            [taken(2, &[Bell::Lvt]), report(2, Reported::Unknown), ended(2, Ending::Unknown)];
+        assert_eq!(judge(&[&hidden[..], &orphan].concat()), Ok(()));
+        let twice = [&hidden[..], &orphan, &orphan].concat();
+        assert_eq!(judge(&twice), Err(Property::N1));
+        let later = [&hidden[..], &[passed(2_000)], &orphan].concat();
+        assert_eq!(judge(&later), Err(Property::N1));
+        let reported = [
+            ATTENDED,
             taken(1, &[Bell::Button]),
-            ended(1, Ending::Claimed),
-            taken(2, &[Bell::Lvt]),
-            report(2, Reported::Unknown),
+            report(1, Reported::Unknown),
+            ended(1, Ending::Unknown),
         ];
-        assert_eq!(judge(&history), Err(Property::N1));
+        let second = [&reported[..], &orphan].concat();
+        assert_eq!(judge(&second), Err(Property::N1));
     }
 
     #[test]
@@ -132,6 +203,7 @@ mod tests {
     #[test]
     fn a_deferred_edge_may_be_reported_later() {
         let history = [
+            ATTENDED,
             taken(1, &[Bell::Button]),
             ended(1, Ending::Deferred),
             taken(2, &[Bell::Lvt]),

@@ -22,7 +22,7 @@ impl Judges {
     pub fn new(hardware: &Hardware, timing: &Timing) -> Self {
         let monitors: Vec<(Property, Box<dyn Monitor>)> = vec![
             (Property::L, Box::new(Stranded::new(hardware, timing))),
-            (Property::N1, Box::new(FalseUnknown::new(hardware.cpus))),
+            (Property::N1, Box::new(FalseUnknown::new(hardware, timing))),
             (Property::N2, Box::new(Absorption::new(hardware, timing))),
             (Property::N3, Box::new(Repeating::new(hardware.cpus))),
             (Property::C, Box::new(Conservation::new())),

@@ -109,7 +109,7 @@ impl Monitor for Stranded {
                 }
                 None
             }
-            Fact::Removed(bell) => {
+            Fact::Leaving(bell) => {
                 self.attended.remove(&bell);
                 for (_, event) in self.set.iter_mut().filter(|(it, _)| it.bell() == bell) {
                     *event = Event::default();

@@ -55,7 +55,7 @@ pub(super) static PARKED_ON_A_POLL: Scenario = Scenario {
     scripts: &[&[], &[Step::Wait(1_333), STOP_0]],
     happenings: &[(overflow(0), 1), (overflow(1), 1), (Happening::Assert(0), 1)],
     long: &[(overflow(0), 60), (overflow(1), 60), (Happening::Assert(0), 40)],
-    timing: Timing { park_us: 8_000, quiet_us: 1_600, horizon_us: 7_000, ..Timing::SHORT },
+    timing: Timing { park_us: 4_500, quiet_us: 1_600, horizon_us: 8_000, ..Timing::SHORT },
     preemptions: 1,
     ..Scenario::STILL
 };

@@ -94,11 +94,9 @@ pub trait Memory {
     fn update(&self, word: &Word, update: Update) -> Value;
     /// A fence that is an instruction.
     fn fence(&self, order: Ordering);
-    /// An access to a cell is about to be made.
-    fn cell_before(&self);
-    /// It was made, and the cell at this address now holds what `content` shows. `shown` is the memory's own,
-    /// one for each cell, at first 0: it remembers there what the cell held before.
-    fn cell_after(&self, address: usize, shown: &Cell<u64>, content: &dyn fmt::Debug);
+    /// The cell at this address was used and now holds what `content` shows. `shown` is the memory's own, one
+    /// for each cell, at first 0: it remembers there what the cell held before.
+    fn cell_used(&self, address: usize, shown: &Cell<u64>, content: &dyn fmt::Debug);
 }
 
 thread_local! {
@@ -318,8 +316,9 @@ impl<T> AtomicPtr<T> {
     }
 }
 
-/// A cell that one context at a time may use, by a protocol of its users. It is a choice point, and what it
-/// holds, as `Debug` shows it, is part of the machine's state.
+/// A cell that one context at a time may use, by a protocol of its users. That protocol is the atomics around
+/// it, so its use is no choice point; that it keeps others out, loom shows. What the cell holds, as
+/// `Debug` shows it, is part of the machine's state.
 #[derive(Debug)]
 pub(crate) struct SharedCell<T> {
     content: UnsafeCell<T>,
@@ -333,12 +332,11 @@ impl<T: fmt::Debug> SharedCell<T> {
 
     pub(crate) fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
         let Some(memory) = memory() else { return write(self.content.get()) };
-        memory.cell_before();
         let result = write(self.content.get());
         // SAFETY: the caller's protocol lets it, and nobody else, use the cell here; `write` got a
         // pointer from which no reference is left.
         let content = unsafe { &*self.content.get() };
-        memory.cell_after(self.content.get().addr(), &self.shown, content);
+        memory.cell_used(self.content.get().addr(), &self.shown, content);
         result
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! Whoever makes a debt, the *maker*, is the one that must not sleep over it: where its tick is stopped,
 //! it raises an interrupt for work, and there asks the kernel for a tick. Everybody else may stop ticking
-//! whatever is owed. So an idle machine with one busy CPU keeps one tick, not all.
+//! whatever is owed. So an idle machine with one busy CPU keeps one tick, not all. Likewise a CPU does not sleep over
+//! edges that it has deferred, since nobody else may settle them.
 //!
 //! The race of a tick that stops: the kernel stops it and says so ([`Nmi::tick_stopped`]), which stores the
 //! flag and then looks at the debt; an NMI on that CPU stores the debt and then looks at the flag. Whichever
@@ -44,9 +45,32 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
+    /// This CPU has deferred an edge, and settles it.
+    pub(crate) fn answer_for_edge(&self, cpu: usize, area: &PerCpu) {
+        if area.work.tick_is_stopped() {
+            self.platform.interrupt_for_work(cpu);
+        }
+    }
+
+    /// Makes this CPU the one that answers for what is owed, whoever made it.
+    pub(crate) fn take_debt_over(&self, cpu: usize, area: &PerCpu) {
+        self.owe_for_edge(cpu, area);
+        let debt = &self.core.shared.hot.debt;
+        if let Some(owed) = debt.owed() {
+            if !area.duties.has_made(owed) {
+                self.answer_for(cpu, area, debt.renew(owed, self.now()));
+            }
+        }
+    }
+
     /// This CPU answers for the debt that is owed now.
     pub(crate) fn is_maker(&self, area: &PerCpu) -> bool {
         self.core.shared.hot.debt.owed().is_some_and(|owed| area.duties.has_made(owed))
+    }
+
+    /// This CPU must have a tick: it answers for the debt, or has an edge to settle.
+    pub(crate) fn needs_tick(&self, area: &PerCpu) -> bool {
+        area.deferred.any() || self.is_maker(area)
     }
 
     pub(crate) fn now(&self) -> Moment {

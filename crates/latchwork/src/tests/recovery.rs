@@ -212,6 +212,49 @@ mod stopped_ticks {
         take_work_interrupt(nmi);
         assert_eq!(nmi.platform.ticks_wanted.load(Ordering::Relaxed), 1);
     }
+
+    #[test]
+    fn whoever_marks_a_maker_answers_for_an_edge_that_waits_too() {
+        let scene = scene();
+        let nmi = scene.world.nmi;
+        let poll = nmi.core.shared.polls.begin(0).unwrap();
+        become_cpu(Some(1));
+        assert_eq!(take_nmi(nmi), Outcome::Deferred);
+        become_cpu(Some(0));
+        nmi.core.shared.polls.end(poll);
+        nmi.tick_stopped();
+        // SAFETY: no thread is CPU 1.
+        unsafe { nmi.mark_offline(1) }.unwrap();
+        take_work_interrupt(nmi);
+        assert_eq!(nmi.platform.ticks_wanted.load(Ordering::Relaxed), 1);
+    }
+
+    /// Another CPU made the debt, and nobody but this CPU may settle this CPU's edge.
+    #[test]
+    fn a_cpu_does_not_sleep_over_an_edge_that_it_deferred() {
+        let scene = scene();
+        let nmi = scene.world.nmi;
+        let polls = &nmi.core.shared.polls;
+        let poll = polls.begin(0).unwrap();
+        become_cpu(Some(1));
+        assert_eq!(take_nmi(nmi), Outcome::Deferred);
+        become_cpu(Some(0));
+        nmi.tick_stopped();
+        assert_eq!(take_nmi(nmi), Outcome::Deferred);
+        polls.end(poll);
+        take_work_interrupt(nmi);
+        assert_eq!(nmi.platform.ticks_wanted.load(Ordering::Relaxed), 1);
+        nmi.tick_restarted();
+        nmi.tick_stopped();
+        take_work_interrupt(nmi);
+        assert_eq!(nmi.platform.ticks_wanted.load(Ordering::Relaxed), 2, "it is not settled");
+        nmi.tick_restarted();
+        scene.tick_after_us(1_100);
+        assert_eq!(nmi.cpu_stats(0).unwrap().unknown, 1);
+        nmi.tick_stopped();
+        take_work_interrupt(nmi);
+        assert_eq!(nmi.platform.ticks_wanted.load(Ordering::Relaxed), 2);
+    }
 }
 
 mod deferred {

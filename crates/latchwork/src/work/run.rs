@@ -19,7 +19,7 @@ impl<P: Platform> Nmi<P> {
     ///
     /// It runs what was queued before it began. What is queued meanwhile raises an interrupt of its own.
     ///
-    /// Here, too, a CPU whose tick is stopped and that made a debt asks for one
+    /// Here, too, a CPU whose tick is stopped and that made a debt or deferred an edge asks for one
     /// ([`Platform::restart_tick`]), one that is offline pays, and one whose handler returned
     /// [`Claim::More`](crate::Claim::More) takes the NMI in which its handlers are asked again.
     pub fn run_work(&'static self) -> usize {
@@ -33,7 +33,7 @@ impl<P: Platform> Nmi<P> {
             }
             if area.presence().is_away() {
                 self.pay_before_leaving(cpu, area);
-            } else if area.work.tick_is_stopped() && self.is_maker(area) {
+            } else if area.work.tick_is_stopped() && self.needs_tick(area) {
                 self.platform.restart_tick();
             }
         });
@@ -54,13 +54,13 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// This CPU's tick is stopped: lazy items run at once from here on. If some wait already, or this CPU made
-    /// the debt that is owed, the interrupt for work is raised. Not NMI-safe.
+    /// the debt that is owed or has edges to settle, the interrupt for work is raised. Not NMI-safe.
     ///
     /// Call it pinned, with interrupts off, **after** the tick was stopped, and then idle as ever, so that
     /// the interrupt ends the idling.
     pub fn tick_stopped(&'static self) {
         let _ = self.on_this_cpu(|cpu, area| {
-            if area.work.stop_tick() || self.is_maker(area) {
+            if area.work.stop_tick() || self.needs_tick(area) {
                 self.platform.interrupt_for_work(cpu);
             }
         });

@@ -2,9 +2,9 @@
 //! The engine on worlds whose answers are known.
 
 mod interruptions;
-mod latchwork;
 mod memory;
 mod reduction;
+mod reference;
 mod replay;
 mod toy;
 mod waits;

@@ -4,7 +4,7 @@
 use latchwork::simulation::Ordering;
 
 use super::toy::{Plan, Toy, exhausted, found};
-use crate::engine::{Bounds, Property, Verdict, relax};
+use crate::engine::{Access, Bounds, Property, Verdict, hardware, relax};
 
 fn lock(toy: &Toy, word: usize) {
     while toy.words[word].swap(1, Ordering::Acquire) == 1 {
@@ -109,6 +109,24 @@ fn a_handler_ends_the_wait_that_it_interrupted() {
     assert_eq!(found(plan, &Bounds::default()), None);
     let alone = found(Plan { edges: 0, ..plan }, &Bounds::default()).expect("nobody ends the wait");
     assert_eq!(alone.violation.property, Property::Deadlock);
+}
+
+/// Two CPUs that each poll a register which nobody changes: neither keeps the other awake.
+#[test]
+fn polling_is_no_progress() {
+    fn poll(toy: &Toy) {
+        while hardware(Access::UncachedRead, || toy.said[3].get()) == 0 {
+            relax();
+        }
+    }
+    let plan = Plan { scripts: &[poll, poll], ..Plan::default() };
+    let found_deadlock = found(plan, &Bounds::default()).expect("nobody sets it");
+    assert_eq!(found_deadlock.violation.property, Property::Deadlock);
+    fn set(toy: &Toy) {
+        hardware(Access::UncachedWrite, || toy.said[3].set(1));
+    }
+    let plan = Plan { scripts: &[poll, poll, set], ..plan };
+    assert_eq!(found(plan, &Bounds::default()), None);
 }
 
 /// What others do meanwhile does not make a wait's turns count.

@@ -52,7 +52,13 @@ unsafe impl NmiHandler for External {
 // SAFETY: as above.
 unsafe impl NmiHandler for Line61 {
     fn handle(&self, _: &NmiContext<'_>) -> Claim {
-        report::call(Bell::Port61, || claim_if(port61::service()))
+        report::call(Bell::Port61, || {
+            let serviced = port61::service();
+            if serviced.again {
+                kernel().nmi.owe_poll();
+            }
+            claim_if(serviced.claimed)
+        })
     }
 }
 

@@ -75,6 +75,7 @@ impl Kernel {
             Action::Register(bell) => self.register(bell),
             Action::Remove(bell) => {
                 if let Some(registration) = self.take_registration(bell) {
+                    report::leaving(bell);
                     if registration.remove().is_ok() {
                         report::removed(bell);
                     }
@@ -82,6 +83,7 @@ impl Kernel {
             }
             Action::TryRemove(bell) => {
                 if let Some(registration) = self.take_registration(bell) {
+                    report::leaving(bell);
                     let ticket = registration.try_remove();
                     self.tickets.borrow_mut().push((bell, ticket));
                 }
@@ -166,6 +168,7 @@ impl Kernel {
     fn go_offline(&'static self) {
         interrupts::disable();
         interrupts::stop_tick();
+        pmu::stop_counters(true);
         self.nmi.go_offline().expect("this CPU is in no NMI");
         self.nmi.run_work();
         report::went_offline();
@@ -177,6 +180,9 @@ impl Kernel {
         report::dropped(self.requests_dropped() - dropped);
         report::came_online();
         self.nmi.run_work();
+        self.claim_outside(Bell::Lvt);
+        pmu::unmask();
+        pmu::stop_counters(false);
         interrupts::start_tick();
         self.nmi.tick_restarted();
         interrupts::restore(true);
