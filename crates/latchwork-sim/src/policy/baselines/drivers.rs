@@ -22,7 +22,7 @@ pub(super) fn ask(bell: Bell) -> usize {
         let claims = match bell {
             Bell::Lvt => pmis(),
             Bell::External(index) => external::service(index).into(),
-            _ => port61::service().into(),
+            _ => line_61(),
         };
         tell(|| format!("asks {bell}: {claims}"));
         claims
@@ -59,6 +59,19 @@ pub(super) fn pmis() -> usize {
         pmu::stop_counters(false);
     }
     overflows
+}
+
+/// Clears what port 0x61 shows, until it shows nothing: only then its line rings again.
+fn line_61() -> usize {
+    let mut claims = 0;
+    for _ in 0..ROUNDS {
+        let serviced = port61::service();
+        claims += usize::from(serviced.claimed);
+        if !serviced.again {
+            break;
+        }
+    }
+    claims
 }
 
 /// What is up to a driver or to the rest of the kernel, so that its NMI code does not hear of it. Says
