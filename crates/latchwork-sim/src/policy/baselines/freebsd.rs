@@ -8,10 +8,7 @@
 //!   194bb58b80c1 the first claim ends it: `freebsd-first-claim`.
 //! * Only if nobody claims, port 0x61 is read (`isa_nmi`), then ACPI's error blocks (`apei_nmi`), and then it is
 //!   unknown (`nmi_call_kdb`).
-//! * An element of the list has a count of the calls in progress. The dispatcher reads the function, then counts, then
-//!   calls. Who removes a handler clears the function, by a plain store, and waits until the count is 0
-//!   (`nmi_remove_handler`). Elements are never unlinked, but filled again. Counting is by locked instructions, and
-//!   so are linking and filling.
+//! * Handlers come and go as in [`HandlerList`].
 //!
 //! In the review, the author reports that with the stop handler in the list, by dynamic registration, his test of `pmcstat`
 //! together with the PT driver ends in the debugger; nobody finds out why. There are three causes, each of
@@ -28,24 +25,20 @@
 //! which nests overwrites the outer one's stack. `isa_nmi` panics here and there where this one acknowledges. None
 //! of that comes before the violations.
 
-use std::cell::Cell;
-
 use latchwork::simulation::{AtomicUsize, Ordering};
 
 use super::{
     drivers,
+    handler_list::HandlerList,
     pcint::{self, Drivers},
     statics::Statics,
 };
 use crate::{
     driver::{lapic, report},
-    engine::{self, Fingerprint},
+    engine::Fingerprint,
     machine::{Bell, Bus, Doing, Ending, Reported, current},
     policy::{Action, Arrival, Ask, Plan, Policy},
 };
-
-/// How many elements the allocator has.
-const ELEMENTS: usize = 8;
 
 /// Which FreeBSD.
 #[derive(Debug)]
@@ -102,28 +95,10 @@ impl Function {
 
 struct Kernel {
     plan: Plan,
-    /// The first element's number and 1; 0 is the list's end.
-    head: AtomicUsize,
-    elements: [Element; ELEMENTS],
-    allocated: Cell<usize>,
-    /// `ipi_stop_nmi_pending`: the CPUs that are to stop.
+    handlers: HandlerList,
+    /// `ipi_stop_nmi_pending`: the CPUs that are to stop. Senders set a CPU's bit before they ring, and the CPU
+    /// clears it.
     stop_pending: AtomicUsize,
-}
-
-struct Element {
-    running: AtomicUsize,
-    function: AtomicUsize,
-    next: AtomicUsize,
-}
-
-impl Element {
-    const fn new() -> Self {
-        Self {
-            running: AtomicUsize::new(0),
-            function: AtomicUsize::new(0),
-            next: AtomicUsize::new(0),
-        }
-    }
 }
 
 thread_local! {
@@ -134,82 +109,18 @@ fn kernel() -> &'static Kernel {
     KERNEL.with(Statics::get)
 }
 
-impl Kernel {
-    fn first(&self) -> Option<&Element> {
-        self.elements.get(self.head.load(Ordering::Acquire).wrapping_sub(1))
-    }
-
-    fn after(&self, element: &Element) -> Option<&Element> {
-        self.elements.get(element.next.load(Ordering::Acquire).wrapping_sub(1))
-    }
-
-    /// `nmi_register_handler`.
-    fn register(&self, function: Function) {
-        let pointer = function.pointer();
-        let mut element = self.first();
-        while let Some(one) = element {
-            if one.function.load(Ordering::Relaxed) == 0
-                && one
-                    .function
-                    .compare_exchange(0, pointer, Ordering::Relaxed, Ordering::Relaxed)
-                    .is_ok()
-            {
-                one.running.store(0, Ordering::Relaxed);
-                return;
-            }
-            element = self.after(one);
-        }
-        let number = self.allocated.replace(self.allocated.get() + 1);
-        let new = &self.elements[number];
-        new.function.store(pointer, Ordering::Relaxed);
-        let mut head = self.head.load(Ordering::Relaxed);
-        loop {
-            new.next.store(head, Ordering::Relaxed);
-            let linked =
-                self.head.compare_exchange(head, number + 1, Ordering::Release, Ordering::Relaxed);
-            match linked {
-                Ok(_) => return,
-                Err(other) => head = other,
-            }
-        }
-    }
-
-    /// `nmi_remove_handler`.
-    fn remove(&self, function: Function) {
-        let mut element = self.first();
-        while let Some(one) = element {
-            if one.function.load(Ordering::Relaxed) == function.pointer() {
-                one.function.store(0, Ordering::Relaxed);
-                drivers::tell(|| format!("clears the pointer to {function:?}"));
-                while one.running.load(Ordering::Relaxed) != 0 {
-                    engine::relax();
-                }
-                drivers::tell(|| format!("sees no call of {function:?}"));
-                return;
-            }
-            element = self.after(one);
-        }
-    }
-}
-
 impl FreeBsd {
     /// `nmi_handle_intr`, as far as the list goes.
     fn walk(&self, cpu: usize) -> bool {
-        let kernel = kernel();
         let mut claimed = false;
-        let mut element = kernel.first();
-        while let Some(one) = element {
-            if let Some(function) = Function::of(one.function.load(Ordering::Relaxed)) {
+        for element in kernel().handlers.elements() {
+            if let Some(function) = Function::of(element.pointer()) {
                 drivers::tell(|| format!("reads the pointer to {function:?}"));
-                one.running.fetch_add(1, Ordering::Relaxed);
-                let returned = self.call(function, cpu);
-                one.running.fetch_sub(1, Ordering::Relaxed);
-                claimed |= returned;
-                if returned && self.first_claim_ends {
+                claimed |= element.run(|| self.call(function, cpu));
+                if claimed && self.first_claim_ends {
                     break;
                 }
             }
-            element = kernel.after(one);
         }
         claimed
     }
@@ -308,14 +219,12 @@ impl Policy for FreeBsd {
         KERNEL.with(|statics| {
             statics.boot(|| Kernel {
                 plan: *plan,
-                head: AtomicUsize::new(0),
-                elements: [const { Element::new() }; ELEMENTS],
-                allocated: Cell::new(0),
+                handlers: HandlerList::new(),
                 stop_pending: AtomicUsize::new(0),
             });
         });
         if self.stop_handler != StopHandler::Outside {
-            kernel().register(Function::Stop);
+            kernel().handlers.register(Function::Stop.pointer());
         }
         for bell in plan.attended {
             self.act(Action::Register(*bell));
@@ -342,11 +251,15 @@ impl Policy for FreeBsd {
         match action {
             Action::Send { to, .. } => send_stop(to),
             Action::Register(bell) => {
-                self.listed(bell).into_iter().for_each(|function| kernel().register(function));
+                for function in self.listed(bell) {
+                    kernel().handlers.register(function.pointer());
+                }
                 report::attended(bell);
             }
             Action::Remove(bell) => {
-                self.listed(bell).into_iter().for_each(|function| kernel().remove(function));
+                for function in self.listed(bell) {
+                    kernel().handlers.remove(function.pointer());
+                }
                 report::removed(bell);
             }
             _ => {
@@ -356,6 +269,6 @@ impl Policy for FreeBsd {
     }
 
     fn fold(&self, fingerprint: &mut Fingerprint) {
-        fingerprint.fold(kernel().allocated.get() as u64);
+        kernel().handlers.fold(fingerprint);
     }
 }

@@ -15,20 +15,21 @@
 //! claims is absorbed.
 //!
 //! Handlers of external devices are local ones, as GHES's is, whose error blocks are behind a gate for one CPU at
-//! a time. In the series of 2014 they are external, as is port 0x61. Backtraces are sent by
-//! `nmi_trigger_cpumask_backtrace`: one request at a time in the whole machine.
+//! a time. In the series of 2014 they are external, as is port 0x61. What software sends are [`Backtraces`].
 //!
 //! Left out: DR7, CR2 and the stack's layout, which the machine has none of; NMI_UNKNOWN's handlers,
 //! which would claim after all that matters here; the two seconds for which an IOCHK is kept disabled with
 //! the lock held; RCU and the removal of handlers, which scenarios therefore do not ask of it. PMIs are handled with
 //! the entry unmasked before the counters go on, as the kernel does on some CPUs: on others it unmasks later, and
-//! whether an overflow is lost there no manual says. None of this makes an edge more or less.
+//! whether an overflow is lost there no manual says. None of this makes an edge more or less. The machine traces on while
+//! PT's PMI is handled, where Linux stops it for most of that, so that what scenarios with PT's buffer show is not
+//! held against Linux.
 
 use latchwork::simulation::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{delayed_work::DelayedWork, drivers, statics::Statics};
+use super::{backtrace::Backtraces, delayed_work::DelayedWork, drivers, statics::Statics};
 use crate::{
-    driver::{clock, lapic, port61, report},
+    driver::{clock, port61, report},
     engine::{self, Fingerprint},
     machine::{Bell, Bus, Ending, Reported, current, port61::bit},
     policy::{Action, Arrival, Ask, Plan, Policy},
@@ -55,14 +56,11 @@ pub(super) enum Linux {
 struct Kernel {
     plan: Plan,
     cpus: [PerCpu; CPUS],
-    /// `nmi_reason_lock`.
+    /// `nmi_reason_lock`: a raw spinlock of all CPUs, taken with acquire and released.
     reason_lock: AtomicBool,
-    /// `ghes_in_nmi`.
+    /// `ghes_in_nmi`: likewise of all CPUs, tried once.
     ghes_gate: AtomicBool,
-    /// `backtrace_flag`: somebody has asked for backtraces.
-    backtrace_flag: AtomicBool,
-    /// `backtrace_mask`: who has not answered yet.
-    backtrace_mask: AtomicUsize,
+    backtraces: Backtraces,
     delayed_work: DelayedWork,
 }
 
@@ -151,7 +149,7 @@ impl Linux {
     /// `nmi_handle(NMI_LOCAL)`.
     fn local_handlers(self, cpu: usize) -> Handled {
         let kernel = kernel();
-        let mut handled = Handled { count: backtrace_handler(cpu), by_window: 0 };
+        let mut handled = Handled { count: kernel.backtraces.handle(cpu), by_window: 0 };
         for bell in kernel.plan.attended {
             match bell {
                 Bell::Lvt => self.perf_handler(cpu, &mut handled),
@@ -235,35 +233,6 @@ fn external_handler(index: u8) -> usize {
     handled
 }
 
-/// `nmi_cpu_backtrace`: a plain look, and a locked clear.
-fn backtrace_handler(cpu: usize) -> usize {
-    let mask = &kernel().backtrace_mask;
-    if mask.load(Ordering::Relaxed) & 1 << cpu == 0 {
-        return 0;
-    }
-    mask.fetch_and(!(1 << cpu), Ordering::AcqRel);
-    report::served(1, 1);
-    drivers::tell(|| "is asked for a backtrace".to_owned());
-    1
-}
-
-/// `nmi_trigger_cpumask_backtrace`. Who finds the flag set goes away; who does not waits for the answer.
-fn send_backtrace(to: usize) {
-    let kernel = kernel();
-    report::send_begins(to);
-    if kernel.backtrace_flag.swap(true, Ordering::AcqRel) {
-        report::send_ends(false);
-        return;
-    }
-    kernel.backtrace_mask.store(1 << to, Ordering::Release);
-    lapic::send_nmi(to);
-    report::send_ends(true);
-    while kernel.backtrace_mask.load(Ordering::Acquire) != 0 {
-        engine::relax();
-    }
-    kernel.backtrace_flag.store(false, Ordering::Release);
-}
-
 impl Policy for Linux {
     fn name(&self) -> &'static str {
         match self {
@@ -290,8 +259,7 @@ impl Policy for Linux {
                 cpus: [const { PerCpu::new() }; CPUS],
                 reason_lock: AtomicBool::new(false),
                 ghes_gate: AtomicBool::new(false),
-                backtrace_flag: AtomicBool::new(false),
-                backtrace_mask: AtomicUsize::new(0),
+                backtraces: Backtraces::new(),
                 delayed_work: DelayedWork::new(),
             });
         });
@@ -331,7 +299,7 @@ impl Policy for Linux {
 
     fn act(&self, action: Action) {
         match action {
-            Action::Send { to, .. } => send_backtrace(to),
+            Action::Send { to, .. } => kernel().backtraces.send(to),
             _ => {
                 drivers::act_without_the_nmi_code(action);
             }

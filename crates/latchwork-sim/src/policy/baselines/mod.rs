@@ -5,10 +5,12 @@
 //!
 //! Sources are named by each of them. No code was taken from any.
 
+mod backtrace;
 mod credit;
 mod delayed_work;
 mod drivers;
 mod freebsd;
+mod handler_list;
 mod linux;
 mod pcint;
 mod statics;
