@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Linux's backtraces of other CPUs (`nmi_trigger_cpumask_backtrace`, `nmi_cpu_backtrace`): one request at a time in
-//! the whole machine. Who finds the flag set goes away; who does not waits for the answers.
+//! Linux's backtraces of other CPUs (`nmi_trigger_cpumask_backtrace`, `nmi_cpu_backtrace`): one request at
+//! a time in the whole machine. Who finds the flag set goes away; who does not waits for the answers.
 //!
 //! Left out: the end of the wait after ten seconds, which no scenario lasts.
 
@@ -16,8 +16,8 @@ use crate::{
 pub(super) struct Backtraces {
     /// `backtrace_flag`: somebody asks. Set by a locked instruction, cleared by who has set it.
     flag: AtomicBool,
-    /// `backtrace_mask`: who has not answered yet. Set by who asks, plainly; each CPU looks plainly and clears its own
-    /// bit by a locked instruction.
+    /// `backtrace_mask`: who has not answered yet. Set by who asks, plainly; each CPU looks plainly and
+    /// clears its own bit by a locked instruction.
     mask: AtomicUsize,
 }
 

@@ -2,14 +2,14 @@
 //! `call-all` and `credit-cap-one`: the two simplest dispatchers that ask everybody.
 //!
 //! They re-tell no one kernel, but what several have in common. NetBSD's `nmi(9)` and illumos call every
-//! handler and remember nothing: `call-all`. FreeBSD's `hwpmc_amd` remembers a small number of further edges per
-//! CPU, which is `credit-cap-one` here: an NMI with k claims leaves k − 1 edges to be absorbed, and of
-//! these no more than one is kept. So that the cap is all that is wrong with it, the credit ends as ours does: at
-//! the first tick after the longest time that an edge is under way.
+//! handler and remember nothing: `call-all`. FreeBSD's `hwpmc_amd` remembers a small number of further
+//! edges per CPU, which is `credit-cap-one` here: an NMI with k claims leaves k − 1 edges to be absorbed,
+//! and of these no more than one is kept. So that the cap is all that is wrong with it, the credit ends as
+//! ours does: at the first tick after the longest time that an edge is under way.
 //!
-//! Both ask every handler, machine-wide ones too, in every NMI; both count the sends of a CPU's request word, so
-//! that two sends which are taken at once are two claims. Left out: registration, which has no part in this,
-//! and whatever reports do besides being made.
+//! Both ask every handler, machine-wide ones too, in every NMI; both count the sends of a CPU's request
+//! word, so that two sends which are taken at once are two claims. Left out: registration, which has no
+//! part in this, and whatever reports do besides being made.
 
 use latchwork::simulation::{AtomicUsize, Ordering};
 
@@ -37,8 +37,8 @@ struct Kernel {
     cpus: [PerCpu; CPUS],
 }
 
-/// One CPU's. Requests are added by any CPU and taken by its own, with locked instructions; the rest is its own,
-/// and plain.
+/// One CPU's. Requests are added by any CPU and taken by its own, with locked instructions; the rest is its
+/// own, and plain.
 struct PerCpu {
     stops: AtomicUsize,
     other_requests: AtomicUsize,

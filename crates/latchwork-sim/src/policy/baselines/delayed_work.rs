@@ -2,17 +2,17 @@
 //! The series of 2014 for Linux, "x86, nmi: Implement delayed irq_work mechanism to handle lost NMIs" (Don
 //! Zickus, 15 May 2014, discussed on linux-kernel with Peter Zijlstra; never merged).
 //!
-//! Whenever an NMI was claimed, a work item is queued that runs at this CPU's next tick, sets this CPU's flag and
-//! sends the CPU an NMI: the dummy, which goes round all handlers once more. A dummy that nobody claims finds the flag,
-//! clears it and is not reported.
+//! Whenever an NMI was claimed, a work item is queued that runs at this CPU's next tick, sets this CPU's
+//! flag and sends the CPU an NMI: the dummy, which goes round all handlers once more. A dummy that nobody
+//! claims finds the flag, clears it and is not reported.
 //!
 //! * There is one item for the whole machine: while it waits on one CPU, queueing it on another fails.
 //! * After queueing, the flag is cleared unless the item is BUSY. Queueing itself sets BUSY, so that *as
-//!   posted* the flag is never cleared there. *As intended* by the comment, BUSY means that the item ran when it
-//!   was queued.
+//!   posted* the flag is never cleared there. *As intended* by the comment, BUSY means that the item ran
+//!   when it was queued.
 //!
-//! The item's flags are changed with locked instructions, as in `kernel/irq_work.c` of that time. The flag of
-//! the CPU is plain, but for an exchange where the item sets it.
+//! The item's flags are changed with locked instructions, as in `kernel/irq_work.c` of that time. The flag
+//! of the CPU is plain, but for an exchange where the item sets it.
 //!
 //! Left out: the interrupt that runs lazy work where the tick is stopped.
 
@@ -114,8 +114,9 @@ impl DelayedWork {
         let _ = self.item_flags.compare_exchange(BUSY, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    /// Tells those who judge whether a dummy rang for the NMI that begins: it asks to go round all handlers, and that
-    /// is done now. Nothing is decided by it but whether a swallowed edge is called the policy's own.
+    /// Tells those who judge whether a dummy rang for the NMI that begins: it asks to go round all
+    /// handlers, and that is done now. Nothing is decided by it but whether a swallowed edge is called the
+    /// policy's own.
     pub(super) fn nmi_begins(&self, number: usize) {
         let cpu = &self.cpus[number];
         let on_their_way = current().with(|state| {

@@ -34,8 +34,8 @@ pub(super) fn lvt_masks_itself() -> bool {
     current().hardware.pmu == PmuKind::Masking
 }
 
-/// Handles PMIs, and counts the overflows. Where the entry masks itself, the counters are stopped until all is
-/// acknowledged, and the entry is unmasked before they go on.
+/// Handles PMIs, and counts the overflows. Where the entry masks itself, the counters are stopped until all
+/// is acknowledged, and the entry is unmasked before they go on.
 pub(super) fn pmis() -> usize {
     let mut status = pmu::read_status();
     if status == 0 {

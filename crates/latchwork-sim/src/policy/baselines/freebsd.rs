@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! FreeBSD on amd64: the list of handlers that commit 459dc427873c of 2024 brought ("x86: Refactor kernel-mode
-//! NMI handling", review D46421), and what became of it.
+//! FreeBSD on amd64: the list of handlers that commit 459dc427873c of 2024 brought ("x86: Refactor
+//! kernel-mode NMI handling", review D46421), and what became of it.
 //!
 //! * The stop handler is asked first, outside the list, and if the NMI is its own, nobody else is
 //!   (`nmi_handle_intr`).
 //! * Then the handlers in the list, the last one registered first. `freebsd-landed` asks all of them. Since
 //!   194bb58b80c1 the first claim ends it: `freebsd-first-claim`.
-//! * Only if nobody claims, port 0x61 is read (`isa_nmi`), then ACPI's error blocks (`apei_nmi`), and then it is
-//!   unknown (`nmi_call_kdb`).
+//! * Only if nobody claims, port 0x61 is read (`isa_nmi`), then ACPI's error blocks (`apei_nmi`), and then
+//!   it is unknown (`nmi_call_kdb`).
 //! * Handlers come and go as in [`HandlerList`].
 //!
-//! In the review, the author reports that with the stop handler in the list, by dynamic registration, his test of `pmcstat`
-//! together with the PT driver ends in the debugger; nobody finds out why. There are three causes, each of
-//! which is enough. Here each is alone:
+//! In the review, the author reports that his test, `pmcstat` together with the PT driver, ends in the
+//! debugger if the stop handler is in the list, too; nobody says why, and that state of the patch is not
+//! public. Three causes are possible, and each is enough. Here each is alone:
 //!
 //! * `freebsd-stop-inverted`: the stop handler returns 0 for "mine", where the list takes 0 for "not mine".
-//! * `freebsd-stop-double`: with that put right, one NMI is claimed by the stop handler and by the PMCs', and the
-//!   second edge finds nothing.
-//! * `freebsd-late-topa`: `hwpmc` unmasks the entry before PT's handler has acknowledged, so that a second ToPA PMI
-//!   rings for a status that goes away with the first.
+//! * `freebsd-stop-double`: with that put right, one NMI is claimed by the stop handler and by the PMCs',
+//!   and the second edge finds nothing.
+//! * `freebsd-late-topa`: `hwpmc` unmasks the entry before PT's handler has acknowledged, so that a second
+//!   ToPA PMI rings for a status that goes away with the first.
 //!
-//! Left out: the sender's wait until the other has stopped, by a timeout (two stops at a time are one here, and the
-//! second sender is refused); `nmi_is_broadcast`, by which one CPU reports for all; what the debugger does; that an NMI
-//! which nests overwrites the outer one's stack. `isa_nmi` panics here and there where this one acknowledges. None
-//! of that comes before the violations.
+//! Left out: the sender's wait until the other has stopped, by a timeout (two stops at a time are one here,
+//! and the second sender is refused); `nmi_is_broadcast`, by which one CPU reports for all; what the
+//! debugger does; that an NMI which nests overwrites the outer one's stack; that `isa_nmi` and `apei_nmi`
+//! may end in a panic, where these acknowledge and go on. None of that comes before the violations.
 
 use latchwork::simulation::{AtomicUsize, Ordering};
 
@@ -96,8 +96,8 @@ impl Function {
 struct Kernel {
     plan: Plan,
     handlers: HandlerList,
-    /// `ipi_stop_nmi_pending`: the CPUs that are to stop. Senders set a CPU's bit before they ring, and the CPU
-    /// clears it.
+    /// `ipi_stop_nmi_pending`: the CPUs that are to stop. Senders set a CPU's bit before they ring, and the
+    /// CPU clears it.
     stop_pending: AtomicUsize,
 }
 
