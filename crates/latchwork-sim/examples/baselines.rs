@@ -41,7 +41,7 @@ fn main() {
 
 /// Leaves out one property after the other, as long as something is broken.
 fn broken(scenario: &'static Scenario, policy: &latchwork_sim::run::MakePolicy) -> String {
-    let bounds = Bounds { time: Some(Duration::from_secs(6)), ..scenario.bounds() };
+    let bounds = Bounds { time: Some(Duration::from_secs(10)), ..scenario.bounds() };
     let mut left = ALL.to_vec();
     let mut told = Vec::new();
     loop {

@@ -33,10 +33,12 @@ pub(super) static UNKNOWN_AFTER_PMI: Scenario = Scenario {
 
 pub(super) static UNKNOWN_AMONG_PMIS: Scenario = Scenario {
     name: "unknown-among-pmis",
-    summary: "a true unknown comes among PMIs that are the only claims",
-    happenings: &[(overflow(0), 2), (Happening::Press, 1)],
-    long: &[(overflow(0), 60), (Happening::Press, 1), (Happening::Hurry, 60)],
-    timing: Timing { quiet_us: 2_000, horizon_us: 5_000, ..Timing::SHORT },
+    summary: "a true unknown comes to one of two CPUs that take PMIs",
+    hardware: TWO_CPUS,
+    happenings: &[(overflow(0), 2), (overflow(1), 1), (Happening::Press, 1)],
+    long: &[(overflow(0), 60), (overflow(1), 60), (Happening::Press, 1), (Happening::Hurry, 60)],
+    timing: Timing { quiet_us: 1_700, horizon_us: 2_400, ..Timing::SHORT },
+    preemptions: 0,
     ..Scenario::STILL
 };
 

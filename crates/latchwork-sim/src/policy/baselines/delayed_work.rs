@@ -7,9 +7,11 @@
 //! claims finds the flag, clears it and is not reported.
 //!
 //! * There is one item for the whole machine: while it waits on one CPU, queueing it on another fails.
-//! * After queueing, the flag is cleared unless the item is BUSY. Queueing itself sets BUSY, so that *as
-//!   posted* the flag is never cleared there. *As intended* by the comment, BUSY means that the item ran
-//!   when it was queued.
+//! * After queueing, and only if that did not fail, the flag is cleared unless the item is BUSY. Queueing
+//!   itself sets BUSY, so that *as posted* the flag is never cleared there. *As intended* by the comment,
+//!   BUSY means that the item ran when it was queued.
+//! * A dummy that comes together with something that is claimed does not clear the flag. The next dummy of
+//!   this CPU does, if there is one.
 //!
 //! The item's flags are changed with locked instructions, as in `kernel/irq_work.c` of that time. The flag
 //! of the CPU is plain, but for an exchange where the item sets it.
@@ -46,6 +48,8 @@ struct PerCpu {
     expected: AtomicBool,
     /// How many dummies have not been taken, as only those know who judge.
     on_their_way: Cell<usize>,
+    /// The flag is set for a dummy that has not rung yet; likewise.
+    is_sending: Cell<bool>,
     /// A dummy rang for the NMI that is handled; likewise.
     has_come: Cell<bool>,
 }
@@ -58,6 +62,7 @@ impl DelayedWork {
                 listed: AtomicBool::new(false),
                 expected: AtomicBool::new(false),
                 on_their_way: Cell::new(0),
+                is_sending: Cell::new(false),
                 has_come: Cell::new(false),
             }
         }; CPUS];
@@ -93,8 +98,10 @@ impl DelayedWork {
             return None;
         }
         tell(|| "takes it for the dummy, clears the flag".to_owned());
-        // If a dummy has come, it has gone round: it is the policy's own, and not absorbed.
-        Some(if cpu.has_come.get() { Ending::Claimed } else { Ending::Absorbed })
+        // Which of two edges is the dummy nobody can know, so that it is the policy's own as long as there
+        // is one.
+        let has_dummy = cpu.has_come.get() || cpu.on_their_way.get() != 0 || cpu.is_sending.get();
+        Some(if has_dummy { Ending::Claimed } else { Ending::Absorbed })
     }
 
     /// `nmi_delayed_work_func`, if the item is in this CPU's list. Interrupts are off.
@@ -105,11 +112,13 @@ impl DelayedWork {
         }
         self.item_flags.swap(BUSY, Ordering::AcqRel);
         cpu.expected.swap(true, Ordering::AcqRel);
+        cpu.is_sending.set(true);
         tell(|| "sets the flag".to_owned());
         lapic::send_nmi(number);
         tell(|| "has sent the dummy".to_owned());
         // In x2APIC mode, nothing comes between the ring and this.
         cpu.on_their_way.set(cpu.on_their_way.get() + 1);
+        cpu.is_sending.set(false);
         // Fails if it was queued meanwhile.
         let _ = self.item_flags.compare_exchange(BUSY, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
@@ -133,7 +142,7 @@ impl DelayedWork {
     /// Takes in what is not in simulated atomics.
     pub(super) fn fold(&self, fingerprint: &mut Fingerprint) {
         for cpu in &self.cpus {
-            (cpu.on_their_way.get(), cpu.has_come.get()).hash(fingerprint);
+            (cpu.on_their_way.get(), cpu.is_sending.get(), cpu.has_come.get()).hash(fingerprint);
         }
     }
 }
