@@ -37,7 +37,7 @@ pub(super) static UNKNOWN_AMONG_PMIS: Scenario = Scenario {
     hardware: TWO_CPUS,
     happenings: &[(overflow(0), 2), (overflow(1), 1), (Happening::Press, 1)],
     long: &[(overflow(0), 60), (overflow(1), 60), (Happening::Press, 1), (Happening::Hurry, 60)],
-    timing: Timing { quiet_us: 1_700, horizon_us: 2_400, ..Timing::SHORT },
+    timing: Timing { quiet_us: 1_700, horizon_us: 1_700, ..Timing::SHORT },
     preemptions: 0,
     ..Scenario::STILL
 };
