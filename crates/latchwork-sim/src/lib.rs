@@ -2,6 +2,7 @@
 //! The simulated machine: Latchwork's real source, run on models of the hardware and searched for what
 //! breaks it.
 
+pub mod cost;
 pub mod driver;
 pub mod engine;
 pub mod machine;

@@ -35,12 +35,12 @@ fn grant_outside_nmi(core: &Core, platform: &dyn Platform, id: HandlerId, slot: 
     let terms = slot.terms.late();
     let deadline = now.after(limits.late().max(limits.late_of(terms.us())));
     if id.class == Class::Platform {
-        slot.published.publish(&shared.hot.wide, deadline);
+        slot.published.publish(&shared.hot.wide, deadline, limits);
         return;
     }
     let area = platform.current_cpu().and_then(|cpu| core.cpus().get(cpu));
     if let Some(area) = area {
-        let edges = terms.edges().max(1);
+        let edges = slot.rings_of_a_claim();
         area.grants.grant(GrantKind::OutsideNmi, edges, deadline, now, limits);
     }
 }

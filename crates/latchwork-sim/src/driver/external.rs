@@ -8,6 +8,9 @@ use crate::machine::{Bell, Condition, Fact, current};
 pub fn read_status(index: u8) -> bool {
     let machine = current();
     let kind = machine.hardware.externals[usize::from(index)];
+    if index == 0 {
+        machine.count_external_read();
+    }
     read(kind.bus, || machine.with(|state| state.externals[usize::from(index)].status()))
 }
 

@@ -2,8 +2,8 @@
 //! What the code on simulated CPUs calls.
 
 use super::{
-    core::{here, in_progress},
     memory::{Kind, seen},
+    runtime::{here, in_progress},
     world::Access,
 };
 

@@ -12,9 +12,9 @@
 //! another choice point, unless the CPU that runs must now take an interruption.
 
 use super::{
-    core::Engine,
     coroutine::Thread,
     cpu::{Cpu, Pace},
+    runtime::Engine,
     search::{Bounds, Build},
     timeline::Detail,
     trace::{Deviation, Trace},

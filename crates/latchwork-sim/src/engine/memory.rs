@@ -12,9 +12,9 @@ use std::{cell::Cell, fmt, hash::Hasher};
 use latchwork::simulation::{Memory, Ordering, Update, Value, Word};
 
 use super::{
-    core::Engine,
     cpu::Cpu,
     fingerprint::{Fingerprint, scramble},
+    runtime::Engine,
 };
 
 /// What kind of access it was, for histories.
@@ -66,7 +66,7 @@ impl Engine {
         let word = unsafe { store.word.as_ref() };
         self.write(word, store.value);
         self.recorder.access(self.point.get(), cpu.id, || {
-            format!("drains {:#x} = {:#x}", address(word), store.value.addr())
+            format!("drains {} = {:#x}", self.name(word), store.value.addr())
         });
     }
 
@@ -86,6 +86,10 @@ impl Engine {
         }
     }
 
+    fn name(&self, word: &Word) -> String {
+        self.world().name_of(address(word))
+    }
+
     fn make_update(&self, word: &Word, update: Update) -> (Value, bool) {
         let old = word.get();
         (old, self.write(word, update.apply(old)))
@@ -102,7 +106,7 @@ impl Memory for Engine {
         };
         cpu.saw(seen(Kind::Load, address(word), value.addr() as u64), false);
         self.recorder.access(self.point.get(), cpu.id, || {
-            format!("loads {:#x}: {:#x}", address(word), value.addr())
+            format!("loads {}: {:#x}", self.name(word), value.addr())
         });
         value
     }
@@ -130,9 +134,9 @@ impl Memory for Engine {
             cpu.buffer.push(word, value);
             false
         };
-        cpu.saw(seen(Kind::Store, address(word), 0), changed);
+        cpu.saw(seen(Kind::Store, address(word), value.addr() as u64), changed);
         self.recorder.access(self.point.get(), cpu.id, || {
-            format!("stores {:#x} = {:#x}", address(word), value.addr())
+            format!("stores {} = {:#x}", self.name(word), value.addr())
         });
     }
 
@@ -141,9 +145,11 @@ impl Memory for Engine {
         self.choice_point(cpu);
         self.drain(cpu);
         let (old, changed) = self.make_update(word, update);
-        cpu.saw(seen(Kind::Update, address(word), old.addr() as u64), changed);
+        let passed = scramble(old.addr() as u64) ^ word.get().addr() as u64;
+        cpu.saw(seen(Kind::Update, address(word), passed), changed);
         self.recorder.access(self.point.get(), cpu.id, || {
-            format!("updates {:#x}: {:#x} = {:#x}", address(word), old.addr(), word.get().addr())
+            let (old, new) = (old.addr(), word.get().addr());
+            format!("updates {}: {old:#x} = {new:#x}", self.name(word))
         });
         old
     }

@@ -68,7 +68,6 @@
 //! * Searches use one thread. Several can run side by side, each with worlds of its own.
 
 mod calls;
-mod core;
 mod coroutine;
 mod cpu;
 mod driver;
@@ -76,6 +75,7 @@ mod fingerprint;
 mod memory;
 mod panics;
 mod place;
+mod runtime;
 mod search;
 mod store_buffer;
 #[cfg(test)]

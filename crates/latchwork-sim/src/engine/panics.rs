@@ -10,14 +10,14 @@ use std::{
     sync::Once,
 };
 
-use super::core;
+use super::runtime;
 
 /// Has panics on simulated CPUs kept instead of printed. All others go to the hook that was there before.
 pub(super) fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let others = panic::take_hook();
-        panic::set_hook(Box::new(move |info| match core::here() {
+        panic::set_hook(Box::new(move |info| match runtime::here() {
             Some((engine, cpu)) if cfg!(panic = "unwind") => {
                 engine.panicked(cpu, told(cpu.id, info));
             }

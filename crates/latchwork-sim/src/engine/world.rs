@@ -57,6 +57,11 @@ pub trait World {
 
     /// An event's name, for the timeline.
     fn describe(&self, event: Event) -> String;
+
+    /// What a simulated word is, for timelines that tell each access.
+    fn name_of(&self, address: usize) -> String {
+        format!("{address:#x}")
+    }
 }
 
 /// Something that the environment does, in the world's own coding.

@@ -23,6 +23,8 @@ pub struct Machine {
     witness: RefCell<Box<dyn Witness>>,
     /// The CPU that code runs on where no engine runs it.
     driven_cpu: Cell<Option<usize>>,
+    /// How often the status of external device 0 was read. A statistic: nothing is decided by it.
+    external_reads: Cell<u64>,
 }
 
 impl std::fmt::Debug for Machine {
@@ -60,6 +62,7 @@ impl Machine {
             state: RefCell::new(State::new(&hardware, left)),
             witness: RefCell::new(witness),
             driven_cpu: Cell::new(None),
+            external_reads: Cell::new(0),
         }
     }
 
@@ -76,6 +79,16 @@ impl Machine {
     /// Code that is called from here on runs on `cpu`. Where no engine runs the machine.
     pub fn drive(&self, cpu: usize) {
         self.driven_cpu.set(Some(cpu));
+    }
+
+    /// The status of external device 0 is read once more.
+    pub fn count_external_read(&self) {
+        self.external_reads.set(self.external_reads.get() + 1);
+    }
+
+    /// How often the status of external device 0 was read.
+    pub fn external_reads(&self) -> u64 {
+        self.external_reads.get()
     }
 
     /// Looks at the state.

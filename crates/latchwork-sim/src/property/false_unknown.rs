@@ -43,6 +43,7 @@ struct OpenEdge {
     edge: Edge,
     /// A true unknown is in it, or excuses it, and was not reported.
     is_unknown: bool,
+    reported: bool,
 }
 
 /// For how long it has been one, in time in which the CPU could take NMIs, and interrupts too.
@@ -66,9 +67,13 @@ impl FalseUnknown {
     }
 
     fn has_unknown(&self, edge: Edge) -> bool {
+        edge.has(Bell::Button) || self.is_unattended(edge)
+    }
+
+    /// A doorbell to which no handler attends is in it.
+    fn is_unattended(&self, edge: Edge) -> bool {
         edge.bells().any(|bell| match bell {
-            Bell::Software | Bell::LateSoftware => false,
-            Bell::Button => true,
+            Bell::Software | Bell::LateSoftware | Bell::Button => false,
             Bell::Lvt | Bell::Port61 | Bell::External(_) => !self.attended.contains(&bell),
         })
     }
@@ -76,10 +81,13 @@ impl FalseUnknown {
     fn report(&mut self, cpu: usize, serial: usize, reported: Reported) -> Result<(), Violation> {
         let place = self.cpus[cpu].open.iter().position(|open| open.serial == serial);
         let edge = place.map_or(Edge::NONE, |place| self.cpus[cpu].open[place].edge);
-        let unattended = self.has_unknown(edge) && !edge.has(Bell::Button);
+        let unattended = self.is_unattended(edge);
         let cpu_state = &mut self.cpus[cpu];
-        let own = place
-            .is_some_and(|place| std::mem::replace(&mut cpu_state.open[place].is_unknown, false));
+        let own = place.is_some_and(|place| {
+            let open = &mut cpu_state.open[place];
+            open.reported = true;
+            std::mem::take(&mut open.is_unknown)
+        });
         let late_send = reported == Reported::LateSend && edge.has(Bell::LateSoftware);
         if reported == Reported::Absorbed || own || unattended || late_send {
             return Ok(());
@@ -92,10 +100,14 @@ impl FalseUnknown {
     }
 
     fn ended(&mut self, cpu: usize, serial: usize, ending: Ending) {
-        let cpu = &mut self.cpus[cpu];
-        let Some(place) = cpu.open.iter().position(|open| open.serial == serial) else {
+        let Some(place) = self.cpus[cpu].open.iter().position(|open| open.serial == serial) else {
             return;
         };
+        let open = self.cpus[cpu].open[place];
+        // Its handler may have been removed meanwhile.
+        let is_unknown = open.is_unknown || !open.reported && self.is_unattended(open.edge);
+        let cpu = &mut self.cpus[cpu];
+        cpu.open[place].is_unknown = is_unknown;
         if ending == Ending::Deferred {
             if !cpu.open[place].is_unknown {
                 cpu.open[place].is_unknown = cpu.excuses.pop().is_some();
@@ -119,7 +131,7 @@ impl Monitor for FalseUnknown {
                 let is_unknown = self.has_unknown(edge);
                 let open = &mut self.cpus[cpu].open;
                 open.retain(|open| open.serial != serial);
-                open.push(OpenEdge { serial, edge, is_unknown });
+                open.push(OpenEdge { serial, edge, is_unknown, reported: false });
             }
             Fact::Report { cpu, serial, reported } => return self.report(cpu, serial, reported),
             Fact::Ended { cpu, serial, ending, .. } => self.ended(cpu, serial, ending),

@@ -44,6 +44,7 @@ pub(super) static CLOCK_RESET: Scenario = Scenario {
     scripts: &[&[
         Step::Wait(500),
         Step::Do(Action::GoOffline),
+        Step::Wait(500),
         Step::Do(Action::ResetClock(5_000)),
         Step::Do(Action::ComeOnline),
     ]],

@@ -217,7 +217,7 @@ mod stopped_ticks {
     fn whoever_marks_a_maker_answers_for_an_edge_that_waits_too() {
         let scene = scene();
         let nmi = scene.world.nmi;
-        let poll = nmi.core.shared.polls.begin(0).unwrap();
+        let poll = nmi.core.shared.polls.take(0).unwrap();
         become_cpu(Some(1));
         assert_eq!(take_nmi(nmi), Outcome::Deferred);
         become_cpu(Some(0));
@@ -235,7 +235,7 @@ mod stopped_ticks {
         let scene = scene();
         let nmi = scene.world.nmi;
         let polls = &nmi.core.shared.polls;
-        let poll = polls.begin(0).unwrap();
+        let poll = polls.take(0).unwrap();
         become_cpu(Some(1));
         assert_eq!(take_nmi(nmi), Outcome::Deferred);
         become_cpu(Some(0));
@@ -265,7 +265,7 @@ mod deferred {
         let scene = scene();
         let nmi = scene.world.nmi;
         let polls = &nmi.core.shared.polls;
-        let poll = polls.begin(1).unwrap();
+        let poll = polls.take(1).unwrap();
         assert_eq!(take_nmi(nmi), Outcome::Deferred);
         polls.note_claim(poll);
         polls.end(poll);
@@ -281,7 +281,7 @@ mod deferred {
         let scene = scene();
         let nmi = scene.world.nmi;
         let polls = &nmi.core.shared.polls;
-        let poll = polls.begin(1).unwrap();
+        let poll = polls.take(1).unwrap();
         assert_eq!(take_nmi(nmi), Outcome::Deferred);
         polls.end(poll);
         scene.tick_after_us(1_100);

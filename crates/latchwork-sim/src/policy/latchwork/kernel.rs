@@ -13,13 +13,13 @@ use crate::{
     policy::{Action, Ask, Plan},
 };
 
-/// The most CPUs that a scenario has.
+/// The most CPUs that an explored scenario has. Their areas lie at fixed addresses.
 const CPUS: usize = 4;
 
 /// What a kernel has in its `static`s.
 pub(super) struct Kernel {
     pub(super) nmi: Nmi<SimPlatform>,
-    pub(super) areas: [PerCpu; CPUS],
+    areas: [PerCpu; CPUS],
     work: [Work; 3],
     pub(super) plan: Plan,
     registrations: RefCell<Vec<(Bell, ManuallyDrop<Registration>)>>,
@@ -35,6 +35,14 @@ impl Kernel {
             plan,
             registrations: RefCell::default(),
             tickets: RefCell::default(),
+        }
+    }
+
+    /// The areas of so many CPUs.
+    pub(super) fn areas(&'static self, cpus: usize) -> &'static [PerCpu] {
+        match self.areas.get(..cpus) {
+            Some(areas) => areas,
+            None => (0..cpus).map(|_| PerCpu::new()).collect::<Vec<_>>().leak(),
         }
     }
 

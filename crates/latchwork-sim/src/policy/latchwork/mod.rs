@@ -59,7 +59,7 @@ impl Policy for Latchwork {
         let kernel = PLACE.with(|place| unsafe { place.rebuild(|| Kernel::new(*plan)) });
         KERNEL.set(Some(kernel));
         let machine = current();
-        kernel.nmi.init(&kernel.areas[..machine.hardware.cpus]).expect("it is new");
+        kernel.nmi.init(kernel.areas(machine.hardware.cpus)).expect("it is new");
         kernel.nmi.set_limits(limits(machine)).expect("they agree");
         kernel.nmi.set_recovery(match self.0 {
             Recovery::Poll => latchwork::Recovery::Poll,
