@@ -50,8 +50,10 @@ struct PerCpu {
     on_their_way: Cell<usize>,
     /// The flag is set for a dummy that has not rung yet; likewise.
     is_sending: Cell<bool>,
-    /// A dummy rang for the NMI that is handled; likewise.
+    /// A dummy rang for the NMI that is handled, or for one that nests in it; likewise.
     has_come: Cell<bool>,
+    /// In how many NMIs the CPU is.
+    depth: Cell<usize>,
 }
 
 impl DelayedWork {
@@ -64,6 +66,7 @@ impl DelayedWork {
                 on_their_way: Cell::new(0),
                 is_sending: Cell::new(false),
                 has_come: Cell::new(false),
+                depth: Cell::new(0),
             }
         }; CPUS];
         Self { item_flags: AtomicUsize::new(0), cpus }
@@ -133,16 +136,24 @@ impl DelayedWork {
             usize::from(under_way || state.cpus[number].latch.has(Bell::Software))
         });
         let sent = cpu.on_their_way.replace(on_their_way.min(cpu.on_their_way.get()));
-        cpu.has_come.set(on_their_way < sent);
-        if cpu.has_come.get() {
+        let depth = cpu.depth.replace(cpu.depth.get() + 1);
+        cpu.has_come.set(on_their_way < sent || (depth != 0 && cpu.has_come.get()));
+        if on_their_way < sent {
             report::served(sent - on_their_way, 0);
         }
+    }
+
+    /// An NMI ends.
+    pub(super) fn nmi_ends(&self, number: usize) {
+        let cpu = &self.cpus[number];
+        cpu.depth.set(cpu.depth.get() - 1);
     }
 
     /// Takes in what is not in simulated atomics.
     pub(super) fn fold(&self, fingerprint: &mut Fingerprint) {
         for cpu in &self.cpus {
-            (cpu.on_their_way.get(), cpu.is_sending.get(), cpu.has_come.get()).hash(fingerprint);
+            let judged = (cpu.on_their_way.get(), cpu.is_sending.get(), cpu.has_come.get());
+            (judged, cpu.depth.get()).hash(fingerprint);
         }
     }
 }

@@ -110,6 +110,26 @@ impl Linux {
         matches!(self, Self::Posted | Self::Intended)
     }
 
+    /// `exc_nmi`.
+    fn enter(self, arrival: &Arrival) -> Ending {
+        let this = &kernel().cpus[arrival.cpu];
+        if this.nmi_state.load(Ordering::Relaxed) != NOT_RUNNING {
+            this.nested_serial.store(arrival.serial, Ordering::Relaxed);
+            this.nmi_state.store(LATCHED, Ordering::Relaxed);
+            drivers::tell(|| "leaves it to the NMI in which it nests".to_owned());
+            return Ending::Deferred;
+        }
+        this.nmi_state.store(EXECUTING, Ordering::Relaxed);
+        let ending = self.handle(arrival.cpu, arrival.serial, arrival.back_to_back);
+        // One instruction, which an NMI cannot divide.
+        while this.nmi_state.fetch_sub(1, Ordering::Relaxed) == LATCHED {
+            let serial = this.nested_serial.load(Ordering::Relaxed);
+            // It is told by the registers that the outer one has saved, so it is back to back.
+            self.handle(arrival.cpu, serial, true);
+        }
+        ending
+    }
+
     /// `default_do_nmi`.
     fn handle(self, cpu: usize, serial: usize, back_to_back: bool) -> Ending {
         let kernel = kernel();
@@ -267,24 +287,11 @@ impl Policy for Linux {
         plan.attended.iter().copied().for_each(report::attended);
     }
 
-    /// `exc_nmi`.
     fn nmi(&self, arrival: &Arrival) -> Ending {
-        let this = &kernel().cpus[arrival.cpu];
-        kernel().delayed_work.nmi_begins(arrival.cpu);
-        if this.nmi_state.load(Ordering::Relaxed) != NOT_RUNNING {
-            this.nested_serial.store(arrival.serial, Ordering::Relaxed);
-            this.nmi_state.store(LATCHED, Ordering::Relaxed);
-            drivers::tell(|| "leaves it to the NMI in which it nests".to_owned());
-            return Ending::Deferred;
-        }
-        this.nmi_state.store(EXECUTING, Ordering::Relaxed);
-        let ending = self.handle(arrival.cpu, arrival.serial, arrival.back_to_back);
-        // One instruction, which an NMI cannot divide.
-        while this.nmi_state.fetch_sub(1, Ordering::Relaxed) == LATCHED {
-            let serial = this.nested_serial.load(Ordering::Relaxed);
-            // It is told by the registers that the outer one has saved, so it is back to back.
-            self.handle(arrival.cpu, serial, true);
-        }
+        let delayed_work = &kernel().delayed_work;
+        delayed_work.nmi_begins(arrival.cpu);
+        let ending = self.enter(arrival);
+        delayed_work.nmi_ends(arrival.cpu);
         ending
     }
 
