@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a kernel's NMI code is to the machine. Ours and other people's run in the same one.
 
+mod baselines;
 mod latchwork;
 
 use crate::{
@@ -8,7 +9,10 @@ use crate::{
     machine::{Bell, Ending},
 };
 
-pub use self::latchwork::{Latchwork, Recovery};
+pub use self::{
+    baselines::{Baseline, baselines},
+    latchwork::{Latchwork, Recovery},
+};
 
 /// A kernel's NMI code. Its functions run on simulated CPUs, reach the hardware by
 /// [`driver`](crate::driver), and report by [`driver::report`](crate::driver::report).

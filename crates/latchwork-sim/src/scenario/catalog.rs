@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! All scenarios.
 
-use super::{Scenario, collapse, late, lifecycle, sends, stillness, unknowns, work};
+use super::{Scenario, collapse, late, lifecycle, retold, sends, stillness, unknowns, work};
 
 /// All scenarios, by subject.
 pub static SCENARIOS: &[&Scenario] = &[
@@ -41,6 +41,12 @@ pub static SCENARIOS: &[&Scenario] = &[
     &lifecycle::UNMASKED,
     &lifecycle::REMOVAL_IN_POLL,
     &lifecycle::REMOVAL_FROM_NMI,
+    &retold::PMI_COLLAPSE_PORT61,
+    &retold::UNKNOWN_AFTER_PMI,
+    &retold::UNKNOWN_AMONG_PMIS,
+    &retold::TOPA_TWICE,
+    &retold::STOP_AND_PMI,
+    &retold::REMOVE_WHILE_CALLED,
     &work::QUEUED_IN_NMI,
     &work::QUEUED_FOR_OTHERS,
     &work::QUEUED_AS_TICK_STOPS,

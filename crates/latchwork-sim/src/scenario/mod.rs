@@ -5,6 +5,7 @@ mod catalog;
 mod collapse;
 mod late;
 mod lifecycle;
+mod retold;
 mod sends;
 mod stillness;
 mod unknowns;
