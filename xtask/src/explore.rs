@@ -32,6 +32,9 @@ pub struct Options {
     /// Replay this trace of the one policy and scenario that are named, and print its timeline
     #[arg(long, value_name = "TRACE", conflicts_with = "seed_range")]
     replay: Option<String>,
+    /// The trace is of random search
+    #[arg(long, requires = "replay")]
+    long: bool,
     /// Random instead of exhaustive search: one execution for each of these seeds, a JSON line for each scenario
     #[arg(long, value_name = "A..B")]
     seed_range: Option<String>,
@@ -125,6 +128,9 @@ fn pass_on(options: &Options, command: &mut Command) {
     }
     if options.list {
         command.arg("--list");
+    }
+    if options.long {
+        command.arg("--long");
     }
     if options.format == Format::Json {
         command.args(["--format", "json"]);

@@ -5,6 +5,7 @@
 pub mod cost;
 pub mod driver;
 pub mod engine;
+pub mod explore;
 pub mod machine;
 pub mod policy;
 pub mod property;

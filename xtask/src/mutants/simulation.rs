@@ -68,6 +68,7 @@ fn judge(found: &Found, property: &str) -> anyhow::Result<Verdict> {
         match outcome.as_str() {
             "violated" if name == property => return Ok(Verdict::Failed),
             "violated" => others.push(name.as_str()),
+            "unfinished" => return Ok(Verdict::TimedOut),
             "held" => {}
             other => bail!("property {name} is `{other}`, which is neither held nor violated"),
         }

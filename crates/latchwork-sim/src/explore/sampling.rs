@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Random search: long executions, one for each seed.
+
+use std::ops::Range;
+
+use serde::Serialize;
+
+use super::Entry;
+use crate::{
+    engine::{Bounds, Verdict},
+    run::Setting,
+    scenario::{Extent, Scenario},
+};
+
+/// What came of a policy in a scenario and a range of seeds. As JSON, one line; lines of other ranges
+/// [merge](super::merge_lines) with it.
+#[derive(Debug, Serialize)]
+pub struct Line {
+    schema: u32,
+    policy: &'static str,
+    scenario: &'static str,
+    /// Ranges, as they were asked for.
+    seeds: Vec<String>,
+    executions: usize,
+    points: u64,
+    seconds: f64,
+    violation: Option<Violated>,
+}
+
+#[derive(Debug, Serialize)]
+struct Violated {
+    property: String,
+    text: String,
+    seed: Option<u64>,
+    replay: String,
+}
+
+impl Line {
+    /// Nothing was violated, in all that was to be seen.
+    #[must_use]
+    pub const fn held(&self) -> bool {
+        self.violation.is_none()
+    }
+}
+
+/// How many choice points a long execution has at most.
+const POINTS: usize = 5_000_000;
+
+/// Runs `entry` in `scenario` once for each seed, up to the first violation, which it minimises.
+#[must_use]
+pub fn sample(entry: &Entry, scenario: &'static Scenario, seeds: Range<u64>) -> Line {
+    let bounds = Bounds { points: POINTS, ..scenario.bounds() };
+    let setting = Setting::new(scenario, Extent::Long, &entry.policy);
+    let report = setting.sample(&bounds, seeds.clone());
+    let violation = match report.verdict {
+        Verdict::Violated(found) => {
+            let least = setting.minimise(&bounds, &found);
+            let (policy, scenario) = (entry.name, scenario.name);
+            Some(Violated {
+                property: least.violation.property.to_string(),
+                text: least.violation.to_string(),
+                seed: found.seed,
+                replay: format!(
+                    "cargo xtask explore --policy {policy} --scenario {scenario} --long --replay {}",
+                    least.trace
+                ),
+            })
+        }
+        Verdict::Unfinished(limit) => Some(Violated {
+            property: "unfinished".to_owned(),
+            text: limit.to_string(),
+            seed: None,
+            replay: String::new(),
+        }),
+        Verdict::Held => None,
+    };
+    Line {
+        schema: 1,
+        policy: entry.name,
+        scenario: scenario.name,
+        seeds: vec![format!("{}..{}", seeds.start, seeds.end)],
+        executions: report.executions,
+        points: report.points,
+        seconds: report.elapsed.as_secs_f64(),
+        violation,
+    }
+}
