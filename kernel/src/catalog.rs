@@ -80,6 +80,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 "first-claim-wins",
                 "handlers after the first that claims do not look: their conditions are lost",
             ),
+            fault(
+                "stuck-sender",
+                "a ring comes much later than its request was taken: reported as a late send",
+            ),
         ],
         devices: &[],
         boots: &[REPORT],
