@@ -242,6 +242,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 "no-clear",
                 "the handler does not clear the card's timeout bit: it is set at the end",
             ),
+            Fault {
+                name: "no-route",
+                summary: "the library is not told which CPUs the card rings: NMIs that its claim explains are unknown",
+                min_cpus: 2,
+            },
         ],
         devices: &[Device::WatchdogCard],
         boots: &[REPORT],
