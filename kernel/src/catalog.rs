@@ -253,7 +253,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "edu-msi",
-        summary: "a PCI device rings by an MSI that is an NMI, once per event: each event is taken once, however rings collapse",
+        summary: "a PCI device rings by an MSI that is an NMI, once per event: each event is taken once, whatever its ring collapsed into",
         min_cpus: 1,
         faults: &[
             fault(
@@ -266,7 +266,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             ),
             fault("msi-disabled", "the device's MSI is not enabled: nothing comes"),
             fault("fixed-vector", "the MSI is a maskable interrupt: no NMI comes"),
-            fault("stray-nmi", "an NMI is sent past the device: more NMIs than events"),
+            fault(
+                "stray-nmi",
+                "an NMI is sent past the device: unknown, and more NMIs than events",
+            ),
+            fault(
+                "no-late-edges",
+                "the device's doorbell says that it rings once per condition: orphans are unknown",
+            ),
+            fault(
+                "no-tick",
+                "the library hears of no tick: an event whose ring is absorbed or has collapsed is not found",
+            ),
             Fault {
                 name: "wrong-target",
                 summary: "the MSI goes to another CPU: NMIs where none are expected",
