@@ -38,6 +38,9 @@ const FAULTS_BY_HAND: &[Fault] = &[Fault {
     min_cpus: 2,
 }];
 
+/// A grant that is not raised ends at the second tick at the latest, and a debt of now is paid at the third.
+const TICKS_TO_END: u64 = 3;
+
 /// A scenario as it was asked for.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -112,10 +115,17 @@ impl Run {
     }
 
     /// Has every CPU tick until what was granted has ended, and polls that are owed are paid. Threads of CPU 0, while no NMI comes.
-    ///
-    /// A grant that is not raised ends at the second tick at the latest, and a debt of now is paid at the third.
     pub(crate) fn let_grants_end(&self) {
-        smp::on_all_cpus(&|_| tick::sleep_for(3));
+        smp::on_all_cpus(&|_| tick::sleep_for(TICKS_TO_END));
+    }
+
+    /// The same on one CPU, which pays for all.
+    pub(crate) fn let_grants_end_on(&self, cpu: usize) {
+        smp::on_all_cpus(&|this| {
+            if this == cpu {
+                tick::sleep_for(TICKS_TO_END);
+            }
+        });
     }
 }
 

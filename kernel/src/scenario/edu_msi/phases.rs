@@ -100,7 +100,7 @@ pub(super) fn lone_events(run: &Run, target: usize, stray: bool) -> Outcome {
                 events::raise(event);
                 wait_until(|| events::is_taken(event))
             });
-            run.let_grants_end();
+            run.let_grants_end_on(target);
             if !taken {
                 return;
             }
@@ -192,7 +192,7 @@ fn on_target(run: &Run, target: usize, rounds: u64, round: impl Fn(u64) -> bool 
             if !on(run, target, || round(number)) {
                 return;
             }
-            run.let_grants_end();
+            run.let_grants_end_on(target);
         }
     })
 }
