@@ -135,6 +135,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 "same-port-61",
                 "port 0x61 is not changed before an NMI: the report tells another reading (seen in the report boot)",
             ),
+            Fault {
+                name: "no-tick",
+                summary: "the library hears of no tick: deferred NMIs are not settled (seen in the report boot)",
+                min_cpus: 2,
+            },
             fault(
                 "no-panic",
                 "the panic policy is not set: the kernel does not stop (seen in the panic boot)",
