@@ -12,7 +12,7 @@ mod report;
 
 use core::sync::atomic::Ordering;
 
-use latchwork::{Class, Doorbell, EdgeModel, HandlerSpec, PlatformDelivery};
+use latchwork::{Class, Doorbell, EdgeModel, HandlerSpec, PlatformDelivery, Recovery};
 use latchwork_x86::Vector;
 use latchwork_x86::icr::ApicId;
 use latchwork_x86::msi::Message;
@@ -51,7 +51,8 @@ pub(super) fn run(run: &Run) {
         outcomes.lone.add(&phases::lone_events(run, target, run.has_fault("stray-nmi")));
         outcomes.merged.add(&phases::merged_rings(run, target));
         outcomes.orphaned.add(&phases::orphaned_rings(run, target));
-        outcomes.collapsed.add(&phases::collapsed_rings(run, target));
+        outcomes.collapsed.add(&phases::collapsed_rings(run, target, Recovery::Poll));
+        outcomes.probed.add(&phases::collapsed_rings(run, target, Recovery::ProbeNmi));
         outcomes.tickless.add(&phases::without_ticks(run, target));
         outcomes.storm.add(&phases::storm(run, target));
         progress.at(target as u64 + 1);

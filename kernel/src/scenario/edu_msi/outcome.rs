@@ -25,6 +25,8 @@ pub(super) struct Outcome {
     /// Polls by ticks, and by NMIs that found one overdue.
     pub(super) paid_by_tick: u64,
     pub(super) paid_overdue: u64,
+    /// Probes that ticks sent.
+    pub(super) probes: u64,
 }
 
 impl Outcome {
@@ -40,6 +42,7 @@ impl Outcome {
         self.recovered += other.recovered;
         self.paid_by_tick += other.paid_by_tick;
         self.paid_overdue += other.paid_overdue;
+        self.probes += other.probes;
     }
 }
 
@@ -50,6 +53,7 @@ pub(super) struct Outcomes {
     pub(super) merged: Outcome,
     pub(super) orphaned: Outcome,
     pub(super) collapsed: Outcome,
+    pub(super) probed: Outcome,
     pub(super) tickless: Outcome,
     pub(super) storm: Outcome,
 }
@@ -57,7 +61,8 @@ pub(super) struct Outcomes {
 impl Outcomes {
     /// NMIs on CPUs that were not rung, in all phases.
     pub(super) fn elsewhere(&self) -> u64 {
-        let Self { lone, merged, orphaned, collapsed, tickless, storm } = self;
-        [lone, merged, orphaned, collapsed, tickless, storm].iter().map(|it| it.elsewhere).sum()
+        let Self { lone, merged, orphaned, collapsed, probed, tickless, storm } = self;
+        let all = [lone, merged, orphaned, collapsed, probed, tickless, storm];
+        all.iter().map(|it| it.elsewhere).sum()
     }
 }

@@ -6,7 +6,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use latchwork::{CpuStats, Request};
+use latchwork::{CpuStats, Recovery, Request};
 
 use super::events::{self, EVENTS};
 use super::outcome::Outcome;
@@ -85,6 +85,7 @@ fn account(run: &Run, target: usize, phase: impl FnOnce()) -> Outcome {
         recovered: (recovery.recovered - recovery_before.recovered) as u64,
         paid_by_tick: (recovery.paid_by_tick - recovery_before.paid_by_tick) as u64,
         paid_overdue: (recovery.paid_overdue - recovery_before.paid_overdue) as u64,
+        probes: (recovery.probes - recovery_before.probes) as u64,
     }
 }
 
@@ -133,9 +134,10 @@ pub(super) fn orphaned_rings(run: &Run, target: usize) -> Outcome {
 }
 
 /// The device rings while the target's NMIs are blocked, and so does a request. One NMI follows, which the request explains, so
-/// the device's handler is not asked. Some CPU's tick finds the event.
-pub(super) fn collapsed_rings(run: &Run, target: usize) -> Outcome {
-    on_target(run, target, NESTED_ROUNDS, |_| {
+/// the device's handler is not asked. A tick of the target, the only CPU that ticks, finds the event, as `recovery` says.
+pub(super) fn collapsed_rings(run: &Run, target: usize, recovery: Recovery) -> Outcome {
+    NMI.set_recovery(recovery);
+    let outcome = on_target(run, target, NESTED_ROUNDS, |_| {
         events::collapse_in_next_request(target, 2);
         let start_ticks = time::now_ticks();
         request(target);
@@ -143,7 +145,9 @@ pub(super) fn collapsed_rings(run: &Run, target: usize) -> Outcome {
         let took_ticks = time::now_ticks().saturating_sub(start_ticks);
         LONGEST_WAIT_TICKS.fetch_max(took_ticks, Ordering::Relaxed);
         taken
-    })
+    });
+    NMI.set_recovery(Recovery::Poll);
+    outcome
 }
 
 /// The same where no CPU ticks, as far as the library knows: when the poll is overdue, an NMI of any kind finds the event.

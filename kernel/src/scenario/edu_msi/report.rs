@@ -25,7 +25,15 @@ pub(super) fn report(run: &Run, outcomes: &Outcomes, status: u32) {
     check_lone(&outcomes.lone, cpus);
     check_merged(&outcomes.merged, cpus);
     check_orphaned(&outcomes.orphaned, cpus);
-    check_collapsed(&outcomes.collapsed, cpus);
+    let collapsed = &outcomes.collapsed;
+    check_collapsed(
+        "event-whose-ring-collapsed-is-recovered",
+        collapsed,
+        collapsed.probes == 0,
+        cpus,
+    );
+    let probed = &outcomes.probed;
+    check_collapsed("the-same-by-probes", probed, probed.probes != 0, cpus);
     check_tickless(&outcomes.tickless, cpus);
     check_storm(&outcomes.storm, cpus);
     let (raised, claimed) = events::totals();
@@ -118,17 +126,18 @@ fn check_orphaned(orphaned: &Outcome, cpus: u64) {
     );
 }
 
-fn check_collapsed(collapsed: &Outcome, cpus: u64) {
+fn check_collapsed(name: &str, collapsed: &Outcome, as_told: bool, cpus: u64) {
     let rounds = NESTED_ROUNDS * cpus;
     let longest_us = phases::longest_wait_us();
     let limit_us =
         if time::is_instruction_clock() { LONGEST_INSTRUCTION_WAIT_US } else { LONGEST_WAIT_US };
     check(
-        "event-whose-ring-collapsed-is-recovered",
-        collapsed.events == rounds
+        name,
+        as_told
+            && collapsed.events == rounds
             && collapsed.taken == rounds
-            && collapsed.edges == 2 * rounds
-            && collapsed.claimed == 2 * rounds
+            && collapsed.edges == 2 * rounds + collapsed.probes
+            && collapsed.claimed == collapsed.edges
             && collapsed.recovered == rounds
             && collapsed.targets == cpus
             && longest_us <= limit_us,
@@ -136,11 +145,12 @@ fn check_collapsed(collapsed: &Outcome, cpus: u64) {
             "{rounds} events whose ring collapsed into a request's found by polls that were owed, each within {limit_us} us"
         ),
         format_args!(
-            "{} of {} taken, {} by such polls, {longest_us} us at most; {} NMIs, {} claimed",
+            "{} of {} taken, {} by such polls, {longest_us} us at most; {} NMIs, {} of them probes, {} claimed",
             collapsed.taken,
             collapsed.events,
             collapsed.recovered,
             collapsed.edges,
+            collapsed.probes,
             collapsed.claimed
         ),
     );
