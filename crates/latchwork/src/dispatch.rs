@@ -15,7 +15,7 @@ use crate::{
     moment::Moment,
     nmi::Nmi,
     platform::Platform,
-    primitive::Ordering,
+    primitive::{Ordering, fence},
     recovery::{Asked, Why},
     request::{Request, Requests},
     slot::Slot,
@@ -30,8 +30,8 @@ pub enum Outcome {
     Claimed,
     /// Nothing was found, and a grant of an earlier claim explained it.
     Absorbed,
-    /// Nothing on this CPU explained it, and another CPU was asking the Platform handlers. It is settled
-    /// later.
+    /// Nothing on this CPU explained it, and what may is not known yet: another CPU was asking the Platform
+    /// handlers, or this NMI came on top of another. It is settled later.
     Deferred,
     /// Nothing explained it. It was counted, and reported as the policy says.
     Unknown,
@@ -132,9 +132,11 @@ impl<P: Platform> Nmi<P> {
         if !claims.any() {
             return self.explain_beyond_local(ctx, clock, claims);
         }
-        if let Some(why) = self.must_ask_platform(ctx, clock) {
-            self.poll_platform(ctx, clock, &mut claims, why);
-        } else {
+        let asked = match self.must_ask_platform(ctx, clock) {
+            Some(why) => self.poll_platform(ctx, clock, &mut claims, why),
+            None => Asked::Skipped,
+        };
+        if !asked.has_asked() {
             self.owe_for_skipping(ctx);
         }
         self.grant_what_is_open(ctx, clock, &claims);
@@ -144,6 +146,8 @@ impl<P: Platform> Nmi<P> {
     #[inline]
     fn serve(&self, ctx: &NmiContext<'_>, requests: Requests) {
         ctx.area.counters.record_requests(requests.total());
+        let arrived = Moment::from_ticks(ctx.arrived_ticks);
+        ctx.area.grants.hold_for(ctx.area.unfinished_sends(), arrived);
         if requests.count(Request::Stop) != 0 {
             ctx.area.own.post_after_leave(AfterLeave::STOP);
         }
@@ -168,14 +172,19 @@ impl<P: Platform> Nmi<P> {
                 self.grant_what_is_open(ctx, clock, &claims);
                 Outcome::Claimed
             }
-            Asked::Busy(_) | Asked::Nothing if self.absorb(ctx) => Outcome::Absorbed,
+            _ if self.absorb(ctx) => Outcome::Absorbed,
             Asked::Busy(overlapped) => {
                 let arrived = Moment::from_ticks(ctx.arrived_ticks);
                 ctx.area.deferred.defer(overlapped, arrived, ctx.ip());
                 self.answer_for_edge(ctx.cpu, ctx.area);
                 Outcome::Deferred
             }
-            Asked::Nothing => self.last_resort(ctx, clock),
+            Asked::Nothing | Asked::Skipped if ctx.area.own.read.is_on_top() => {
+                let arrived = Moment::from_ticks(ctx.arrived_ticks);
+                ctx.area.deferred.leave_to_outermost(arrived, ctx.ip());
+                Outcome::Deferred
+            }
+            Asked::Nothing | Asked::Skipped => self.last_resort(ctx, clock),
         }
     }
 
@@ -207,11 +216,13 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// Absorbs the edge if a grant is live, and reports it if it may hide something.
-    fn absorb(&self, ctx: &NmiContext<'_>) -> bool {
+    pub(crate) fn absorb(&self, ctx: &NmiContext<'_>) -> bool {
         let shared = &self.core.shared;
         let limits = shared.limits.on(&self.platform);
         let now = Moment::from_ticks(ctx.arrived_ticks);
         let grants = &ctx.area.grants;
+        // The statuses were looked at before the claims. Partner: the fence in `claim_outside_nmi`.
+        fence(Ordering::Acquire);
         grants.adopt(&self.core.registry, &shared.hot.wide, now, limits);
         let Some(absorption) = grants.absorb(now, limits) else {
             return false;

@@ -40,24 +40,17 @@ impl<P: Platform> Nmi<P> {
     #[cold]
     pub(crate) fn settle_deferred(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
         let area = ctx.area;
-        area.deferred.settle(&self.core.shared.polls, |settled| {
+        let outermost = !area.own.read.is_on_top();
+        area.deferred.settle(&self.core.shared.polls, outermost, |settled| {
             for _ in 0..settled.edges {
-                if settled.explained || self.absorb_deferred(ctx) {
+                if settled.explained {
                     area.counters.record_absorbed(GrantKind::MachineWide);
-                } else {
+                } else if !self.absorb(ctx) {
+                    // Nor did a driver claim the condition outside an NMI.
                     self.give_up_on(ctx, &settled, clock);
                 }
             }
         });
-    }
-
-    /// A driver may have claimed the condition outside an NMI, before the polls that followed.
-    fn absorb_deferred(&self, ctx: &NmiContext<'_>) -> bool {
-        let shared = &self.core.shared;
-        let limits = shared.limits.on(&self.platform);
-        let now = Moment::from_ticks(ctx.arrived_ticks);
-        ctx.area.grants.adopt(&self.core.registry, &shared.hot.wide, now, limits);
-        ctx.area.grants.absorb(now, limits).is_some()
     }
 
     fn give_up_on(&self, ctx: &NmiContext<'_>, settled: &Settled, clock: &mut HandlerClock) {

@@ -105,14 +105,12 @@ impl<P: Platform> Nmi<P> {
     pub unsafe fn mark_offline(&'static self, cpu: usize) -> Result<(), PresenceError> {
         let area = self.core.cpus().get(cpu);
         let area = area.ok_or(PresenceError::NoSuchCpu { cpu: Some(cpu) })?;
-        let was_polling = self.core.shared.polls.abandon(cpu);
-        let made_debt = self.is_maker(area);
+        self.core.shared.polls.abandon(cpu);
         area.own.abandon();
         area.presence().mark();
         self.leave_work_of(area);
-        if was_polling || made_debt {
-            let _ = self.on_this_cpu(|cpu, area| self.take_debt_over(cpu, area));
-        }
+        // It may have made the debt, or taken it and not polled.
+        let _ = self.on_this_cpu(|cpu, area| self.take_debt_over(cpu, area));
         Ok(())
     }
 

@@ -73,6 +73,11 @@ impl ReadWord {
         }
     }
 
+    /// This dispatch is on top of another of this CPU, or of a poll outside NMIs. Own CPU, inside.
+    pub(crate) fn is_on_top(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & DEPTH_MASK > 1
+    }
+
     /// Looks at the word from anywhere.
     #[inline(always)]
     pub(crate) fn observe(&self) -> Observed {

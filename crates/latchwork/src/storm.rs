@@ -64,11 +64,14 @@ impl Storms {
         }
     }
 
-    /// Whether it begins by this.
+    /// Whether it begins by this. An NMI on top that sets another bit makes the exchange fail; then the next
+    /// claim begins the storm.
     fn begin(&self, class: Class, slot: usize) -> bool {
         let storms = self.0.load(Ordering::Relaxed);
-        self.0.store(storms | bit(class, slot), Ordering::Relaxed);
-        storms & bit(class, slot) == 0
+        let more = storms | bit(class, slot);
+        let begun =
+            self.0.compare_exchange(storms, more, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        begun && more != storms
     }
 
     fn any(&self) -> bool {

@@ -7,10 +7,12 @@
 //! it finished is not known; the next open point sees only that it has, and counts from there.
 //!
 //! A sender that is stuck, or a virtual CPU that does not run, may leave a send unfinished for ever. After
-//! `hold_us` it holds no longer. Its edge, if it comes at all, is explained by nothing and said to be a *late
-//! send*: reported, and never panicked on.
+//! `hold_us` it is *written off*: it holds no longer, but later ones do. Its edge, if it comes at all, is
+//! explained by nothing and said to be a *late send*: reported, and never panicked on.
 //!
-//! Own CPU only. The sends are those that `taken + pending − finished` counts: one that begins after the
+//! Own CPU only. A look counts the sends after it has read the state, and changes the state by an exchange. An NMI
+//! on top that takes another unfinished send changes it too, so that what was counted before does not end the hold
+//! for that one. The sends are those that `taken + pending − finished` counts: one that begins after the
 //! taken one has finished is taken for it. That errs on the long side, `hold_us` at most.
 
 use crate::{
@@ -19,14 +21,20 @@ use crate::{
     primitive::{Ordering, OwnWord, const_unless_loom},
 };
 
-const SET: usize = 1 << 0;
-const STUCK: usize = 1 << 1;
+/// No grant ends.
+const HOLDS: usize = 1 << 0;
+/// Sends are written off.
+const WROTE_OFF: usize = 1 << 1;
+/// Above them, a number that grows with each change.
+const ONE_CHANGE: usize = 1 << 2;
 
 /// Since when this CPU holds its grants, and until when it may meet a late send.
 #[derive(Debug)]
 pub(super) struct Hold {
-    /// 0, or a moment with bit 0 set, and bit 1 once the send has been unfinished for too long.
+    state: OwnWord,
     since: OwnWord,
+    /// How many sends have been unfinished for too long.
+    written_off: OwnWord,
     /// 0, or a moment with bit 0 set.
     late_send_until: OwnWord,
 }
@@ -38,62 +46,91 @@ pub(super) enum Look {
     Holds,
     /// It has finished since the last look, perhaps just now.
     Finished,
-    /// It has been unfinished for too long, and holds nothing.
-    Stuck,
+    /// What is unfinished has been so for too long.
+    HoldsNothing,
 }
 
 impl Hold {
     const_unless_loom! {
         pub(super) fn new() -> Self {
-            Self { since: OwnWord::new(0), late_send_until: OwnWord::new(0) }
+            Self {
+                state: OwnWord::new(0),
+                since: OwnWord::new(0),
+                written_off: OwnWord::new(0),
+                late_send_until: OwnWord::new(0),
+            }
         }
     }
 
     /// There is something to look at.
     #[inline(always)]
     pub(super) fn is_set(&self) -> bool {
-        self.since.load(Ordering::Relaxed) != 0
+        self.state.load(Ordering::Relaxed) & (HOLDS | WROTE_OFF) != 0
     }
 
     /// No grant ends.
     #[inline(always)]
     pub(super) fn holds(&self) -> bool {
-        self.since.load(Ordering::Relaxed) & (SET | STUCK) == SET
+        self.state.load(Ordering::Relaxed) & HOLDS != 0
     }
 
-    pub(super) fn begin(&self, now: Moment) {
-        if !self.is_set() {
-            self.since.store(now.word() & !STUCK | SET, Ordering::Relaxed);
+    /// A request was taken, and `unfinished` sends are. An NMI on top finds the hold set, or sets it by itself.
+    #[inline(always)]
+    pub(super) fn begin(&self, unfinished: usize, now: Moment) {
+        if unfinished == 0 {
+            return;
         }
+        let state = self.state.load(Ordering::Relaxed);
+        if state & HOLDS == 0 {
+            self.since.store(now.word(), Ordering::Relaxed);
+        }
+        self.state.store(state.wrapping_add(ONE_CHANGE) | HOLDS, Ordering::Relaxed);
     }
 
-    /// Looks again, given how many sends are unfinished.
-    pub(super) fn look(&self, unfinished: usize, now: Moment, limits: InTicks<'_>) -> Look {
-        let since = self.since.load(Ordering::Relaxed);
-        let is_stuck = since & STUCK != 0 || now.since(Moment::from_word(since)) >= limits.hold();
-        match (unfinished, is_stuck) {
-            (0, false) => {
-                self.since.store(0, Ordering::Relaxed);
-                Look::Finished
-            }
-            (0, true) => {
-                let until = now.after(limits.late());
-                self.late_send_until.store(until.word() | SET, Ordering::Relaxed);
-                self.since.store(0, Ordering::Relaxed);
-                Look::Stuck
-            }
-            (_, false) => Look::Holds,
-            (_, true) => {
-                self.since.store(since | STUCK, Ordering::Relaxed);
-                Look::Stuck
-            }
+    /// Looks again. `unfinished` counts the sends that are.
+    pub(super) fn look(
+        &self,
+        unfinished: impl FnOnce() -> usize,
+        now: Moment,
+        limits: InTicks<'_>,
+    ) -> Look {
+        let state = self.state.load(Ordering::Relaxed);
+        let since = Moment::from_word(self.since.load(Ordering::Relaxed));
+        let unfinished = unfinished();
+        let written_off = self.still_written_off(unfinished, now, limits);
+        let is_late = now.since(since) >= limits.hold();
+        let holds = state & HOLDS != 0;
+        let (look, written_off) = match unfinished > written_off {
+            true if holds && is_late => (Look::HoldsNothing, unfinished),
+            true if holds => return Look::Holds,
+            false if holds => (Look::Finished, written_off),
+            _ => (Look::HoldsNothing, written_off),
+        };
+        let flag = if written_off == 0 { 0 } else { WROTE_OFF };
+        let after = state.wrapping_add(ONE_CHANGE) & !(HOLDS | WROTE_OFF) | flag;
+        let exchange =
+            self.state.compare_exchange(state, after, Ordering::Relaxed, Ordering::Relaxed);
+        if exchange.is_err() {
+            return Look::Holds;
         }
+        self.written_off.store(written_off, Ordering::Relaxed);
+        look
+    }
+
+    /// How many sends are written off, given that some may have finished.
+    fn still_written_off(&self, unfinished: usize, now: Moment, limits: InTicks<'_>) -> usize {
+        let written_off = self.written_off.load(Ordering::Relaxed);
+        if unfinished < written_off {
+            let until = now.after(limits.late());
+            self.late_send_until.store(until.word() | 1, Ordering::Relaxed);
+        }
+        written_off.min(unfinished)
     }
 
     pub(super) fn may_be_late_send(&self, now: Moment, limits: InTicks<'_>) -> bool {
-        let since = self.since.load(Ordering::Relaxed);
-        if since & STUCK != 0 || since != 0 && now.since(Moment::from_word(since)) >= limits.hold()
-        {
+        let state = self.state.load(Ordering::Relaxed);
+        let since = Moment::from_word(self.since.load(Ordering::Relaxed));
+        if state & WROTE_OFF != 0 || state & HOLDS != 0 && now.since(since) >= limits.hold() {
             return true;
         }
         let until = self.late_send_until.load(Ordering::Relaxed);
@@ -101,7 +138,8 @@ impl Hold {
     }
 
     pub(super) fn reset(&self) {
-        self.since.store(0, Ordering::Relaxed);
+        self.state.store(0, Ordering::Relaxed);
+        self.written_off.store(0, Ordering::Relaxed);
         self.late_send_until.store(0, Ordering::Relaxed);
     }
 }

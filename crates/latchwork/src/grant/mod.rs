@@ -111,20 +111,23 @@ impl Grants {
     }
 
     /// Whether a grant that ends at `deadline` has not ended. One farther ahead than any lateness can be
-    /// is from before the clock was reset, and has.
+    /// is from before the clock was reset, and has. Twice the cap is no reset: other CPUs' clocks may be ahead, and
+    /// an NMI on top may have lasted.
     fn reaches(&self, deadline: Moment, now: Moment, limits: InTicks<'_>) -> bool {
         if deadline.is_before(Self::load(&self.last_open)) {
             return false;
         }
         let cap = limits.cap();
         let could_take_from = deadline.later_of(Self::load(&self.last_leave));
-        now.since(could_take_from) <= cap && deadline.since(now) <= cap
+        now.since(could_take_from) <= cap && deadline.since(now) <= cap.saturating_mul(2)
     }
 
     /// Grants `edges`, and moves the deadline of all to `deadline` at least.
     ///
     /// An NMI on top may grant, use up, or find dead. It comes before the exchange in `drop_all`, which then
-    /// drops nothing, or after, and then what it grants stays. `raise` never moves a deadline back.
+    /// drops nothing, or after, and then what it grants stays. A deadline that it moved is never moved back:
+    /// only the one that was found dead is replaced by an earlier one. It was read before and after the counts,
+    /// so that no new count is found dead by an old deadline, or an old count by a new one.
     pub(crate) fn grant(
         &self,
         kind: GrantKind,
@@ -134,8 +137,10 @@ impl Grants {
         limits: InTicks<'_>,
     ) {
         self.account(now, limits);
+        let before = Self::load(&self.deadline);
         let counts = self.credits.look();
-        let was_live = self.is_live(now, limits);
+        let is_steady = Self::load(&self.deadline) == before;
+        let was_live = !is_steady || !counts.is_empty() && self.reaches(before, now, limits);
         if !was_live && !counts.is_empty() {
             self.credits.drop_all(counts);
         }
@@ -143,7 +148,9 @@ impl Grants {
             // The clock was reset since.
             self.last_open.store(now.word(), Ordering::Relaxed);
         }
-        self.raise_to(deadline, was_live);
+        if was_live || !self.replace_deadline(before, deadline) {
+            self.raise_to(deadline);
+        }
         self.credits.add(kind, edges);
         self.live_time.begins(now);
     }
@@ -151,25 +158,23 @@ impl Grants {
     /// Something was claimed: what is granted already stays so until `deadline` at least.
     pub(crate) fn raise(&self, deadline: Moment, now: Moment, limits: InTicks<'_>) {
         if self.is_live(now, limits) {
-            self.raise_to(deadline, true);
+            self.raise_to(deadline);
         }
     }
 
-    fn raise_to(&self, deadline: Moment, is_live: bool) {
+    fn raise_to(&self, deadline: Moment) {
         const TRIES: usize = 16;
         for _ in 0..TRIES {
-            let before = self.deadline.load(Ordering::Relaxed);
-            let later = !Moment::from_word(before).is_before(deadline);
-            if is_live && later {
-                return;
-            }
-            let after = deadline.word();
-            let swapped =
-                self.deadline.compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed);
-            if swapped.is_ok() {
+            let before = Self::load(&self.deadline);
+            if !before.is_before(deadline) || self.replace_deadline(before, deadline) {
                 return;
             }
         }
+    }
+
+    fn replace_deadline(&self, before: Moment, after: Moment) -> bool {
+        let (before, after) = (before.word(), after.word());
+        self.deadline.compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Absorbs an edge, if a grant is live.
@@ -211,19 +216,24 @@ impl Grants {
     }
 
     /// Before the CPU opens or leaves: `unfinished` are the sends to it whose ring is not known to be made.
-    pub(crate) fn look_at_sends(&self, unfinished: usize, now: Moment, limits: InTicks<'_>) {
+    pub(crate) fn look_at_sends(
+        &self,
+        unfinished: impl FnOnce() -> usize,
+        now: Moment,
+        limits: InTicks<'_>,
+    ) {
         let was_live = self.is_live(now, limits);
         let look = self.hold.look(unfinished, now, limits);
-        if was_live && look != Look::Stuck {
-            self.raise_to(now.after(limits.late()), true);
+        if was_live && look != Look::HoldsNothing {
+            self.raise_to(now.after(limits.late()));
         }
     }
 
-    /// A dispatch took requests, and `unfinished` sends have not rung as far as is known.
+    /// A dispatch took requests, and `unfinished` sends have not rung as far as is known. Also where nothing is
+    /// granted yet: what brought the CPU here may be claimed, and granted, later, by a poll.
+    #[inline(always)]
     pub(crate) fn hold_for(&self, unfinished: usize, now: Moment) {
-        if unfinished != 0 {
-            self.hold.begin(now);
-        }
+        self.hold.begin(unfinished, now);
     }
 
     /// An edge that nothing explains may be that of a send whose sender was stuck between request and

@@ -144,10 +144,6 @@ impl Claims {
         one_doorbell && before <= 1 && not_both && self.late_edges == 0
     }
 
-    pub(crate) const fn sends(&self) -> usize {
-        self.sends
-    }
-
     pub(crate) const fn late_edges(&self) -> usize {
         self.late_edges
     }

@@ -10,7 +10,8 @@
 //!
 //! *Writers*: the holder of the poll lock, and whoever claims outside an NMI. *Readers*: every CPU. First the
 //! deadline, then the slot's count, Release, then the count of all, Release; read in the opposite order,
-//! Acquire: who sees a count sees the deadline of that claim or of a later one.
+//! Acquire: who sees a count sees the deadline of that claim or of a later one. Two may publish at once, so a
+//! deadline is replaced by a later one only.
 //!
 //! # Why publishing after the handler's acknowledgement is early enough
 //!
@@ -61,10 +62,29 @@ impl Published {
     }
 
     /// One more claim, whose rings reach their CPUs until `deadline`.
-    pub(crate) fn publish(&self, wide: &WideClaims, deadline: Moment) {
-        self.deadline.store(deadline.word(), Ordering::Relaxed);
+    pub(crate) fn publish(&self, wide: &WideClaims, deadline: Moment, limits: InTicks<'_>) {
+        self.raise_to(deadline, limits);
         self.claims.fetch_add(1, Ordering::Release);
         wide.0.fetch_add(1, Ordering::Release);
+    }
+
+    /// Each failure of the exchange is a claim that somebody published meanwhile, so their deadlines are about
+    /// the same. One farther ahead than any lateness can be is from before the clock was reset.
+    fn raise_to(&self, deadline: Moment, limits: InTicks<'_>) {
+        const TRIES: usize = 4;
+        for _ in 0..TRIES {
+            let before = self.deadline();
+            let ahead = before.since(deadline);
+            if before == deadline || ahead != 0 && ahead <= limits.cap() {
+                return;
+            }
+            let (before, after) = (before.word(), deadline.word());
+            let raised =
+                self.deadline.compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed);
+            if raised.is_ok() {
+                return;
+            }
+        }
     }
 
     fn claims(&self) -> usize {
@@ -85,8 +105,9 @@ impl Grants {
 
     /// Takes the machine-wide grants that this CPU has not looked at into its pool, if they have not ended.
     ///
-    /// An NMI on top adopts what it finds; then this one finds the slot's count seen, or a smaller one than
-    /// was seen, and adopts nothing.
+    /// An NMI on top adopts what it finds; then the exchange fails, or this one finds a smaller count than was
+    /// seen, and adopts nothing. What an NMI on top does not find any more, and does not find granted yet, it
+    /// leaves to the outermost dispatch. So this is called inside the read side.
     pub(crate) fn adopt(
         &self,
         registry: &Registry,
@@ -101,21 +122,25 @@ impl Grants {
         let slots = registry.slots_of(Class::Platform);
         for (index, (slot, seen)) in slots.iter().zip(&self.seen).enumerate() {
             let claims = slot.published.claims();
-            let before = seen.swap(claims, Ordering::Relaxed);
+            let before = seen.load(Ordering::Relaxed);
             let new = claims.wrapping_sub(before);
-            if new == 0 || new > usize::MAX / 2 || !self.is_routed(index) {
+            let is_news = new != 0 && new <= usize::MAX / 2;
+            let is_seen =
+                || seen.compare_exchange(before, claims, Ordering::Relaxed, Ordering::Relaxed);
+            if !is_news || is_seen().is_err() || !self.is_routed(index) {
                 continue;
             }
             let deadline = slot.published.deadline();
             if self.reaches(deadline, now, limits) {
-                let edges = new.min(MOST_CREDITS).saturating_mul(slot.rings_elsewhere());
+                let edges = new.min(MOST_CREDITS).saturating_mul(slot.rings_of_a_claim());
                 self.grant(GrantKind::MachineWide, edges, deadline, now, limits);
             }
         }
         self.seen_claims.store(all, Ordering::Relaxed);
     }
 
-    /// This CPU has published a claim of `slot` itself, and knows what to grant itself for it.
+    /// This CPU is about to publish a claim of `slot`, and knows what to grant itself for it. Before, so that
+    /// an NMI on top does not adopt it.
     pub(crate) fn saw_own_claim(&self, slot: usize) {
         if let Some(seen) = self.seen.get(slot) {
             seen.fetch_add(1, Ordering::Relaxed);

@@ -11,7 +11,7 @@
 //!
 //! The promise is: a condition that was set before a skipper's edge is looked at by a poll that begins
 //! after the edge. Two fences make it true. The skipper's lies in `ReadWord::enter`, between its edge and
-//! its load of this word; the poll's is the one in [`Debt::take`], between its swap and its first look at a
+//! its load of this word; the poll's is the one in `PollLock::begin`, between its swap and its first look at a
 //! source.
 //!
 //! * If the skipper loads 0, it stores, and the poll that takes this debt begins later.
@@ -30,7 +30,7 @@
 
 use crate::{
     moment::Moment,
-    primitive::{AtomicUsize, Ordering, const_unless_loom, fence_after_rmw},
+    primitive::{AtomicUsize, Ordering, const_unless_loom},
 };
 
 const OWED: usize = 1 << 0;
@@ -88,10 +88,26 @@ impl Debt {
         Owed(word)
     }
 
-    /// Takes the debt, before any source is looked at.
-    pub(crate) fn take(&self) {
-        self.owed_since.swap(0, Ordering::AcqRel);
-        fence_after_rmw();
+    /// Takes the debt, for a poll that begins next: after a full fence, which is the caller's. AcqRel: whoever
+    /// owed it for a handler has that handler asked; and see `poll_lock`.
+    pub(crate) fn take(&self) -> Option<Owed> {
+        match self.owed_since.swap(0, Ordering::AcqRel) {
+            0 => None,
+            word => Some(Owed(word)),
+        }
+    }
+
+    /// Puts a debt back that was taken for a poll which did not begin. It keeps its age. Returns it, unless
+    /// another that says as much has been made since: its maker may have looked meanwhile, and answers for
+    /// nothing.
+    pub(crate) fn put_back(&self, taken: Owed) -> Option<Owed> {
+        match self.owed() {
+            None => Some(self.put(taken.0)),
+            Some(owed) if taken.has_edge() && !owed.has_edge() => {
+                Some(self.put(owed.0 | EDGE_WAITS))
+            }
+            Some(_) => None,
+        }
     }
 
     /// Makes the debt one from `now`, for who has just arranged for a poll, so that nobody else does the
@@ -160,6 +176,21 @@ mod tests {
         let owed = debt.owed().unwrap();
         assert!(!owed.is_older_than(5, Moment::from_ticks(990), 10));
         assert!(owed.is_older_than(5, Moment::from_ticks(900), 10));
+    }
+
+    #[test]
+    fn what_is_put_back_keeps_its_age_and_its_mark() {
+        let debt = Debt::new();
+        debt.owe_for_edge(NOW);
+        let taken = debt.take().unwrap();
+        debt.put_back(taken);
+        assert_eq!(debt.owed(), Some(taken));
+        debt.take();
+        let younger = debt.owe(NOW.after(400)).unwrap();
+        debt.put_back(taken);
+        let owed = debt.owed().unwrap();
+        assert!(owed.has_edge() && owed != taken && owed != younger);
+        assert!(!owed.is_older_than(100, NOW.after(404), 10));
     }
 
     #[test]

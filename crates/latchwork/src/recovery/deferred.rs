@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Deferred edges: nothing on their CPU explained them, and the Platform handlers were being asked by
-//! somebody else.
+//! Deferred edges: nothing on their CPU explained them, and what may explain them is not known yet.
+//!
+//! # While somebody else asks the Platform handlers
 //!
 //! Whether that poll would have found their condition is known only later: it may have looked at the
 //! source before. So the CPU writes down when the edge came and which poll it overlapped, owes a poll, and
 //! settles the edge itself, at its tick or next NMI, once a later poll has finished. The edge is explained if
 //! the poll that it overlapped or a later one claimed anything, or a grant is there for it; else it is
 //! unknown. No other CPU settles it: that would look at its own grants.
+//!
+//! Only two polls can be waited for at a time: the last that has begun, and, while that is in progress, the one
+//! before. What waits for the same poll shares a record, so four are enough though some may be settled late.
+//!
+//! # On top of another dispatch
+//!
+//! NMIs nest where something re-opens them, and on top of a poll outside NMIs. The one underneath may have
+//! consumed the condition of the one on top and not have granted its ring yet. So the one on top leaves its
+//! edge to the outermost one, which settles it after it has granted what it claimed.
 //!
 //! Own CPU only, in NMI or with interrupts off. One word says that a record is in use; an NMI on top that
 //! uses or settles it makes the exchange of that word fail.
@@ -17,12 +27,16 @@ use crate::{
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
 };
 
-/// How many edges a CPU can have deferred one by one. More of them before a poll has finished are counted
-/// with the last record, and settled with it.
+/// How many polls a CPU can wait for. Edges beyond are counted with the last record, and settled with it.
 const RECORDS: usize = 4;
 
-/// The count lies where a poll's number has no bits.
+/// The count and the mark lie where a poll's number has no bits.
 const MOST_EDGES: usize = 63;
+/// The edges came on top of another dispatch of this CPU.
+const ON_TOP: usize = 64;
+
+/// How often an edge is tried to be written down. Each failure is an NMI on this very CPU in between.
+const TRIES: usize = 16;
 
 /// One CPU's deferred edges.
 #[derive(Debug)]
@@ -33,7 +47,7 @@ pub(crate) struct DeferredEdges {
 
 #[derive(Debug)]
 struct Record {
-    /// 0, or the number of the poll and how many edges.
+    /// 0, or the number of the poll, or the mark, and how many edges.
     poll_and_edges: OwnWord,
     arrived: OwnWord,
     ip: OwnWord,
@@ -70,34 +84,58 @@ impl DeferredEdges {
         self.waiting.load(Ordering::Relaxed) != 0
     }
 
+    /// The Platform handlers were being asked, in the poll `overlapped`.
     pub(crate) fn defer(&self, overlapped: PollNumber, arrived: Moment, ip: usize) {
+        self.note(overlapped.word(), arrived, ip);
+    }
+
+    /// The edge came on top of another dispatch, which settles it.
+    pub(crate) fn leave_to_outermost(&self, arrived: Moment, ip: usize) {
+        self.note(ON_TOP, arrived, ip);
+    }
+
+    fn note(&self, what: usize, arrived: Moment, ip: usize) {
         self.waiting.store(1, Ordering::Relaxed);
-        for record in &self.records {
-            if record.poll_and_edges.load(Ordering::Relaxed) == 0 {
-                record.arrived.store(arrived.word(), Ordering::Relaxed);
-                record.ip.store(ip, Ordering::Relaxed);
-                if record.replace(0, overlapped.word() | 1) {
-                    return;
-                }
-            }
-        }
-        if let Some(last) = self.records.last() {
-            let word = last.poll_and_edges.load(Ordering::Relaxed);
-            if word & MOST_EDGES != MOST_EDGES {
-                last.replace(word, word.wrapping_add(1));
+        for _ in 0..TRIES {
+            if self.try_note(what, arrived, ip) {
+                return;
             }
         }
     }
 
-    /// Hands out, one by one, the records of which `polls` can tell by now.
-    pub(crate) fn settle(&self, polls: &PollLock, mut tell: impl FnMut(Settled)) {
+    /// Counts the edge with those that wait for the same, or begins a record.
+    fn try_note(&self, what: usize, arrived: Moment, ip: usize) -> bool {
+        let of_the_same = |word: usize| word & MOST_EDGES != 0 && word & !MOST_EDGES == what;
+        if let Some((record, word)) = self.find(of_the_same) {
+            return record.count_one_more(word);
+        }
+        if let Some((record, free)) = self.find(|word| word == 0) {
+            record.arrived.store(arrived.word(), Ordering::Relaxed);
+            record.ip.store(ip, Ordering::Relaxed);
+            return record.replace(free, what | 1);
+        }
+        self.records.last().is_none_or(|last| last.count_one_more(last.word()))
+    }
+
+    fn find(&self, is_it: impl Fn(usize) -> bool) -> Option<(&Record, usize)> {
+        self.records.iter().map(|record| (record, record.word())).find(|(_, word)| is_it(*word))
+    }
+
+    /// Hands out, one by one, the records of which it is known by now what they were. `outermost`: nothing
+    /// of this CPU is underneath that could still grant what it has claimed.
+    pub(crate) fn settle(&self, polls: &PollLock, outermost: bool, mut tell: impl FnMut(Settled)) {
         self.waiting.store(0, Ordering::Relaxed);
         for record in &self.records {
-            let word = record.poll_and_edges.load(Ordering::Relaxed);
+            let word = record.word();
             if word == 0 {
                 continue;
             }
-            let Some(explained) = polls.verdict_on(PollNumber::from_word(word)) else {
+            let verdict = if word & ON_TOP == 0 {
+                polls.verdict_on(PollNumber::from_word(word))
+            } else {
+                outermost.then_some(false)
+            };
+            let Some(explained) = verdict else {
                 self.waiting.store(1, Ordering::Relaxed);
                 continue;
             };
@@ -123,6 +161,16 @@ impl DeferredEdges {
 }
 
 impl Record {
+    fn word(&self) -> usize {
+        self.poll_and_edges.load(Ordering::Relaxed)
+    }
+
+    /// Beyond the most, nothing is counted: so many edges without a condition are a storm.
+    fn count_one_more(&self, word: usize) -> bool {
+        let edges = word & MOST_EDGES;
+        edges == MOST_EDGES || edges != 0 && self.replace(word, word.wrapping_add(1))
+    }
+
     fn replace(&self, from: usize, to: usize) -> bool {
         self.poll_and_edges.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
@@ -135,18 +183,18 @@ mod tests {
 
     fn settle(edges: &DeferredEdges, polls: &PollLock) -> Vec<Settled> {
         let mut settled = Vec::new();
-        edges.settle(polls, |one| settled.push(one));
+        edges.settle(polls, true, |one| settled.push(one));
         settled
     }
 
     #[test]
     fn an_edge_waits_for_a_later_poll_and_is_settled_once() {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
-        let first = polls.begin(0).unwrap();
+        let first = polls.take(0).unwrap();
         edges.defer(first, Moment::from_ticks(7), 0x1000);
         polls.end(first);
         assert!(settle(&edges, &polls).is_empty() && edges.any());
-        let second = polls.begin(0).unwrap();
+        let second = polls.take(0).unwrap();
         polls.note_claim(second);
         polls.end(second);
         let arrived = Moment::from_ticks(7);
@@ -155,19 +203,53 @@ mod tests {
         assert!(settle(&edges, &polls).is_empty() && !edges.any());
     }
 
+    fn poll(polls: &PollLock) -> PollNumber {
+        let number = polls.take(0).unwrap();
+        polls.end(number);
+        number
+    }
+
     #[test]
-    fn edges_beyond_the_records_are_counted_with_the_last() {
+    fn edges_that_wait_for_the_same_poll_are_settled_together() {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
-        let first = polls.begin(0).unwrap();
+        let first = polls.take(0).unwrap();
         for ip in 0..RECORDS + 2 {
             edges.defer(first, Moment::from_ticks(0), ip);
         }
         polls.end(first);
-        let second = polls.begin(0).unwrap();
+        let second = polls.take(0).unwrap();
+        edges.defer(second, Moment::from_ticks(9), 0x9000);
+        polls.note_claim(second);
         polls.end(second);
+        let told = |it: &Settled| (it.edges, it.explained, it.ip);
+        assert_eq!(settle(&edges, &polls).iter().map(told).collect::<Vec<_>>(), [(6, true, 0)]);
+        poll(&polls);
+        assert_eq!(
+            settle(&edges, &polls).iter().map(told).collect::<Vec<_>>(),
+            [(1, true, 0x9000)]
+        );
+    }
+
+    #[test]
+    fn edges_beyond_the_records_are_counted_with_the_last() {
+        let (edges, polls) = (DeferredEdges::new(), PollLock::new());
+        for ip in 0..RECORDS + 2 {
+            edges.defer(poll(&polls), Moment::from_ticks(0), ip);
+        }
+        poll(&polls);
         let settled = settle(&edges, &polls);
         assert_eq!(settled.len(), RECORDS);
-        assert!(settled.iter().all(|one| !one.explained));
         assert_eq!(settled.iter().map(|one| one.edges).sum::<usize>(), RECORDS + 2);
+    }
+
+    #[test]
+    fn an_edge_on_top_of_another_dispatch_waits_for_that_one_only() {
+        let (edges, polls) = (DeferredEdges::new(), PollLock::new());
+        edges.leave_to_outermost(Moment::from_ticks(7), 0x1000);
+        let mut settled = 0;
+        edges.settle(&polls, false, |_| settled += 1);
+        assert!(settled == 0 && edges.any());
+        let told = settle(&edges, &polls);
+        assert_eq!((told.len(), told[0].explained, edges.any()), (1, false, false));
     }
 }

@@ -35,6 +35,15 @@ pub(crate) enum Asked {
     Nothing,
     /// Somebody else is at it, in the poll of that number.
     Busy(PollNumber),
+    /// Nobody asked them.
+    Skipped,
+}
+
+impl Asked {
+    /// Whatever was there has been looked at.
+    pub(crate) const fn has_asked(self) -> bool {
+        matches!(self, Self::Claimed | Self::Nothing)
+    }
 }
 
 /// A poll after which an edge still waits is followed by another, up to this many in all. The tick pays
@@ -45,6 +54,9 @@ impl<P: Platform> Nmi<P> {
     /// Asks the Platform handlers, unless another CPU, or this one underneath, is at it. Where there are
     /// none, nobody is: an edge that reaches all CPUs at once, such as a button's, is not deferred for
     /// nothing. Inside the read side.
+    ///
+    /// Who loses and has an edge that may be theirs owes a poll: here, if that is why they are asked. A tick that
+    /// loses owes nothing: what it wanted to pay is paid, or still owed.
     pub(crate) fn poll_platform(
         &self,
         ctx: &NmiContext<'_>,
@@ -52,14 +64,17 @@ impl<P: Platform> Nmi<P> {
         claims: &mut Claims,
         why: Why,
     ) -> Asked {
-        if self.nobody_to_ask() {
+        if self.nobody_to_ask(ctx) {
             return Asked::Nothing;
         }
-        let polls = &self.core.shared.polls;
-        let first = polls.begin(ctx.cpu).or_else(|_| {
-            self.owe_for_edge(ctx.cpu, ctx.area);
-            // Its holder may have released it before it could see the debt.
-            polls.begin(ctx.cpu)
+        let first = self.begin_poll(ctx).or_else(|overlapped| {
+            if why == Why::Edge {
+                self.owe_for_edge(ctx.cpu, ctx.area);
+                // Its holder may have released it before it could see the debt. Whoever holds it now began
+                // after the edge came, and is the later poll that settles it.
+                return self.begin_poll(ctx).map_err(|_| overlapped);
+            }
+            Err(overlapped)
         });
         let mut poll = match first {
             Ok(number) => number,
@@ -70,7 +85,7 @@ impl<P: Platform> Nmi<P> {
             if !self.core.shared.hot.debt.owed().is_some_and(|owed| owed.has_edge()) {
                 break;
             }
-            poll = match polls.begin(ctx.cpu) {
+            poll = match self.begin_poll(ctx) {
                 Ok(number) => number,
                 Err(_) => break,
             };
@@ -80,20 +95,35 @@ impl<P: Platform> Nmi<P> {
         if claimed { Asked::Claimed } else { Asked::Nothing }
     }
 
-    /// There is no Platform handler. What is owed is paid by that; but whoever registers one owes a poll
-    /// *after* it is published, so who takes that debt finds it.
-    fn nobody_to_ask(&self) -> bool {
+    /// There is no Platform handler. What is owed is paid by that, in a poll that asks nobody, so that edges
+    /// that wait for one are settled. But whoever registers a handler owes a poll *after* it is published, so
+    /// who takes that debt finds it.
+    fn nobody_to_ask(&self, ctx: &NmiContext<'_>) -> bool {
         let nobody = || self.core.registry.order(Class::Platform).is_empty();
         if !nobody() {
             return false;
         }
         if self.core.shared.hot.debt.owed().is_some() {
-            self.core.shared.hot.debt.take();
+            if let Ok(number) = self.begin_poll(ctx) {
+                self.core.shared.polls.end(number);
+            }
         }
         nobody()
     }
 
-    /// The holder of the poll lock, which releases it.
+    /// Takes the debt, then the lock, then executes a full fence: see `debt` and `poll_lock`.
+    fn begin_poll(&self, ctx: &NmiContext<'_>) -> Result<PollNumber, PollNumber> {
+        let shared = &self.core.shared;
+        let free = shared.polls.look()?;
+        let taken = shared.hot.debt.take();
+        let begun = shared.polls.begin(free, ctx.cpu);
+        if let (Err(_), Some(taken)) = (begun, taken) {
+            self.answer_for(ctx.cpu, ctx.area, shared.hot.debt.put_back(taken));
+        }
+        begun
+    }
+
+    /// The holder of the poll lock, who has taken the debt, and who releases the lock.
     fn poll_once(
         &self,
         ctx: &NmiContext<'_>,
@@ -104,7 +134,6 @@ impl<P: Platform> Nmi<P> {
     ) -> bool {
         let shared = &self.core.shared;
         shared.counters.count_poll(why == Why::Overdue);
-        shared.hot.debt.take();
         let mut claimed = false;
         self.ask_all(Class::Platform, ctx, clock, |slot, index, claim| {
             claimed = true;
@@ -128,11 +157,11 @@ impl<P: Platform> Nmi<P> {
         let limits = self.core.shared.limits.on(&self.platform);
         let late_us = slot.terms.late().us();
         let late = limits.late().max(limits.late_of(late_us));
-        let now = Moment::from_ticks(self.platform.now_ticks());
-        slot.published.publish(&self.core.shared.hot.wide, now.after(late));
+        let now = self.now();
         if let Some(own) = own {
             own.grants.saw_own_claim(index);
         }
+        slot.published.publish(&self.core.shared.hot.wide, now.after(late), limits);
     }
 
     /// Grants this CPU what its claims leave open: of `rings` rings, one brought it here if `edges` is 1.
@@ -151,9 +180,6 @@ impl<P: Platform> Nmi<P> {
         if claims.late_edges() != 0 {
             area.grants.grant(GrantKind::Late, claims.late_edges(), late_deadline, now, limits);
         }
-        if claims.sends() != 0 && !area.grants.is_empty() {
-            area.grants.hold_for(area.unfinished_sends(), now);
-        }
     }
 
     /// Asks the Platform handlers outside an NMI, with interrupts off.
@@ -171,7 +197,8 @@ impl<P: Platform> Nmi<P> {
         });
     }
 
-    /// Calls `act` inside the read side, outside an NMI, with interrupts off, so that removals wait for it.
+    /// Calls `act` inside the read side, outside an NMI, with interrupts off, so that removals wait for it; and
+    /// then settles edges that were deferred.
     ///
     /// An NMI may come on top. What it wants done after leaving waits until this has left, since nobody may
     /// park or debug while a removal waits for this CPU or the poll lock is held. Then the CPU rings itself
@@ -186,6 +213,9 @@ impl<P: Platform> Nmi<P> {
         let interrupted = Interrupted::NOWHERE;
         let ctx = NmiContext::outside_nmi(&interrupted, area, cpu, self.platform.now_ticks());
         act(&ctx);
+        if area.deferred.any() {
+            self.settle_deferred(&ctx, &mut HandlerClock::from(&ctx));
+        }
         if area.own.read.leave() && area.own.has_after_leave() {
             if self.send(cpu, Request::Again).is_ok() {
                 return;

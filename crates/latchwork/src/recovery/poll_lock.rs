@@ -12,8 +12,16 @@
 //! and, about a holder that executes nothing any more, who knows that. Acquire and Release make what one
 //! poll did visible to the next, and to who sees it finished. `claimed` is written by the holder, and read
 //! by who has seen a later poll finished.
+//!
+//! Whoever takes the lock has taken the debt *before*, and executes a full fence after. So
+//!
+//! * who finds the lock held, and then owes a poll, owes one that this holder does not pay: the debt was taken
+//!   before the lock, Release, and the lock was looked at, Acquire, before the debt is stored. A poll that
+//!   paid for those whom it kept waiting would leave them waiting for the next one, which nobody owes;
+//! * a poll that looked at a source before the condition of a loser's edge was set is not later than the one
+//!   that the loser finds: its fence comes before the loser's, in `ReadWord::enter`, so the loser sees its lock.
 
-use crate::primitive::{AtomicUsize, Ordering, const_unless_loom};
+use crate::primitive::{AtomicUsize, Ordering, const_unless_loom, fence_after_rmw};
 
 /// Room for the number of a CPU, plus one.
 const HOLDER_BITS: u32 = if usize::BITS >= 64 { 13 } else { 7 };
@@ -25,6 +33,10 @@ const _: () = assert!(crate::MAX_CPUS < HOLDER_MASK, "the holder fits");
 /// Which poll. Compared by difference, so that the numbers may wrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PollNumber(usize);
+
+/// The lock as somebody saw it who found it free.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Free(usize);
 
 /// The lock, and what is known of the polls made under it.
 #[derive(Debug)]
@@ -41,19 +53,26 @@ impl PollLock {
         }
     }
 
+    /// Says that nobody asks the Platform handlers, for whoever then takes the debt and [begins](Self::begin).
+    ///
+    /// # Errors
+    ///
+    /// The poll that another CPU, or this one underneath, is at.
+    pub(crate) fn look(&self) -> Result<Free, PollNumber> {
+        let word = self.word.load(Ordering::Acquire);
+        if word & HOLDER_MASK == 0 { Ok(Free(word)) } else { Err(PollNumber::of(word)) }
+    }
+
     /// Makes `cpu` the one that asks the Platform handlers.
     ///
     /// # Errors
     ///
-    /// The poll that another CPU, or this one underneath, is at, or was at a moment ago.
-    pub(crate) fn begin(&self, cpu: usize) -> Result<PollNumber, PollNumber> {
-        let word = self.word.load(Ordering::Relaxed);
-        if word & HOLDER_MASK != 0 {
-            return Err(PollNumber::of(word));
-        }
-        let number = PollNumber(word.wrapping_add(ONE_POLL));
+    /// The poll that somebody else has begun since.
+    pub(crate) fn begin(&self, free: Free, cpu: usize) -> Result<PollNumber, PollNumber> {
+        let number = PollNumber(free.0.wrapping_add(ONE_POLL));
         let held = number.0 | cpu.wrapping_add(1) & HOLDER_MASK;
-        let taken = self.word.compare_exchange(word, held, Ordering::Acquire, Ordering::Relaxed);
+        let taken = self.word.compare_exchange(free.0, held, Ordering::AcqRel, Ordering::Acquire);
+        fence_after_rmw();
         taken.map(|_| number).map_err(PollNumber::of)
     }
 
@@ -62,20 +81,27 @@ impl PollLock {
         self.claimed.store(number.0, Ordering::Relaxed);
     }
 
-    /// The holder.
+    /// The holder. The last claim is kept from getting so old that it looks like one to come.
     pub(crate) fn end(&self, number: PollNumber) {
+        let oldest = PollNumber(number.0.wrapping_sub(usize::MAX / 4 & !HOLDER_MASK));
+        if PollNumber(self.claimed.load(Ordering::Relaxed)).is_before(oldest) {
+            self.note_claim(oldest);
+        }
         self.word.store(number.0, Ordering::Release);
     }
 
-    /// Ends the poll in which `cpu` was stopped. Returns whether it was in one. The caller has seen all
-    /// that it did.
-    pub(crate) fn abandon(&self, cpu: usize) -> bool {
+    /// Ends the poll in which `cpu` was stopped. The caller has seen all that it did.
+    ///
+    /// It may have consumed a condition and not said so, and it has not looked at all sources: so what waits for
+    /// it counts as explained.
+    pub(crate) fn abandon(&self, cpu: usize) {
         let word = self.word.load(Ordering::Relaxed);
-        if word & HOLDER_MASK != cpu.wrapping_add(1) {
-            return false;
+        if word & HOLDER_MASK == cpu.wrapping_add(1) {
+            let number = PollNumber::of(word);
+            self.note_claim(number);
+            // Nobody else changes the word while somebody holds the lock.
+            self.word.store(number.0, Ordering::Release);
         }
-        let ended = PollNumber::of(word).0;
-        self.word.compare_exchange(word, ended, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
     /// Whether a poll that began after `overlapped` has finished; if so, whether `overlapped` or a later
@@ -115,6 +141,14 @@ impl PollNumber {
     }
 }
 
+#[cfg(test)]
+impl PollLock {
+    /// For tests in which nothing is owed.
+    pub(crate) fn take(&self, cpu: usize) -> Result<PollNumber, PollNumber> {
+        self.begin(self.look()?, cpu)
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -122,13 +156,13 @@ mod tests {
     #[test]
     fn a_loser_is_settled_by_the_poll_it_overlapped_once_a_later_one_has_finished() {
         let lock = PollLock::new();
-        let first = lock.begin(0).unwrap();
-        let overlapped = lock.begin(1).unwrap_err();
+        let first = lock.take(0).unwrap();
+        let overlapped = lock.take(1).unwrap_err();
         assert_eq!(overlapped, first);
         lock.note_claim(first);
         lock.end(first);
         assert_eq!(lock.verdict_on(overlapped), None, "the source may have been looked at before");
-        let second = lock.begin(1).unwrap();
+        let second = lock.take(1).unwrap();
         assert_eq!(lock.verdict_on(overlapped), None, "not finished");
         lock.end(second);
         assert_eq!(lock.verdict_on(overlapped), Some(true));
@@ -138,23 +172,52 @@ mod tests {
     #[test]
     fn a_claim_before_the_overlapped_poll_explains_nothing() {
         let lock = PollLock::new();
-        let earlier = lock.begin(0).unwrap();
+        let earlier = lock.take(0).unwrap();
         lock.note_claim(earlier);
         lock.end(earlier);
-        let overlapped = lock.begin(0).unwrap();
+        let overlapped = lock.take(0).unwrap();
         lock.end(overlapped);
-        let later = lock.begin(1).unwrap();
+        let later = lock.take(1).unwrap();
         lock.end(later);
         assert_eq!(lock.verdict_on(overlapped), Some(false));
     }
 
     #[test]
-    fn only_its_holder_is_abandoned() {
+    fn only_its_holder_is_abandoned_and_what_waits_for_it_is_explained() {
         let lock = PollLock::new();
-        assert!(!lock.abandon(0));
-        let number = lock.begin(1).unwrap();
-        assert!(!lock.abandon(0));
-        assert!(lock.abandon(1));
-        assert_ne!(lock.begin(0), Ok(number));
+        lock.abandon(0);
+        let number = lock.take(1).unwrap();
+        lock.abandon(0);
+        assert_eq!(lock.take(0), Err(number));
+        lock.abandon(1);
+        let next = lock.take(0).unwrap();
+        lock.end(next);
+        assert_eq!(lock.verdict_on(number), Some(true));
+    }
+
+    #[test]
+    fn who_was_overtaken_learns_by_which_poll() {
+        let lock = PollLock::new();
+        let free = lock.look().unwrap();
+        let other = lock.take(1).unwrap();
+        assert_eq!(lock.begin(free, 0), Err(other));
+    }
+
+    #[test]
+    fn a_claim_of_long_ago_explains_nothing_however_many_polls_come_after() {
+        let lock = PollLock::new();
+        let claimed = lock.take(0).unwrap();
+        lock.note_claim(claimed);
+        lock.end(claimed);
+        for _ in 0..10 {
+            let far_on =
+                lock.word.load(Ordering::Relaxed).wrapping_add(usize::MAX / 8 & !HOLDER_MASK);
+            lock.word.store(far_on, Ordering::Relaxed);
+            let overlapped = lock.take(0).unwrap();
+            lock.end(overlapped);
+            let later = lock.take(0).unwrap();
+            lock.end(later);
+            assert_eq!(lock.verdict_on(overlapped), Some(false));
+        }
     }
 }

@@ -11,10 +11,7 @@
 //! came first, the second sees it.
 
 use super::{Recovery, debt::Owed};
-use crate::{
-    cpu::PerCpu, dispatch::HandlerClock, moment::Moment, nmi::Nmi, platform::Platform,
-    request::Request,
-};
+use crate::{cpu::PerCpu, moment::Moment, nmi::Nmi, platform::Platform, request::Request};
 
 impl<P: Platform> Nmi<P> {
     /// Whoever skipped a poll, or knows of another reason for one, after a full fence.
@@ -35,7 +32,7 @@ impl<P: Platform> Nmi<P> {
 
     /// This CPU made the debt, so it sees to it that it has a tick.
     #[cold]
-    fn answer_for(&self, cpu: usize, area: &PerCpu, made: Option<Owed>) {
+    pub(super) fn answer_for(&self, cpu: usize, area: &PerCpu, made: Option<Owed>) {
         let Some(made) = made else {
             return;
         };
@@ -83,19 +80,24 @@ impl<P: Platform> Nmi<P> {
         self.look_at_sends(area, now);
         self.pay_debt(cpu, area, now);
         if area.deferred.any() {
-            self.inside_read_side(cpu, area, |ctx| {
-                self.settle_deferred(ctx, &mut HandlerClock::from(ctx));
-            });
+            self.inside_read_side(cpu, area, |_| {});
         }
         self.end_storms(cpu, area);
-        self.open(area, now);
+        self.open(cpu, area, now);
     }
 
     /// This CPU has taken any edge that came before `now`.
-    fn open(&self, area: &PerCpu, now: Moment) {
+    ///
+    /// An NMI on top of the adoption may need what is being adopted: it leaves its edge to this CPU, which is
+    /// inside the read side for that.
+    fn open(&'static self, cpu: usize, area: &PerCpu, now: Moment) {
         let shared = &self.core.shared;
         let limits = shared.limits.on(&self.platform);
-        area.grants.adopt(&self.core.registry, &shared.hot.wide, now, limits);
+        if area.grants.is_behind(&shared.hot.wide) {
+            self.inside_read_side(cpu, area, |_| {
+                area.grants.adopt(&self.core.registry, &shared.hot.wide, now, limits);
+            });
+        }
         area.grants.open(now, limits);
     }
 
@@ -134,7 +136,7 @@ impl<P: Platform> Nmi<P> {
     pub(crate) fn look_at_sends(&self, area: &PerCpu, now: Moment) {
         if area.grants.waits_for_send() {
             let limits = self.core.shared.limits.on(&self.platform);
-            area.grants.look_at_sends(area.unfinished_sends(), now, limits);
+            area.grants.look_at_sends(|| area.unfinished_sends(), now, limits);
         }
     }
 
@@ -142,11 +144,11 @@ impl<P: Platform> Nmi<P> {
     /// granted here then ends at its deadline, and not only at the next tick, which may be stopped. Not
     /// NMI-safe: in an NMI it does nothing.
     pub fn entering_idle(&'static self) {
-        let _ = self.on_this_cpu(|_, area| {
+        let _ = self.on_this_cpu(|cpu, area| {
             if !area.is_in_dispatch() {
                 let now = self.now();
                 self.look_at_sends(area, now);
-                self.open(area, now);
+                self.open(cpu, area, now);
             }
         });
     }

@@ -234,12 +234,12 @@ fn marking_a_cpu_leaves_the_poll_of_another_alone() {
     let world = World::new();
     let nmi = world.nmi;
     let polls = &nmi.core.shared.polls;
-    let poll = polls.begin(0).unwrap();
+    let poll = polls.take(0).unwrap();
     // SAFETY: no thread is CPU 1.
     unsafe { nmi.mark_offline(1) }.unwrap();
-    assert_eq!(polls.begin(1), Err(poll));
+    assert_eq!(polls.take(1), Err(poll));
     polls.end(poll);
-    assert!(polls.begin(1).is_ok());
+    assert!(polls.take(1).is_ok());
 }
 
 /// Marking a CPU that was outside changes nothing but its presence.

@@ -3,7 +3,9 @@
 //! until the code makes no further one.
 
 mod dispatch;
+mod grants;
 mod lifecycle;
+mod recovery;
 mod work;
 mod writers;
 
