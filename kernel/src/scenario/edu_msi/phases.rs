@@ -134,7 +134,7 @@ pub(super) fn orphaned_rings(run: &Run, target: usize) -> Outcome {
 }
 
 /// The device rings while the target's NMIs are blocked, and so does a request. One NMI follows, which the request explains, so
-/// the device's handler is not asked. A tick of the target, the only CPU that ticks, finds the event, as `recovery` says.
+/// the device's handler is not asked. Some CPU's tick finds the event, as `recovery` says.
 pub(super) fn collapsed_rings(run: &Run, target: usize, recovery: Recovery) -> Outcome {
     NMI.set_recovery(recovery);
     let outcome = on_target(run, target, NESTED_ROUNDS, |_| {

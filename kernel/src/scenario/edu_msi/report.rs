@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The scenario's checks.
 
+use core::sync::atomic::Ordering;
+
 use super::events::{self, EVENTS};
 use super::outcome::{Outcome, Outcomes};
 use super::phases::{
     self, LONE_EVENTS, MERGED_EVENTS, NESTED_ROUNDS, STORM_EVENTS, TICKLESS_ROUNDS,
 };
+use crate::nmi::reports;
 use crate::scenario::{Run, check, check_nothing_unknown};
 use crate::time;
 
@@ -57,8 +60,21 @@ pub(super) fn report(run: &Run, outcomes: &Outcomes, status: u32) {
         format_args!("no NMI but on the CPU that is rung"),
         format_args!("{elsewhere} on others"),
     );
+    check_reports(run);
     check_nothing_unknown(&run.stats());
     run.totals(raised.saturating_sub(claimed));
+}
+
+/// Edges were absorbed again and again, for longer than the library lets pass in silence.
+fn check_reports(run: &Run) {
+    let reports = |cpu| reports::tally(cpu).absorbed_reports.load(Ordering::Acquire);
+    let told = (0..run.cpus).filter(|cpu| reports(*cpu) != 0).count();
+    check(
+        "absorbing-is-reported",
+        told == run.cpus,
+        format_args!("a report or more of absorbed NMIs of each of {} CPUs", run.cpus),
+        format_args!("of {told}"),
+    );
 }
 
 fn check_lone(lone: &Outcome, cpus: u64) {
@@ -136,7 +152,8 @@ fn check_collapsed(name: &str, collapsed: &Outcome, as_told: bool, cpus: u64) {
         as_told
             && collapsed.events == rounds
             && collapsed.taken == rounds
-            && collapsed.edges == 2 * rounds + collapsed.probes
+            && collapsed.edges + collapsed.elsewhere == 2 * rounds + collapsed.probes
+            && collapsed.elsewhere <= collapsed.probes
             && collapsed.claimed == collapsed.edges
             && collapsed.recovered == rounds
             && collapsed.targets == cpus
@@ -145,11 +162,12 @@ fn check_collapsed(name: &str, collapsed: &Outcome, as_told: bool, cpus: u64) {
             "{rounds} events whose ring collapsed into a request's found by polls that were owed, each within {limit_us} us"
         ),
         format_args!(
-            "{} of {} taken, {} by such polls, {longest_us} us at most; {} NMIs, {} of them probes, {} claimed",
+            "{} of {} taken, {} by such polls, {longest_us} us at most; {} NMIs, {} of them probes, {} \
+             claimed where the device rings",
             collapsed.taken,
             collapsed.events,
             collapsed.recovered,
-            collapsed.edges,
+            collapsed.edges + collapsed.elsewhere,
             collapsed.probes,
             collapsed.claimed
         ),
