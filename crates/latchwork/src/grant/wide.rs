@@ -120,26 +120,37 @@ impl Grants {
         if self.seen_claims.load(Ordering::Relaxed) == all {
             return;
         }
-        let mut routes = self.routes.load(Ordering::Relaxed);
-        while routes != 0 {
-            let index = routes.trailing_zeros() as usize;
-            routes &= routes.wrapping_sub(1);
+        let registered = registry.order(Class::Platform);
+        let registered = registered.fold(0, |slots, index| slots | bit_of(index));
+        let mut slots = registered | self.routes.load(Ordering::Relaxed);
+        while slots != 0 {
+            let index = slots.trailing_zeros() as usize;
+            slots &= slots.wrapping_sub(1);
             let slot = registry.slot(Class::Platform, index);
             if let Some((slot, seen)) = slot.zip(self.seen.get(index)) {
-                self.adopt_of(slot, seen, now, limits);
+                self.adopt_of(slot, seen, self.is_routed(index), now, limits);
             }
         }
         self.seen_claims.store(all, Ordering::Relaxed);
     }
 
-    fn adopt_of(&self, slot: &Slot, seen: &OwnWord, now: Moment, limits: InTicks<'_>) {
+    /// Looks at the claims of one slot. Those whose rings go elsewhere are seen, too, so that a route which is
+    /// opened later finds none of them.
+    fn adopt_of(
+        &self,
+        slot: &Slot,
+        seen: &OwnWord,
+        rings_here: bool,
+        now: Moment,
+        limits: InTicks<'_>,
+    ) {
         let claims = slot.published.claims();
         let before = seen.load(Ordering::Relaxed);
         let new = claims.wrapping_sub(before);
         let is_news = new != 0 && new <= usize::MAX / 2;
         let is_seen =
             || seen.compare_exchange(before, claims, Ordering::Relaxed, Ordering::Relaxed);
-        if !is_news || is_seen().is_err() {
+        if !is_news || is_seen().is_err() || !rings_here {
             return;
         }
         let deadline = slot.published.deadline();
@@ -160,16 +171,21 @@ impl Grants {
 
     /// The doorbell of Platform slot `slot` may ring here.
     pub(crate) fn is_routed(&self, slot: usize) -> bool {
-        self.routes.load(Ordering::Relaxed) >> slot & 1 != 0
+        self.routes.load(Ordering::Relaxed) & bit_of(slot) != 0
     }
 
     /// Under the writer lock.
     pub(crate) fn set_route(&self, slot: usize, routed: bool) {
         let routes = self.routes.load(Ordering::Relaxed);
-        let bit = 1_usize.wrapping_shl(slot as u32);
+        let bit = bit_of(slot);
         let routes = if routed { routes | bit } else { routes & !bit };
         self.routes.store(routes, Ordering::Relaxed);
     }
+}
+
+/// The bit that stands for a slot.
+const fn bit_of(slot: usize) -> usize {
+    1_usize.wrapping_shl(slot as u32)
 }
 
 const _: () = assert!(HANDLERS_PER_CLASS <= 16, "a bit for each");
