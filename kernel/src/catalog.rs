@@ -80,6 +80,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 "first-claim-wins",
                 "handlers after the first that claims do not look: their conditions are lost",
             ),
+            fault(
+                "stuck-sender",
+                "a ring comes much later than its request was taken: reported as a late send",
+            ),
         ],
         devices: &[],
         boots: &[REPORT],
@@ -131,6 +135,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 "same-port-61",
                 "port 0x61 is not changed before an NMI: the report tells another reading (seen in the report boot)",
             ),
+            Fault {
+                name: "no-tick",
+                summary: "the library hears of no tick: deferred NMIs are not settled (seen in the report boot)",
+                min_cpus: 2,
+            },
             fault(
                 "no-panic",
                 "the panic policy is not set: the kernel does not stop (seen in the panic boot)",
@@ -238,13 +247,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 "no-clear",
                 "the handler does not clear the card's timeout bit: it is set at the end",
             ),
+            Fault {
+                name: "no-route",
+                summary: "the library is not told which CPUs the card rings: NMIs that its claim explains are unknown",
+                min_cpus: 2,
+            },
         ],
         devices: &[Device::WatchdogCard],
         boots: &[REPORT],
     },
     Scenario {
         name: "edu-msi",
-        summary: "a PCI device rings by an MSI that is an NMI, once per event: each event is taken once, however rings collapse",
+        summary: "a PCI device rings by an MSI that is an NMI, once per event: each event is taken once, whatever its ring collapsed into",
         min_cpus: 1,
         faults: &[
             fault(
@@ -257,7 +271,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             ),
             fault("msi-disabled", "the device's MSI is not enabled: nothing comes"),
             fault("fixed-vector", "the MSI is a maskable interrupt: no NMI comes"),
-            fault("stray-nmi", "an NMI is sent past the device: more NMIs than events"),
+            fault(
+                "stray-nmi",
+                "an NMI is sent past the device: unknown, and more NMIs than events",
+            ),
+            fault(
+                "no-late-edges",
+                "the device's doorbell says that it rings once per condition: orphans are unknown",
+            ),
+            fault(
+                "no-tick",
+                "the library hears of no tick: an event whose ring is absorbed or has collapsed is not found",
+            ),
             Fault {
                 name: "wrong-target",
                 summary: "the MSI goes to another CPU: NMIs where none are expected",

@@ -8,7 +8,10 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cpu::area::{self, CpuArea, add_one};
 use crate::nmi::{NMI, reports};
-use crate::{apic, cpu};
+use crate::{apic, cpu, idle};
+
+/// How long [`sleep_for`] sleeps at most.
+const LIMIT_MS: u64 = 10_000;
 
 /// The NMI subsystem hears of ticks. Written by scenarios while nothing depends on it.
 static ARE_TOLD: AtomicBool = AtomicBool::new(true);
@@ -26,6 +29,13 @@ pub(crate) fn take(cpu: usize, area: &CpuArea) {
         NMI.tick();
     }
     reports::print_queued(cpu);
+}
+
+/// Sleeps until this CPU has taken `ticks` more of them. Threads.
+pub(crate) fn sleep_for(ticks: u64) {
+    let taken = || area::this().map_or(0, |area| area.ticks.load(Ordering::Relaxed));
+    let before = taken();
+    idle::until_or_ms(|| taken() >= before + ticks, LIMIT_MS);
 }
 
 /// Stops this CPU's tick, once the NMI subsystem can be told. Interrupts off.

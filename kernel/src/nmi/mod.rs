@@ -7,8 +7,10 @@ pub(crate) mod reports;
 pub(crate) mod steps;
 
 use latchwork::{
-    Class, Doorbell, EdgeModel, HandlerSpec, Nmi, NmiHandler, PerCpu, RegisterError, Registration,
+    Class, Doorbell, EdgeModel, HandlerId, HandlerSpec, Limits, Nmi, NmiHandler, PerCpu,
+    PlatformDelivery, RegisterError, Registration,
 };
+use latchwork_x86::cpuid;
 
 use crate::cpu::MAX_CPUS;
 use platform::Machine;
@@ -18,11 +20,15 @@ pub(crate) static NMI: Nmi<Machine> = Nmi::new(Machine);
 
 static PER_CPU: [PerCpu; MAX_CPUS] = [const { PerCpu::new() }; MAX_CPUS];
 
-/// Hands the library its per-CPU areas. Boot CPU, once.
+/// Hands the library its per-CPU areas, and says what to expect of this machine's time. Boot CPU, once.
 pub(crate) fn init(cpus: usize) {
     let areas = PER_CPU.get(..cpus).unwrap_or(&PER_CPU);
     if let Err(error) = NMI.init(areas) {
         panic!("the NMI subsystem was refused: {error}");
+    }
+    let limits = if cpuid::features().hypervisor { Limits::HYPERVISOR } else { Limits::BARE_METAL };
+    if let Err(error) = NMI.set_limits(limits) {
+        panic!("the NMI subsystem refuses its limits: {error}");
     }
 }
 
@@ -50,6 +56,13 @@ pub(crate) fn register_as<H: NmiHandler>(
             }
             Err(error) => panic!("a handler was refused: {error} ({spec:?})"),
         }
+    }
+}
+
+/// Says to which CPUs the doorbell of a Platform handler rings from now on. Ordinary context, before the route is opened.
+pub(crate) fn set_delivery(handler: HandlerId, cpus: &[usize]) {
+    if let Err(error) = NMI.set_delivery(handler, PlatformDelivery::Cpus(cpus)) {
+        panic!("a route was refused: {error} (to CPUs {cpus:?})");
     }
 }
 

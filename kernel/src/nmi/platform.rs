@@ -43,6 +43,7 @@ unsafe impl Platform for Machine {
     }
 
     fn ring(&self, cpu: usize) -> Result<(), RingError> {
+        steps::before_ring(cpu);
         apic::send_nmi(cpu)
     }
 

@@ -7,7 +7,8 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::scenario::storm;
+use crate::cpu::{MAX_CPUS, area};
+use crate::scenario::{shared_source, storm};
 
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
@@ -21,5 +22,25 @@ pub(crate) fn watch(watched: bool) {
 pub(super) fn step() {
     if WATCHED.load(Ordering::Relaxed) {
         storm::between_steps();
+    }
+}
+
+/// CPUs that let an NMI come between the request and the ring of the next send to themselves. Own CPU.
+static TORN: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
+
+/// Has [`before_ring`] call the scenario in this CPU's next send to itself. Threads.
+pub(crate) fn tear_next_send(cpu: usize) {
+    TORN[cpu].store(true, Ordering::Relaxed);
+}
+
+/// This CPU has posted a request for `target`, and is about to ring. NMI-safe.
+#[inline(always)]
+pub(super) fn before_ring(target: usize) {
+    let Some(torn) = TORN.get(target) else {
+        return;
+    };
+    if torn.load(Ordering::Relaxed) && area::current_cpu() == Some(target) {
+        torn.store(false, Ordering::Relaxed);
+        shared_source::between_request_and_ring(target);
     }
 }

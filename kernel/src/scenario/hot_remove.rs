@@ -20,6 +20,10 @@ use crate::{patience, smp, time};
 /// Registrations and removals.
 const CYCLES: u64 = 10_000;
 
+/// How many times as many there may be until a removal has begun during a call elsewhere: on a busy host, CPUs seldom run at the
+/// same time.
+const MOST_TIMES: u64 = 4;
+
 /// One removal in this many is made to begin while the victim runs: CPU 0 asks for a meeting, calls elsewhere wait for the removal
 /// to begin, and CPU 0 waits for such a call.
 const MEETING_EVERY: u64 = 16;
@@ -129,9 +133,15 @@ pub(super) fn run(run: &Run) {
             return;
         }
         steps::watch(matches!(storm, Storm::Own));
-        for cycle in 0..cycles {
+        for cycle in 0..MOST_TIMES * cycles {
+            let is_seen = !matches!(storm, Storm::Others) || removals::surprised_elsewhere() != 0;
+            if cycle >= cycles && is_seen {
+                break;
+            }
             register_and_remove(cycle, storm, run.cpus, mistakes);
-            progress.at(cycle + 1);
+            if cycle < cycles {
+                progress.at(cycle + 1);
+            }
         }
         steps::watch(false);
         storm::calm(&over);

@@ -3,7 +3,7 @@
 //!
 //! An NMI between the STI and the HLT of an idle loop ends the shadow in which interrupts wait for the HLT, and a pending
 //! wake-up is then taken too early. So the sleeper makes its own wake-up pending with interrupts off and goes to sleep at once,
-//! while CPU 0 rings it at about that time. A wake-up taken too early leaves the sleeper asleep for good: its tick is held back,
+//! while CPU 0 rings it at about that time. A wake-up taken too early leaves the sleeper asleep for good: its tick is stopped,
 //! and the next NMI comes only after it has woken.
 //!
 //! Where CPUs run in parallel the race comes by itself. Under the instruction clock, where a CPU keeps its turn until it pauses, the
@@ -18,7 +18,7 @@ use super::rings::{self, Answerer, LAST};
 use super::{Progress, Run, Tally, check};
 use crate::cpu::{self, area};
 use crate::nmi::{self, entry};
-use crate::{apic, patience, smp, time};
+use crate::{apic, patience, smp, tick, time};
 
 /// Sleeps, on all CPUs together. In parallel an NMI hits the one instruction in question once in some hundred sleeps, under the
 /// instruction clock once in some ten thousand, if at all: the machine repeats itself.
@@ -91,7 +91,7 @@ fn sleep(meeting: &Meeting, sleeps: u64, wake: bool) {
         return;
     };
     let enabled = cpu::interrupts_off();
-    apic::hold_tick(true);
+    tick::stop();
     for number in 1..=sleeps {
         let before = area.wakes.load(Ordering::Relaxed);
         meeting.tell(&meeting.ready, number);
@@ -113,8 +113,8 @@ fn sleep(meeting: &Meeting, sleeps: u64, wake: bool) {
             break;
         }
     }
-    apic::hold_tick(false);
     cpu::interrupts_restore(enabled);
+    tick::start();
 }
 
 /// Numbers without a pattern that the race could fall into step with.

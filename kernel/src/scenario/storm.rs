@@ -105,10 +105,8 @@ pub(super) fn keep_ringing(sender: usize, cpus: usize, over: &AtomicBool) {
         idle::until(|| GUSTS.load(Ordering::Acquire) != gust || over.load(Ordering::Acquire));
         gust = GUSTS.load(Ordering::Acquire);
         for target in (0..cpus).filter(|target| sender_towards(*target, cpus) == sender) {
-            if rings::answered(target) == sent[target] {
-                rings::ring(sender, target);
-                sent[target] += 1;
-            }
+            rings::ring(sender, target);
+            sent[target] += 1;
         }
     }
     for target in (0..cpus).filter(|target| sent[*target] != 0) {

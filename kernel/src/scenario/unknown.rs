@@ -8,16 +8,18 @@
 //! A report also tells what port 0x61 read when the NMI came. The scenario changes a bit of it that does nothing, the speaker's,
 //! from one NMI to the next.
 //!
-//! One CPU at a time is rung: an unknown edge that finds another CPU asking the Platform handlers is deferred, not unknown.
+//! Then one CPU at a time is rung. At first all are rung at once, while one of them asks a Platform handler that takes its time: the
+//! others' edges are deferred, and known to be unknown only after a later poll, which their ticks see to.
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
 
-use latchwork::{Claim, Class, NmiContext, NmiHandler};
+use latchwork::{Claim, Class, CpuStats, Doorbell, EdgeModel, HandlerSpec, NmiContext, NmiHandler};
 use x86_64::instructions::port::Port;
 
 use super::{Progress, Run, check};
+use crate::cpu::MAX_CPUS;
 use crate::nmi::{self, NMI, reports};
-use crate::{apic, idle, image, smp};
+use crate::{apic, idle, image, smp, tick, time};
 
 /// The library reports at most one unknown NMI a CPU in this time, and a little more.
 const REPORT_INTERVAL_MS: u64 = 120;
@@ -34,6 +36,33 @@ const PORT_61: u16 = 0x61;
 const SPEAKER: u8 = 1 << 1;
 const NMI_ENABLES: u8 = 0b0000_1100;
 const STEADY: u8 = SPEAKER | NMI_ENABLES | 0b1100_0000;
+
+/// How long the Platform handler waits for another CPU's edge to be deferred.
+const DEFERRAL_LIMIT_MS: u64 = 500;
+
+/// How long it may take until a deferred edge is settled.
+const SETTLE_LIMIT_MS: u64 = 1_000;
+
+/// Takes its time, until it has seen another CPU defer an edge, and claims nothing.
+struct Slow;
+static SLOW: Slow = Slow;
+
+// SAFETY: looks at the library's statistics, which is NMI-safe, and waits a bounded time.
+unsafe impl NmiHandler for Slow {
+    fn handle(&self, _: &NmiContext<'_>) -> Claim {
+        let start_ticks = time::now_ticks();
+        let is_over = || {
+            time::now_ticks().saturating_sub(start_ticks) > DEFERRAL_LIMIT_MS * time::ticks_per_ms()
+        };
+        while WAITS.load(Ordering::Relaxed) && super::stats(MAX_CPUS).deferred == 0 && !is_over() {
+            core::hint::spin_loop();
+        }
+        Claim::None
+    }
+}
+
+/// There are other CPUs whose edges the slow handler waits for.
+static WAITS: AtomicBool = AtomicBool::new(false);
 
 struct HiddenClaim;
 static HIDDEN_CLAIM: HiddenClaim = HiddenClaim;
@@ -157,9 +186,72 @@ impl Sent {
     }
 }
 
+/// What came of ringing all CPUs at once.
+#[derive(Clone, Copy, Debug)]
+struct AtOnce {
+    sent: usize,
+    stats: CpuStats,
+    /// Of the edges that were deferred, those that were settled without another NMI.
+    settled_in_time: bool,
+}
+
+/// Every CPU sends itself an NMI past the library, all at about the same time.
+fn ring_all_at_once(run: &Run) -> AtOnce {
+    if run.has_fault("no-tick") {
+        tick::tell_library(false);
+    }
+    let spec =
+        HandlerSpec::new("slow", Class::Platform, Doorbell::Platform(0), EdgeModel::PerCondition);
+    let slow = nmi::register_as(&spec, &SLOW);
+    run.let_grants_end();
+    WAITS.store(run.cpus > 1, Ordering::Relaxed);
+    let sent = if run.has_fault("no-nmi") { 0 } else { run.cpus };
+    smp::on_all_cpus(&|cpu| {
+        if sent != 0 {
+            if let Err(error) = apic::send_nmi(cpu) {
+                panic!("CPU {cpu} could not ring itself: {error}");
+            }
+            apic::flush_pending();
+        }
+    });
+    WAITS.store(false, Ordering::Relaxed);
+    let settled_in_time =
+        idle::until_or_ms(|| super::unsettled(&run.stats()) == 0, SETTLE_LIMIT_MS);
+    nmi::remove(slow);
+    tick::tell_library(true);
+    run.settle();
+    idle::until_or_ms(|| false, REPORT_INTERVAL_MS);
+    AtOnce { sent, stats: run.stats(), settled_in_time }
+}
+
+fn check_at_once(run: &Run, at_once: &AtOnce) {
+    let AtOnce { sent, stats, settled_in_time } = at_once;
+    let fewest_deferred = usize::from(run.cpus > 1);
+    check(
+        "deferred-ones-are-settled",
+        *settled_in_time
+            && stats.edges == *sent
+            && stats.unknown == *sent
+            && stats.deferred >= fewest_deferred
+            && *sent != 0,
+        format_args!(
+            "{sent} NMIs at once, {fewest_deferred} or more of them deferred, all unknown in the end, without another NMI"
+        ),
+        format_args!(
+            "{} NMIs, {} deferred, {} unknown, {}",
+            stats.edges,
+            stats.deferred,
+            stats.unknown,
+            if *settled_in_time { "all settled in time" } else { "some not settled in time" }
+        ),
+    );
+}
+
 fn report(run: &Run) {
     let progress = Progress::new(run.cpus as u64);
-    let mut sent = Sent::default();
+    let at_once = ring_all_at_once(run);
+    check_at_once(run, &at_once);
+    let mut sent = Sent { nmis: at_once.sent, ..Sent::default() };
     for target in 0..run.cpus {
         // One report that does not come is enough: the others would be waited for in vain.
         if !sent.all_to(run, target) {

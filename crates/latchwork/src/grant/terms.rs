@@ -10,7 +10,8 @@ use crate::{
 /// doorbell's model changes; read by dispatch, after the order that names the slot.
 #[derive(Debug)]
 pub(crate) struct Terms {
-    /// The bit that stands for the doorbell. Slots behind one doorbell have the same.
+    /// The bit that stands for the doorbell. Slots behind one doorbell have the same; the software doorbell has
+    /// none.
     doorbell: AtomicUsize,
     late: AtomicUsize,
 }
@@ -94,7 +95,8 @@ impl Claims {
     pub(crate) fn add(&mut self, terms: &Terms, rings_here: bool) {
         self.any = true;
         let doorbell = terms.doorbell();
-        if !rings_here || self.doorbells & doorbell != 0 {
+        // Claimed before, or the software doorbell, which has no bit: its sends count.
+        if !rings_here || self.doorbells & doorbell == doorbell {
             return;
         }
         self.doorbells |= doorbell;

@@ -13,8 +13,12 @@ use crate::{
 
 impl Writer<'_> {
     /// The bit of `doorbell`: that of the handlers that are behind it already, or else one that no doorbell
-    /// has. There are as many as slots.
+    /// has. There are as many as slots. The software doorbell has none, since each send counts as a ring of it,
+    /// whoever claims what the send was made for.
     pub(super) fn doorbell_bit(&self, doorbell: Doorbell) -> usize {
+        if doorbell == Doorbell::Software {
+            return 0;
+        }
         let mut taken = 0;
         for slot in Class::ALL.into_iter().flat_map(|class| self.slots(class)).map(|(_, slot)| slot)
         {

@@ -56,6 +56,19 @@ fn two_handlers_behind_one_doorbell_explain_nothing_more() {
     assert_eq!(outcomes(&world, 2), [Claimed, Unknown]);
 }
 
+/// A handler that serves a request claims the same ring as the request itself.
+#[test]
+fn a_send_and_the_handler_that_it_was_made_for_explain_nothing_more() {
+    let world = World::new();
+    let source = Leaked::new(Source::new());
+    let spec =
+        HandlerSpec::new("server", Class::Local, Doorbell::Software, EdgeModel::PerCondition);
+    let _kept = add(&world, spec, &source);
+    source.0.raise();
+    world.nmi.send(0, Request::Call).unwrap();
+    assert_eq!(outcomes(&world, 2), [Claimed, Unknown]);
+}
+
 /// A doorbell keeps its bit when the handler that it was made for goes and another slot is filled.
 #[test]
 fn doorbells_stay_apart_when_handlers_come_and_go() {

@@ -7,7 +7,6 @@ use latchwork::{Claim, NmiContext, NmiHandler};
 
 use super::super::Tally;
 use super::seat::{self, Place};
-use crate::cpu::MAX_CPUS;
 
 /// The victim is registered, or may still run.
 static ALIVE: AtomicBool = AtomicBool::new(false);
@@ -22,8 +21,8 @@ pub(super) static LATE_CALLS: Tally = Tally::new();
 /// Calls of any handler on a CPU that was offline.
 pub(super) static CALLS_AWAY: Tally = Tally::new();
 
-/// How often each CPU's NMIs asked the Platform handlers.
-pub(super) static PLATFORM_ASKED: [Tally; MAX_CPUS] = [const { Tally::new() }; MAX_CPUS];
+/// How often the Platform handlers were asked, in NMIs or by polls of ticks.
+pub(super) static PLATFORM_ASKED: Tally = Tally::new();
 
 /// Says that the victim may be called, or may not.
 pub(super) fn set_alive(alive: bool) {
@@ -65,7 +64,9 @@ unsafe impl NmiHandler for Victim {
         if !ALIVE.load(Ordering::SeqCst) {
             LATE_CALLS.add(1);
         }
-        if TRAP.load(Ordering::SeqCst).checked_sub(1) == Some(ctx.cpu()) {
+        // Not in a poll of a tick: an NMI on top of it would be seen.
+        let may_trap = !ctx.is_outside_nmi();
+        if may_trap && TRAP.load(Ordering::SeqCst).checked_sub(1) == Some(ctx.cpu()) {
             wait_to_be_stopped(ctx.cpu());
         }
         Claim::None
@@ -94,9 +95,7 @@ pub(super) static PLATFORM_WITNESS: PlatformWitness = PlatformWitness;
 unsafe impl NmiHandler for PlatformWitness {
     fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
         note_call(ctx.cpu());
-        if let Some(asked) = PLATFORM_ASKED.get(ctx.cpu()) {
-            asked.add(1);
-        }
+        PLATFORM_ASKED.add(1);
         Claim::None
     }
 }

@@ -91,9 +91,10 @@ struct Witness {
     longest_removal_ticks: AtomicU64,
     /// NMIs that the other CPUs took while one was away.
     edges_meanwhile: Tally,
-    /// Probes of CPU 0 after a CPU was stopped inside a Platform handler, and those of them that had the Platform handlers asked.
+    /// Probes of CPU 0 after a CPU was stopped inside a Platform handler, and those of them after which the Platform handlers were
+    /// asked.
     probes: Tally,
-    probes_that_asked: Tally,
+    asked_after_probes: Tally,
 }
 
 static SAW: Witness = Witness {
@@ -107,7 +108,7 @@ static SAW: Witness = Witness {
     longest_removal_ticks: AtomicU64::new(0),
     edges_meanwhile: Tally::new(),
     probes: Tally::new(),
-    probes_that_asked: Tally::new(),
+    asked_after_probes: Tally::new(),
 };
 
 /// CPU 0's part.
@@ -232,18 +233,21 @@ impl Conductor {
         in_time
     }
 
-    /// Has CPU 0's Platform handlers asked, though another CPU was stopped while it asked its own.
+    /// Has the Platform handlers asked, though another CPU was stopped while it asked them: by a probe of CPU 0, or, if some tick is
+    /// at it just then, by the poll that this owes.
     fn probe_here(&self) {
         let seat = seat::of(0);
-        let before = PLATFORM_ASKED[0].get();
+        let before = PLATFORM_ASKED.get();
         seat.set(Place::Closed);
         if self.wait("a closed seat", || !seat.is_being_rung() && seat.due(0) == 0) {
             seat::send(0, Request::Probe);
             self.wait("a probe", || seat.due(0) == 0);
         }
+        let asked =
+            self.wait("Platform handlers that are asked", || PLATFORM_ASKED.get() != before);
         seat.set(Place::Here);
         SAW.probes.add(1);
-        SAW.probes_that_asked.add(PLATFORM_ASKED[0].get() - before);
+        SAW.asked_after_probes.add(u64::from(asked));
     }
 
     fn ring_while_away(&self, cpu: usize) -> bool {
@@ -286,6 +290,7 @@ fn mark(cpu: usize) {
     if let Err(error) = unsafe { NMI.mark_offline(cpu) } {
         panic!("CPU {cpu} could not be marked: {error}");
     }
+    NMI.run_work();
 }
 
 fn register_victim(class: Class) -> Registration {

@@ -98,9 +98,9 @@ fn report_removals(rounds: u64) {
     );
     check(
         "polls-go-on",
-        SAW.probes_that_asked.get() == SAW.probes.get() && SAW.probes.get() != 0,
+        SAW.asked_after_probes.get() == SAW.probes.get() && SAW.probes.get() != 0,
         format_args!("the Platform handlers asked after each time that a CPU was stopped in one"),
-        format_args!("{} of {} times", SAW.probes_that_asked.get(), SAW.probes.get()),
+        format_args!("{} of {} times", SAW.asked_after_probes.get(), SAW.probes.get()),
     );
 }
 

@@ -149,11 +149,14 @@ fn close(cpu: usize) {
     spin_until(|| !seat.is_being_rung() && seat.due(cpu) == 0);
 }
 
-/// Has this CPU's Platform handlers asked, with nobody else ringing it, and is stopped in there.
+/// Has this CPU ask the Platform handlers, with nobody else ringing it, and is stopped in there. If some tick is at it just then,
+/// the library leaves them to that one, and this CPU tries again.
 fn probe(cpu: usize) {
     close(cpu);
-    seat::send(cpu, Request::Probe);
-    spin_until(|| seat::of(cpu).due(cpu) == 0);
+    while !is_over() {
+        seat::send(cpu, Request::Probe);
+        spin_until(|| seat::of(cpu).due(cpu) == 0);
+    }
     seat::of(cpu).set(Place::Here);
 }
 
@@ -177,6 +180,7 @@ fn leave(cpu: usize, mistakes: Mistakes) {
         if let Err(error) = NMI.go_offline() {
             panic!("CPU {cpu} could not go offline: {error}");
         }
+        NMI.run_work();
         close(cpu);
         time_one(cpu, seat::ring_bare, &OFFLINE);
     }
@@ -197,6 +201,7 @@ fn come_back(cpu: usize, interrupts_enabled: bool) {
     if let Err(error) = NMI.come_online() {
         panic!("CPU {cpu} could not come online: {error}");
     }
+    NMI.run_work();
     ORDERS[cpu].store(Order::Ring as usize, Ordering::SeqCst);
     seat::of(cpu).set(Place::Here);
     cpu::interrupts_restore(interrupts_enabled);

@@ -10,6 +10,7 @@ use latchwork::{Claim, NmiContext, NmiHandler, Request};
 
 use crate::cpu::MAX_CPUS;
 use crate::device::edu::Edu;
+use crate::nmi::NMI;
 use crate::once::Once;
 use crate::scenario::{Tally, sleepers};
 
@@ -43,7 +44,10 @@ static IN_NEXT_REQUEST: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MA
 /// Events that each CPU raises in the next NMI that the device sends it. Written and taken as above.
 static IN_NEXT_EVENT: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
 
-/// Takes events: asked on every NMI that no request explains.
+/// CPUs that send themselves another request in their next NMI by request. Written and taken as above.
+static ASKS_AGAIN: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
+
+/// Takes events: asked on every NMI that neither a request nor a grant explains, and by whoever pays a poll that is owed.
 pub(super) struct Taker;
 pub(super) static TAKER: Taker = Taker;
 
@@ -82,13 +86,18 @@ fn loses_this_one() -> bool {
 pub(super) struct Raiser;
 pub(super) static RAISER: Raiser = Raiser;
 
-// SAFETY: touches atomics in statics and one of the device's registers.
+// SAFETY: touches atomics in statics and one of the device's registers, and sends, which is NMI-safe.
 unsafe impl NmiHandler for Raiser {
     fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
         let requested = ctx.requests().count(Request::Call) != 0;
         let orders = if requested { &IN_NEXT_REQUEST } else { &IN_NEXT_EVENT };
         if let Some(order) = orders.get(ctx.cpu()) {
             raise_each(order.swap(0, Ordering::Relaxed));
+        }
+        let asks_again = ASKS_AGAIN.get(ctx.cpu()).filter(|_| requested);
+        if asks_again.is_some_and(|asks_again| asks_again.swap(false, Ordering::Relaxed)) {
+            // The scenario counts requests, and misses one that was refused.
+            let _ = NMI.send(ctx.cpu(), Request::Call);
         }
         if requested { Claim::Handled } else { Claim::None }
     }
@@ -114,6 +123,13 @@ fn raise_each(events: u32) {
 /// Has this CPU raise `events` inside its next NMI by request. Threads only.
 pub(super) fn raise_in_next_request(cpu: usize, events: u32) {
     IN_NEXT_REQUEST[cpu].store(events, Ordering::Relaxed);
+}
+
+/// Has this CPU raise `event` inside its next NMI by request, and then send itself another request: the device's ring and that of
+/// the request are one NMI. Threads only.
+pub(super) fn collapse_in_next_request(cpu: usize, event: usize) {
+    ASKS_AGAIN[cpu].store(true, Ordering::Relaxed);
+    raise_in_next_request(cpu, 1 << event);
 }
 
 /// Has this CPU raise `events` inside the next NMI that the device sends it. Threads only.

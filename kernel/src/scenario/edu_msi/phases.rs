@@ -1,68 +1,49 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is done to one CPU after the other while it is the one that the device rings.
+//!
+//! Where numbers are to be exact, grants end between two rounds ([`Run::let_grants_end`]): a ring that comes while a late one may
+//! still come is absorbed, and its event is found by the next poll that is owed.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use latchwork::{CpuStats, Request};
+use latchwork::{CpuStats, Recovery, Request};
 
 use super::events::{self, EVENTS};
+use super::outcome::Outcome;
 use crate::cpu::MAX_CPUS;
 use crate::nmi::NMI;
 use crate::scenario::{Run, sleepers};
-use crate::{apic, smp, time};
+use crate::{apic, idle, smp, tick, time};
 
 /// Events of the phases in which several CPUs raise them, over all targets together.
-pub(super) const LONE_EVENTS: u64 = 1_000;
+pub(super) const LONE_EVENTS: u64 = 256;
 pub(super) const STORM_EVENTS: u64 = 2_000;
 /// Rounds on each target in the phases in which the target raises events inside its NMIs.
-pub(super) const NESTED_ROUNDS: u64 = 32;
+pub(super) const NESTED_ROUNDS: u64 = 16;
+/// The same where nobody ticks.
+pub(super) const TICKLESS_ROUNDS: u64 = 4;
 /// Events that are raised while the target's NMIs are blocked.
 pub(super) const MERGED_EVENTS: usize = 8;
 /// Events of each CPU in a storm.
 const OWN_EVENTS: usize = EVENTS / MAX_CPUS;
 
+/// How long nobody pays a poll where nobody ticks: longer than [`latchwork::Limits::overdue_us`].
+const TICKLESS_MS: u64 = 6;
+
 /// An event did not come in time: go no further.
 static STALLED: AtomicBool = AtomicBool::new(false);
 
-/// What came of one phase.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Outcome {
-    /// Events raised, which is how often the device rang.
-    pub(super) events: u64,
-    /// Events that the handler took.
-    pub(super) taken: u64,
-    /// Requests that the CPU that was rung took.
-    pub(super) requests: u64,
-    /// NMIs of the CPU that was rung.
-    pub(super) edges: u64,
-    /// Those of them that were explained.
-    pub(super) claimed: u64,
-    /// NMIs of all other CPUs.
-    pub(super) elsewhere: u64,
-    /// CPUs that were rung and took an NMI.
-    pub(super) targets: u64,
-}
-
-impl Outcome {
-    /// NMIs that found the status taken already.
-    pub(super) const fn orphans(&self) -> u64 {
-        self.edges.saturating_sub(self.claimed)
-    }
-
-    pub(super) fn add(&mut self, other: &Self) {
-        self.events += other.events;
-        self.taken += other.taken;
-        self.requests += other.requests;
-        self.edges += other.edges;
-        self.claimed += other.claimed;
-        self.elsewhere += other.elsewhere;
-        self.targets += other.targets;
-    }
-}
+/// The longest time that an event whose ring had collapsed waited for a poll, in ticks. Writer: the target.
+static LONGEST_WAIT_TICKS: AtomicU64 = AtomicU64::new(0);
 
 /// Whether an event did not come in time.
 pub(super) fn stalled() -> bool {
     STALLED.load(Ordering::Relaxed)
+}
+
+/// The longest time that an event whose ring had collapsed waited for a poll.
+pub(super) fn longest_wait_us() -> u64 {
+    LONGEST_WAIT_TICKS.load(Ordering::Relaxed) * 1000 / time::ticks_per_ms()
 }
 
 /// Waits until `done`, or notes that it did not come in time.
@@ -82,38 +63,48 @@ fn edges_of(cpu: usize) -> u64 {
 fn account(run: &Run, target: usize, phase: impl FnOnce()) -> Outcome {
     let stats_of = |cpu| NMI.cpu_stats(cpu).unwrap_or_default();
     let all_edges = || (0..run.cpus).map(edges_of).sum::<u64>();
+    run.let_grants_end();
     let (stats_before, edges_before) = (stats_of(target), all_edges());
     let (raised_before, taken_before) = events::totals();
+    let recovery_before = NMI.recovery_stats();
     phase();
     run.settle();
-    let CpuStats { edges, claimed, requests, .. } = stats_of(target);
+    let CpuStats { edges, claimed, absorbed, requests, .. } = stats_of(target);
     let edges = (edges - stats_before.edges) as u64;
     let (raised, taken) = events::totals();
+    let recovery = NMI.recovery_stats();
     Outcome {
         events: raised - raised_before,
         taken: taken - taken_before,
         requests: (requests - stats_before.requests) as u64,
         edges,
         claimed: (claimed - stats_before.claimed) as u64,
+        absorbed: (absorbed - stats_before.absorbed) as u64,
         elsewhere: all_edges() - edges_before - edges,
         targets: u64::from(edges != 0),
+        recovered: (recovery.recovered - recovery_before.recovered) as u64,
+        paid_by_tick: (recovery.paid_by_tick - recovery_before.paid_by_tick) as u64,
+        paid_overdue: (recovery.paid_overdue - recovery_before.paid_overdue) as u64,
+        probes: (recovery.probes - recovery_before.probes) as u64,
     }
 }
 
-/// Every CPU raises single events, all kinds in turn, the next only after the last was taken. With `stray`, an NMI past the device joins them.
+/// Every CPU raises single events, all kinds in turn, each when nothing of the last is left. With `stray`, an NMI past the device
+/// follows them.
 pub(super) fn lone_events(run: &Run, target: usize, stray: bool) -> Outcome {
     let rounds = run.cycles(LONE_EVENTS).div_ceil((run.cpus * run.cpus) as u64);
     account(run, target, || {
-        for raiser in 0..run.cpus {
-            smp::on_all_cpus(&|cpu| {
-                if cpu == raiser {
-                    repeat(rounds, |round| {
-                        let event = (raiser as u64 * rounds + round) as usize % EVENTS;
-                        events::raise(event);
-                        wait_until(|| events::is_taken(event))
-                    });
-                }
+        for number in 0..rounds * run.cpus as u64 {
+            let raiser = (number / rounds) as usize;
+            let event = number as usize % EVENTS;
+            let taken = on(run, raiser, || {
+                events::raise(event);
+                wait_until(|| events::is_taken(event))
             });
+            run.let_grants_end_on(target);
+            if !taken {
+                return;
+            }
         }
         if stray {
             let _ = apic::send_nmi(target);
@@ -123,11 +114,9 @@ pub(super) fn lone_events(run: &Run, target: usize, stray: bool) -> Outcome {
 
 /// The target raises several events inside an NMI by request: while its NMIs are blocked, the device rings several times.
 pub(super) fn merged_rings(run: &Run, target: usize) -> Outcome {
-    on_target(run, target, |_| {
+    on_target(run, target, NESTED_ROUNDS, |_| {
         events::raise_in_next_request(target, (1 << MERGED_EVENTS) - 1);
-        if let Err(error) = NMI.send(target, Request::Call) {
-            panic!("CPU {target} could not ring itself: {error}");
-        }
+        request(target);
         wait_until(|| (0..MERGED_EVENTS).all(events::is_taken))
     })
 }
@@ -136,7 +125,7 @@ pub(super) fn merged_rings(run: &Run, target: usize) -> Outcome {
 /// the second ring finds nothing.
 pub(super) fn orphaned_rings(run: &Run, target: usize) -> Outcome {
     let before = edges_of(target);
-    on_target(run, target, |round| {
+    on_target(run, target, NESTED_ROUNDS, |round| {
         events::raise_in_next_event(target, 1 << 1);
         events::raise(0);
         let edges = before + 2 * (round + 1);
@@ -144,14 +133,71 @@ pub(super) fn orphaned_rings(run: &Run, target: usize) -> Outcome {
     })
 }
 
-/// Does `round` on the target, as often as is due.
-fn on_target(run: &Run, target: usize, round: impl Fn(u64) -> bool + Sync) -> Outcome {
+/// The device rings while the target's NMIs are blocked, and so does a request. One NMI follows, which the request explains, so
+/// the device's handler is not asked. Some CPU's tick finds the event, as `recovery` says.
+pub(super) fn collapsed_rings(run: &Run, target: usize, recovery: Recovery) -> Outcome {
+    NMI.set_recovery(recovery);
+    let outcome = on_target(run, target, NESTED_ROUNDS, |_| {
+        events::collapse_in_next_request(target, 2);
+        let start_ticks = time::now_ticks();
+        request(target);
+        let taken = wait_until(|| events::is_taken(2));
+        let took_ticks = time::now_ticks().saturating_sub(start_ticks);
+        LONGEST_WAIT_TICKS.fetch_max(took_ticks, Ordering::Relaxed);
+        taken
+    });
+    NMI.set_recovery(Recovery::Poll);
+    outcome
+}
+
+/// The same where no CPU ticks, as far as the library knows: when the poll is overdue, an NMI of any kind finds the event.
+pub(super) fn without_ticks(run: &Run, target: usize) -> Outcome {
     account(run, target, || {
-        smp::on_all_cpus(&|cpu| {
-            if cpu == target {
-                repeat(NESTED_ROUNDS, &round);
+        tick::tell_library(false);
+        for _ in 0..TICKLESS_ROUNDS {
+            let taken = on(run, target, || {
+                events::collapse_in_next_request(target, 3);
+                request(target);
+                idle::until_or_ms(|| false, TICKLESS_MS);
+                request(target);
+                wait_until(|| events::is_taken(3))
+            });
+            if !taken {
+                break;
+            }
+        }
+        tick::tell_library(!run.has_fault("no-tick"));
+    })
+}
+
+fn request(target: usize) {
+    if let Err(error) = NMI.send(target, Request::Call) {
+        panic!("CPU {target} could not ring itself: {error}");
+    }
+}
+
+/// Does `act` on `cpu`, unless an event did not come in time, and says what it says.
+fn on(run: &Run, cpu: usize, act: impl Fn() -> bool + Sync) -> bool {
+    let done = AtomicBool::new(false);
+    if !stalled() && cpu < run.cpus {
+        smp::on_all_cpus(&|this| {
+            if this == cpu {
+                done.store(act(), Ordering::Relaxed);
             }
         });
+    }
+    done.load(Ordering::Relaxed)
+}
+
+/// Does `round` on the target, so many times, each when nothing of the last is left.
+fn on_target(run: &Run, target: usize, rounds: u64, round: impl Fn(u64) -> bool + Sync) -> Outcome {
+    account(run, target, || {
+        for number in 0..rounds {
+            if !on(run, target, || round(number)) {
+                return;
+            }
+            run.let_grants_end_on(target);
+        }
     })
 }
 

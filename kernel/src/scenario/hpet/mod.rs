@@ -18,7 +18,10 @@ mod turn;
 use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use latchwork::{Class, Doorbell, EdgeModel, HandlerSpec, PinnedHandler, PinnedRegistration};
+use latchwork::{
+    Class, Doorbell, EdgeModel, HandlerId, HandlerSpec, PinnedHandler, PinnedRegistration,
+    PlatformDelivery,
+};
 use latchwork_x86::hpet::Trigger;
 use latchwork_x86::ioapic::Mask;
 
@@ -26,7 +29,7 @@ use super::{Progress, Run};
 use crate::console::println;
 use crate::hpet::{self, Wiring};
 use crate::ioapic::NmiLine;
-use crate::nmi::NMI;
+use crate::nmi::{self, NMI};
 use crate::smp;
 use findings::Findings;
 use ticker::{Mistakes, Ticker};
@@ -50,14 +53,20 @@ pub(super) fn run(run: &Run) {
     let ticker = pin!(PinnedHandler::new(Ticker::new(hpet, wiring.timer, mistakes)));
     let ticker = ticker.into_ref();
     let registration = register(ticker, &wiring);
+    let claims = || claims_of(run, registration.id());
 
     wiring.connect(&hpet);
     hpet.start();
     let findings = Findings::new();
     let progress = Progress::new(run.cpus as u64);
     for target in 0..run.cpus {
+        nmi::set_delivery(registration.id(), &[target]);
         let rung = if run.has_fault("wrong-cpu") { (target + 1) % run.cpus } else { target };
         line.route_to(rung, if run.has_fault("masked") { Mask::Masked } else { Mask::Unmasked });
+        NMI.owe_poll();
+        // The poll that a new route owes may find a status that is old. Once it is paid, nobody but the CPU that is rung looks.
+        run.let_grants_end();
+        let claims_before = claims();
         let complete = AtomicBool::new(false);
         smp::on_all_cpus(&|cpu| {
             if cpu == target {
@@ -66,6 +75,7 @@ pub(super) fn run(run: &Run) {
                 complete.store(turn.run(), Ordering::Relaxed);
             }
         });
+        findings.claimed_in_turns.add(claims() - claims_before);
         // One turn in which something did not come is enough: the others would wait in vain.
         if !complete.load(Ordering::Relaxed) {
             break;
@@ -78,12 +88,19 @@ pub(super) fn run(run: &Run) {
         hpet.halt();
     }
     run.settle();
-    findings.check(run, &hpet, registration.id());
+    findings.check(run, &hpet);
+}
+
+/// Claims of the handler so far, on all CPUs.
+fn claims_of(run: &Run, handler: HandlerId) -> u64 {
+    let stats = (0..run.cpus).filter_map(|cpu| NMI.handler_stats(handler, cpu).ok());
+    stats.map(|stats| stats.claims as u64).sum()
 }
 
 fn register<'a>(ticker: Pin<&'a PinnedHandler<Ticker>>, wiring: &Wiring) -> PinnedRegistration<'a> {
     let doorbell = Doorbell::Platform(wiring.interrupt as u16);
-    let spec = HandlerSpec::new("hpet", Class::Platform, doorbell, EdgeModel::PerCondition);
+    let spec = HandlerSpec::new("hpet", Class::Platform, doorbell, EdgeModel::PerCondition)
+        .delivery(PlatformDelivery::Cpus(&[]));
     match ticker.register(&NMI, &spec) {
         Ok(registration) => registration,
         Err(error) => panic!("the HPET's handler was refused: {error}"),

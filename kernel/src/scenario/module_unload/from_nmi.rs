@@ -14,10 +14,10 @@ use crate::{idle, nmi, patience};
 const REMOVALS_A_KIND: u64 = 80;
 
 /// How often NMIs are let come for one removal, before the scenario gives up. The first tries follow each other at once, the
-/// others at the tick's pace.
+/// others after a pause.
 const TRIES: u32 = 1_000;
 const TRIES_AT_ONCE: u32 = 100;
-const TICK_MS: u64 = 10;
+const PAUSE_MS: u64 = 10;
 
 /// How often CPU 0 registers and removes while it waits for an NMI.
 const MOST_WRITES: u32 = 200;
@@ -97,7 +97,7 @@ fn have_done(order: Order, storm: Storm, cpus: usize) -> Option<Outcome> {
             storm.let_nmis_come(cpus);
         }
         if attempt > TRIES_AT_ONCE && storm != Storm::No {
-            idle::until_or_ms(hand_over::is_done, TICK_MS);
+            idle::until_or_ms(hand_over::is_done, PAUSE_MS);
         }
         if let Some(outcome) = hand_over::collect() {
             return Some(outcome);

@@ -32,11 +32,8 @@ pub(super) struct Expiries {
     pub(super) absorbed: u64,
     pub(super) deferred: u64,
     pub(super) unknown: u64,
-    /// Of those claimed: by the timeout bit, and by echoes of it.
+    /// Claims of the timeout bit, in NMIs or outside.
     pub(super) by_bit: u64,
-    pub(super) by_echo: u64,
-    /// Echoes that nobody used.
-    pub(super) left_over: u64,
     /// From the start to each NMI: the shortest and the longest time. `None` before the first.
     pub(super) span_us: Option<(u64, u64)>,
     /// An expiry did not come; no other was waited for.
@@ -50,7 +47,7 @@ impl Expiries {
             return;
         }
         let before = snapshot();
-        let (bits_before, echoes_before) = line::claims_and_echoes();
+        let bits_before = line::claims();
         line::start_over();
         let start_ticks = time::now_ticks();
         super::start(card, if pinging { super::PINGED_TIMEOUT_MS } else { TIMEOUT_MS });
@@ -67,15 +64,14 @@ impl Expiries {
 
         self.starts += 1;
         self.count(run, &before);
-        let (bits, echoes) = line::claims_and_echoes();
+        let bits = line::claims();
         self.by_bit += bits - bits_before;
-        self.by_echo += echoes - echoes_before;
         self.misclaims += u64::from(bits - bits_before != 1);
         self.bit_kept += u64::from(card.card.has_expired());
         for arrived_ticks in (0..run.cpus).filter_map(line::arrived_ticks) {
             self.note_arrival(arrived_ticks.saturating_sub(start_ticks));
         }
-        self.left_over += line::start_over();
+        run.let_grants_end();
     }
 
     fn count(&mut self, run: &Run, before: &[CpuStats; MAX_CPUS]) {

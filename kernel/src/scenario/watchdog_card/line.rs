@@ -2,16 +2,15 @@
 //! The machine's NMI line, which rings every CPU that is open for it, and the two handlers behind it.
 //!
 //! One expiry of the card is one condition and an edge on each open CPU. The condition is the card's timeout bit, which one CPU
-//! claims, in the card's handler: a Platform handler, since the card belongs to the machine. Before it clears the bit, it owes every
-//! other open CPU an *echo*: permission to explain one edge. So every edge is explained by the bit, or by an echo of it, once.
-//!
-//! A CPU whose edge comes while another CPU asks the Platform handlers is not let in and is deferred by the library; its echo is left
-//! over. It is taken back before the card is started again, and counted.
+//! claims, in the card's handler: a Platform handler, since the card belongs to the machine. It says which CPUs are open, so the library
+//! explains one edge on each of the others by that claim: it is absorbed where it finds the bit cleared, and deferred where it finds
+//! the claiming CPU still at it, until a later poll shows what it was.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use latchwork::{
-    Claim, Class, Doorbell, EdgeModel, HandlerSpec, NmiContext, NmiHandler, Registration,
+    Claim, Class, Doorbell, EdgeModel, HandlerSpec, NmiContext, NmiHandler, PlatformDelivery,
+    Registration,
 };
 
 use crate::cpu::MAX_CPUS;
@@ -33,52 +32,26 @@ struct End {
     open: AtomicBool,
     /// When the last NMI came, in ticks; 0 if none since the card was started. Writers: that CPU's NMI; CPU 0 before it starts the card.
     arrived_ticks: AtomicU64,
-    /// Echoes owed to this CPU so far. Writers: other CPUs, one at a time, since the library asks Platform handlers so. Release, before
-    /// the timeout bit is cleared.
-    owed: AtomicU64,
-    /// Echoes used or taken back. Writers: this CPU's NMI; CPU 0 while the card is stopped.
-    spent: AtomicU64,
 }
 
-static ENDS: [End; MAX_CPUS] = [const {
-    End {
-        open: AtomicBool::new(false),
-        arrived_ticks: AtomicU64::new(0),
-        owed: AtomicU64::new(0),
-        spent: AtomicU64::new(0),
-    }
-}; MAX_CPUS];
+static ENDS: [End; MAX_CPUS] =
+    [const { End { open: AtomicBool::new(false), arrived_ticks: AtomicU64::new(0) } }; MAX_CPUS];
 
-/// How often the timeout bit was claimed, and edges that an echo explained.
+/// How often the timeout bit was claimed.
 static CLAIMS: Tally = Tally::new();
-static ECHOES: Tally = Tally::new();
 
-impl End {
-    /// Explains this CPU's edge by an echo that is owed to it, if there is one. That CPU's NMI.
-    fn spend_echo(&self) -> Claim {
-        let spent = self.spent.load(Ordering::Relaxed);
-        if spent == self.owed.load(Ordering::Acquire) {
-            return Claim::None;
-        }
-        self.spent.store(spent.wrapping_add(1), Ordering::Relaxed);
-        ECHOES.add(1);
-        Claim::Handled
-    }
-}
-
-/// Asked first, on the CPU's own account: notes the time, and knows the echoes that are owed to it.
-struct EchoHandler;
-static ECHO_HANDLER: EchoHandler = EchoHandler;
+/// Asked first, on the CPU's own account: notes the time, and explains nothing.
+struct Watcher;
+static WATCHER: Watcher = Watcher;
 
 // SAFETY: touches atomics in statics, and sends wake-ups.
-unsafe impl NmiHandler for EchoHandler {
+unsafe impl NmiHandler for Watcher {
     fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
-        let Some(end) = ENDS.get(ctx.cpu()) else {
-            return Claim::None;
-        };
-        end.arrived_ticks.store(ctx.arrived_ticks().max(1), Ordering::Release);
-        sleepers::wake_all();
-        end.spend_echo()
+        if let Some(end) = ENDS.get(ctx.cpu()) {
+            end.arrived_ticks.store(ctx.arrived_ticks().max(1), Ordering::Release);
+            sleepers::wake_all();
+        }
+        Claim::None
     }
 }
 
@@ -86,36 +59,31 @@ unsafe impl NmiHandler for EchoHandler {
 struct CardHandler;
 static CARD_HANDLER: CardHandler = CardHandler;
 
-// SAFETY: touches atomics in statics and the card's registers, which no thread changes while the card can expire.
+// SAFETY: touches an atomic in a static and the card's registers, which no thread changes while the card can expire.
 unsafe impl NmiHandler for CardHandler {
-    fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
-        let (Some(card), Some(end)) = (CARD.get(), ENDS.get(ctx.cpu())) else {
-            return Claim::None;
-        };
-        if !card.has_expired() {
-            // Another CPU may have claimed the bit since this one looked for an echo.
-            return end.spend_echo();
-        }
-        for (cpu, other) in ENDS.iter().enumerate() {
-            if cpu != ctx.cpu() && other.open.load(Ordering::Relaxed) {
-                other.owed.fetch_add(1, Ordering::Release);
+    fn handle(&self, _: &NmiContext<'_>) -> Claim {
+        match CARD.get() {
+            Some(card) if card.has_expired() => {
+                if !KEEP_EXPIRED.load(Ordering::Relaxed) {
+                    card.clear_expired();
+                }
+                CLAIMS.add(1);
+                Claim::Handled
             }
+            _ => Claim::None,
         }
-        if !KEEP_EXPIRED.load(Ordering::Relaxed) {
-            card.clear_expired();
-        }
-        CLAIMS.add(1);
-        Claim::Handled
     }
 }
 
-/// Registers both handlers.
+/// Registers both handlers: the watcher, and the card's, whose line is open nowhere.
 pub(super) fn register() -> [Registration; 2] {
     const LINE: Doorbell = Doorbell::Platform(0);
-    const EDGES: EdgeModel = EdgeModel::PerEvent { late_us: 1_000, max_late_edges: 1 };
+    const EDGES: EdgeModel = EdgeModel::PerCondition;
+    let watcher = HandlerSpec::new("card-watcher", Class::Local, LINE, EDGES);
+    let card = HandlerSpec::new("card", Class::Platform, LINE, EDGES);
     [
-        nmi::register_as(&HandlerSpec::new("card-echo", Class::Local, LINE, EDGES), &ECHO_HANDLER),
-        nmi::register_as(&HandlerSpec::new("card", Class::Platform, LINE, EDGES), &CARD_HANDLER),
+        nmi::register_as(&watcher, &WATCHER),
+        nmi::register_as(&card.delivery(PlatformDelivery::Cpus(&[])), &CARD_HANDLER),
     ]
 }
 
@@ -137,18 +105,14 @@ pub(super) fn arrived_ticks(cpu: usize) -> Option<u64> {
     }
 }
 
-/// Forgets when NMIs came, and takes back the echoes that were not used; says how many. CPU 0, while no NMI can come.
-pub(super) fn start_over() -> u64 {
-    let mut left_over = 0;
+/// Forgets when NMIs came. CPU 0, while no NMI can come.
+pub(super) fn start_over() {
     for end in &ENDS {
         end.arrived_ticks.store(0, Ordering::Relaxed);
-        let owed = end.owed.load(Ordering::Acquire);
-        left_over += owed - end.spent.swap(owed, Ordering::Relaxed);
     }
-    left_over
 }
 
-/// Claims of the timeout bit so far, and edges that echoes of it explained.
-pub(super) fn claims_and_echoes() -> (u64, u64) {
-    (CLAIMS.get(), ECHOES.get())
+/// Claims of the timeout bit so far.
+pub(super) fn claims() -> u64 {
+    CLAIMS.get()
 }

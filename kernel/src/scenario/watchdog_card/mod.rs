@@ -13,11 +13,15 @@ mod report;
 
 use core::sync::atomic::Ordering;
 
+use latchwork::HandlerId;
+
 use self::expiries::Expiries;
 use self::line::{CARD, KEEP_EXPIRED};
 use super::{Progress, Run};
+use crate::cpu::MAX_CPUS;
 use crate::device::watchdog_card::Startable;
-use crate::{idle, nmi, nmi_lines, smp, time};
+use crate::nmi::{self, NMI};
+use crate::{idle, nmi_lines, smp, time};
 
 /// Expiries in each phase, at least.
 const EXPIRIES: u64 = 12;
@@ -56,20 +60,21 @@ pub(super) fn run(run: &Run) {
     let each = expiries.div_ceil(run.cpus as u64);
     let progress = Progress::new(run.cpus as u64 + 3);
 
-    open(run, |_| true);
+    let card_id = handlers[1].id();
+    open(run, card_id, |_| true);
     let pinged = ping(run, &mut card);
     progress.at(1);
 
     let pinging = run.has_fault("always-ping");
     let mut alone = Expiries::default();
     for only in 0..run.cpus {
-        open(run, |cpu| cpu == only);
+        open(run, card_id, |cpu| cpu == only);
         for _ in 0..each {
             alone.expire(run, &mut card, pinging);
         }
         progress.at(only as u64 + 2);
     }
-    open(run, |_| true);
+    open(run, card_id, |_| true);
     let mut all = Expiries { gave_up: alone.gave_up, ..Expiries::default() };
     for _ in 0..expiries {
         all.expire(run, &mut card, pinging);
@@ -78,7 +83,7 @@ pub(super) fn run(run: &Run) {
 
     let stopped = leave_stopped(run, &mut card);
     progress.at(run.cpus as u64 + 3);
-    open(run, |_| false);
+    open(run, card_id, |_| false);
 
     report::report(run, &pinged, &alone, &all, &stopped);
     for handler in handlers {
@@ -101,8 +106,15 @@ fn stop(card: &mut Startable) {
 }
 
 /// Opens the NMI line on the CPUs that `wanted` says, and closes it on all others. The card is stopped.
-fn open(run: &Run, wanted: impl Fn(usize) -> bool + Sync) {
+fn open(run: &Run, card: HandlerId, wanted: impl Fn(usize) -> bool + Sync) {
     let closed_lint = run.has_fault("closed-lint");
+    let mut cpus = [0; MAX_CPUS];
+    let mut open = 0;
+    for cpu in (0..run.cpus).filter(|cpu| wanted(*cpu) && !run.has_fault("no-route")) {
+        cpus[open] = cpu;
+        open += 1;
+    }
+    nmi::set_delivery(card, &cpus[..open]);
     smp::on_all_cpus(&|cpu| {
         let opens = wanted(cpu) && !closed_lint;
         line::set_open(cpu, wanted(cpu));
@@ -111,6 +123,8 @@ fn open(run: &Run, wanted: impl Fn(usize) -> bool + Sync) {
             panic!("CPU {cpu}: {error}");
         }
     });
+    NMI.owe_poll();
+    run.let_grants_end();
 }
 
 fn edges(run: &Run) -> u64 {

@@ -79,27 +79,20 @@ fn check_explained(alone: &Expiries, all: &Expiries) {
         "nmi-of-one-open-cpu-claims-the-bit",
         alone.by_bit == alone.edges && alone.claimed == alone.edges && alone.edges != 0,
         format_args!("each NMI on the only open CPU claims the timeout bit"),
-        format_args!("{} of {} NMIs, {} by an echo", alone.by_bit, alone.edges, alone.by_echo),
+        format_args!("{} of {} NMIs", alone.by_bit, alone.edges),
     );
     check(
         "every-nmi-explained-once",
         all.unknown == 0
-            && all.by_bit + all.by_echo == all.claimed
-            && all.claimed + all.absorbed + all.deferred == all.edges
-            && all.left_over == all.absorbed + all.deferred
+            && all.claimed == all.starts
+            && all.absorbed == all.edges - all.claimed
             && all.edges != 0,
         format_args!(
-            "0 unknown; each NMI by the timeout bit or by an echo of it, or held off by another CPU's claim with its echo left over"
+            "one NMI of each expiry claims the timeout bit, all others are absorbed by it"
         ),
         format_args!(
-            "{} unknown of {} NMIs; {} by the bit, {} by an echo, {} deferred, {} absorbed, {} echoes left over",
-            all.unknown,
-            all.edges,
-            all.by_bit,
-            all.by_echo,
-            all.deferred,
-            all.absorbed,
-            all.left_over
+            "{} NMIs of {} expiries: {} claimed, {} absorbed, {} of those deferred first; {} unknown",
+            all.edges, all.starts, all.claimed, all.absorbed, all.deferred, all.unknown
         ),
     );
 }
