@@ -21,12 +21,13 @@ use crate::{time, trap};
 
 type LocalApic = Lapic<AnyApic<MmioWindow, CpuMsr>>;
 
-/// Ticks of the periodic timer in a second.
-const TICK_HZ: u64 = 100;
+/// Ticks of the periodic timer in a second: the period that the library assumes unless it is told another.
+const TICK_HZ: u64 = 1_000;
 
 const TICK: Vector = Vector::of::<{ trap::Vector::Tick as u8 }>();
 const WAKE: Vector = Vector::of::<{ trap::Vector::Wake as u8 }>();
 const SHOOTDOWN: Vector = Vector::of::<{ trap::Vector::Shootdown as u8 }>();
+const NMI_WORK: Vector = Vector::of::<{ trap::Vector::NmiWork as u8 }>();
 const ERROR: Vector = Vector::of::<{ trap::Vector::Error as u8 }>();
 const SPURIOUS: Vector = Vector::of::<{ trap::Vector::Spurious as u8 }>();
 
@@ -158,7 +159,8 @@ pub(crate) fn calibrate() {
     COUNT_PER_TICK.store(per_tick, Ordering::Relaxed);
 }
 
-/// Holds back this CPU's tick, or lets it come again; other interrupts come as ever. Its task priority is raised to the tick's.
+/// Holds back this CPU's tick, or lets it come again; other interrupts come as ever. Its task priority is raised to the tick's: the
+/// timer's own registers are left alone, for the reason at [`init_this_cpu`]. One tick that fell due meanwhile comes at once.
 pub(crate) fn hold_tick(held: bool) {
     local().set_task_priority(if held { TICK.get() } else { 0 });
 }
@@ -237,6 +239,17 @@ pub(crate) fn send_wake_to_others() {
 /// Has all other CPUs drop pages ([`crate::paging::shootdown`]). Ordinary context.
 pub(crate) fn send_shootdown_to_others() {
     deliver(&Ipi::Fixed { vector: SHOOTDOWN, to: FixedTarget::AllExcludingSelf });
+}
+
+/// Sends the interrupt for the NMI subsystem's work to `cpu`, this one included. NMI-safe. One that the APIC does not take is made
+/// up for by that CPU's next tick.
+pub(crate) fn send_nmi_work(cpu: usize) {
+    let apic = local();
+    let _ = match target(cpu) {
+        Some(_) if area::current_cpu() == Some(cpu) => apic.send_self(NMI_WORK),
+        Some(id) => apic.send(&Ipi::Fixed { vector: NMI_WORK, to: FixedTarget::Cpu(id) }),
+        None => Ok(()),
+    };
 }
 
 /// Sends the maskable wake-up to this CPU. Any context.

@@ -30,6 +30,7 @@ mod record;
 mod scenario;
 mod screen;
 mod smp;
+mod tick;
 mod time;
 mod trap;
 

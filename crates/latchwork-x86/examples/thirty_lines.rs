@@ -63,6 +63,13 @@ unsafe impl Platform for Kernel {
     unsafe fn restore_interrupts(&self, state: InterruptState) {
         rest::restore_flags(state.0);
     }
+    fn interrupt_for_work(&self, cpu: usize) {
+        rest::send_work_ipi(cpu); // its handler calls `NMI.run_work()`, and the tick's `NMI.tick()`
+    }
+    fn interrupts_are_on(&self) -> bool {
+        false
+    }
+    fn restart_tick(&self) {} // it is never stopped
     fn report_unknown(&self, report: &UnknownNmi) {
         rest::log_from_nmi(report);
     }
@@ -78,7 +85,7 @@ unsafe impl Platform for Kernel {
 
 /// The kernel that is there already, as far as the example needs it.
 mod rest {
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
     use latchwork::{Request, RingError, SendError, UnknownNmi};
     use latchwork_x86::entry::NmiFrame;
@@ -86,6 +93,7 @@ mod rest {
     static OVERFLOWS: AtomicUsize = AtomicUsize::new(0);
     static SAMPLES: AtomicUsize = AtomicUsize::new(0);
     static UNKNOWN: AtomicUsize = AtomicUsize::new(0);
+    static WORK_IS_DUE: AtomicBool = AtomicBool::new(false);
 
     pub(crate) fn cpu_number() -> usize {
         0
@@ -109,6 +117,9 @@ mod rest {
         0
     }
     pub(crate) fn restore_flags(_: usize) {}
+    pub(crate) fn send_work_ipi(_: usize) {
+        WORK_IS_DUE.store(true, Relaxed);
+    }
     pub(crate) fn log_from_nmi(report: &UnknownNmi) {
         UNKNOWN.store(report.count, Relaxed);
     }
@@ -122,6 +133,10 @@ mod rest {
         super::on_nmi(&mut NmiFrame::default());
         super::NMI.send(0, Request::Backtrace)?;
         super::on_nmi(&mut NmiFrame::default());
+        if WORK_IS_DUE.swap(false, Relaxed) {
+            super::NMI.run_work();
+        }
+        super::NMI.tick();
         assert_eq!((SAMPLES.load(Relaxed), UNKNOWN.load(Relaxed)), (1, 1));
         Ok(())
     }

@@ -82,7 +82,8 @@ pub enum EdgeModel {
     PerEvent {
         /// How long after its status was consumed a ring may still arrive, in microseconds.
         late_us: u32,
-        /// How many such rings at most.
+        /// How many rings at most, besides the one that every condition has: what its status may have
+        /// merged.
         max_late_edges: u8,
     },
 }

@@ -79,3 +79,8 @@ pub use storm::Storm;
 pub use ticket::Ticket;
 pub use unknown::{UnknownKind, UnknownNmi, UnknownPolicy};
 pub use work::{Urgency, Work};
+
+/// What the simulated machine plays the memory with.
+#[cfg(all(latchwork_simulated, not(test)))]
+#[doc(hidden)]
+pub use primitive::simulated as simulation;

@@ -49,7 +49,7 @@ fn grant_outside_nmi(core: &Core, platform: &dyn Platform, id: HandlerId, slot: 
     }
     let area = platform.current_cpu().and_then(|cpu| core.cpus().get(cpu));
     if let Some(area) = area {
-        let edges = terms.edges().max(1);
+        let edges = slot.rings_of_a_claim();
         area.grants.grant(GrantKind::OutsideNmi, edges, deadline, now, limits);
     }
 }

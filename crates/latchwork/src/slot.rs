@@ -205,9 +205,9 @@ impl Slot {
         book.state = State::Free;
     }
 
-    /// How many rings of one claim of this Platform slot may come to each CPU on its route.
-    pub(crate) fn rings_elsewhere(&self) -> usize {
-        self.terms.late().edges().max(1)
+    /// How many rings may come, to each CPU on the route, for a condition that no edge led to.
+    pub(crate) fn rings_of_a_claim(&self) -> usize {
+        self.terms.late().edges().saturating_add(1)
     }
 
     pub(crate) fn generation(&self) -> usize {

@@ -33,6 +33,8 @@ pub(crate) struct CpuArea {
     pub(crate) online: AtomicBool,
     /// Ticks of the periodic timer. Written by the CPU itself.
     pub(crate) ticks: AtomicU64,
+    /// The tick is stopped, and the NMI subsystem knows. Written by the CPU itself, with interrupts off.
+    pub(crate) tick_is_stopped: AtomicBool,
     /// Maskable self-IPIs and wake-ups taken. Written by the CPU itself.
     pub(crate) wakes: AtomicU64,
 }
@@ -45,6 +47,7 @@ impl CpuArea {
             apic_id: AtomicU32::new(0),
             online: AtomicBool::new(false),
             ticks: AtomicU64::new(0),
+            tick_is_stopped: AtomicBool::new(false),
             wakes: AtomicU64::new(0),
         }
     }
@@ -89,4 +92,9 @@ pub(crate) unsafe fn enter(cpu: usize) {
 /// The address of the area of `cpu`: what GS points at.
 pub(crate) fn address(cpu: usize) -> usize {
     (&raw const AREAS[cpu]).expose_provenance()
+}
+
+/// Adds one to a counter that only this CPU writes, in interrupt context.
+pub(crate) fn add_one(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Release);
 }

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What this kernel provides to the library.
 
-use latchwork::{AfterLeave, Fatal, InterruptState, NmiContext, Platform, RingError, UnknownNmi};
+use latchwork::{
+    AbsorbedNmi, AfterLeave, Fatal, InterruptState, NmiContext, Platform, RingError, UnknownNmi,
+};
 use latchwork_x86::hw::CpuPort;
 use latchwork_x86::port61::{self, NmiStatus};
+use x86_64::instructions::interrupts;
 
 use super::reports::{self, Readable};
 use super::steps;
 use crate::cpu::{self, area};
 use crate::exit::{Ending, exit};
-use crate::{apic, console, record, time};
+use crate::{apic, console, record, tick, time};
 
 /// The machine as the library sees it. All state is in statics, so that NMIs reach it without a pointer.
 #[derive(Debug)]
@@ -59,8 +62,24 @@ unsafe impl Platform for Machine {
         core::hint::spin_loop();
     }
 
+    fn interrupt_for_work(&self, cpu: usize) {
+        apic::send_nmi_work(cpu);
+    }
+
+    fn interrupts_are_on(&self) -> bool {
+        interrupts::are_enabled()
+    }
+
+    fn restart_tick(&self) {
+        tick::restart();
+    }
+
     fn report_unknown(&self, report: &UnknownNmi) {
-        reports::push(Readable { unknown: *report, port_61: port_61() });
+        reports::push(Readable::Unknown { unknown: *report, port_61: port_61() });
+    }
+
+    fn report_absorbed(&self, report: &AbsorbedNmi) {
+        reports::push(Readable::Absorbed(*report));
     }
 
     fn after_leave(&self, ctx: &NmiContext<'_>, due: AfterLeave) {

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reports of unknown NMIs on their way from NMI context to the console.
+//! Reports of unknown and absorbed NMIs on their way from NMI context to the console.
 //!
-//! Each CPU has a small queue. Its producer is that CPU in NMI, where another NMI may nest; its consumer is that CPU's tick.
+//! Each CPU has a small queue. Its producer is that CPU in NMI, where another NMI may nest; its consumer is that CPU's tick, or its idle loop.
 //! A slot goes `EMPTY → WRITING → FULL → EMPTY`; who fails to take an empty slot drops the report and counts that.
 
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use latchwork::{Mode, UnknownNmi};
+use latchwork::{AbsorbedNmi, Mode, UnknownKind, UnknownNmi};
 use latchwork_x86::port61::NmiStatus;
 
 use crate::console::println;
 use crate::cpu::MAX_CPUS;
+use crate::time;
 
 const SLOTS: usize = 8;
 
@@ -46,8 +47,10 @@ static QUEUES: [Queue; MAX_CPUS] = [const {
 /// What has been printed about one CPU.
 #[derive(Debug)]
 pub(crate) struct Tally {
-    /// Reports printed.
+    /// Reports of unknown NMIs printed.
     pub(crate) reports: AtomicUsize,
+    /// Reports of absorbed NMIs printed.
+    pub(crate) absorbed_reports: AtomicUsize,
     /// Unknown NMIs that those reports said were held back before them.
     pub(crate) suppressed: AtomicUsize,
     /// The instruction pointer of the last report.
@@ -61,12 +64,23 @@ pub(crate) struct Tally {
 static TALLIES: [Tally; MAX_CPUS] = [const {
     Tally {
         reports: AtomicUsize::new(0),
+        absorbed_reports: AtomicUsize::new(0),
         suppressed: AtomicUsize::new(0),
         last_ip: AtomicUsize::new(0),
         last_cpu: AtomicUsize::new(0),
         last_port_61: AtomicUsize::new(0),
     }
 }; MAX_CPUS];
+
+impl Tally {
+    fn count(&self, unknown: &UnknownNmi, port_61: NmiStatus) {
+        self.last_ip.store(unknown.ip, Ordering::Relaxed);
+        self.last_cpu.store(unknown.cpu + 1, Ordering::Relaxed);
+        self.last_port_61.store(port_61.raw().into(), Ordering::Relaxed);
+        self.suppressed.fetch_add(unknown.suppressed, Ordering::Relaxed);
+        self.reports.fetch_add(1, Ordering::Release);
+    }
+}
 
 /// What has been printed about `cpu`.
 pub(crate) fn tally(cpu: usize) -> &'static Tally {
@@ -75,7 +89,7 @@ pub(crate) fn tally(cpu: usize) -> &'static Tally {
 
 /// Queues a report for the tick. NMI-safe.
 pub(super) fn push(report: Readable) {
-    let Some(queue) = QUEUES.get(report.unknown.cpu) else {
+    let Some(queue) = QUEUES.get(report.cpu()) else {
         return;
     };
     let place = queue.next.fetch_add(1, Ordering::Relaxed) % SLOTS;
@@ -93,29 +107,70 @@ pub(super) fn push(report: Readable) {
 
 /// A report as people read it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Readable {
-    /// The NMI.
-    pub(super) unknown: UnknownNmi,
-    /// What the chipset said about it then.
-    pub(super) port_61: NmiStatus,
+pub(super) enum Readable {
+    /// An NMI that nothing explains, and what the chipset said about it then.
+    Unknown { unknown: UnknownNmi, port_61: NmiStatus },
+    /// One of many that earlier claims explain.
+    Absorbed(AbsorbedNmi),
+}
+
+impl Readable {
+    const fn cpu(&self) -> usize {
+        match self {
+            Self::Unknown { unknown, .. } => unknown.cpu,
+            Self::Absorbed(absorbed) => absorbed.cpu,
+        }
+    }
 }
 
 impl fmt::Display for Readable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let UnknownNmi { cpu, ip, sp, mode, count, suppressed, .. } = self.unknown;
-        let mode = match mode {
-            Mode::User => "user",
-            Mode::Kernel => "kernel",
-        };
-        write!(
-            f,
-            "unknown NMI on CPU {cpu}: in the {mode} at IP {ip:#018x}, SP {sp:#018x}; number {count} on this CPU"
-        )?;
-        if suppressed != 0 {
-            write!(f, ", {suppressed} before it not reported")?;
+        match self {
+            Self::Unknown { unknown, port_61 } => {
+                write_unknown(f, unknown)?;
+                write!(f, "; {port_61}")
+            }
+            Self::Absorbed(absorbed) => write_absorbed(f, absorbed),
         }
-        write!(f, "; {}", self.port_61)
     }
+}
+
+const fn name_of(mode: Mode) -> &'static str {
+    match mode {
+        Mode::User => "user",
+        Mode::Kernel => "kernel",
+    }
+}
+
+fn write_unknown(f: &mut fmt::Formatter<'_>, unknown: &UnknownNmi) -> fmt::Result {
+    let UnknownNmi { cpu, ip, sp, mode, kind, count, suppressed, .. } = *unknown;
+    let mode = name_of(mode);
+    write!(f, "unknown NMI on CPU {cpu}: ")?;
+    match kind {
+        UnknownKind::Deferred => {
+            write!(f, "deferred and not explained since, at IP {ip:#018x}")?;
+        }
+        UnknownKind::LateSend => {
+            write!(f, "perhaps a late send, in the {mode} at IP {ip:#018x}, SP {sp:#018x}")?;
+        }
+        _ => write!(f, "in the {mode} at IP {ip:#018x}, SP {sp:#018x}")?,
+    }
+    write!(f, "; number {count} on this CPU")?;
+    if suppressed != 0 {
+        write!(f, ", {suppressed} before it not reported")?;
+    }
+    Ok(())
+}
+
+fn write_absorbed(f: &mut fmt::Formatter<'_>, report: &AbsorbedNmi) -> fmt::Result {
+    let AbsorbedNmi { cpu, ip, mode, kind, absorbable_ticks, absorbed, .. } = *report;
+    let mode = name_of(mode);
+    let absorbable_us = absorbable_ticks as u64 * 1_000 / time::ticks_per_ms();
+    write!(
+        f,
+        "absorbed NMI on CPU {cpu}: in the {mode} at IP {ip:#018x}, by a grant ({kind:?}); one of {absorbed} since the last report, \
+         absorbable for {absorbable_us} us without a gap"
+    )
 }
 
 /// Takes the queued reports of `cpu`, oldest first or nearly so. On that CPU, never in two contexts at once.
@@ -140,21 +195,22 @@ pub(super) fn drain(cpu: usize, mut each: impl FnMut(&Readable)) {
     }
 }
 
-/// Prints what is queued on `cpu`. That CPU's tick, interrupts off.
+/// Prints what is queued on `cpu`. That CPU's tick or idle loop, interrupts off.
 pub(crate) fn print_queued(cpu: usize) {
     let Some(tally) = TALLIES.get(cpu) else {
         return;
     };
     drain(cpu, |report| {
         println!("{report}");
-        tally.last_ip.store(report.unknown.ip, Ordering::Relaxed);
-        tally.last_cpu.store(report.unknown.cpu + 1, Ordering::Relaxed);
-        tally.last_port_61.store(report.port_61.raw().into(), Ordering::Relaxed);
-        tally.suppressed.fetch_add(report.unknown.suppressed, Ordering::Relaxed);
-        tally.reports.fetch_add(1, Ordering::Release);
+        match report {
+            Readable::Unknown { unknown, port_61 } => tally.count(unknown, *port_61),
+            Readable::Absorbed(_) => {
+                tally.absorbed_reports.fetch_add(1, Ordering::Release);
+            }
+        }
     });
     let dropped = QUEUES[cpu].dropped.swap(0, Ordering::Relaxed);
     if dropped != 0 {
-        println!("{dropped} reports of unknown NMIs on CPU {cpu} were dropped: the queue was full");
+        println!("{dropped} reports of NMIs on CPU {cpu} were dropped: the queue was full");
     }
 }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Maskable interrupts: the tick, what CPUs send each other and themselves, and the APIC's own.
 
-use core::sync::atomic::Ordering;
-
-use crate::apic;
-use crate::cpu::area::{self, CpuArea};
-use crate::nmi::reports;
+use crate::cpu::area::{self, add_one};
+use crate::nmi::NMI;
 use crate::paging::shootdown;
+use crate::{apic, tick};
 
 /// Vectors below this one belong to exceptions.
 pub(crate) const FIRST_MASKABLE: u8 = 32;
@@ -17,10 +15,12 @@ pub(crate) const FIRST_MASKABLE: u8 = 32;
 pub(crate) enum Vector {
     /// The periodic timer of each CPU.
     Tick = 0xe0,
-    /// Work or a wake-up, from another CPU or from this one.
+    /// A job or a wake-up, from another CPU or from this one.
     Wake = 0xf0,
     /// Pages are gone: drop what this CPU remembers of them.
     Shootdown = 0xf1,
+    /// The NMI subsystem has work for this CPU.
+    NmiWork = 0xf2,
     /// The local APIC found an error.
     Error = 0xfe,
     /// The local APIC withdrew an interrupt.
@@ -30,6 +30,7 @@ pub(crate) enum Vector {
 const TICK: u8 = Vector::Tick as u8;
 const WAKE: u8 = Vector::Wake as u8;
 const SHOOTDOWN: u8 = Vector::Shootdown as u8;
+const NMI_WORK: u8 = Vector::NmiWork as u8;
 const ERROR: u8 = Vector::Error as u8;
 const SPURIOUS: u8 = Vector::Spurious as u8;
 
@@ -40,7 +41,7 @@ pub(super) fn handle(vector: u8) {
     };
     match vector {
         TICK => {
-            tick(cpu, area);
+            tick::take(cpu, area);
             apic::end_of_interrupt();
         }
         WAKE => {
@@ -51,19 +52,13 @@ pub(super) fn handle(vector: u8) {
             shootdown::answer();
             apic::end_of_interrupt();
         }
+        NMI_WORK => {
+            NMI.run_work();
+            apic::end_of_interrupt();
+        }
         ERROR => panic!("the local APIC of CPU {cpu} reports errors {:#x}", apic::errors()),
         // A spurious interrupt is not in service, so it is not ended (SDM Vol. 3A, "Spurious Interrupt").
         SPURIOUS => {}
         other => panic!("nobody handles interrupt {other:#x}, taken by CPU {cpu}"),
     }
-}
-
-fn tick(cpu: usize, area: &CpuArea) {
-    add_one(&area.ticks);
-    reports::print_queued(cpu);
-}
-
-/// Adds one to a counter that only this CPU writes, in interrupt context.
-fn add_one(counter: &core::sync::atomic::AtomicU64) {
-    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Release);
 }

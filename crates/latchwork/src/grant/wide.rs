@@ -26,8 +26,9 @@ use crate::{
     limits::InTicks,
     moment::Moment,
     order::HANDLERS_PER_CLASS,
-    primitive::{AtomicUsize, Ordering, const_unless_loom},
+    primitive::{AtomicUsize, Ordering, OwnWord, const_unless_loom},
     registry::Registry,
+    slot::Slot,
 };
 
 /// What is published of one Platform slot.
@@ -119,24 +120,44 @@ impl Grants {
         if self.seen_claims.load(Ordering::Relaxed) == all {
             return;
         }
-        let slots = registry.slots_of(Class::Platform);
-        for (index, (slot, seen)) in slots.iter().zip(&self.seen).enumerate() {
-            let claims = slot.published.claims();
-            let before = seen.load(Ordering::Relaxed);
-            let new = claims.wrapping_sub(before);
-            let is_news = new != 0 && new <= usize::MAX / 2;
-            let is_seen =
-                || seen.compare_exchange(before, claims, Ordering::Relaxed, Ordering::Relaxed);
-            if !is_news || is_seen().is_err() || !self.is_routed(index) {
-                continue;
-            }
-            let deadline = slot.published.deadline();
-            if self.reaches(deadline, now, limits) {
-                let edges = new.min(MOST_CREDITS).saturating_mul(slot.rings_elsewhere());
-                self.grant(GrantKind::MachineWide, edges, deadline, now, limits);
+        let registered = registry.order(Class::Platform);
+        let registered = registered.fold(0, |slots, index| slots | bit_of(index));
+        let mut slots = registered | self.routes.load(Ordering::Relaxed);
+        while slots != 0 {
+            let index = slots.trailing_zeros() as usize;
+            slots &= slots.wrapping_sub(1);
+            let slot = registry.slot(Class::Platform, index);
+            if let Some((slot, seen)) = slot.zip(self.seen.get(index)) {
+                self.adopt_of(slot, seen, self.is_routed(index), now, limits);
             }
         }
         self.seen_claims.store(all, Ordering::Relaxed);
+    }
+
+    /// Looks at the claims of one slot. Those whose rings go elsewhere are seen, too, so that a route which is
+    /// opened later finds none of them.
+    fn adopt_of(
+        &self,
+        slot: &Slot,
+        seen: &OwnWord,
+        rings_here: bool,
+        now: Moment,
+        limits: InTicks<'_>,
+    ) {
+        let claims = slot.published.claims();
+        let before = seen.load(Ordering::Relaxed);
+        let new = claims.wrapping_sub(before);
+        let is_news = new != 0 && new <= usize::MAX / 2;
+        let is_seen =
+            || seen.compare_exchange(before, claims, Ordering::Relaxed, Ordering::Relaxed);
+        if !is_news || is_seen().is_err() || !rings_here {
+            return;
+        }
+        let deadline = slot.published.deadline();
+        if self.reaches(deadline, now, limits) {
+            let edges = new.min(MOST_CREDITS).saturating_mul(slot.rings_of_a_claim());
+            self.grant(GrantKind::MachineWide, edges, deadline, now, limits);
+        }
     }
 
     /// This CPU is about to publish a claim of `slot`, and knows what to grant itself for it. Before, so that
@@ -150,16 +171,21 @@ impl Grants {
 
     /// The doorbell of Platform slot `slot` may ring here.
     pub(crate) fn is_routed(&self, slot: usize) -> bool {
-        self.routes.load(Ordering::Relaxed) >> slot & 1 != 0
+        self.routes.load(Ordering::Relaxed) & bit_of(slot) != 0
     }
 
     /// Under the writer lock.
     pub(crate) fn set_route(&self, slot: usize, routed: bool) {
         let routes = self.routes.load(Ordering::Relaxed);
-        let bit = 1_usize.wrapping_shl(slot as u32);
+        let bit = bit_of(slot);
         let routes = if routed { routes | bit } else { routes & !bit };
         self.routes.store(routes, Ordering::Relaxed);
     }
+}
+
+/// The bit that stands for a slot.
+const fn bit_of(slot: usize) -> usize {
+    1_usize.wrapping_shl(slot as u32)
 }
 
 const _: () = assert!(HANDLERS_PER_CLASS <= 16, "a bit for each");

@@ -3,12 +3,13 @@
 //!
 //! An adopting kernel gets `core::sync::atomic` and nothing else. The crate's own tests get the
 //! `checked` backend: the same operations over `core` or, under `cfg(loom)`, over loom, and in
-//! both a point *before every access* at which a test may let an NMI in. Code outside this module
+//! both a point *before every access* at which a test may let an NMI in. The simulated machine gets the
+//! `simulated` backend, which hands each access to whoever plays the memory. Code outside this module
 //! never names a backend.
 
-#[cfg(not(test))]
+#[cfg(not(any(test, latchwork_simulated)))]
 mod plain;
-#[cfg(not(test))]
+#[cfg(not(any(test, latchwork_simulated)))]
 pub(crate) use plain::{
     AtomicBool, AtomicPtr, AtomicUsize, OwnWord, SharedCell, fence, fence_after_rmw,
 };
@@ -17,6 +18,13 @@ pub(crate) use plain::{
 pub(crate) mod checked;
 #[cfg(test)]
 pub(crate) use checked::{
+    AtomicBool, AtomicPtr, AtomicUsize, OwnWord, SharedCell, fence, fence_after_rmw,
+};
+
+#[cfg(all(latchwork_simulated, not(test)))]
+pub mod simulated;
+#[cfg(all(latchwork_simulated, not(test)))]
+pub(crate) use simulated::{
     AtomicBool, AtomicPtr, AtomicUsize, OwnWord, SharedCell, fence, fence_after_rmw,
 };
 

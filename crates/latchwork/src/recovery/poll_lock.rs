@@ -83,7 +83,7 @@ impl PollLock {
 
     /// The holder. The last claim is kept from getting so old that it looks like one to come.
     pub(crate) fn end(&self, number: PollNumber) {
-        let oldest = PollNumber(number.0.wrapping_sub(usize::MAX / 4 & !HOLDER_MASK));
+        let oldest = PollNumber(number.0.wrapping_sub((usize::MAX / 4) & !HOLDER_MASK));
         if PollNumber(self.claimed.load(Ordering::Relaxed)).is_before(oldest) {
             self.note_claim(oldest);
         }
@@ -211,7 +211,7 @@ mod tests {
         lock.end(claimed);
         for _ in 0..10 {
             let far_on =
-                lock.word.load(Ordering::Relaxed).wrapping_add(usize::MAX / 8 & !HOLDER_MASK);
+                lock.word.load(Ordering::Relaxed).wrapping_add((usize::MAX / 8) & !HOLDER_MASK);
             lock.word.store(far_on, Ordering::Relaxed);
             let overlapped = lock.take(0).unwrap();
             lock.end(overlapped);

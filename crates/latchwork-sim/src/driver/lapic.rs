@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Sending interrupts.
+
+use crate::{
+    engine::{self, Access, hardware},
+    machine::{Apic, Bell, Fact, Machine, current},
+};
+
+/// How often a send reads the delivery status before it gives up.
+const IDLE_READS: u32 = 8;
+
+/// Sends an NMI to `to`, from any context. Stores before are visible there when it is taken. Says whether
+/// it was sent.
+pub fn send_nmi(to: usize) -> bool {
+    let machine = current();
+    match machine.hardware.apic {
+        Apic::X2 => {
+            // The WRMSR of an x2APIC register is not serialising.
+            engine::memory_fence();
+            hardware(Access::X2apicWrite, || rings(machine, to));
+            true
+        }
+        Apic::X => send_by_two_halves(machine, to),
+    }
+}
+
+/// As any code that may be an NMI which interrupted another such send has to: it leaves the upper half as
+/// it found it, and the delivery status idle.
+fn send_by_two_halves(machine: &'static Machine, to: usize) -> bool {
+    let cpu = machine.this_cpu();
+    if !becomes_idle(machine, cpu) {
+        return false;
+    }
+    let interrupted_high =
+        hardware(Access::UncachedRead, || machine.with(|state| state.cpus[cpu].icr.read_high()));
+    write_high(machine, cpu, to as u8);
+    let sent = hardware(Access::UncachedWrite, || {
+        let written = machine.change_cpu(cpu, |cpu| cpu.icr.write_low());
+        written.is_ok_and(|destination| {
+            rings(machine, usize::from(destination));
+            true
+        })
+    });
+    let idle = becomes_idle(machine, cpu);
+    write_high(machine, cpu, interrupted_high);
+    sent && idle
+}
+
+fn write_high(machine: &'static Machine, cpu: usize, destination: u8) {
+    hardware(Access::UncachedWrite, || {
+        machine.change_cpu(cpu, |cpu| cpu.icr.write_high(destination));
+    });
+}
+
+fn becomes_idle(machine: &'static Machine, cpu: usize) -> bool {
+    (0..IDLE_READS).any(|_| {
+        !hardware(Access::UncachedRead, || machine.change_cpu(cpu, |cpu| cpu.icr.read_busy()))
+    })
+}
+
+/// The ICR was written: the edge is under way.
+fn rings(machine: &Machine, to: usize) {
+    let from = machine.this_cpu();
+    machine.change(|state| {
+        let (now_us, delivery_us) = (state.now_us, machine.hardware.delivery_us);
+        let send = state.sends.iter().rfind(|send| send.from == from && send.to == to);
+        let is_late =
+            send.is_some_and(|send| now_us + delivery_us >= send.began_us + machine.timing.hold_us);
+        let bell = if is_late { Bell::LateSoftware } else { Bell::Software };
+        state.ring(to, bell, delivery_us);
+    });
+    machine.record(&Fact::SendRang { to });
+}
+
+/// Sends the maskable interrupt for deferred work to `to`. It may collapse with one that is pending.
+pub fn send_work_interrupt(to: usize) {
+    engine::memory_fence();
+    hardware(Access::X2apicWrite, || {
+        current().change_cpu(to, |cpu| cpu.work_pending = true);
+    });
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! This CPU's performance counters.
+
+use crate::{
+    engine::{Access, hardware},
+    machine::{Bell, Condition, Fact, PmuKind, current, pmu::bit},
+};
+
+/// How often a driver goes round as long as the status is set.
+const ROUNDS: u32 = 3;
+
+/// What one look at the counters has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serviced {
+    /// Something had overflowed, and was acknowledged.
+    pub claimed: bool,
+    /// Something has overflowed again, and its PMI may be lost or not: look again.
+    pub again: bool,
+}
+
+/// RDMSR IA32_PERF_GLOBAL_STATUS.
+pub fn read_status() -> u8 {
+    let machine = current();
+    let cpu = machine.this_cpu();
+    hardware(Access::MsrRead, || machine.with(|state| state.cpus[cpu].pmu.status()))
+}
+
+/// WRMSR IA32_PERF_GLOBAL_STATUS_RESET.
+pub fn acknowledge(bits: u8) {
+    let machine = current();
+    let cpu = machine.this_cpu();
+    hardware(Access::MsrWrite, || {
+        let cleared = machine.change_cpu(cpu, |cpu| cpu.pmu.acknowledge(bits));
+        for bit in bit::ALL.into_iter().filter(|bit| cleared & bit != 0) {
+            let condition = Condition::Counter { cpu, bit };
+            machine.record(&Fact::Consumed { condition, cpu });
+        }
+    });
+}
+
+/// Writes the entry of the local vector table with its mask flag clear.
+pub fn unmask() {
+    let machine = current();
+    let cpu = machine.this_cpu();
+    hardware(Access::X2apicWrite, || machine.change_cpu(cpu, |cpu| cpu.pmu.unmask()));
+}
+
+/// WRMSR IA32_PERF_GLOBAL_CTRL: stops the counters, or lets them go on.
+pub fn stop_counters(stopped: bool) {
+    let machine = current();
+    let cpu = machine.this_cpu();
+    hardware(Access::MsrWrite, || {
+        machine.change_cpu(cpu, |cpu| cpu.pmu.stop_counters(stopped));
+    });
+}
+
+/// All that a driver does: look; stop the counters; acknowledge what is set, bounded; unmask; look again;
+/// let the counters go on.
+///
+/// The second look is not acknowledged: an overflow that came before the unmasking rings nobody, and one
+/// that came after it does.
+pub fn service() -> Serviced {
+    let mut status = read_status();
+    if status == 0 {
+        return Serviced { claimed: false, again: false };
+    }
+    let masks = current().hardware.pmu == PmuKind::Masking;
+    stop_counters(true);
+    for _ in 0..ROUNDS {
+        acknowledge(status);
+        status = read_status();
+        if status == 0 {
+            break;
+        }
+    }
+    if masks {
+        unmask();
+        status = read_status();
+    }
+    stop_counters(false);
+    Serviced { claimed: true, again: status != 0 }
+}
+
+/// The doorbell.
+pub const BELL: Bell = Bell::Lvt;

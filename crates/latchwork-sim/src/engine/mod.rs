@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Runs a [`World`] in every order, in random orders, or in one order again.
+//!
+//! # What runs
+//!
+//! A world is a machine and its software. Each simulated CPU is a coroutine of one thread of the host; a handler
+//! that interrupts it is a call on its stack, nested as on a real one. The software is real code: it reaches
+//! memory through the simulated backend of the core's `primitive` module, and hardware through [`hardware`].
+//! Before each such access there is a *choice point*: the CPU goes on, or another CPU does, or a store leaves a store
+//! buffer, or the environment does something ([`Event`]). An interruption that is due is taken there at
+//! once, as a CPU takes it at the next instruction boundary.
+//!
+//! Between two choice points nothing else happens, so an execution is determined by what was chosen. The first
+//! option is the default, and a [`Trace`] lists the choices of another: it is short, can be printed, and replays
+//! the execution.
+//!
+//! # Three searches
+//!
+//! * [`exhaust`] sees every execution within [`Bounds`], depth-first.
+//! * [`sample`] runs random executions, one for each seed, as long as the world has something to do.
+//! * [`replay`] runs the execution of a trace and tells it as a [`Timeline`].
+//!
+//! [`minimise`] makes a found execution short before it is told.
+//!
+//! # Why executions are run again
+//!
+//! To go back to a choice point, the exhaustive search builds the world anew and repeats what was chosen until
+//! there. Stacks of real code and whatever a world keeps on the heap cannot be copied, but they can be made again:
+//! everything is deterministic. The way back costs little, as neither options are listed nor states hashed on it;
+//! some 10 million choice points a second are passed, and a world is built in a few microseconds if it lies in
+//! a [`Place`]. (`examples/engine_speed.rs` measures both.)
+//!
+//! # What the exhaustive search leaves out, and why it may
+//!
+//! **States that it has met.** Where the whole machine is in the state in which it was met before, with at least as
+//! many preemptions left, whatever follows was or will be seen from there. The state is the hash of: the
+//! words of memory that differ from the beginning; each CPU's store buffer; each CPU's history; what the world takes in
+//! with [`World::fold`]; and which CPU runs, because leaving it may be a preemption. A context's *history* is the hash
+//! of all accesses that it made, with what they returned. It stands for the registers and the stack: code
+//! is deterministic, so what it has seen says where it is and what it knows. Each level has its own: when a
+//! handler returns, its knowledge is gone, and what it did is in memory. A base context that comes to rest says
+//! so ([`at_rest`]), and its history is forgotten too.
+//!
+//! **Turns of a wait that change nothing.** A CPU that waits runs again after somebody else has changed
+//! something, not before: another turn would see what the last one saw. And a turn that saw just what the
+//! turn before it saw is not part of the history: a wait carries nothing else from turn to turn. That is a demand on
+//! waits ([`relax`]), not a fact: one that counts its turns must [`observe`] the count.
+//!
+//! **Use of cells that belong to one context at a time** is no choice point; the atomics of the protocol that
+//! gives them to one context are.
+//!
+//! The tests compare the search with pruning and without, and on random programs with a reference that
+//! shares nothing with it.
+//!
+//! # Limits
+//!
+//! * Beyond [`Bounds::preemptions`] nothing is seen. Events, interruptions, drained stores, and switches away from a CPU
+//!   that waits, halts or has finished are free, so the bound limits only how often a CPU is left in the
+//!   middle of its work. Other bounds end a search as [`Verdict::Unfinished`].
+//! * States are known by 64 bits. Two of n states look alike with a probability of about n²/2⁶⁵: 1 in 1.5
+//!   million for 5 million states.
+//! * Memory is sequentially consistent, or x86-TSO with store buffers of a bounded length. What compilers and
+//!   weaker machines may reorder is loom's part, with the same source.
+//! * A CPU takes an interruption only where it is about to make an access: code between two accesses touches
+//!   nothing that a handler could see.
+//! * What waits for ever while something else goes on is not found; what waits while nothing can happen is
+//!   ([`Property::Deadlock`]).
+//! * Searches use one thread. Several can run side by side, each with worlds of its own.
+
+mod calls;
+mod coroutine;
+mod cpu;
+mod driver;
+mod fingerprint;
+mod memory;
+mod panics;
+mod place;
+mod runtime;
+mod search;
+mod store_buffer;
+#[cfg(test)]
+mod tests;
+mod timeline;
+mod trace;
+mod world;
+
+pub use calls::{
+    Observed, accesses, at_rest, hardware, memory_fence, note, observe, relax, this_cpu,
+};
+pub use fingerprint::Fingerprint;
+pub use place::Place;
+pub use search::{
+    Bounds, Build, Counterexample, Limit, Replay, Report, Verdict, exhaust, minimise, replay,
+    sample,
+};
+pub use timeline::{Detail, Entry, Timeline};
+pub use trace::{Deviation, Trace, TraceError};
+pub use world::{Access, Event, Interruption, Property, Violation, World};

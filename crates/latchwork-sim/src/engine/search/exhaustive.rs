@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every execution within the preemption bound: depth-first, by running again from the beginning.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
+
+use super::{Bounds, Build, Counterexample, Limit, Progress, Report, Verdict};
+use crate::engine::{
+    driver::{Answer, Chooser, Driver, End, Menu},
+    timeline::Detail,
+};
+
+/// Sees every execution within `bounds`, up to the first violation.
+pub fn exhaust(bounds: &Bounds, build: &mut Build<'_>) -> Report {
+    exhaust_with(bounds, build, &mut |_| ())
+}
+
+/// As [`exhaust`], and shows the state in which each execution ends that is not cut.
+pub(crate) fn exhaust_with(
+    bounds: &Bounds,
+    build: &mut Build<'_>,
+    ended_in: &mut dyn FnMut(u64),
+) -> Report {
+    let mut driver = Driver::new(Detail::Nothing);
+    let mut progress = Progress::new(bounds);
+    let mut explorer = Explorer::new(bounds);
+    let verdict = loop {
+        explorer.cursor = 0;
+        explorer.skip_defaults();
+        let run = driver.run(bounds, build, &mut explorer);
+        progress.add(&run);
+        match run.end {
+            End::Over => ended_in(run.end_state),
+            End::Cut => (),
+            End::TooLong => progress.too_long += 1,
+            End::Violated(violation) => {
+                let found = Counterexample { violation, trace: run.trace, seed: None };
+                break Verdict::Violated(Box::new(found));
+            }
+        }
+        if explorer.has_too_many_states() {
+            break Verdict::Unfinished(Limit::States);
+        }
+        if progress.executions % EXECUTIONS_PER_LOOK == 0 && progress.is_out_of_time() {
+            break Verdict::Unfinished(Limit::Time);
+        }
+        if !explorer.turn_to_the_next() {
+            break progress.verdict_at_the_end();
+        }
+    };
+    progress.report(verdict, explorer.states())
+}
+
+/// How many executions pass between two looks at the clock.
+const EXECUTIONS_PER_LOOK: usize = 64;
+
+/// A choice point with several options on the way to where the search is.
+struct Branch {
+    point: usize,
+    /// The option of the execution in progress.
+    option: usize,
+    options: usize,
+    /// Options from 1 to before this are preemptions for which no budget is left.
+    allowed_from: usize,
+}
+
+impl Branch {
+    fn next_option(&self) -> Option<usize> {
+        let next = (self.option + 1).max(self.allowed_from);
+        (next < self.options).then_some(next)
+    }
+}
+
+struct Explorer<'a> {
+    bounds: &'a Bounds,
+    path: Vec<Branch>,
+    /// The next branch of the path whose option is not the default; beyond the path, new ground.
+    cursor: usize,
+    /// The states met, each with the greatest preemption budget that was left there.
+    seen: HashMap<u64, u8, BuildHasherDefault<IsHash>>,
+    /// States met, where they are not kept.
+    met: usize,
+}
+
+impl<'a> Explorer<'a> {
+    fn new(bounds: &'a Bounds) -> Self {
+        Self { bounds, path: Vec::new(), cursor: 0, seen: HashMap::default(), met: 0 }
+    }
+
+    fn skip_defaults(&mut self) {
+        while self.path.get(self.cursor).is_some_and(|branch| branch.option == 0) {
+            self.cursor += 1;
+        }
+    }
+
+    /// Says whether there is another execution to see.
+    fn turn_to_the_next(&mut self) -> bool {
+        while let Some(branch) = self.path.last_mut() {
+            if let Some(option) = branch.next_option() {
+                branch.option = option;
+                return true;
+            }
+            self.path.pop();
+        }
+        false
+    }
+
+    fn states(&self) -> usize {
+        self.met.max(self.seen.len())
+    }
+
+    fn has_too_many_states(&self) -> bool {
+        self.states() >= self.bounds.states
+    }
+
+    /// Whether everything from here on has been seen, or will be, with at least this budget.
+    fn is_known(&mut self, menu: &Menu<'_>, budget: u8) -> bool {
+        if !self.bounds.prune {
+            self.met += 1;
+            return false;
+        }
+        let state = menu.engine.state(Some(menu.current));
+        let known = self.seen.get(&state).is_some_and(|known| *known >= budget);
+        if !known {
+            self.seen.insert(state, budget);
+        }
+        known
+    }
+}
+
+impl Chooser for Explorer<'_> {
+    fn next_stop(&self) -> usize {
+        self.path.get(self.cursor).map_or(0, |branch| branch.point)
+    }
+
+    fn wants_free_points(&self) -> bool {
+        self.cursor >= self.path.len()
+    }
+
+    fn known_until(&self) -> usize {
+        self.path.last().map_or(0, |branch| branch.point)
+    }
+
+    fn choose(&mut self, menu: &Menu<'_>) -> Answer {
+        if let Some(branch) = self.path.get(self.cursor) {
+            assert_eq!(branch.point, menu.point, "the world is not the same again");
+            let option = branch.option;
+            self.cursor += 1;
+            self.skip_defaults();
+            return Answer::Take(option);
+        }
+        let budget = self.bounds.preemptions.saturating_sub(menu.preemptions);
+        let preemptions = (1..menu.choices.len()).take_while(|option| menu.preempts(*option));
+        let allowed_from = if budget == 0 { 1 + preemptions.count() } else { 1 };
+        let options = menu.choices.len();
+        if allowed_from >= options {
+            return Answer::Take(0);
+        }
+        if self.has_too_many_states() || self.is_known(menu, budget) {
+            return Answer::Cut;
+        }
+        self.path.push(Branch { point: menu.point, option: 0, options, allowed_from });
+        self.cursor = self.path.len();
+        Answer::Take(0)
+    }
+}
+
+/// A hasher for what is a hash already.
+#[derive(Default)]
+struct IsHash(u64);
+
+impl Hasher for IsHash {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("the keys are u64")
+    }
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}

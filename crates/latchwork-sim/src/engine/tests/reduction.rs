@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Pruning loses no ending, and searches are the same again.
+
+use std::collections::BTreeSet;
+
+use latchwork::simulation::Ordering;
+
+use super::toy::{Plan, Toy, exhausted, toys};
+use crate::engine::{Bounds, Limit, Verdict, relax, search::exhaustive::exhaust_with};
+
+fn endings(plan: Plan, bounds: &Bounds) -> (BTreeSet<u64>, usize) {
+    let mut endings = BTreeSet::new();
+    let report = exhaust_with(bounds, &mut toys(plan), &mut |state| {
+        endings.insert(state);
+    });
+    assert_eq!(report.verdict, Verdict::Held);
+    (endings, report.executions)
+}
+
+fn mixed(toy: &Toy) {
+    let seen = toy.load(0);
+    toy.store(1, seen + 1);
+    let seen = seen * 10 + toy.words[0].fetch_add(2, Ordering::Relaxed);
+    toy.say(seen * 10 + toy.load(1));
+}
+
+/// A world with a bit of everything: loads, stores, updates, an NMI.
+const MIXED: Plan = Plan {
+    scripts: &[mixed, mixed],
+    handler: |toy| toy.store(0, toy.load(1)),
+    edges: 1,
+    judge: |_| None,
+};
+
+const HANDED_OVER: Plan = Plan {
+    scripts: &[
+        |toy| {
+            toy.store(1, 7);
+            toy.store(0, 1);
+            toy.say(toy.load(2));
+        },
+        |toy| {
+            toy.store(2, 9);
+            if toy.load(0) == 0 {
+                relax();
+            }
+            toy.say(1 + toy.load(1));
+        },
+        |toy| toy.say(toy.load(0) * 100 + toy.load(2)),
+    ],
+    handler: |_| (),
+    edges: 0,
+    judge: |_| None,
+};
+
+/// States take in addresses, so both searches build their worlds in one place.
+fn compare(plan: Plan, bounds: &Bounds) {
+    let mut build = toys(plan);
+    let mut sets = [true, false].map(|prune| {
+        let mut endings = BTreeSet::new();
+        let bounds = Bounds { prune, ..*bounds };
+        let report = exhaust_with(&bounds, &mut build, &mut |state| {
+            endings.insert(state);
+        });
+        assert_eq!(report.verdict, Verdict::Held);
+        (endings, report.executions)
+    });
+    let [(pruned, few), (all, many)] = &mut sets;
+    assert_eq!(pruned, all);
+    assert!(few < many || bounds.preemptions == 0, "{few} {many}");
+}
+
+#[test]
+fn pruning_loses_no_ending() {
+    for preemptions in 0..=2 {
+        let bounds = Bounds { preemptions, ..Bounds::default() };
+        compare(MIXED, &bounds);
+        compare(HANDED_OVER, &bounds);
+    }
+}
+
+#[test]
+fn pruning_loses_no_ending_in_store_buffers() {
+    let bounds = Bounds { preemptions: 1, store_buffer: 2, ..Bounds::default() };
+    compare(Plan { edges: 0, ..MIXED }, &bounds);
+    compare(Plan { scripts: &[mixed], ..MIXED }, &bounds);
+}
+
+#[test]
+fn a_larger_bound_loses_no_ending() {
+    let counts: Vec<_> = (0..=3)
+        .map(|preemptions| endings(MIXED, &Bounds { preemptions, ..Bounds::default() }).0.len())
+        .collect();
+    assert!(counts.is_sorted(), "{counts:?}");
+    assert!(counts[0] < counts[2], "{counts:?}");
+}
+
+#[test]
+fn a_search_is_the_same_again() {
+    let bounds = Bounds { store_buffer: 2, ..Bounds::default() };
+    let count = |report: crate::engine::Report| (report.states, report.executions, report.points);
+    let first = count(exhausted(MIXED, &bounds));
+    assert_eq!(first, count(exhausted(MIXED, &bounds)));
+    assert!(first.0 > 100);
+}
+
+#[test]
+fn too_many_states_are_told() {
+    let report = exhausted(MIXED, &Bounds { states: 20, ..Bounds::default() });
+    assert_eq!(report.verdict, Verdict::Unfinished(Limit::States));
+}

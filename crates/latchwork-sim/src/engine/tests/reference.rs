@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Random small programs, run by the engine and by a reference that shares nothing with it: states as
+//! values, steps as functions, all orders by recursion. Both must reach the same endings.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeSet, HashSet, VecDeque},
+};
+
+use fastrand::Rng;
+use latchwork::simulation::{Ordering, fence};
+
+use super::toy::{Plan, Toy, found};
+use crate::engine::Bounds;
+
+const WORDS: usize = 3;
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    /// The register takes in a word.
+    Load(usize),
+    /// A word gets a constant and the register.
+    Store(usize, usize),
+    /// A locked addition; the register takes in what was there.
+    Add(usize, usize),
+    Fence,
+    /// Leaves the next one out if the register is odd.
+    SkipIfOdd,
+}
+
+/// The programs of CPU 0, of CPU 1, and of CPU 0's one NMI.
+type Programs = [Vec<Op>; 3];
+
+fn draw(random: &mut Rng) -> Programs {
+    let mut program = |length: usize| {
+        let op = |random: &mut Rng| match random.usize(0..9) {
+            0..3 => Op::Load(random.usize(0..WORDS)),
+            3..6 => Op::Store(random.usize(0..WORDS), random.usize(1..4)),
+            6 => Op::Add(random.usize(0..WORDS), random.usize(1..4)),
+            7 => Op::Fence,
+            _ => Op::SkipIfOdd,
+        };
+        (0..random.usize(1..=length)).map(|_| op(random)).collect()
+    };
+    [program(5), program(5), program(2)]
+}
+
+fn taken_in(register: usize, value: usize) -> usize {
+    (register * 5 + value + 1) % 97
+}
+
+/// Memory and registers at the end.
+type Ending = [usize; WORDS + 2];
+
+mod by_engine {
+    use super::*;
+
+    thread_local! {
+        static PROGRAMS: RefCell<Programs> = const { RefCell::new([const { Vec::new() }; 3]) };
+        static ENDINGS: RefCell<BTreeSet<Ending>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    fn run(toy: &Toy, program: usize, register: &Cell<usize>) {
+        let op_at = |at: usize| PROGRAMS.with_borrow(|programs| programs[program].get(at).copied());
+        let mut at = 0;
+        while let Some(op) = op_at(at) {
+            match op {
+                Op::Load(word) => register.set(taken_in(register.get(), toy.load(word))),
+                Op::Store(word, value) => toy.store(word, value + register.get()),
+                Op::Add(word, value) => {
+                    let old = toy.words[word].fetch_add(value, Ordering::Relaxed);
+                    register.set(taken_in(register.get(), old));
+                }
+                Op::Fence => fence(Ordering::SeqCst),
+                Op::SkipIfOdd => at += register.get() % 2,
+            }
+            at += 1;
+        }
+    }
+
+    fn script(toy: &Toy, cpu: usize) {
+        let register = Cell::new(0);
+        run(toy, cpu, &register);
+        toy.say(register.get());
+    }
+
+    pub(super) fn endings(programs: &Programs, bounds: &Bounds) -> BTreeSet<Ending> {
+        PROGRAMS.set(programs.clone());
+        ENDINGS.take();
+        let plan = Plan {
+            scripts: &[|toy| script(toy, 0), |toy| script(toy, 1)],
+            handler: |toy| run(toy, 2, &Cell::new(0)),
+            edges: 1,
+            judge: |toy| {
+                let memory = [toy.load(0), toy.load(1), toy.load(2)];
+                let [a, b, c] = memory;
+                let ending = [a, b, c, toy.said[0].get(), toy.said[1].get()];
+                ENDINGS.with_borrow_mut(|endings| endings.insert(ending));
+                None
+            },
+        };
+        assert_eq!(found(plan, bounds), None);
+        ENDINGS.take()
+    }
+}
+
+mod by_reference {
+    use super::*;
+
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct Thread {
+        at: usize,
+        register: usize,
+    }
+
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct State {
+        memory: [usize; WORDS],
+        cpus: [Thread; 2],
+        buffers: [VecDeque<(usize, usize)>; 2],
+        handler: Option<Thread>,
+        edge_to_come: bool,
+        latched: bool,
+    }
+
+    pub(super) fn endings(programs: &Programs, buffered: bool) -> BTreeSet<Ending> {
+        let thread = Thread { at: 0, register: 0 };
+        let first = State {
+            memory: [0; WORDS],
+            cpus: [thread.clone(), thread],
+            buffers: Default::default(),
+            handler: None,
+            edge_to_come: true,
+            latched: false,
+        };
+        let mut endings = BTreeSet::new();
+        let mut seen = HashSet::new();
+        let mut to_do = vec![first];
+        while let Some(state) = to_do.pop() {
+            if !seen.insert(state.clone()) {
+                continue;
+            }
+            let before = to_do.len();
+            to_do.extend(state.successors(programs, buffered));
+            if to_do.len() == before {
+                let [a, b, c] = state.memory;
+                let [first, second] = state.cpus;
+                endings.insert([a, b, c, first.register, second.register]);
+            }
+        }
+        endings
+    }
+
+    impl State {
+        fn successors(&self, programs: &Programs, buffered: bool) -> Vec<Self> {
+            let mut successors = Vec::new();
+            if self.edge_to_come {
+                successors.push(Self { edge_to_come: false, latched: true, ..self.clone() });
+            }
+            for cpu in 0..2 {
+                if !self.buffers[cpu].is_empty() {
+                    let mut next = self.clone();
+                    next.drain_one(cpu);
+                    successors.push(next);
+                }
+                successors.extend(self.step(cpu, programs, buffered));
+            }
+            successors
+        }
+
+        fn drain_one(&mut self, cpu: usize) {
+            if let Some((word, value)) = self.buffers[cpu].pop_front() {
+                self.memory[word] = value;
+            }
+        }
+
+        fn drain(&mut self, cpu: usize) {
+            while !self.buffers[cpu].is_empty() {
+                self.drain_one(cpu);
+            }
+        }
+
+        fn step(&self, cpu: usize, programs: &Programs, buffered: bool) -> Option<Self> {
+            let mut next = self.clone();
+            if cpu == 0 && self.latched && self.handler.is_none() {
+                next.latched = false;
+                next.drain(0);
+                next.handler = Some(Thread { at: 0, register: 0 });
+                return Some(next);
+            }
+            let in_handler = cpu == 0 && self.handler.is_some();
+            let program = if in_handler { &programs[2] } else { &programs[cpu] };
+            let mut thread = match &self.handler {
+                Some(handler) if cpu == 0 => handler.clone(),
+                _ => self.cpus[cpu].clone(),
+            };
+            let op = program.get(thread.at);
+            if op.is_none() && !in_handler {
+                return None;
+            }
+            thread.at += 1;
+            match op.copied() {
+                Some(Op::Load(word)) => {
+                    let own = next.buffers[cpu].iter().rev().find(|(to, _)| *to == word);
+                    let value = own.map_or(next.memory[word], |(_, value)| *value);
+                    thread.register = taken_in(thread.register, value);
+                }
+                Some(Op::Store(word, value)) => {
+                    next.buffers[cpu].push_back((word, value + thread.register));
+                    if !buffered {
+                        next.drain(cpu);
+                    }
+                }
+                Some(Op::Add(word, value)) => {
+                    next.drain(cpu);
+                    thread.register = taken_in(thread.register, next.memory[word]);
+                    next.memory[word] += value;
+                }
+                Some(Op::Fence) => next.drain(cpu),
+                Some(Op::SkipIfOdd) => thread.at += thread.register % 2,
+                None => (),
+            }
+            if !in_handler {
+                next.cpus[cpu] = thread;
+            } else if op.is_some() {
+                next.handler = Some(thread);
+            } else {
+                next.drain(0);
+                next.handler = None;
+            }
+            Some(next)
+        }
+    }
+}
+
+#[test]
+fn the_engine_reaches_what_the_reference_reaches() {
+    let mut random = Rng::with_seed(7);
+    let mut most = 0;
+    for round in 0..400 {
+        let programs = draw(&mut random);
+        let store_buffer = if round % 2 == 0 { 0 } else { 8 };
+        let bounds = Bounds { preemptions: u8::MAX, store_buffer, ..Bounds::default() };
+        let reached = by_engine::endings(&programs, &bounds);
+        let reference = by_reference::endings(&programs, store_buffer != 0);
+        assert_eq!(reached, reference, "{store_buffer}: {programs:?}");
+        most = most.max(reached.len());
+    }
+    assert!(most > 50, "{most}");
+}

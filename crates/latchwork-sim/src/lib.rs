@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The simulated machine: Latchwork's real source, run on models of the hardware and searched for what
+//! breaks it.
+
+pub mod cost;
+pub mod driver;
+pub mod engine;
+pub mod machine;
+pub mod policy;
+pub mod property;
+pub mod run;
+pub mod scenario;
+mod world;
+
+pub use world::Simulation;

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One CPU: its one-deep latch, what blocks NMIs, maskable interrupts, its tick, and whether it executes
+//! anything.
+//!
+//! Source: SDM Vol. 3A, 6.7 "Nonmaskable Interrupt" (blocked until the next IRET, one is remembered);
+//! Vol. 3C, 34.8 "NMI Handling While in SMM" (an NMI is latched in SMM, and RSM may leave NMIs unblocked).
+
+use super::{Edge, Pmu, lapic::Icr};
+
+/// The vector of the tick.
+pub const TICK_VECTOR: u8 = 0x20;
+/// The vector of the interrupt for deferred work.
+pub const WORK_VECTOR: u8 = 0x21;
+
+/// As many NMIs of one CPU in a row have numbers of their own. Numbers come again, so that what happened
+/// long ago does not tell states apart for ever.
+const NMIS_TOLD_APART: u8 = 64;
+
+/// What a CPU does, apart from interruptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Doing {
+    /// It executes instructions.
+    Running,
+    /// It is halted until an interruption comes.
+    Halted,
+    /// It is halted until then, and interruptions do not end that.
+    Waiting {
+        /// In microseconds.
+        until_us: u64,
+    },
+    /// It executes a section with interrupts off that ends then, and takes NMIs.
+    Busy {
+        /// In microseconds.
+        until_us: u64,
+    },
+    /// It is parked inside an NMI, until then.
+    Parked {
+        /// In microseconds.
+        until_us: u64,
+    },
+    /// It was stopped by force, or its kernel is through with it.
+    Dead,
+}
+
+/// One CPU.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Cpu {
+    /// The NMI that is remembered.
+    pub latch: Edge,
+    /// NMIs are blocked: one was taken, and no IRET has come since.
+    pub nmis_blocked: bool,
+    /// In how many NMI handlers it is.
+    pub nmi_depth: u8,
+    /// How many NMIs it has taken, modulo 64.
+    pub nmis_taken: u8,
+    /// What it does.
+    pub doing: Doing,
+    /// RFLAGS.IF.
+    pub interrupts_on: bool,
+    /// The tick's interrupt is pending.
+    pub tick_pending: bool,
+    /// The interrupt for work is pending.
+    pub work_pending: bool,
+    /// When the next tick is due, if the tick runs, in microseconds.
+    pub next_tick_us: Option<u64>,
+    /// It is in SMM; until then at the longest, in microseconds.
+    pub smm_until_us: Option<u64>,
+    /// The SMI handler executes IRET, so RSM leaves NMIs unblocked.
+    pub rsm_unblocks: bool,
+    /// It is a virtual CPU that does not run; until then at the longest, in microseconds.
+    pub stalled_until_us: Option<u64>,
+    /// It takes no part in what its kernel does.
+    pub offline: bool,
+    /// What is added to the world's clock, wrapping.
+    pub clock_offset_us: u64,
+    /// The interrupt command register.
+    pub icr: Icr,
+    /// The counters.
+    pub pmu: Pmu,
+}
+
+impl Cpu {
+    /// A CPU that has just been started.
+    pub fn new(first_tick_us: u64, clock_offset_us: u64) -> Self {
+        Self {
+            latch: Edge::NONE,
+            nmis_blocked: false,
+            nmi_depth: 0,
+            nmis_taken: 0,
+            doing: Doing::Running,
+            interrupts_on: true,
+            tick_pending: false,
+            work_pending: false,
+            next_tick_us: Some(first_tick_us),
+            smm_until_us: None,
+            rsm_unblocks: false,
+            stalled_until_us: None,
+            offline: false,
+            clock_offset_us,
+            icr: Icr::default(),
+            pmu: Pmu::default(),
+        }
+    }
+
+    /// It executes nothing, whatever comes.
+    pub fn is_stopped(&self) -> bool {
+        self.smm_until_us.is_some() || self.stalled_until_us.is_some() || self.doing == Doing::Dead
+    }
+
+    /// It takes its latched NMI at the next boundary.
+    pub fn takes_nmi(&self) -> bool {
+        !self.latch.is_none() && !self.nmis_blocked && !self.is_stopped()
+    }
+
+    /// The maskable interrupt that it takes at the next boundary. Those of lower vectors come later.
+    pub fn takes_irq(&self) -> Option<u8> {
+        if !self.interrupts_on || self.nmi_depth != 0 || self.is_stopped() {
+            None
+        } else if self.work_pending {
+            Some(WORK_VECTOR)
+        } else if self.tick_pending {
+            Some(TICK_VECTOR)
+        } else {
+            None
+        }
+    }
+
+    /// It executes instructions, or is about to be interrupted.
+    pub fn can_run(&self) -> bool {
+        if self.is_stopped() {
+            return false;
+        }
+        self.doing == Doing::Running || self.takes_nmi() || self.takes_irq().is_some()
+    }
+
+    /// It could take an NMI at any time, if it came now: it waits, with NMIs open.
+    pub fn is_open(&self) -> bool {
+        !self.can_run() && !self.is_stopped() && !self.nmis_blocked
+    }
+
+    /// It takes its latched NMI. Returns its number and what rang.
+    pub fn take_nmi(&mut self) -> (usize, Edge) {
+        self.nmis_taken = (self.nmis_taken + 1) % NMIS_TOLD_APART;
+        self.nmis_blocked = true;
+        self.nmi_depth += 1;
+        (self.nmis_taken.into(), std::mem::take(&mut self.latch))
+    }
+
+    /// IRET from an NMI's handler.
+    pub fn leave_nmi(&mut self) {
+        self.nmi_depth -= 1;
+        self.nmis_blocked = false;
+    }
+
+    /// It goes on with what an interruption interrupted, which a halt does not survive.
+    pub fn resume(&mut self, before: Doing, now_us: u64) {
+        self.doing = match before {
+            Doing::Halted => Doing::Running,
+            Doing::Waiting { until_us } | Doing::Busy { until_us } | Doing::Parked { until_us }
+                if until_us <= now_us =>
+            {
+                Doing::Running
+            }
+            _ => before,
+        };
+    }
+
+    /// When it goes on by itself.
+    pub fn next_due_us(&self) -> Option<u64> {
+        let until_us = match self.doing {
+            Doing::Waiting { until_us } | Doing::Busy { until_us } | Doing::Parked { until_us } => {
+                Some(until_us)
+            }
+            Doing::Running | Doing::Halted | Doing::Dead => None,
+        };
+        let dues = [until_us, self.next_tick_us, self.stalled_until_us, self.smm_until_us];
+        dues.into_iter().flatten().min()
+    }
+
+    /// RSM.
+    pub fn leave_smm(&mut self) {
+        self.smm_until_us = None;
+        if std::mem::take(&mut self.rsm_unblocks) {
+            self.nmis_blocked = false;
+        }
+    }
+
+    /// It is that late.
+    pub fn pass(&mut self, now_us: u64, tick_period_us: u64, last_tick_us: u64) {
+        if let Doing::Waiting { until_us } | Doing::Busy { until_us } | Doing::Parked { until_us } =
+            self.doing
+        {
+            if until_us <= now_us {
+                self.doing = Doing::Running;
+            }
+        }
+        if self.stalled_until_us.is_some_and(|until_us| until_us <= now_us) {
+            self.stalled_until_us = None;
+        }
+        if self.smm_until_us.is_some_and(|until_us| until_us <= now_us) {
+            self.leave_smm();
+        }
+        while let Some(due_us) = self.next_tick_us.filter(|due_us| *due_us <= now_us) {
+            self.tick_pending = true;
+            let next_us = due_us + tick_period_us;
+            self.next_tick_us = Some(next_us).filter(|next_us| *next_us <= last_tick_us);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Bell;
+    use super::*;
+
+    fn idle() -> Cpu {
+        Cpu { doing: Doing::Halted, ..Cpu::new(500, 0) }
+    }
+
+    #[test]
+    fn a_blocked_nmi_waits_and_an_smi_holds_up_everything() {
+        let mut cpu = idle();
+        assert!(!cpu.can_run() && cpu.is_open());
+        cpu.latch = Edge::of(&[Bell::Lvt]);
+        assert!(cpu.takes_nmi() && cpu.can_run());
+        cpu.smm_until_us = Some(9);
+        assert!(!cpu.takes_nmi() && !cpu.can_run() && !cpu.is_open());
+        cpu.leave_smm();
+        cpu.nmis_blocked = true;
+        assert!(!cpu.takes_nmi() && !cpu.can_run() && !cpu.is_open());
+        (cpu.smm_until_us, cpu.rsm_unblocks) = (Some(9), true);
+        cpu.leave_smm();
+        assert!(cpu.takes_nmi(), "inside the handler of another");
+    }
+
+    #[test]
+    fn interrupts_wait_for_the_flag_and_for_the_end_of_the_nmi() {
+        let mut cpu = idle();
+        cpu.pass(500, 1_000, 10_000);
+        assert_eq!((cpu.takes_irq(), cpu.next_tick_us), (Some(TICK_VECTOR), Some(1_500)));
+        cpu.work_pending = true;
+        assert_eq!(cpu.takes_irq(), Some(WORK_VECTOR));
+        cpu.nmi_depth = 1;
+        assert_eq!(cpu.takes_irq(), None);
+        cpu.nmi_depth = 0;
+        cpu.interrupts_on = false;
+        assert!(cpu.takes_irq().is_none() && !cpu.can_run());
+    }
+
+    #[test]
+    fn what_lasts_until_then_ends_then() {
+        let mut cpu = idle();
+        cpu.doing = Doing::Busy { until_us: 700 };
+        cpu.next_tick_us = None;
+        assert_eq!(cpu.next_due_us(), Some(700));
+        cpu.pass(699, 1_000, 10_000);
+        assert!(!cpu.can_run());
+        cpu.pass(700, 1_000, 10_000);
+        assert_eq!(cpu.doing, Doing::Running);
+    }
+
+    #[test]
+    fn no_tick_comes_after_the_last() {
+        let mut cpu = idle();
+        cpu.pass(3_500, 1_000, 3_500);
+        assert!(cpu.tick_pending);
+        assert_eq!(cpu.next_tick_us, None);
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An external device with a sticky status: level-held, or with a message for each event, or firmware
+//! that waits until its error block was acknowledged.
+
+use super::{ExternalKind, Ring};
+
+/// The device's registers, and its entry in the I/O APIC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct External {
+    status: bool,
+    /// The entry is masked: a rising edge is lost (82093AA, "Interrupt Mask").
+    masked: bool,
+}
+
+impl External {
+    /// It can have an event now.
+    pub fn can_assert(&self, kind: &ExternalKind) -> bool {
+        !(kind.waits_for_ack && self.status)
+    }
+
+    /// An event. Returns whether the status was clear, and whether it rings.
+    pub fn assert(&mut self, kind: &ExternalKind) -> Asserted {
+        let rises = !self.status;
+        self.status = true;
+        let rings = !self.masked && (rises || kind.ring == Ring::PerEvent);
+        Asserted { rises, rings }
+    }
+
+    /// Reads the status.
+    pub fn status(&self) -> bool {
+        self.status
+    }
+
+    /// Clears the status; the line of a level-held device falls. Says whether it was set.
+    pub fn acknowledge(&mut self) -> bool {
+        std::mem::replace(&mut self.status, false)
+    }
+
+    /// Writes the mask. Unmasking an edge-triggered entry rings nothing, whatever the line's level.
+    pub fn set_masked(&mut self, masked: bool) {
+        self.masked = masked;
+    }
+
+    /// Its line or message goes nowhere.
+    pub fn is_masked(&self) -> bool {
+        self.masked
+    }
+}
+
+/// What an event did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asserted {
+    /// The status was clear.
+    pub rises: bool,
+    /// The device rings.
+    pub rings: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Route;
+    use super::*;
+
+    #[test]
+    fn a_held_line_rings_once_and_a_message_each_time() {
+        let mut held = External::default();
+        let kind = ExternalKind::level_held(Route::All);
+        assert_eq!(held.assert(&kind), Asserted { rises: true, rings: true });
+        assert_eq!(held.assert(&kind), Asserted { rises: false, rings: false });
+        assert!(held.acknowledge() && !held.acknowledge());
+        assert!(held.assert(&kind).rings);
+
+        let mut message = External::default();
+        let kind = ExternalKind::per_event(Route::Bsp, 2);
+        assert!(message.assert(&kind).rings);
+        assert_eq!(message.assert(&kind), Asserted { rises: false, rings: true });
+    }
+
+    #[test]
+    fn a_line_that_rose_while_masked_rings_neither_then_nor_later() {
+        let mut device = External::default();
+        let kind = ExternalKind::level_held(Route::All);
+        device.set_masked(true);
+        assert!(!device.assert(&kind).rings);
+        device.set_masked(false);
+        assert!(!device.assert(&kind).rings && device.status());
+    }
+
+    #[test]
+    fn firmware_waits_for_its_acknowledgement() {
+        let mut block = External::default();
+        let kind = ExternalKind::error_block(Route::Bsp);
+        assert!(block.can_assert(&kind));
+        block.assert(&kind);
+        assert!(!block.can_assert(&kind));
+        block.acknowledge();
+        assert!(block.can_assert(&kind));
+    }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What happens on the machine, as those see it who know everything. Properties are judged by it; policies
+//! never see it.
+
+use std::fmt;
+
+use super::{Bell, Edge};
+use crate::engine::{Fingerprint, Violation};
+
+/// A condition at a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Condition {
+    /// This overflow bit of this CPU's counters.
+    Counter {
+        /// Whose.
+        cpu: usize,
+        /// Which.
+        bit: u8,
+    },
+    /// This status bit of port 0x61.
+    Port61(u8),
+    /// The status of this external device.
+    External(u8),
+}
+
+impl Condition {
+    /// The doorbell that it is behind.
+    pub fn bell(self) -> Bell {
+        match self {
+            Self::Counter { .. } => Bell::Lvt,
+            Self::Port61(_) => Bell::Port61,
+            Self::External(index) => Bell::External(index),
+        }
+    }
+
+    /// It belongs to the machine, not to one CPU.
+    pub fn is_machine_wide(self) -> bool {
+        !matches!(self, Self::Counter { .. })
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counter { cpu, bit } => write!(f, "overflow {bit:#x} of CPU {cpu}"),
+            Self::Port61(bit) => write!(f, "port 0x61 bit {bit:#x}"),
+            Self::External(index) => write!(f, "external {index}"),
+        }
+    }
+}
+
+/// How a policy's handling of one NMI ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// Something was claimed, or so the policy says.
+    Claimed,
+    /// Nothing was claimed, and it was taken for an orphan.
+    Absorbed,
+    /// It is not known yet: another CPU is at it.
+    Deferred,
+    /// Nothing explains it. What is then reported is a fact of its own.
+    Unknown,
+    /// The CPU takes no part.
+    TurnedAway,
+}
+
+/// As what a policy reports an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reported {
+    /// Nothing explains it.
+    Unknown,
+    /// Only a send that stayed unfinished too long may explain it.
+    LateSend,
+    /// Edges have been absorbed for suspiciously long.
+    Absorbed,
+}
+
+/// The CPUs of a set, by bit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CpuSet(pub u64);
+
+impl CpuSet {
+    /// Whether it is in the set. CPUs from 64 on are in none.
+    pub fn has(self, cpu: usize) -> bool {
+        cpu < 64 && self.0 >> cpu & 1 != 0
+    }
+
+    /// Puts it into the set.
+    pub fn add(&mut self, cpu: usize) {
+        if cpu < 64 {
+            self.0 |= 1 << cpu;
+        }
+    }
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// Time has passed.
+    Passed {
+        /// So many microseconds.
+        by_us: u64,
+        /// CPUs that could take no NMI, or were slow to take one, meanwhile.
+        deaf: CpuSet,
+        /// CPUs that are online and whose tick, or any other maskable interrupt, could come meanwhile.
+        attentive: CpuSet,
+    },
+    /// A condition is there that was not before.
+    Set(Condition),
+    /// Software has acknowledged a condition: this CPU, in an NMI or not.
+    Consumed {
+        /// Which.
+        condition: Condition,
+        /// Who did.
+        cpu: usize,
+    },
+    /// A source without status rang.
+    Pressed,
+    /// An NMI was taken.
+    Taken {
+        /// By whom.
+        cpu: usize,
+        /// Its number on this CPU.
+        serial: usize,
+        /// What rang.
+        edge: Edge,
+    },
+    /// Its handling has ended.
+    Ended {
+        /// On this CPU.
+        cpu: usize,
+        /// Its number on this CPU.
+        serial: usize,
+        /// How.
+        ending: Ending,
+        /// How many accesses it made, those of what interrupted it not counted.
+        accesses: usize,
+    },
+    /// A report was made.
+    Report {
+        /// About an NMI of this CPU.
+        cpu: usize,
+        /// That one.
+        serial: usize,
+        /// As what.
+        reported: Reported,
+    },
+    /// A send was accepted, and its request can be taken.
+    SendBegan {
+        /// To whom.
+        to: usize,
+    },
+    /// The ring of a send was made.
+    SendRang {
+        /// To whom.
+        to: usize,
+    },
+    /// A send is over, well or not.
+    SendEnded {
+        /// To whom.
+        to: usize,
+        /// Its request counts.
+        accepted: bool,
+    },
+    /// Requests were taken and served.
+    Served {
+        /// By whom.
+        cpu: usize,
+        /// So many sends.
+        sends: usize,
+        /// Of these, so many that a scenario asked for. The others are the policy's own.
+        asked: usize,
+    },
+    /// Requests were dropped, because the CPU was offline.
+    Dropped {
+        /// By whom.
+        cpu: usize,
+        /// So many sends.
+        sends: usize,
+    },
+    /// A handler for that doorbell is asked from now on, and its doorbell's route is open.
+    Attended(Bell),
+    /// The removal of that doorbell's handler has begun: nobody relies on it any more.
+    Leaving(Bell),
+    /// A removal of that doorbell's handler has returned.
+    Removed(Bell),
+    /// That doorbell's handler was called.
+    Called(Bell),
+    /// That call has returned.
+    Returned(Bell),
+    /// Somebody is about to queue an item.
+    QueueBegan(usize),
+    /// That has returned.
+    QueueEnded {
+        /// Which item.
+        item: usize,
+        /// It was queued for a run of its own.
+        anew: bool,
+    },
+    /// An item runs.
+    Ran(usize),
+    /// A CPU took its tick.
+    Ticked(usize),
+    /// A CPU has gone offline.
+    WentOffline(usize),
+}
+
+/// Who judges.
+pub trait Witness {
+    /// Something has happened, at that time of the world's clock.
+    fn note(&mut self, at_us: u64, fact: &Fact);
+    /// What is violated by now.
+    fn violation(&self) -> Option<Violation>;
+    /// What is violated if nothing happens any more.
+    fn finish(&self) -> Option<Violation>;
+    /// What it remembers.
+    fn fold(&self, fingerprint: &mut Fingerprint);
+}

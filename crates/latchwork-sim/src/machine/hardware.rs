@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which machine it is: what a scenario fixes before time begins.
+
+/// What is there.
+#[derive(Clone, Copy, Debug)]
+pub struct Hardware {
+    /// How many CPUs.
+    pub cpus: usize,
+    /// The local APICs' mode.
+    pub apic: Apic,
+    /// How long an edge that was sent at once is under way at most, in microseconds.
+    pub delivery_us: u64,
+    /// The counters.
+    pub pmu: PmuKind,
+    /// The external devices.
+    pub externals: &'static [ExternalKind],
+    /// Whom the line of port 0x61 rings, if it is wired.
+    pub port61: Option<Route>,
+    /// Whom a source without status rings.
+    pub button: Route,
+    /// The CPUs report NMI sources (FRED).
+    pub reports_sources: bool,
+    /// The period of the ticks, in microseconds.
+    pub tick_period_us: u64,
+    /// How far each CPU's clock is ahead of the first one's, in microseconds.
+    pub skew_us: &'static [u64],
+}
+
+/// The local APIC's mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apic {
+    /// The ICR is one MSR (SDM Vol. 3A, "ICR Operation in x2APIC Mode").
+    X2,
+    /// The ICR is two registers, and writing the lower one sends (SDM Vol. 3A, "Interrupt Command
+    /// Register").
+    X,
+}
+
+/// How performance counters ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PmuKind {
+    /// None is there.
+    Absent,
+    /// Delivering a PMI sets the mask flag of the LVT entry, and an overflow while it is set is not
+    /// pended (SDM Vol. 3A, "Local Vector Table": "automatically sets the mask flag").
+    Masking,
+    /// The entry is not masked, and an edge may be under way for up to that many microseconds: AMD's
+    /// counters, and KVM's before 2023.
+    Free {
+        /// In microseconds.
+        late_us: u64,
+        /// How many edges may still come after the status was consumed.
+        max_late_edges: u8,
+    },
+}
+
+/// Whom a doorbell rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Every CPU.
+    All,
+    /// The boot CPU.
+    Bsp,
+    /// These.
+    Some(&'static [usize]),
+}
+
+impl Route {
+    /// The CPUs that are rung on a machine of `cpus`.
+    pub fn cpus(self, cpus: usize) -> impl Iterator<Item = usize> {
+        (0..cpus).filter(move |cpu| match self {
+            Self::All => true,
+            Self::Bsp => *cpu == 0,
+            Self::Some(some) => some.contains(cpu),
+        })
+    }
+}
+
+/// How an external device rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ring {
+    /// Its line stays up as long as its status is set; the rising edge rings.
+    LevelHeld,
+    /// Each event rings, also if the status is set already: a message.
+    PerEvent,
+}
+
+/// How software reaches a device's registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bus {
+    /// Port I/O, which drains the store buffer (SDM Vol. 1, "Ordering I/O").
+    Ports,
+    /// Uncached memory: registers. Accesses are made in program order.
+    Registers,
+    /// Ordinary memory, as firmware's error blocks: a read may pass earlier stores to other addresses.
+    Memory,
+}
+
+/// An external device with a sticky status.
+#[derive(Clone, Copy, Debug)]
+pub struct ExternalKind {
+    /// How it rings.
+    pub ring: Ring,
+    /// Whom.
+    pub route: Route,
+    /// How long its edge is under way at most, in microseconds.
+    pub late_us: u64,
+    /// How many edges may still come after its status was consumed.
+    pub max_late_edges: u8,
+    /// How its registers are reached.
+    pub bus: Bus,
+    /// It raises nothing new before the last event was acknowledged: firmware and its error block (ACPI
+    /// 18.3.2.8, "Generic Hardware Error Source version 2").
+    pub waits_for_ack: bool,
+}
+
+impl Hardware {
+    /// Two CPUs in x2APIC mode, nothing that rings but software.
+    pub const BARE: Self = Self {
+        cpus: 2,
+        apic: Apic::X2,
+        delivery_us: 100,
+        pmu: PmuKind::Absent,
+        externals: &[],
+        port61: None,
+        button: Route::Bsp,
+        reports_sources: false,
+        tick_period_us: 1_000,
+        skew_us: &[],
+    };
+
+    /// How long any edge on it is under way at most, in microseconds.
+    pub fn longest_late_us(&self) -> u64 {
+        let pmu_us = match self.pmu {
+            PmuKind::Free { late_us, .. } => late_us,
+            PmuKind::Absent | PmuKind::Masking => 0,
+        };
+        let externals = self.externals.iter().map(|kind| kind.late_us);
+        externals.chain([pmu_us, self.delivery_us]).max().unwrap_or(0)
+    }
+}
+
+impl ExternalKind {
+    /// A line that is held until its status is cleared.
+    pub const fn level_held(route: Route) -> Self {
+        Self {
+            ring: Ring::LevelHeld,
+            route,
+            late_us: 100,
+            max_late_edges: 1,
+            bus: Bus::Registers,
+            waits_for_ack: false,
+        }
+    }
+
+    /// A message for each event; as many of them may come late as the scenario has events.
+    pub const fn per_event(route: Route, max_late_edges: u8) -> Self {
+        Self { ring: Ring::PerEvent, max_late_edges, ..Self::level_held(route) }
+    }
+
+    /// Firmware with an error block.
+    pub const fn error_block(route: Route) -> Self {
+        Self { bus: Bus::Memory, waits_for_ack: true, ..Self::per_event(route, 1) }
+    }
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A kernel that is built on Latchwork, as far as it concerns NMIs.
+
+use std::{cell::RefCell, mem::ManuallyDrop};
+
+use latchwork::{Nmi, PerCpu, Registration, Request, Ticket, Urgency, Work};
+
+use super::{handlers, platform::SimPlatform};
+use crate::{
+    driver::{clock, external, interrupts, pmu, port61, report},
+    engine,
+    machine::{Bell, current},
+    policy::{Action, Ask, Plan},
+};
+
+/// The most CPUs that an explored scenario has. Their areas lie at fixed addresses.
+const CPUS: usize = 4;
+
+/// What a kernel has in its `static`s.
+pub(super) struct Kernel {
+    pub(super) nmi: Nmi<SimPlatform>,
+    areas: [PerCpu; CPUS],
+    work: [Work; 3],
+    pub(super) plan: Plan,
+    registrations: RefCell<Vec<(Bell, ManuallyDrop<Registration>)>>,
+    tickets: RefCell<Vec<(Bell, Ticket)>>,
+}
+
+impl Kernel {
+    pub(super) fn new(plan: Plan) -> Self {
+        Self {
+            nmi: Nmi::new(SimPlatform),
+            areas: [const { PerCpu::new() }; CPUS],
+            work: [Work::new(&run::<0>), Work::new(&run::<1>), Work::new(&run::<2>)],
+            plan,
+            registrations: RefCell::default(),
+            tickets: RefCell::default(),
+        }
+    }
+
+    /// The areas of so many CPUs.
+    pub(super) fn areas(&'static self, cpus: usize) -> &'static [PerCpu] {
+        match self.areas.get(..cpus) {
+            Some(areas) => areas,
+            None => (0..cpus).map(|_| PerCpu::new()).collect::<Vec<_>>().leak(),
+        }
+    }
+
+    /// The doorbells whose handlers are registered, and those whose removal is not over.
+    pub(super) fn bells(&self) -> Vec<Bell> {
+        let registered = self.registrations.borrow();
+        let tickets = self.tickets.borrow();
+        let registered = registered.iter().map(|(bell, _)| *bell);
+        registered.chain(tickets.iter().map(|(bell, _)| *bell)).collect()
+    }
+
+    /// Registers that doorbell's handler.
+    pub(super) fn register(&'static self, bell: Bell) {
+        let spec = handlers::spec(bell, &current().hardware);
+        let registration = match bell {
+            Bell::Lvt => self.nmi.register(&spec, &handlers::Pmis),
+            Bell::External(index) => {
+                self.nmi.register(&spec, &handlers::EXTERNALS[usize::from(index)])
+            }
+            _ => self.nmi.register(&spec, &handlers::Line61),
+        };
+        let registration = ManuallyDrop::new(registration.expect("there is room"));
+        self.registrations.borrow_mut().push((bell, registration));
+        report::attended(bell);
+    }
+
+    fn take_registration(&self, bell: Bell) -> Option<Registration> {
+        let mut registrations = self.registrations.borrow_mut();
+        let place = registrations.iter().position(|(one, _)| *one == bell)?;
+        Some(ManuallyDrop::into_inner(registrations.remove(place).1))
+    }
+
+    /// Does what a scenario asks for.
+    pub(super) fn act(&'static self, action: Action) {
+        match action {
+            Action::Send { to, ask } => self.send(to, ask),
+            Action::Queue { item, on, lazy } => self.queue(item, on, lazy),
+            Action::Register(bell) => self.register(bell),
+            Action::Remove(bell) => {
+                if let Some(registration) = self.take_registration(bell) {
+                    report::leaving(bell);
+                    if registration.remove().is_ok() {
+                        report::removed(bell);
+                    }
+                }
+            }
+            Action::TryRemove(bell) => {
+                if let Some(registration) = self.take_registration(bell) {
+                    report::leaving(bell);
+                    let ticket = registration.try_remove();
+                    self.tickets.borrow_mut().push((bell, ticket));
+                }
+            }
+            Action::AwaitRemoval(bell) => self.await_removal(bell),
+            Action::Mask(bell) => set_masked(bell, true),
+            Action::Unmask(bell) => {
+                set_masked(bell, false);
+                self.nmi.owe_poll();
+                report::attended(bell);
+            }
+            Action::ClaimOutside(bell) => self.claim_outside(bell),
+            Action::StopTick => {
+                let were_on = interrupts::disable();
+                interrupts::stop_tick();
+                self.nmi.tick_stopped();
+                interrupts::restore(were_on);
+            }
+            Action::StartTick => {
+                let were_on = interrupts::disable();
+                interrupts::start_tick();
+                self.nmi.tick_restarted();
+                interrupts::restore(were_on);
+            }
+            Action::GoOffline => self.go_offline(),
+            Action::ComeOnline => self.come_online(),
+            Action::ResetClock(reading_ticks) => clock::reset(reading_ticks),
+        }
+    }
+
+    fn send(&'static self, to: usize, ask: Ask) {
+        let request = match ask {
+            Ask::Stop => Request::Stop,
+            Ask::Backtrace => Request::Backtrace,
+            Ask::Call => Request::Call,
+        };
+        report::send_begins(to);
+        let sent = self.nmi.send(to, request);
+        report::send_ends(sent.is_ok());
+    }
+
+    fn queue(&'static self, item: usize, on: Option<usize>, lazy: bool) {
+        let urgency = if lazy { Urgency::Lazy } else { Urgency::Now };
+        let work = &self.work[item];
+        report::queue_begins(item);
+        let queued = match on {
+            Some(cpu) => self.nmi.queue_on(cpu, work, urgency),
+            None => self.nmi.queue(work, urgency),
+        };
+        report::queue_ends(item, queued == Ok(true));
+    }
+
+    fn await_removal(&self, bell: Bell) {
+        while let Some(mut ticket) = self.take_ticket(bell) {
+            if ticket.is_over() {
+                report::removed(bell);
+                return;
+            }
+            self.tickets.borrow_mut().push((bell, ticket));
+            engine::relax();
+        }
+    }
+
+    fn take_ticket(&self, bell: Bell) -> Option<Ticket> {
+        let mut tickets = self.tickets.borrow_mut();
+        let place = tickets.iter().position(|(one, _)| *one == bell)?;
+        Some(tickets.remove(place).1)
+    }
+
+    /// A driver that stops looks at its condition, with interrupts off, and consumes it if it is there.
+    fn claim_outside(&self, bell: Bell) {
+        let were_on = interrupts::disable();
+        if has_condition(bell) {
+            if let Some(registration) = self.take_registration(bell) {
+                registration.claim_outside_nmi(|| acknowledge(bell));
+                self.registrations.borrow_mut().push((bell, ManuallyDrop::new(registration)));
+            }
+        }
+        interrupts::restore(were_on);
+    }
+
+    fn go_offline(&'static self) {
+        interrupts::disable();
+        interrupts::stop_tick();
+        pmu::stop_counters(true);
+        self.nmi.go_offline().expect("this CPU is in no NMI");
+        self.nmi.run_work();
+        report::went_offline();
+    }
+
+    fn come_online(&'static self) {
+        let dropped = self.requests_dropped();
+        self.nmi.come_online().expect("this CPU is in no NMI");
+        report::dropped(self.requests_dropped() - dropped);
+        report::came_online();
+        self.nmi.run_work();
+        self.claim_outside(Bell::Lvt);
+        pmu::unmask();
+        pmu::stop_counters(false);
+        interrupts::start_tick();
+        self.nmi.tick_restarted();
+        interrupts::restore(true);
+    }
+
+    /// The requests that were dropped on this CPU so far.
+    pub(super) fn requests_dropped(&self) -> usize {
+        let stats = self.nmi.cpu_stats(current().this_cpu());
+        stats.map_or(0, |stats| stats.requests_dropped)
+    }
+}
+
+fn run<const ITEM: usize>(_: usize) {
+    report::ran(ITEM);
+}
+
+fn set_masked(bell: Bell, masked: bool) {
+    if let Bell::External(index) = bell {
+        external::set_masked(index, masked);
+    }
+}
+
+/// Consumes the condition of a machine-wide doorbell, which is known to be there.
+fn acknowledge(bell: Bell) {
+    match bell {
+        Bell::Lvt => pmu::acknowledge(pmu::read_status()),
+        Bell::External(index) => external::acknowledge(index),
+        _ => {
+            port61::service();
+        }
+    }
+}
+
+/// Looks whether the condition is there.
+fn has_condition(bell: Bell) -> bool {
+    match bell {
+        Bell::Lvt => pmu::read_status() != 0,
+        Bell::External(index) => external::read_status(index),
+        _ => port61::read_status() != 0,
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a kernel's NMI code is to the machine. Ours and other people's run in the same one.
+
+mod baselines;
+mod latchwork;
+
+use crate::{
+    engine::Fingerprint,
+    machine::{Bell, Ending},
+};
+
+pub use self::{
+    baselines::{Baseline, baselines},
+    latchwork::{Latchwork, Recovery},
+};
+
+/// A kernel's NMI code. Its functions run on simulated CPUs, reach the hardware by
+/// [`driver`](crate::driver), and report by [`driver::report`](crate::driver::report).
+///
+/// Whatever state it keeps outside simulated atomics it folds, and changes only between two choice points.
+pub trait Policy {
+    /// What it is called in tables.
+    fn name(&self) -> &'static str;
+
+    /// Whether it can do this at all. A scenario that needs what it cannot do says nothing about it.
+    fn can(&self, action: Action) -> bool;
+
+    /// Before time begins: sets itself up and registers a handler for each of these doorbells.
+    fn set_up(&self, plan: &Plan);
+
+    /// Handles an NMI, from entry to exit. It returns before the IRET.
+    fn nmi(&self, arrival: &Arrival) -> Ending;
+
+    /// The handler of this CPU's tick. Interrupts are off.
+    fn tick(&self);
+
+    /// The handler of the interrupt for deferred work. Interrupts are off.
+    fn work_interrupt(&self);
+
+    /// This CPU is about to halt. Interrupts are off, and go on in the same instruction as it halts.
+    fn idle_entry(&self);
+
+    /// Does what a scenario asks of the kernel, on this CPU: from ordinary context, or from the handler of
+    /// a PMI where the [`Plan`] says so.
+    fn act(&self, action: Action);
+
+    /// Takes in all state that is not in simulated atomics.
+    fn fold(&self, fingerprint: &mut Fingerprint);
+}
+
+/// How a scenario wants a policy set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// The doorbells whose handlers are there from the beginning.
+    pub attended: &'static [Bell],
+    /// What the handler of PMIs does besides, each time that it claims.
+    pub on_pmi: Option<Action>,
+}
+
+/// An NMI, as entry code sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// The CPU that takes it.
+    pub cpu: usize,
+    /// Its number on this CPU, which reports name. Policies decide nothing by it.
+    pub serial: usize,
+    /// FRED's source bitmap, where the CPU reports one.
+    pub sources: Option<u16>,
+    /// Nothing was executed on this CPU since the last NMI's IRET: the interrupted instruction pointer is
+    /// the same as then.
+    pub back_to_back: bool,
+}
+
+/// What a software send asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ask {
+    /// Park.
+    Stop,
+    /// Say where you are.
+    Backtrace,
+    /// Call.
+    Call,
+}
+
+/// What a scenario asks of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Send an NMI.
+    Send {
+        /// To whom.
+        to: usize,
+        /// What for.
+        ask: Ask,
+    },
+    /// Queue deferred work.
+    Queue {
+        /// Which item.
+        item: usize,
+        /// On that CPU; on this one if there is none.
+        on: Option<usize>,
+        /// It may wait for the tick.
+        lazy: bool,
+    },
+    /// Register that doorbell's handler.
+    Register(Bell),
+    /// Remove that doorbell's handler, and wait until that is over.
+    Remove(Bell),
+    /// Make that doorbell's handler unreachable, without waiting.
+    TryRemove(Bell),
+    /// Wait until the removal that was last tried is over.
+    AwaitRemoval(Bell),
+    /// Mask that doorbell's route.
+    Mask(Bell),
+    /// Unmask that doorbell's route, and see to what is asserted.
+    Unmask(Bell),
+    /// The driver consumes that doorbell's condition by itself, outside an NMI.
+    ClaimOutside(Bell),
+    /// Stop this CPU's tick.
+    StopTick,
+    /// Start it again.
+    StartTick,
+    /// Take this CPU offline. It still takes NMIs.
+    GoOffline,
+    /// Bring it back.
+    ComeOnline,
+    /// This CPU's clock begins anew, at that reading.
+    ResetClock(u64),
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! N2: no edge is absorbed later than its bound after the claim that explains it, and no more edges are
+//! absorbed than the claims explain.
+//!
+//! For each CPU the monitor keeps what claims explain there, by what really rang: a dispatch that consumes
+//! at k doorbells explains k − 1 further edges, and at each doorbell whose rings merge or come late as many
+//! as that says; a claim outside an NMI explains one more; a machine-wide claim explains as many, and one
+//! more, on each CPU of the route. Every claim on a CPU, and every ring of a send to it, renews what is explained there.
+//!
+//! The bound of each is [`Timing::late_us`] (or what its doorbell says) and one tick period, in which a CPU
+//! that can take NMIs and interrupts has found out that no edge has come; where interrupts are off, it is the
+//! cap instead of the tick period. Time in which the CPU could take no NMI does not count, nor, up to
+//! [`Timing::hold_us`], time in which a send to it was unfinished.
+
+use std::hash::Hash;
+
+use super::Monitor;
+use crate::{
+    engine::{Fingerprint, Property, Violation},
+    machine::{Bell, Condition, Ending, Fact, Hardware, PmuKind, Ring, Timing},
+};
+
+/// The monitor of N2.
+#[derive(Debug)]
+pub struct Absorption {
+    hardware: Hardware,
+    timing: Timing,
+    cpus: Vec<Cpu>,
+}
+
+#[derive(Clone, Debug, Default, Hash)]
+struct Cpu {
+    /// What is consumed in each NMI that is handled, the innermost last.
+    dispatches: Vec<Tally>,
+    explained: Vec<Explained>,
+    unfinished_sends: u8,
+    /// For how long a send to it has been unfinished.
+    held_us: u64,
+}
+
+#[derive(Clone, Debug, Default, Hash)]
+struct Tally {
+    bells: Vec<Bell>,
+    sends: usize,
+}
+
+/// So many edges are explained.
+#[derive(Clone, Copy, Debug, Hash)]
+struct Explained {
+    edges: usize,
+    late_us: u64,
+    /// How long ago it was renewed, in time in which the CPU could take NMIs.
+    open_us: u64,
+    /// Likewise, in time in which it could take interrupts, too.
+    attentive_us: u64,
+}
+
+impl Absorption {
+    /// For that machine.
+    pub fn new(hardware: &Hardware, timing: &Timing) -> Self {
+        let cpus = vec![Cpu::default(); hardware.cpus];
+        Self { hardware: *hardware, timing: *timing, cpus }
+    }
+
+    /// As many further edges as one claim at that doorbell leaves to its rings, and how late they come.
+    fn late_edges(&self, bell: Bell) -> (usize, u64) {
+        match bell {
+            Bell::Lvt => match self.hardware.pmu {
+                PmuKind::Free { late_us, max_late_edges } => (max_late_edges.into(), late_us),
+                PmuKind::Absent | PmuKind::Masking => (0, 0),
+            },
+            Bell::External(index) => {
+                let kind = self.hardware.externals[usize::from(index)];
+                let merges = kind.ring == Ring::PerEvent;
+                (if merges { kind.max_late_edges.into() } else { 0 }, kind.late_us)
+            }
+            _ => (0, 0),
+        }
+    }
+
+    fn explain(&mut self, cpu: usize, edges: usize, late_us: u64) {
+        let late_us = late_us.max(self.timing.late_us);
+        let cpu = &mut self.cpus[cpu];
+        cpu.renew();
+        if edges != 0 {
+            cpu.explained.push(Explained { edges, late_us, open_us: 0, attentive_us: 0 });
+        }
+    }
+
+    fn consumed(&mut self, condition: Condition, cpu: usize) {
+        let bell = condition.bell();
+        let (edges, late_us) = self.late_edges(bell);
+        let outside = match self.cpus[cpu].dispatches.last_mut() {
+            Some(tally) => {
+                if !tally.bells.contains(&bell) {
+                    tally.bells.push(bell);
+                }
+                false
+            }
+            None => true,
+        };
+        let route = match bell {
+            Bell::External(index) => Some(self.hardware.externals[usize::from(index)].route),
+            Bell::Port61 => self.hardware.port61,
+            _ => None,
+        };
+        if let Some(route) = route {
+            for other in route.cpus(self.hardware.cpus) {
+                self.explain(other, edges + 1, late_us);
+            }
+        } else if outside {
+            self.explain(cpu, edges + 1, late_us);
+        }
+    }
+
+    fn ended(&mut self, cpu: usize, ending: Ending) -> Result<(), Violation> {
+        let tally = self.cpus[cpu].dispatches.pop().unwrap_or_default();
+        let k = tally.bells.len() + tally.sends;
+        if k != 0 {
+            self.explain(cpu, k - 1, 0);
+            if tally.bells.contains(&Bell::Lvt) {
+                let (edges, late_us) = self.late_edges(Bell::Lvt);
+                self.explain(cpu, edges, late_us);
+            }
+        }
+        if ending == Ending::Absorbed && !self.cpus[cpu].absorb() {
+            let text =
+                format!("CPU {cpu} absorbs an edge that no claim explains, or none any more");
+            return Err(Violation::new(Property::N2, text));
+        }
+        Ok(())
+    }
+
+    fn passed(&mut self, by_us: u64, deaf: bool, attentive: bool, cpu: usize) {
+        let timing = self.timing;
+        let tick_period_us = self.hardware.tick_period_us;
+        let cpu = &mut self.cpus[cpu];
+        if cpu.unfinished_sends != 0 && cpu.held_us < timing.hold_us {
+            cpu.held_us += by_us;
+            return;
+        }
+        if deaf {
+            return;
+        }
+        for explained in &mut cpu.explained {
+            explained.open_us += by_us;
+            explained.attentive_us += if attentive { by_us } else { 0 };
+        }
+        cpu.explained.retain(|explained| {
+            explained.open_us <= explained.late_us + timing.cap_us
+                && explained.attentive_us <= explained.late_us + tick_period_us
+        });
+    }
+}
+
+impl Cpu {
+    fn renew(&mut self) {
+        for explained in &mut self.explained {
+            (explained.open_us, explained.attentive_us) = (0, 0);
+        }
+    }
+
+    /// An edge is absorbed. Says whether one was explained.
+    fn absorb(&mut self) -> bool {
+        let Some(oldest) = self.explained.first_mut() else {
+            return false;
+        };
+        oldest.edges -= 1;
+        if oldest.edges == 0 {
+            self.explained.remove(0);
+        }
+        true
+    }
+}
+
+impl Monitor for Absorption {
+    fn note(&mut self, _: u64, fact: &Fact) -> Result<(), Violation> {
+        match *fact {
+            Fact::Taken { cpu, .. } => self.cpus[cpu].dispatches.push(Tally::default()),
+            Fact::Consumed { condition, cpu } => self.consumed(condition, cpu),
+            Fact::Served { cpu, sends, .. } => {
+                if let Some(tally) = self.cpus[cpu].dispatches.last_mut() {
+                    tally.sends += sends;
+                }
+            }
+            Fact::Ended { cpu, ending, .. } => return self.ended(cpu, ending),
+            Fact::SendBegan { to } => {
+                let cpu = &mut self.cpus[to];
+                cpu.unfinished_sends += 1;
+                cpu.held_us = 0;
+            }
+            Fact::SendRang { to } => self.cpus[to].renew(),
+            Fact::SendEnded { to, .. } => {
+                let cpu = &mut self.cpus[to];
+                cpu.unfinished_sends -= 1;
+                cpu.held_us = 0;
+                cpu.renew();
+            }
+            Fact::Passed { by_us, deaf, attentive } => {
+                for cpu in 0..self.cpus.len() {
+                    self.passed(by_us, deaf.has(cpu), attentive.has(cpu), cpu);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn fold(&self, fingerprint: &mut Fingerprint) {
+        self.cpus.hash(fingerprint);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::{ended, passed, passed_deaf, taken, tell};
+    use super::*;
+    use crate::machine::{CpuSet, ExternalKind, Route};
+
+    const HARDWARE: Hardware = Hardware {
+        cpus: 1,
+        pmu: PmuKind::Masking,
+        externals: &[ExternalKind::per_event(Route::All, 2)],
+        ..Hardware::BARE
+    };
+    const SERVED_TWO: Fact = Fact::Served { cpu: 0, sends: 2, asked: 2 };
+    const BOUND_US: u64 = Timing::SHORT.late_us + HARDWARE.tick_period_us;
+
+    fn judge(history: &[&[Fact]]) -> Result<(), Property> {
+        let monitor = Absorption::new(&HARDWARE, &Timing::SHORT);
+        tell(monitor, &history.concat()).map_err(|violation| violation.property)
+    }
+
+    fn claims_two() -> Vec<Fact> {
+        vec![taken(1, &[Bell::Software]), SERVED_TWO, ended(1, Ending::Claimed)]
+    }
+
+    fn absorbs() -> Vec<Fact> {
+        vec![taken(2, &[Bell::Software]), ended(2, Ending::Absorbed)]
+    }
+
+    fn counter(bit: u8) -> Fact {
+        Fact::Consumed { condition: Condition::Counter { cpu: 0, bit }, cpu: 0 }
+    }
+
+    #[test]
+    fn two_sends_taken_at_once_explain_one_more_edge() {
+        assert_eq!(judge(&[&claims_two(), &absorbs()]), Ok(()));
+        assert_eq!(judge(&[&claims_two(), &absorbs(), &absorbs()]), Err(Property::N2));
+    }
+
+    #[test]
+    fn two_counters_behind_one_doorbell_explain_none() {
+        let claims = [taken(1, &[Bell::Lvt]), counter(1), counter(2), ended(1, Ending::Claimed)];
+        assert_eq!(judge(&[&claims, &absorbs()]), Err(Property::N2));
+    }
+
+    #[test]
+    fn what_comes_later_than_the_bound_is_not_explained() {
+        assert_eq!(judge(&[&claims_two(), &[passed(BOUND_US)], &absorbs()]), Ok(()));
+        let late = judge(&[&claims_two(), &[passed(BOUND_US + 1)], &absorbs()]);
+        assert_eq!(late, Err(Property::N2));
+    }
+
+    #[test]
+    fn time_in_which_no_nmi_could_be_taken_does_not_count() {
+        let parked = [passed_deaf(50_000)];
+        assert_eq!(judge(&[&claims_two(), &parked, &absorbs()]), Ok(()));
+    }
+
+    #[test]
+    fn with_interrupts_off_the_cap_is_the_bound() {
+        let off = |by_us| [Fact::Passed { by_us, deaf: CpuSet(0), attentive: CpuSet(0) }];
+        assert_eq!(judge(&[&claims_two(), &off(5_000), &absorbs()]), Ok(()));
+        assert_eq!(judge(&[&claims_two(), &off(10_201), &absorbs()]), Err(Property::N2));
+    }
+
+    #[test]
+    fn an_unfinished_send_holds_but_not_for_ever() {
+        let began = [Fact::SendBegan { to: 0 }];
+        let held = [passed(5_000), Fact::SendRang { to: 0 }, passed(100)];
+        assert_eq!(judge(&[&began, &claims_two(), &held, &absorbs()]), Ok(()));
+        let stuck = [passed(10_000), passed(BOUND_US + 1)];
+        assert_eq!(judge(&[&began, &claims_two(), &stuck, &absorbs()]), Err(Property::N2));
+    }
+
+    #[test]
+    fn a_claim_outside_explains_edges_on_the_route() {
+        let outside = [Fact::Consumed { condition: Condition::External(0), cpu: 0 }];
+        let three = [absorbs(), absorbs(), absorbs()].concat();
+        assert_eq!(judge(&[&outside, &three]), Ok(()));
+        assert_eq!(judge(&[&outside, &three, &absorbs()]), Err(Property::N2));
+    }
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! N1: no unknown NMI is reported when none was raised.
+//!
+//! Each report must have a true unknown of its own, on the same CPU: its own edge, or one that was not
+//! reported and pushed an orphan out of place. *A true unknown rings; while it is handled, a counter
+//! overflows and is claimed; now the counter's own edge finds nothing.* One unknown was raised and one is
+//! reported, and no software can tell which of the two edges it was. Such an excuse lasts as long as an edge
+//! may be explained by N2's bound, and claims renew it.
+//!
+//! An edge of a doorbell to which no handler attends is a true unknown, too. A report as a late send is
+//! right for an edge in which a send's ring came after the longest time that an unfinished send may hold
+//! grants, and for a true unknown.
+
+use std::{collections::BTreeSet, hash::Hash};
+
+use super::Monitor;
+use crate::{
+    engine::{Fingerprint, Property, Violation},
+    machine::{Bell, Edge, Ending, Fact, Hardware, Reported, Timing},
+};
+
+/// The monitor of N1.
+#[derive(Debug)]
+pub struct FalseUnknown {
+    cpus: Vec<Cpu>,
+    attended: BTreeSet<Bell>,
+    late_us: u64,
+    tick_period_us: u64,
+    cap_us: u64,
+}
+
+#[derive(Clone, Debug, Default, Hash)]
+struct Cpu {
+    /// The edges that may still be reported: of NMIs that are handled, and of deferred ones.
+    open: Vec<OpenEdge>,
+    /// True unknowns that were not reported.
+    excuses: Vec<Excuse>,
+}
+
+#[derive(Clone, Copy, Debug, Hash)]
+struct OpenEdge {
+    serial: usize,
+    edge: Edge,
+    /// A true unknown is in it, or excuses it, and was not reported.
+    is_unknown: bool,
+    reported: bool,
+}
+
+/// For how long it has been one, in time in which the CPU could take NMIs, and interrupts too.
+#[derive(Clone, Copy, Debug, Default, Hash)]
+struct Excuse {
+    open_us: u64,
+    attentive_us: u64,
+}
+
+impl FalseUnknown {
+    /// For that machine.
+    pub fn new(hardware: &Hardware, timing: &Timing) -> Self {
+        let late_us = hardware.longest_late_us().max(timing.late_us);
+        Self {
+            cpus: vec![Cpu::default(); hardware.cpus],
+            attended: BTreeSet::new(),
+            late_us,
+            tick_period_us: hardware.tick_period_us,
+            cap_us: timing.cap_us,
+        }
+    }
+
+    fn has_unknown(&self, edge: Edge) -> bool {
+        edge.has(Bell::Button) || self.is_unattended(edge)
+    }
+
+    /// A doorbell to which no handler attends is in it.
+    fn is_unattended(&self, edge: Edge) -> bool {
+        edge.bells().any(|bell| match bell {
+            Bell::Software | Bell::LateSoftware | Bell::Button => false,
+            Bell::Lvt | Bell::Port61 | Bell::External(_) => !self.attended.contains(&bell),
+        })
+    }
+
+    fn report(&mut self, cpu: usize, serial: usize, reported: Reported) -> Result<(), Violation> {
+        let place = self.cpus[cpu].open.iter().position(|open| open.serial == serial);
+        let edge = place.map_or(Edge::NONE, |place| self.cpus[cpu].open[place].edge);
+        let unattended = self.is_unattended(edge);
+        let cpu_state = &mut self.cpus[cpu];
+        let own = place.is_some_and(|place| {
+            let open = &mut cpu_state.open[place];
+            open.reported = true;
+            std::mem::take(&mut open.is_unknown)
+        });
+        let late_send = reported == Reported::LateSend && edge.has(Bell::LateSoftware);
+        if reported == Reported::Absorbed || own || unattended || late_send {
+            return Ok(());
+        }
+        if cpu_state.excuses.pop().is_some() {
+            return Ok(());
+        }
+        let text = format!("CPU {cpu} reports {reported:?} for an edge of: {edge}");
+        Err(Violation::new(Property::N1, text))
+    }
+
+    fn ended(&mut self, cpu: usize, serial: usize, ending: Ending) {
+        let Some(place) = self.cpus[cpu].open.iter().position(|open| open.serial == serial) else {
+            return;
+        };
+        let open = self.cpus[cpu].open[place];
+        // Its handler may have been removed meanwhile.
+        let is_unknown = open.is_unknown || !open.reported && self.is_unattended(open.edge);
+        let cpu = &mut self.cpus[cpu];
+        cpu.open[place].is_unknown = is_unknown;
+        if ending == Ending::Deferred {
+            if !cpu.open[place].is_unknown {
+                cpu.open[place].is_unknown = cpu.excuses.pop().is_some();
+            }
+            return;
+        }
+        let open = cpu.open.remove(place);
+        if open.is_unknown {
+            cpu.excuses.push(Excuse::default());
+        }
+        if ending == Ending::Claimed {
+            cpu.excuses.fill(Excuse::default());
+        }
+    }
+}
+
+impl Monitor for FalseUnknown {
+    fn note(&mut self, _: u64, fact: &Fact) -> Result<(), Violation> {
+        match *fact {
+            Fact::Taken { cpu, serial, edge } => {
+                let is_unknown = self.has_unknown(edge);
+                let open = &mut self.cpus[cpu].open;
+                open.retain(|open| open.serial != serial);
+                open.push(OpenEdge { serial, edge, is_unknown, reported: false });
+            }
+            Fact::Report { cpu, serial, reported } => return self.report(cpu, serial, reported),
+            Fact::Ended { cpu, serial, ending, .. } => self.ended(cpu, serial, ending),
+            Fact::Attended(bell) => {
+                self.attended.insert(bell);
+            }
+            Fact::Leaving(bell) => {
+                self.attended.remove(&bell);
+            }
+            Fact::Passed { by_us, deaf, attentive } => {
+                let (late_us, period_us, cap_us) = (self.late_us, self.tick_period_us, self.cap_us);
+                for (number, cpu) in self.cpus.iter_mut().enumerate() {
+                    cpu.excuses.retain_mut(|excuse| {
+                        excuse.open_us += if deaf.has(number) { 0 } else { by_us };
+                        excuse.attentive_us += if attentive.has(number) { by_us } else { 0 };
+                        excuse.open_us <= late_us + cap_us
+                            && excuse.attentive_us <= late_us + period_us
+                    });
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn fold(&self, fingerprint: &mut Fingerprint) {
+        self.cpus.hash(fingerprint);
+        self.attended.hash(fingerprint);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::{ended, passed, report, taken, tell};
+    use super::*;
+
+    const ATTENDED: Fact = Fact::Attended(Bell::Lvt);
+
+    fn judge(history: &[Fact]) -> Result<(), Property> {
+        let hardware = Hardware { cpus: 1, ..Hardware::BARE };
+        let monitor = FalseUnknown::new(&hardware, &Timing::SHORT);
+        tell(monitor, history).map_err(|violation| violation.property)
+    }
+
+    #[test]
+    fn a_report_is_judged_by_what_rang() {
+        let orphan = [taken(1, &[Bell::Software]), report(1, Reported::Unknown)];
+        assert_eq!(judge(&orphan), Err(Property::N1));
+        let unknown = [taken(1, &[Bell::Software, Bell::Button]), report(1, Reported::Unknown)];
+        assert_eq!(judge(&unknown), Ok(()));
+    }
+
+    #[test]
+    fn a_true_unknown_excuses_one_report_and_soon() {
+        let hidden = [ATTENDED, taken(1, &[Bell::Button]), ended(1, Ending::Claimed)];
+        let orphan =
+            [taken(2, &[Bell::Lvt]), report(2, Reported::Unknown), ended(2, Ending::Unknown)];
+        assert_eq!(judge(&[&hidden[..], &orphan].concat()), Ok(()));
+        let twice = [&hidden[..], &orphan, &orphan].concat();
+        assert_eq!(judge(&twice), Err(Property::N1));
+        let later = [&hidden[..], &[passed(2_000)], &orphan].concat();
+        assert_eq!(judge(&later), Err(Property::N1));
+        let reported = [
+            ATTENDED,
+            taken(1, &[Bell::Button]),
+            report(1, Reported::Unknown),
+            ended(1, Ending::Unknown),
+        ];
+        let second = [&reported[..], &orphan].concat();
+        assert_eq!(judge(&second), Err(Property::N1));
+    }
+
+    #[test]
+    fn what_nobody_attends_to_is_a_true_unknown() {
+        let report = [taken(1, &[Bell::External(0)]), report(1, Reported::Unknown)];
+        assert_eq!(judge(&report), Ok(()));
+        let attended = [Fact::Attended(Bell::External(0))];
+        assert_eq!(judge(&[&attended[..], &report].concat()), Err(Property::N1));
+    }
+
+    #[test]
+    fn a_deferred_edge_may_be_reported_later() {
+        let history = [
+            ATTENDED,
+            taken(1, &[Bell::Button]),
+            ended(1, Ending::Deferred),
+            taken(2, &[Bell::Lvt]),
+            report(1, Reported::Unknown),
+        ];
+        assert_eq!(judge(&history), Ok(()));
+    }
+
+    #[test]
+    fn only_a_late_send_is_reported_as_one() {
+        let in_time = [taken(1, &[Bell::Software]), report(1, Reported::LateSend)];
+        assert_eq!(judge(&in_time), Err(Property::N1));
+        let late = [taken(1, &[Bell::LateSoftware]), report(1, Reported::LateSend)];
+        assert_eq!(judge(&late), Ok(()));
+        let panicked = [taken(1, &[Bell::LateSoftware]), report(1, Reported::Unknown)];
+        assert_eq!(judge(&panicked), Err(Property::N1));
+    }
+}

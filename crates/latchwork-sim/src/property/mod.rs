@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The properties. Each is a monitor that hears what happens on the machine, as those know it who know
+//! everything, and says when its promise is broken.
+
+mod absorption;
+mod bounded;
+mod conservation;
+mod deferred_work;
+mod false_unknown;
+#[cfg(test)]
+mod history;
+mod judges;
+mod removal;
+mod repeating;
+mod stranded;
+
+use std::fmt::Debug;
+
+use crate::{
+    engine::{Fingerprint, Violation},
+    machine::Fact,
+};
+
+pub use self::{
+    absorption::Absorption,
+    bounded::{Bounded, MOST_ACCESSES},
+    conservation::Conservation,
+    deferred_work::DeferredWork,
+    false_unknown::FalseUnknown,
+    judges::Judges,
+    removal::Removal,
+    repeating::{REPORTED_AFTER_US, REPORTS_APART_US, Repeating, SETTLED_WITHIN_US},
+    stranded::{RECOVERY_TICKS, Stranded},
+};
+
+/// One property.
+pub trait Monitor: Debug {
+    /// Something has happened, at that time of the world's clock. `Err` if that breaks the promise.
+    fn note(&mut self, at_us: u64, fact: &Fact) -> Result<(), Violation>;
+
+    /// Nothing happens any more. `Err` if that breaks the promise.
+    fn finish(&self) -> Result<(), Violation> {
+        Ok(())
+    }
+
+    /// Takes in what it remembers.
+    fn fold(&self, fingerprint: &mut Fingerprint);
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! N3: a repeating true unknown is reported, under any load of claims.
+//!
+//! An *occurrence* is an NMI in which a source without status has rung and in which nothing was consumed:
+//! of one that collapsed into a claimed edge nobody can know. The first occurrence may be absorbed. One that
+//! comes [`REPORTED_AFTER_US`] or more after the first is reported, as unknown or as an edge that was absorbed
+//! after suspiciously long absorbing, or some occurrence before it was. Where the edge is deferred, it is
+//! settled within [`SETTLED_WITHIN_US`].
+
+use std::hash::Hash;
+
+use super::Monitor;
+use crate::{
+    engine::{Fingerprint, Property, Violation},
+    machine::{Bell, Ending, Fact, Reported},
+};
+
+/// From when on a repetition is reported, in microseconds: a grant that stays live without a gap for longer
+/// is reported when it absorbs.
+pub const REPORTED_AFTER_US: u64 = 10_000;
+/// Within what time a deferred edge is settled, in microseconds: a debt waits for one tick period, for the
+/// next tick, and for one more if somebody else polls just then.
+pub const SETTLED_WITHIN_US: u64 = 3_000;
+
+/// After a report, others may be held back that long, in microseconds; what they would have said is counted.
+pub const REPORTS_APART_US: u64 = 1_000_000;
+
+/// The monitor of N3.
+#[derive(Debug)]
+pub struct Repeating {
+    cpus: Vec<Cpu>,
+}
+
+#[derive(Clone, Debug, Default, Hash)]
+struct Cpu {
+    /// For each NMI that is handled, the innermost last.
+    dispatches: Vec<Dispatch>,
+    /// How long ago the first occurrence was that nobody has reported since.
+    first_us: Option<u64>,
+    /// A repetition was deferred that long ago.
+    deferred_us: Option<u64>,
+    /// Reports may be held back for that much longer.
+    held_back_us: u64,
+}
+
+#[derive(Clone, Copy, Debug, Hash)]
+struct Dispatch {
+    has_unknown: bool,
+    consumed: bool,
+}
+
+impl Repeating {
+    /// For so many CPUs.
+    pub fn new(cpus: usize) -> Self {
+        Self { cpus: vec![Cpu::default(); cpus] }
+    }
+}
+
+impl Cpu {
+    fn consumed(&mut self) {
+        if let Some(dispatch) = self.dispatches.last_mut() {
+            dispatch.consumed = true;
+        }
+    }
+
+    /// An NMI has ended. Says whether that is a repetition which stays hidden.
+    fn ended(&mut self, ending: Ending) -> bool {
+        let occurs = self.dispatches.pop().is_some_and(|it| it.has_unknown && !it.consumed);
+        let is_known = self.held_back_us != 0;
+        if !occurs || is_known || ending == Ending::Unknown || ending == Ending::TurnedAway {
+            return false;
+        }
+        let repeats = *self.first_us.get_or_insert(0) >= REPORTED_AFTER_US;
+        if repeats && ending == Ending::Deferred {
+            self.deferred_us.get_or_insert(0);
+            return false;
+        }
+        repeats
+    }
+
+    fn passed(&mut self, by_us: u64) -> bool {
+        self.held_back_us = self.held_back_us.saturating_sub(by_us);
+        for age_us in [&mut self.first_us, &mut self.deferred_us].into_iter().flatten() {
+            // Beyond the longer of the two limits, ages need not be told apart.
+            *age_us = (*age_us + by_us).min(REPORTED_AFTER_US);
+        }
+        self.deferred_us.is_some_and(|age_us| age_us > SETTLED_WITHIN_US)
+    }
+}
+
+impl Monitor for Repeating {
+    fn note(&mut self, _: u64, fact: &Fact) -> Result<(), Violation> {
+        let hidden = match *fact {
+            Fact::Taken { cpu, edge, .. } => {
+                let has_unknown = edge.has(Bell::Button);
+                self.cpus[cpu].dispatches.push(Dispatch { has_unknown, consumed: false });
+                None
+            }
+            Fact::Consumed { cpu, .. } | Fact::Served { cpu, .. } => {
+                self.cpus[cpu].consumed();
+                None
+            }
+            Fact::Report { cpu, reported, .. } => {
+                let cpu = &mut self.cpus[cpu];
+                (cpu.first_us, cpu.deferred_us) = (None, None);
+                if reported == Reported::Absorbed {
+                    cpu.held_back_us = REPORTS_APART_US;
+                }
+                // What has just been reported is the occurrence that is being handled.
+                if let Some(dispatch) = cpu.dispatches.last_mut() {
+                    dispatch.has_unknown = false;
+                }
+                None
+            }
+            Fact::Ended { cpu, ending, .. } => self.cpus[cpu].ended(ending).then_some(cpu),
+            Fact::Passed { by_us, .. } => {
+                (0..self.cpus.len()).find(|cpu| self.cpus[*cpu].passed(by_us))
+            }
+            _ => None,
+        };
+        match hidden {
+            Some(cpu) => {
+                let text = format!(
+                    "a true unknown on CPU {cpu} comes again after {REPORTED_AFTER_US} us or more, \
+                     and stays hidden"
+                );
+                Err(Violation::new(Property::N3, text))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn fold(&self, fingerprint: &mut Fingerprint) {
+        self.cpus.hash(fingerprint);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::{ended, passed, report, taken, tell};
+    use super::*;
+
+    fn judge(history: &[Fact]) -> Result<(), Property> {
+        tell(Repeating::new(1), history).map_err(|violation| violation.property)
+    }
+
+    fn absorbed(serial: usize) -> [Fact; 2] {
+        [taken(serial, &[Bell::Button]), ended(serial, Ending::Absorbed)]
+    }
+
+    #[test]
+    fn a_repetition_may_be_hidden_for_a_while_and_not_for_longer() {
+        let soon = [absorbed(1).as_slice(), &[passed(9_999)], &absorbed(2)].concat();
+        assert_eq!(judge(&soon), Ok(()));
+        let later = [soon.as_slice(), &[passed(1)], &absorbed(3)].concat();
+        assert_eq!(judge(&later), Err(Property::N3));
+    }
+
+    #[test]
+    fn a_report_of_either_kind_will_do() {
+        for reported in [Reported::Unknown, Reported::Absorbed] {
+            let again =
+                [taken(2, &[Bell::Button]), report(2, reported), ended(2, Ending::Absorbed)];
+            let history = [absorbed(1).as_slice(), &[passed(20_000)], &again].concat();
+            assert_eq!(judge(&history), Ok(()), "{reported:?}");
+        }
+    }
+
+    #[test]
+    fn a_false_claim_hides_it_too_and_a_true_one_is_no_occurrence() {
+        let claimed = |serial| [taken(serial, &[Bell::Button]), ended(serial, Ending::Claimed)];
+        let history = [claimed(1).as_slice(), &[passed(20_000)], &claimed(2)].concat();
+        assert_eq!(judge(&history), Err(Property::N3));
+        let served = Fact::Served { cpu: 0, sends: 1, asked: 1 };
+        let truly = [taken(2, &[Bell::Button]), served, ended(2, Ending::Claimed)];
+        let history = [claimed(1).as_slice(), &[passed(20_000)], &truly].concat();
+        assert_eq!(judge(&history), Ok(()));
+    }
+
+    #[test]
+    fn a_deferred_repetition_is_settled_in_time() {
+        let deferred = [taken(2, &[Bell::Button]), ended(2, Ending::Deferred)];
+        let begin = [absorbed(1).as_slice(), &[passed(20_000)], &deferred].concat();
+        let settled = [begin.as_slice(), &[passed(2_000), report(2, Reported::Unknown)]].concat();
+        assert_eq!(judge(&settled), Ok(()));
+        assert_eq!(judge(&[begin.as_slice(), &[passed(3_001)]].concat()), Err(Property::N3));
+    }
+}

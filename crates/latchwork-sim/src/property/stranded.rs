@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! L: no external event is stranded, and each is recovered within its bound.
+//!
+//! The clock of an event starts when an NMI has ended for which its doorbell has rung, or when its handler is
+//! registered or its route opened after it was set: from then on nobody but the subsystem's own memory may
+//! lead to it. It counts time in which some CPU takes interrupts, so that its tick comes.
+//!
+//! * Such time lasts [`RECOVERY_TICKS`] tick periods at most: one until the debt is old enough to be paid,
+//!   one until the next tick, and one more if another poll was under way then.
+//! * Where no CPU takes interrupts, an NMI pays a debt that is older than [`Timing::overdue_us`].
+//! * In the end nothing is set that somebody attends to.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::Hash,
+};
+
+use super::Monitor;
+use crate::{
+    engine::{Fingerprint, Property, Violation},
+    machine::{Bell, Condition, Edge, Fact, Hardware, Timing},
+};
+
+/// Within how many tick periods an event is recovered.
+pub const RECOVERY_TICKS: u64 = 3;
+/// How many NMIs may come between that an event is overdue and that it is recovered: one that finds another
+/// CPU at it.
+const OVERDUE_NMIS: u8 = 2;
+
+/// The monitor of L.
+#[derive(Debug)]
+pub struct Stranded {
+    bound_us: u64,
+    overdue_us: u64,
+    set: BTreeMap<Condition, Event>,
+    attended: BTreeSet<Bell>,
+    /// What rang for each NMI that is handled, by CPU, the innermost last.
+    handled: Vec<Vec<Edge>>,
+}
+
+/// An event that is set.
+#[derive(Clone, Copy, Debug, Default, Hash)]
+struct Event {
+    clock_runs: bool,
+    /// Time in which some CPU takes interrupts.
+    attended_us: u64,
+    /// All time.
+    all_us: u64,
+    /// NMIs that have ended while it was overdue.
+    nmis_too_many: u8,
+}
+
+impl Stranded {
+    /// For that machine.
+    pub fn new(hardware: &Hardware, timing: &Timing) -> Self {
+        Self {
+            bound_us: RECOVERY_TICKS * hardware.tick_period_us,
+            overdue_us: timing.overdue_us + hardware.tick_period_us,
+            set: BTreeMap::new(),
+            attended: BTreeSet::new(),
+            handled: vec![Vec::new(); hardware.cpus],
+        }
+    }
+
+    fn ended(&mut self, edge: Edge) -> Option<String> {
+        for (condition, event) in &mut self.set {
+            if !self.attended.contains(&condition.bell()) {
+                continue;
+            }
+            event.clock_runs |= edge.has(condition.bell());
+            if event.all_us > self.overdue_us {
+                event.nmis_too_many += 1;
+                if event.nmis_too_many > OVERDUE_NMIS {
+                    return Some(format!("{condition} is overdue, and NMIs do not look for it"));
+                }
+            }
+        }
+        None
+    }
+
+    fn passed(&mut self, by_us: u64, some_cpu_is_attentive: bool) -> Option<String> {
+        for (condition, event) in self.set.iter_mut().filter(|(_, event)| event.clock_runs) {
+            event.all_us += by_us;
+            event.attended_us += if some_cpu_is_attentive { by_us } else { 0 };
+            if event.attended_us > self.bound_us {
+                let ticks = RECOVERY_TICKS;
+                return Some(format!("{condition} is not recovered within {ticks} ticks"));
+            }
+        }
+        None
+    }
+}
+
+impl Monitor for Stranded {
+    fn note(&mut self, _: u64, fact: &Fact) -> Result<(), Violation> {
+        let lost = match *fact {
+            Fact::Set(condition) if condition.is_machine_wide() => {
+                self.set.insert(condition, Event::default());
+                None
+            }
+            Fact::Consumed { condition, .. } => {
+                self.set.remove(&condition);
+                None
+            }
+            Fact::Attended(bell) => {
+                self.attended.insert(bell);
+                for (_, event) in self.set.iter_mut().filter(|(it, _)| it.bell() == bell) {
+                    event.clock_runs = true;
+                }
+                None
+            }
+            Fact::Leaving(bell) => {
+                self.attended.remove(&bell);
+                for (_, event) in self.set.iter_mut().filter(|(it, _)| it.bell() == bell) {
+                    *event = Event::default();
+                }
+                None
+            }
+            Fact::Taken { cpu, edge, .. } => {
+                self.handled[cpu].push(edge);
+                None
+            }
+            Fact::Ended { cpu, .. } => {
+                let edge = self.handled[cpu].pop().unwrap_or_default();
+                self.ended(edge)
+            }
+            Fact::Passed { by_us, attentive, .. } => self.passed(by_us, attentive.0 != 0),
+            _ => None,
+        };
+        lost.map_or(Ok(()), |text| Err(Violation::new(Property::L, text)))
+    }
+
+    fn finish(&self) -> Result<(), Violation> {
+        let lost = self.set.keys().find(|it| self.attended.contains(&it.bell()));
+        match lost {
+            Some(condition) => {
+                let text = format!("{condition} stays set, and nobody looks any more");
+                Err(Violation::new(Property::L, text))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn fold(&self, fingerprint: &mut Fingerprint) {
+        self.set.hash(fingerprint);
+        self.attended.hash(fingerprint);
+        self.handled.hash(fingerprint);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::{ended, passed, passed_deaf, taken, tell};
+    use super::*;
+    use crate::machine::Ending;
+
+    const BELL: Bell = Bell::External(0);
+    const EVENT: Condition = Condition::External(0);
+    const CONSUMED: Fact = Fact::Consumed { condition: EVENT, cpu: 0 };
+
+    fn judge(history: &[Fact]) -> Result<(), Property> {
+        let monitor = Stranded::new(&Hardware::BARE, &Timing::SHORT);
+        tell(monitor, history).map_err(|violation| violation.property)
+    }
+
+    fn collapses() -> [Fact; 4] {
+        let edge = taken(1, &[Bell::Lvt, BELL]);
+        [Fact::Attended(BELL), Fact::Set(EVENT), edge, ended(1, Ending::Claimed)]
+    }
+
+    #[test]
+    fn it_is_recovered_in_time_or_lost() {
+        let begin = collapses();
+        let in_time = [begin.as_slice(), &[passed(3_000), CONSUMED]].concat();
+        assert_eq!(judge(&in_time), Ok(()));
+        let late = [begin.as_slice(), &[passed(3_001), CONSUMED]].concat();
+        assert_eq!(judge(&late), Err(Property::L));
+        assert_eq!(judge(&begin), Err(Property::L), "in the end");
+    }
+
+    #[test]
+    fn before_its_edge_was_taken_nothing_is_owed() {
+        let on_its_way = [Fact::Attended(BELL), Fact::Set(EVENT), passed(9_000), CONSUMED];
+        assert_eq!(judge(&on_its_way), Ok(()));
+    }
+
+    #[test]
+    fn a_line_that_is_asserted_when_its_handler_comes_is_recovered() {
+        let begin = [Fact::Set(EVENT), passed(9_000), Fact::Attended(BELL)];
+        assert_eq!(judge(&[&begin[..], &[passed(3_000), CONSUMED]].concat()), Ok(()));
+        assert_eq!(judge(&[&begin[..], &[passed(3_001)]].concat()), Err(Property::L));
+    }
+
+    #[test]
+    fn where_no_tick_can_come_nmis_pay_what_is_overdue() {
+        let begin = [collapses().as_slice(), &[passed_deaf(6_000)]].concat();
+        let nmi = |serial| [taken(serial, &[Bell::Lvt]), ended(serial, Ending::Claimed)];
+        let pays = [begin.as_slice(), &nmi(2), &[CONSUMED]].concat();
+        assert_eq!(judge(&pays), Ok(()));
+        let never = [begin.as_slice(), &nmi(2), &nmi(3), &nmi(4)].concat();
+        assert_eq!(judge(&never), Err(Property::L));
+    }
+}

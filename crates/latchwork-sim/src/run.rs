@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Runs scenarios: in every order, in random orders, or in one order again.
+
+use std::ops::Range;
+
+use crate::{
+    engine::{self, Bounds, Counterexample, Detail, Place, Replay, Report, Trace, World},
+    machine::Witness,
+    policy::Policy,
+    property::Judges,
+    scenario::{Extent, Scenario},
+    world::Simulation,
+};
+
+/// Makes a policy, one for each execution.
+pub type MakePolicy = dyn Fn() -> Box<dyn Policy>;
+
+thread_local! {
+    static PLACE: Place<Simulation> = Place::new();
+}
+
+/// A scenario with a policy, as the engine builds it anew for each execution.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    /// The scenario.
+    pub scenario: &'static Scenario,
+    /// How large it may grow.
+    pub extent: Extent,
+    /// The policy.
+    pub policy: &'a MakePolicy,
+    /// By which properties it is judged; by all of them if there is none.
+    pub properties: &'a [engine::Property],
+}
+
+impl std::fmt::Debug for Setting<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setting")
+            .field("scenario", &self.scenario.name)
+            .field("extent", &self.extent)
+            .field("policy", &(self.policy)().name())
+            .finish()
+    }
+}
+
+impl<'a> Setting<'a> {
+    /// `policy` in `scenario`, judged by all properties.
+    pub fn new(scenario: &'static Scenario, extent: Extent, policy: &'a MakePolicy) -> Self {
+        Self { scenario, extent, policy, properties: &[] }
+    }
+
+    fn build(&self) -> &'static (dyn World + 'static) {
+        let scenario = self.scenario;
+        let judges = Judges::new(&scenario.hardware, &scenario.timing(self.extent));
+        let judges = if self.properties.is_empty() { judges } else { judges.only(self.properties) };
+        let witness: Box<dyn Witness> = Box::new(judges);
+        let world = PLACE.with(|place| {
+            let build = || Simulation::new(scenario, self.extent, (self.policy)(), witness);
+            // SAFETY: only an execution that is over, and the machine it installed on this thread, which
+            // `start` replaces, refer to the former world.
+            unsafe { place.rebuild(build) }
+        });
+        world.start();
+        world
+    }
+
+    /// Sees every execution within `bounds`, up to the first violation.
+    pub fn exhaust(&self, bounds: &Bounds) -> Report {
+        engine::exhaust(bounds, &mut || self.build())
+    }
+
+    /// Runs a random execution for each seed, up to the first violation.
+    pub fn sample(&self, bounds: &Bounds, seeds: Range<u64>) -> Report {
+        engine::sample(bounds, seeds, &mut || self.build())
+    }
+
+    /// Runs the execution of a trace again and tells it.
+    pub fn replay(&self, bounds: &Bounds, trace: &Trace, detail: Detail) -> Replay {
+        engine::replay(bounds, trace, detail, &mut || self.build())
+    }
+
+    /// The shortest execution that it finds, from this one, that violates the same property.
+    pub fn minimise(&self, bounds: &Bounds, found: &Counterexample) -> Counterexample {
+        engine::minimise(bounds, found, &mut || self.build())
+    }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A machine-wide ring collapses into another one.
+
+use super::{ONE_CPU, PMU_AND_EXTERNAL, Scenario, TWO_CPUS, overflow};
+use crate::{
+    machine::{Bell, ExternalKind, Happening, Hardware, Route, pmu::bit, port61},
+    policy::Plan,
+};
+
+pub(super) static PMI_COLLAPSE_BSP: Scenario = Scenario {
+    name: "pmi-collapse-bsp",
+    summary: "the ring of a line to the boot CPU collapses into a PMI",
+    hardware: Hardware { externals: &[ExternalKind::level_held(Route::Bsp)], ..ONE_CPU },
+    plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
+    happenings: &[(overflow(0), 2), (Happening::Assert(0), 1), (Happening::Hurry, 1)],
+    long: &[(overflow(0), 100), (Happening::Assert(0), 40), (Happening::Hurry, 100)],
+    ..Scenario::STILL
+};
+
+pub(super) static PMI_COLLAPSE_ALL: Scenario = Scenario {
+    name: "pmi-collapse-all",
+    summary: "the rings of a line to all CPUs collapse into PMIs on each",
+    hardware: Hardware { externals: &[ExternalKind::level_held(Route::All)], ..TWO_CPUS },
+    plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
+    happenings: &[(overflow(0), 1), (overflow(1), 1), (Happening::Assert(0), 1)],
+    long: &[
+        (overflow(0), 60),
+        (overflow(1), 60),
+        (Happening::Assert(0), 40),
+        (Happening::Hurry, 100),
+    ],
+    preemptions: 1,
+    ..Scenario::STILL
+};
+
+pub(super) static PMI_COLLAPSE_SOME: Scenario = Scenario {
+    name: "pmi-collapse-some",
+    summary: "the ring of a line to CPU 1 alone collapses into a PMI",
+    hardware: Hardware { externals: &[ExternalKind::level_held(Route::Some(&[1]))], ..TWO_CPUS },
+    plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
+    happenings: &[(overflow(1), 2), (Happening::Assert(0), 1)],
+    long: &[
+        (overflow(0), 60),
+        (overflow(1), 60),
+        (Happening::Assert(0), 40),
+        (Happening::Hurry, 100),
+    ],
+    preemptions: 1,
+    ..Scenario::STILL
+};
+
+pub(super) static PORT61_BOTH_BITS: Scenario = Scenario {
+    name: "port61-both-bits",
+    summary: "SERR and IOCHK share one line, and a PMI comes along",
+    hardware: Hardware { port61: Some(Route::Bsp), ..ONE_CPU },
+    plan: Plan { attended: &[Bell::Lvt, Bell::Port61], on_pmi: None },
+    happenings: &[
+        (overflow(0), 1),
+        (Happening::AssertPort61(port61::bit::SERR), 1),
+        (Happening::AssertPort61(port61::bit::IOCHK), 1),
+        (Happening::Hurry, 1),
+    ],
+    long: &[
+        (overflow(0), 60),
+        (Happening::AssertPort61(port61::bit::SERR), 30),
+        (Happening::AssertPort61(port61::bit::IOCHK), 30),
+        (Happening::Hurry, 60),
+    ],
+    ..Scenario::STILL
+};
+
+pub(super) static PROBE_COLLAPSE: Scenario = Scenario {
+    name: "probe-collapse",
+    summary: "the NMI that recovers may collapse with a PMI and with the ring of a message",
+    hardware: Hardware { externals: &[ExternalKind::per_event(Route::Bsp, 1)], ..ONE_CPU },
+    plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
+    happenings: &[(overflow(0), 2), (Happening::Assert(0), 2)],
+    long: &[(overflow(0), 100), (Happening::Assert(0), 40), (Happening::Hurry, 100)],
+    ..Scenario::STILL
+};
+
+/// Firmware's status lies in ordinary memory, so that a poll may read it while its own stores are still
+/// in the store buffer.
+pub(super) static STORE_BUFFER: Scenario = Scenario {
+    name: "store-buffer",
+    summary: "one CPU polls firmware's error block while another skips the poll, with store buffers",
+    hardware: Hardware { externals: &[ExternalKind::error_block(Route::Some(&[1]))], ..TWO_CPUS },
+    plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
+    happenings: &[(overflow(1), 2), (Happening::Assert(0), 1)],
+    long: &[
+        (overflow(0), 60),
+        (overflow(1), 60),
+        (Happening::Assert(0), 40),
+        (Happening::Hurry, 100),
+    ],
+    preemptions: 1,
+    store_buffer: 4,
+    ..Scenario::STILL
+};
+
+pub(super) static TWO_COUNTERS: Scenario = Scenario {
+    name: "two-counters",
+    summary: "two counters and a trace buffer behind one doorbell, and a true unknown",
+    happenings: &[
+        (overflow(0), 1),
+        (Happening::Overflow { cpu: 0, bit: bit::COUNTER_1 }, 1),
+        (Happening::Overflow { cpu: 0, bit: bit::TOPA }, 2),
+        (Happening::Press, 1),
+    ],
+    long: &[
+        (overflow(0), 60),
+        (Happening::Overflow { cpu: 0, bit: bit::COUNTER_1 }, 60),
+        (Happening::Overflow { cpu: 0, bit: bit::TOPA }, 60),
+        (Happening::Press, 1),
+        (Happening::Hurry, 60),
+    ],
+    ..Scenario::STILL
+};
+
+pub(super) static FRED: Scenario = Scenario {
+    name: "fred",
+    summary: "the CPU reports which sources rang: a PMI, a line, a true unknown",
+    hardware: Hardware {
+        externals: &[ExternalKind::level_held(Route::Bsp)],
+        reports_sources: true,
+        ..ONE_CPU
+    },
+    plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
+    happenings: &[(overflow(0), 2), (Happening::Assert(0), 1), (Happening::Press, 1)],
+    long: &[
+        (overflow(0), 100),
+        (Happening::Assert(0), 40),
+        (Happening::Press, 1),
+        (Happening::Hurry, 60),
+    ],
+    ..Scenario::STILL
+};

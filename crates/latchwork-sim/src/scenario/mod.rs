@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Scenarios: a small machine, what its software does, and what may happen to it.
+
+mod catalog;
+mod collapse;
+mod late;
+mod lifecycle;
+mod retold;
+mod sends;
+mod stillness;
+mod unknowns;
+mod work;
+
+use crate::{
+    engine::Bounds,
+    machine::{Bell, Happening, Hardware, PmuKind, Route, Timing, pmu::bit},
+    policy::{Action, Plan, Policy},
+};
+
+pub use catalog::SCENARIOS;
+
+/// A scenario.
+#[derive(Clone, Copy, Debug)]
+pub struct Scenario {
+    /// Its name on the command line and in tables.
+    pub name: &'static str,
+    /// What it is about, in one line.
+    pub summary: &'static str,
+    /// The machine.
+    pub hardware: Hardware,
+    /// What the kernel sets up before time begins.
+    pub plan: Plan,
+    /// What each CPU does at the beginning, before it idles.
+    pub scripts: &'static [&'static [Step]],
+    /// What may happen in exhaustive search, and how often.
+    pub happenings: &'static [(Happening, u8)],
+    /// What may happen in random search.
+    pub long: &'static [(Happening, u8)],
+    /// How long things last.
+    pub timing: Timing,
+    /// How long a long execution is, in microseconds: for as long, sources may raise something.
+    pub long_us: u64,
+    /// How often a CPU that could go on makes way for another, in exhaustive search.
+    pub preemptions: u8,
+    /// How many stores a CPU's store buffer holds. 0: stores are in memory at once.
+    pub store_buffer: usize,
+}
+
+/// How large an execution may grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Small enough to see all executions.
+    Exhaustive,
+    /// For random search.
+    Long,
+}
+
+/// What a CPU does at the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Has its kernel do this.
+    Do(Action),
+    /// Halts for that many microseconds, with interrupts on.
+    Wait(u64),
+    /// Runs for that many microseconds with interrupts off.
+    Busy(u64),
+}
+
+/// Counter 0 of that CPU overflows.
+const fn overflow(cpu: usize) -> Happening {
+    Happening::Overflow { cpu, bit: bit::COUNTER_0 }
+}
+
+/// One CPU with counters that mask their entry.
+const ONE_CPU: Hardware =
+    Hardware { cpus: 1, pmu: PmuKind::Masking, button: Route::Bsp, ..Hardware::BARE };
+
+/// Two such CPUs.
+const TWO_CPUS: Hardware = Hardware { cpus: 2, ..ONE_CPU };
+
+/// The counters and one external device.
+const PMU_AND_EXTERNAL: &[Bell] = &[Bell::Lvt, Bell::External(0)];
+
+impl Scenario {
+    /// One CPU on which nothing happens, for scenarios to differ from.
+    const STILL: Self = Self {
+        name: "",
+        summary: "",
+        hardware: ONE_CPU,
+        plan: Plan { attended: &[Bell::Lvt], on_pmi: None },
+        scripts: &[],
+        happenings: &[],
+        long: &[],
+        timing: Timing::SHORT,
+        long_us: 50_000,
+        preemptions: 2,
+        store_buffer: 0,
+    };
+
+    /// The scenario of that name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        SCENARIOS.iter().copied().find(|scenario| scenario.name == name)
+    }
+
+    /// What may happen, and how often.
+    pub fn happenings(&self, extent: Extent) -> &'static [(Happening, u8)] {
+        match extent {
+            Extent::Exhaustive => self.happenings,
+            Extent::Long => self.long,
+        }
+    }
+
+    /// How long things last.
+    pub fn timing(&self, extent: Extent) -> Timing {
+        match extent {
+            Extent::Exhaustive => self.timing,
+            Extent::Long => Timing {
+                quiet_us: self.long_us,
+                horizon_us: self.long_us + self.timing.horizon_us,
+                ..self.timing
+            },
+        }
+    }
+
+    /// The bounds of its exhaustive search.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            preemptions: self.preemptions,
+            store_buffer: self.store_buffer,
+            ..Bounds::default()
+        }
+    }
+
+    /// Whether `policy` can do all that its software does.
+    pub fn suits(&self, policy: &dyn Policy) -> bool {
+        let steps = self.scripts.iter().copied().flatten();
+        let actions = steps.filter_map(|step| match step {
+            Step::Do(action) => Some(*action),
+            Step::Wait(_) | Step::Busy(_) => None,
+        });
+        actions.chain(self.plan.on_pmi).all(|action| policy.can(action))
+    }
+}
