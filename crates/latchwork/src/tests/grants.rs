@@ -48,6 +48,15 @@ fn two_doorbells_claimed_by_one_edge_explain_one_more() {
 }
 
 #[test]
+fn two_sends_taken_together_explain_one_more_edge() {
+    let world = World::new();
+    for _ in 0..2 {
+        world.nmi.send(0, Request::Call).unwrap();
+    }
+    assert_eq!(outcomes(&world, 3), [Claimed, Absorbed, Unknown]);
+}
+
+#[test]
 fn two_handlers_behind_one_doorbell_explain_nothing_more() {
     let world = World::new();
     let sources = [Leaked::new(Source::new()), Leaked::new(Source::new())];

@@ -289,6 +289,25 @@ mod deferred {
         assert_eq!((unknowns[0].kind, unknowns[0].ip), (UnknownKind::Deferred, 0x1000));
     }
 
+    /// Its own CPU's grants may be there for it, and another CPU's are not.
+    #[test]
+    fn an_edge_is_settled_by_its_own_cpu() {
+        let scene = scene();
+        let nmi = scene.world.nmi;
+        let polls = &nmi.core.shared.polls;
+        let poll = polls.take(1).unwrap();
+        assert_eq!(take_nmi(nmi), Outcome::Deferred);
+        polls.end(poll);
+        become_cpu(Some(1));
+        scene.tick_after_us(1_100);
+        nmi.tick();
+        let seen = |cpu| nmi.cpu_stats(cpu).unwrap().unknown;
+        assert_eq!((seen(0), seen(1)), (0, 0));
+        become_cpu(Some(0));
+        nmi.tick();
+        assert_eq!((seen(0), seen(1)), (1, 0));
+    }
+
     #[test]
     fn an_edge_whose_poll_was_the_last_with_handlers_is_settled_all_the_same() {
         let mut scene = scene();

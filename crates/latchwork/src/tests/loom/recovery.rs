@@ -10,14 +10,39 @@ use super::{explore, explore_up_to};
 use crate::{
     Claim, Class, Doorbell, EdgeModel, HandlerSpec, Nmi, NmiContext, NmiHandler, Outcome,
     Registration, Request,
+    primitive::{Counter, Ordering},
     tests::{
-        source::{LocalSource, Source},
+        source::Source,
         world::{Leaked, Stops, TestPlatform, World, become_cpu, take_nmi, take_nmi_and_stop},
     },
 };
 
 /// Where both CPUs ask the Platform handlers.
 const PREEMPTIONS: Option<usize> = Some(4);
+
+/// A source with a sticky status for each CPU, such as a counter's overflow. Each CPU touches its own only, so
+/// loom is spared it.
+struct LocalSource([Counter; 3]);
+
+impl LocalSource {
+    const fn new() -> Self {
+        Self([const { Counter::new(0) }; 3])
+    }
+
+    fn raise_on(&self, cpu: usize) {
+        self.0[cpu].store(1, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: it locks nothing, blocks nowhere, allocates nothing and is `Sync` by its own atomics.
+unsafe impl NmiHandler for LocalSource {
+    fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
+        match self.0[ctx.cpu()].swap(0, Ordering::Relaxed) {
+            0 => Claim::None,
+            _ => Claim::Handled,
+        }
+    }
+}
 
 type Machine = &'static Nmi<TestPlatform>;
 
@@ -144,7 +169,7 @@ fn two_skippers_and_two_polls() {
         let (nmi, pmi, external) = scene.parts();
         let other_cpu = thread::spawn(move || {
             collapse(nmi, pmi, external, 1);
-            nmi.platform.ticks.fetch_add(1_100, crate::primitive::Ordering::Relaxed);
+            nmi.platform.ticks.fetch_add(1_100, Ordering::Relaxed);
             nmi.tick();
         });
         collapse(nmi, pmi, external, 0);

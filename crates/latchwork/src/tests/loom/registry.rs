@@ -28,6 +28,25 @@ fn removal_is_over_when_it_returns() {
     });
 }
 
+/// A poll outside NMIs is waited for as a dispatch is.
+#[test]
+fn removal_waits_for_a_poll_outside_nmis() {
+    explore(|| {
+        let world = World::new();
+        let victim = Leaked::new(Victim::new(Claim::None));
+        let (nmi, handler) = (world.nmi, victim.0);
+        let registration = nmi.register(&spec("victim", Class::Platform), handler).unwrap();
+        world.wait_us(1_100);
+        let other_cpu = thread::spawn(move || {
+            become_cpu(Some(1));
+            nmi.tick();
+        });
+        registration.remove().unwrap();
+        handler.poison();
+        other_cpu.join().unwrap();
+    });
+}
+
 /// Who finds a handler finds all of it.
 #[test]
 fn a_handler_is_published_whole() {
