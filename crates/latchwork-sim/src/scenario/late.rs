@@ -7,8 +7,8 @@ use crate::{
     policy::{Action, Plan},
 };
 
-/// As many overflows may ring after one status was consumed as the scenarios have.
-const FREE_COUNTERS: PmuKind = PmuKind::Free { late_us: 300, max_late_edges: 3 };
+/// Besides its own ring, a status may have merged the rings of all other overflows that a scenario has.
+const FREE_COUNTERS: PmuKind = PmuKind::Free { late_us: 300, max_late_edges: 2 };
 
 pub(super) static AMD_COUNTERS: Scenario = Scenario {
     name: "amd-counters",
