@@ -10,7 +10,7 @@ use world::{Plan, Removal, worlds};
 
 fn main() {
     let mut build = worlds(Plan { edges: [2, 1], removal: Removal::Waits });
-    let bounds = Bounds { preemptions: 3, ..Bounds::default() };
+    let bounds = Bounds { preemptions: 2, ..Bounds::default() };
     tell("exhaustive", &exhaust(&bounds, &mut build));
     tell("exhaustive, store buffers", &exhaust(&Bounds { store_buffer: 4, ..bounds }, &mut build));
     tell("random", &sample(&bounds, 0..300_000, &mut build));

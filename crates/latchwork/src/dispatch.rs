@@ -15,7 +15,7 @@ use crate::{
     moment::Moment,
     nmi::Nmi,
     platform::Platform,
-    primitive::Ordering,
+    primitive::{Ordering, fence},
     recovery::{Asked, Why},
     request::{Request, Requests},
     slot::Slot,
@@ -221,6 +221,8 @@ impl<P: Platform> Nmi<P> {
         let limits = shared.limits.on(&self.platform);
         let now = Moment::from_ticks(ctx.arrived_ticks);
         let grants = &ctx.area.grants;
+        // The statuses were looked at before the claims. Partner: the fence in `claim_outside_nmi`.
+        fence(Ordering::Acquire);
         grants.adopt(&self.core.registry, &shared.hot.wide, now, limits);
         let Some(absorption) = grants.absorb(now, limits) else {
             return false;

@@ -3,8 +3,15 @@
 //! way.
 
 use crate::{
-    core_state::Core, grant::GrantKind, handler::Class, moment::Moment, platform::Platform,
-    registration::Registration, registry::HandlerId, slot::Slot,
+    core_state::Core,
+    grant::GrantKind,
+    handler::Class,
+    moment::Moment,
+    platform::Platform,
+    primitive::{Ordering, fence},
+    registration::Registration,
+    registry::HandlerId,
+    slot::Slot,
 };
 
 impl Registration {
@@ -36,6 +43,8 @@ fn grant_outside_nmi(core: &Core, platform: &dyn Platform, id: HandlerId, slot: 
     let deadline = now.after(limits.late().max(limits.late_of(terms.us())));
     if id.class == Class::Platform {
         slot.published.publish(&shared.hot.wide, deadline, limits);
+        // Who finds the status clear finds the claim. Partner: the fence in `Nmi::absorb`.
+        fence(Ordering::Release);
         return;
     }
     let area = platform.current_cpu().and_then(|cpu| core.cpus().get(cpu));

@@ -196,7 +196,7 @@ impl Driver {
                 return Err(End::TooLong);
             }
             let can_go = engine.can_go(cpu);
-            let pace = cpu.context().pace;
+            let pace = cpu.pace();
             let is_free = !can_go || matches!(pace, Pace::Fresh | Pace::Waiting);
             let wanted = point >= course.chooser.next_stop()
                 || is_free && course.chooser.wants_free_points();
@@ -291,7 +291,7 @@ impl Driver {
     fn finish(&self) -> End {
         let engine = self.engine;
         let world = engine.world();
-        let waits = |cpu: &&Cpu| world.can_run(cpu.id) && cpu.context().pace == Pace::Waiting;
+        let waits = |cpu: &&Cpu| world.can_run(cpu.id) && cpu.pace() == Pace::Waiting;
         let waiting: Vec<_> =
             engine.cpus().iter().filter(waits).map(|cpu| cpu.id.to_string()).collect();
         if !waiting.is_empty() {

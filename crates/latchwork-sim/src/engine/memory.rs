@@ -90,6 +90,13 @@ impl Engine {
         self.world().name_of(address(word))
     }
 
+    fn stored(&self, cpu: &Cpu, word: &Word, value: Value, changed: bool) {
+        cpu.saw(seen(Kind::Store, address(word), value.addr() as u64), changed);
+        self.recorder.access(self.point.get(), cpu.id, || {
+            format!("stores {} = {:#x}", self.name(word), value.addr())
+        });
+    }
+
     fn make_update(&self, word: &Word, update: Update) -> (Value, bool) {
         let old = word.get();
         (old, self.write(word, update.apply(old)))
@@ -121,23 +128,30 @@ impl Memory for Engine {
             return;
         }
         self.choice_point(cpu);
-        let capacity = self.store_buffer.get();
-        let changed = if capacity == 0 {
-            self.write(word, value)
-        } else {
-            // It would reach memory when something else may lie there.
-            let on_stack = cpu.suspension.has_on_stack(address(word));
-            assert!(!on_stack, "a simulated word on a CPU's stack, with a store buffer");
-            if cpu.buffer.len() >= capacity {
-                self.drain_one(cpu);
+        let changed = match self.store_buffer.get() {
+            0 => self.write(word, value),
+            capacity => {
+                // It would reach memory when something else may lie there.
+                let on_stack = cpu.suspension.has_on_stack(address(word));
+                assert!(!on_stack, "a simulated word on a CPU's stack, with a store buffer");
+                if cpu.buffer.len() >= capacity {
+                    self.drain_one(cpu);
+                }
+                cpu.buffer.push(word, value);
+                false
             }
-            cpu.buffer.push(word, value);
-            false
         };
-        cpu.saw(seen(Kind::Store, address(word), value.addr() as u64), changed);
-        self.recorder.access(self.point.get(), cpu.id, || {
-            format!("stores {} = {:#x}", self.name(word), value.addr())
-        });
+        self.stored(cpu, word, value, changed);
+    }
+
+    fn store_own(&self, word: &Word, value: Value) {
+        if let Some(cpu) = self.current() {
+            self.choice_point(cpu);
+            let changed = self.write(word, value);
+            self.stored(cpu, word, value, changed);
+        } else {
+            self.write(word, value);
+        }
     }
 
     fn update(&self, word: &Word, update: Update) -> Value {

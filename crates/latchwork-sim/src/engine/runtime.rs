@@ -21,6 +21,8 @@ use super::{
 /// One thread's engine.
 pub(super) struct Engine {
     world: Cell<Option<&'static dyn World>>,
+    /// All CPUs ever made, and those of this world.
+    all_cpus: Cell<&'static [Cpu]>,
     cpus: Cell<&'static [Cpu]>,
     /// The CPU whose code runs now.
     current: Cell<Option<&'static Cpu>>,
@@ -73,6 +75,7 @@ impl Engine {
     fn new() -> Self {
         Self {
             world: Cell::new(None),
+            all_cpus: Cell::new(&[]),
             cpus: Cell::new(&[]),
             current: Cell::new(None),
             point: Cell::new(0),
@@ -91,9 +94,10 @@ impl Engine {
     /// An execution of `world` begins.
     pub(super) fn begin(&self, world: &'static dyn World, store_buffer: usize) {
         let cpus = world.cpus();
-        if self.cpus.get().len() < cpus {
-            self.cpus.set(Box::leak((0..cpus).map(Cpu::new).collect()));
+        if self.all_cpus.get().len() < cpus {
+            self.all_cpus.set(Box::leak((0..cpus).map(Cpu::new).collect()));
         }
+        self.cpus.set(self.all_cpus.get().get(..cpus).unwrap_or_default());
         self.world.set(Some(world));
         self.cpus().iter().for_each(Cpu::reset);
         self.current.set(None);
@@ -120,10 +124,10 @@ impl Engine {
         world
     }
 
-    /// The CPUs of this world. There may be more, left from a larger one.
+    /// The CPUs of this world.
+    #[inline]
     pub(super) fn cpus(&self) -> &'static [Cpu] {
-        let cpus = self.cpus.get();
-        cpus.get(..self.world().cpus()).unwrap_or(cpus)
+        self.cpus.get()
     }
 
     #[inline]
@@ -147,10 +151,9 @@ impl Engine {
         if !world.can_run(cpu.id) {
             return false;
         }
-        let context = cpu.context();
-        let wants = match context.pace {
+        let wants = match cpu.pace() {
             Pace::Fresh | Pace::Running => true,
-            Pace::Waiting => !context.waits_in_vain(self.changes.get()),
+            Pace::Waiting => !cpu.waits_in_vain(self.changes.get()),
             Pace::Finished => false,
         };
         wants || world.interruption(cpu.id).is_some()
@@ -188,7 +191,7 @@ impl Engine {
                 Some(what) if self.world().can_run(cpu.id) => self.interrupt(cpu, what),
                 _ => {
                     cpu.suspension.suspend();
-                    if !cpu.context().waits_in_vain(self.changes.get()) {
+                    if !cpu.waits_in_vain(self.changes.get()) {
                         break;
                     }
                 }
@@ -223,7 +226,7 @@ impl Engine {
         let interrupted = cpu.enter(what, self.changes.get());
         self.catch(cpu, || self.world().interrupt(cpu.id, what));
         self.drain(cpu);
-        cpu.leave(interrupted);
+        cpu.leave(&interrupted);
         self.recorder.note(self.point.get(), cpu.id, || format!("└ {what}"));
         if let Some(violation) = self.check() {
             self.violation.replace(Some(violation));

@@ -9,6 +9,7 @@
 //! * It is empty before a handler begins, since it is drained "when an exception or interrupt is generated"
 //!   (SDM Vol. 3A, "Store Buffer"), and when the handler has returned, since IRET is serialising (SDM
 //!   Vol. 3A, "Serializing Instructions").
+//! * A word that no other CPU touches has no use for it: a store to it is in memory at once.
 //! * A full buffer sends its oldest store to memory to make room. So a small buffer shows fewer orders
 //!   than a real one.
 

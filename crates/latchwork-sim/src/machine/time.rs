@@ -32,15 +32,15 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Times that fit bare metal, short enough for exhaustive search: two ticks in which something may be
+    /// Times that fit bare metal, short enough for exhaustive search: one tick in which something may be
     /// raised, and two in which it must be recovered.
     pub const SHORT: Self = Self {
         late_us: 200,
         cap_us: 10_000,
         overdue_us: 4_000,
         hold_us: 10_000,
-        quiet_us: 1_000,
-        horizon_us: 4_000,
+        quiet_us: 600,
+        horizon_us: 2_700,
         step_us: 250,
         stall_us: 1_000,
         smi_us: 300,

@@ -12,7 +12,7 @@ pub(super) static PMI_COLLAPSE_BSP: Scenario = Scenario {
     summary: "the ring of a line to the boot CPU collapses into a PMI",
     hardware: Hardware { externals: &[ExternalKind::level_held(Route::Bsp)], ..ONE_CPU },
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
-    happenings: &[(overflow(0), 2), (Happening::Assert(0), 2), (Happening::Hurry, 1)],
+    happenings: &[(overflow(0), 2), (Happening::Assert(0), 1), (Happening::Hurry, 1)],
     long: &[(overflow(0), 100), (Happening::Assert(0), 40), (Happening::Hurry, 100)],
     ..Scenario::STILL
 };

@@ -7,8 +7,8 @@ use crate::{
     policy::{Action, Plan},
 };
 
-/// As many overflows may ring after one status was consumed as the scenarios have.
-const FREE_COUNTERS: PmuKind = PmuKind::Free { late_us: 300, max_late_edges: 3 };
+/// Besides its own ring, a status may have merged the rings of all other overflows that a scenario has.
+const FREE_COUNTERS: PmuKind = PmuKind::Free { late_us: 300, max_late_edges: 2 };
 
 pub(super) static AMD_COUNTERS: Scenario = Scenario {
     name: "amd-counters",
@@ -31,7 +31,7 @@ pub(super) static MESSAGES_MERGE: Scenario = Scenario {
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
     happenings: &[(overflow(0), 1), (Happening::Assert(0), 2)],
     long: &[(overflow(0), 60), (Happening::Assert(0), 3), (Happening::Hurry, 60)],
-    timing: Timing { quiet_us: 300, horizon_us: 3_500, ..Timing::SHORT },
+    timing: Timing { quiet_us: 300, horizon_us: 2_700, ..Timing::SHORT },
     preemptions: 1,
     ..Scenario::STILL
 };
@@ -43,7 +43,7 @@ pub(super) static ERROR_BLOCK: Scenario = Scenario {
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
     happenings: &[(overflow(0), 1), (Happening::Assert(0), 2)],
     long: &[(overflow(0), 60), (Happening::Assert(0), 40), (Happening::Hurry, 60)],
-    timing: Timing { quiet_us: 300, horizon_us: 3_500, ..Timing::SHORT },
+    timing: Timing { quiet_us: 300, horizon_us: 2_700, ..Timing::SHORT },
     preemptions: 1,
     ..Scenario::STILL
 };
@@ -56,7 +56,7 @@ pub(super) static CLAIM_OUTSIDE: Scenario = Scenario {
     scripts: &[&[], &[Step::Do(Action::ClaimOutside(Bell::External(0)))]],
     happenings: &[(overflow(0), 1), (Happening::Assert(0), 1)],
     long: &[(overflow(0), 60), (Happening::Assert(0), 40), (Happening::Hurry, 60)],
-    timing: Timing { quiet_us: 300, horizon_us: 3_500, ..Timing::SHORT },
+    timing: Timing { quiet_us: 300, horizon_us: 2_700, ..Timing::SHORT },
     ..Scenario::STILL
 };
 

@@ -27,7 +27,7 @@ pub(super) static OFFLINE: Scenario = Scenario {
     ],
     happenings: &[(overflow(0), 1), (overflow(1), 1), (Happening::Assert(0), 1)],
     long: &[(overflow(0), 60), (overflow(1), 60), (Happening::Assert(0), 40)],
-    timing: Timing { quiet_us: 400, horizon_us: 4_000, ..Timing::SHORT },
+    timing: Timing { quiet_us: 400, horizon_us: 3_000, ..Timing::SHORT },
     preemptions: 1,
     ..Scenario::STILL
 };
@@ -60,7 +60,7 @@ pub(super) static SKEW: Scenario = Scenario {
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
     happenings: &[(overflow(1), 1), (Happening::Assert(0), 1), (Happening::Step, 1)],
     long: &[(overflow(0), 60), (overflow(1), 60), (Happening::Assert(0), 40)],
-    timing: Timing { quiet_us: 400, horizon_us: 3_500, step_us: 60, ..Timing::SHORT },
+    timing: Timing { quiet_us: 400, horizon_us: 2_700, step_us: 60, ..Timing::SHORT },
     preemptions: 1,
     ..Scenario::STILL
 };
@@ -72,7 +72,7 @@ pub(super) static LATE_REGISTRATION: Scenario = Scenario {
     scripts: &[&[], &[Step::Do(Action::Register(EXTERNAL))]],
     happenings: &[(overflow(0), 1), (Happening::Assert(0), 1)],
     long: &[(overflow(0), 60), (Happening::Assert(0), 40), (Happening::Hurry, 60)],
-    timing: Timing { quiet_us: 400, horizon_us: 3_500, ..Timing::SHORT },
+    timing: Timing { quiet_us: 400, horizon_us: 2_700, ..Timing::SHORT },
     ..Scenario::STILL
 };
 
@@ -87,7 +87,7 @@ pub(super) static UNMASKED: Scenario = Scenario {
     ],
     happenings: &[(overflow(0), 1), (Happening::Assert(0), 1), (Happening::Step, 1)],
     long: &[(overflow(0), 60), (Happening::Assert(0), 40), (Happening::Hurry, 60)],
-    timing: Timing { quiet_us: 400, horizon_us: 3_500, step_us: 100, ..Timing::SHORT },
+    timing: Timing { quiet_us: 400, horizon_us: 2_700, step_us: 100, ..Timing::SHORT },
     ..Scenario::STILL
 };
 

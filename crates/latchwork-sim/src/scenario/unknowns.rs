@@ -16,7 +16,7 @@ pub(super) static BROADCAST: Scenario = Scenario {
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
     happenings: &[(Happening::Assert(0), 1)],
     long: &[(overflow(0), 60), (Happening::Assert(0), 40), (Happening::Hurry, 60)],
-    timing: Timing { quiet_us: 300, horizon_us: 3_000, ..Timing::SHORT },
+    timing: Timing { quiet_us: 300, horizon_us: 2_700, ..Timing::SHORT },
     preemptions: 2,
     ..Scenario::STILL
 };
@@ -28,7 +28,7 @@ pub(super) static UNKNOWN_AND_CLAIMS: Scenario = Scenario {
     scripts: &[&[], &[CALL_0, CALL_0]],
     happenings: &[(overflow(0), 1), (Happening::Press, 1), (Happening::Step, 2)],
     long: &[(overflow(0), 60), (Happening::Press, 1), (Happening::Hurry, 60)],
-    timing: Timing { quiet_us: 2_500, horizon_us: 4_000, step_us: 250, ..Timing::SHORT },
+    timing: Timing { quiet_us: 1_700, horizon_us: 2_700, step_us: 250, ..Timing::SHORT },
     preemptions: 1,
     ..Scenario::STILL
 };
@@ -64,6 +64,6 @@ pub(super) static UNKNOWN_DEFERRED: Scenario = Scenario {
         (Happening::Press, 3),
         (Happening::Hurry, 60),
     ],
-    timing: Timing { quiet_us: 300, horizon_us: 3_000, ..Timing::SHORT },
+    timing: Timing { quiet_us: 300, horizon_us: 2_700, ..Timing::SHORT },
     ..Scenario::STILL
 };

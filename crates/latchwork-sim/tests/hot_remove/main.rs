@@ -9,8 +9,8 @@ use world::{Plan, Removal, worlds};
 #[test]
 fn no_handler_runs_after_its_removal_has_returned() {
     for store_buffer in [0, 4] {
-        let bounds = Bounds { store_buffer, ..Bounds::default() };
-        for edges in [[2, 0], [1, 1]] {
+        for (edges, preemptions) in [([1, 0], 3), ([2, 0], 1), ([1, 1], 1)] {
+            let bounds = Bounds { store_buffer, preemptions, ..Bounds::default() };
             let report = exhaust(&bounds, &mut worlds(Plan { edges, removal: Removal::Waits }));
             assert_eq!(report.verdict, Verdict::Held, "{edges:?}");
             assert!(report.states > 1000, "{report:?}");

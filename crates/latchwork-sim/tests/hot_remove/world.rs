@@ -62,6 +62,11 @@ unsafe impl Platform for Services {
         InterruptState(0)
     }
     unsafe fn restore_interrupts(&self, _: InterruptState) {}
+    fn interrupt_for_work(&self, _: usize) {}
+    fn interrupts_are_on(&self) -> bool {
+        true
+    }
+    fn restart_tick(&self) {}
     fn relax(&self) {
         relax();
     }

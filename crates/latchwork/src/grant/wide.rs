@@ -26,8 +26,9 @@ use crate::{
     limits::InTicks,
     moment::Moment,
     order::HANDLERS_PER_CLASS,
-    primitive::{AtomicUsize, Ordering, const_unless_loom},
+    primitive::{AtomicUsize, Ordering, OwnWord, const_unless_loom},
     registry::Registry,
+    slot::Slot,
 };
 
 /// What is published of one Platform slot.
@@ -119,24 +120,33 @@ impl Grants {
         if self.seen_claims.load(Ordering::Relaxed) == all {
             return;
         }
-        let slots = registry.slots_of(Class::Platform);
-        for (index, (slot, seen)) in slots.iter().zip(&self.seen).enumerate() {
-            let claims = slot.published.claims();
-            let before = seen.load(Ordering::Relaxed);
-            let new = claims.wrapping_sub(before);
-            let is_news = new != 0 && new <= usize::MAX / 2;
-            let is_seen =
-                || seen.compare_exchange(before, claims, Ordering::Relaxed, Ordering::Relaxed);
-            if !is_news || is_seen().is_err() || !self.is_routed(index) {
-                continue;
-            }
-            let deadline = slot.published.deadline();
-            if self.reaches(deadline, now, limits) {
-                let edges = new.min(MOST_CREDITS).saturating_mul(slot.rings_of_a_claim());
-                self.grant(GrantKind::MachineWide, edges, deadline, now, limits);
+        let mut routes = self.routes.load(Ordering::Relaxed);
+        while routes != 0 {
+            let index = routes.trailing_zeros() as usize;
+            routes &= routes.wrapping_sub(1);
+            let slot = registry.slot(Class::Platform, index);
+            if let Some((slot, seen)) = slot.zip(self.seen.get(index)) {
+                self.adopt_of(slot, seen, now, limits);
             }
         }
         self.seen_claims.store(all, Ordering::Relaxed);
+    }
+
+    fn adopt_of(&self, slot: &Slot, seen: &OwnWord, now: Moment, limits: InTicks<'_>) {
+        let claims = slot.published.claims();
+        let before = seen.load(Ordering::Relaxed);
+        let new = claims.wrapping_sub(before);
+        let is_news = new != 0 && new <= usize::MAX / 2;
+        let is_seen =
+            || seen.compare_exchange(before, claims, Ordering::Relaxed, Ordering::Relaxed);
+        if !is_news || is_seen().is_err() {
+            return;
+        }
+        let deadline = slot.published.deadline();
+        if self.reaches(deadline, now, limits) {
+            let edges = new.min(MOST_CREDITS).saturating_mul(slot.rings_of_a_claim());
+            self.grant(GrantKind::MachineWide, edges, deadline, now, limits);
+        }
     }
 
     /// This CPU is about to publish a claim of `slot`, and knows what to grant itself for it. Before, so that

@@ -25,7 +25,7 @@ pub(crate) use checked::{
 pub mod simulated;
 #[cfg(all(latchwork_simulated, not(test)))]
 pub(crate) use simulated::{
-    AtomicBool, AtomicPtr, AtomicUsize, AtomicUsize as OwnWord, SharedCell, fence, fence_after_rmw,
+    AtomicBool, AtomicPtr, AtomicUsize, OwnWord, SharedCell, fence, fence_after_rmw,
 };
 
 /// Counters that take part in no protocol: statistics. No backend replaces them, because their

@@ -90,6 +90,8 @@ pub trait Memory {
     fn load(&self, word: &Word, order: Ordering) -> Value;
     /// A store.
     fn store(&self, word: &Word, value: Value, order: Ordering);
+    /// A store to a word that only this CPU touches.
+    fn store_own(&self, word: &Word, value: Value);
     /// A locked instruction. Returns what the word held before.
     fn update(&self, word: &Word, update: Update) -> Value;
     /// A fence that is an instruction.
@@ -270,6 +272,47 @@ impl AtomicUsize {
     #[inline]
     pub fn fetch_and(&self, value: usize, _: Ordering) -> usize {
         self.0.update(Update::And(value)).addr()
+    }
+}
+
+/// A word that only its own CPU touches, in NMIs too. An NMI may come before each access; when a store
+/// reaches memory nobody can tell.
+#[derive(Debug)]
+pub(crate) struct OwnWord(AtomicUsize);
+
+impl OwnWord {
+    pub(crate) const fn new(value: usize) -> Self {
+        Self(AtomicUsize::new(value))
+    }
+    #[inline]
+    pub(crate) fn load(&self, order: Ordering) -> usize {
+        self.0.load(order)
+    }
+    #[inline]
+    pub(crate) fn store(&self, value: usize, _: Ordering) {
+        let word = &self.0.0;
+        match memory() {
+            Some(memory) => memory.store_own(word, integer(value)),
+            None => word.set(integer(value)),
+        }
+    }
+    #[inline]
+    pub(crate) fn swap(&self, value: usize, order: Ordering) -> usize {
+        self.0.swap(value, order)
+    }
+    #[inline]
+    pub(crate) fn fetch_add(&self, value: usize, order: Ordering) -> usize {
+        self.0.fetch_add(value, order)
+    }
+    #[inline]
+    pub(crate) fn compare_exchange(
+        &self,
+        current: usize,
+        new: usize,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<usize, usize> {
+        self.0.compare_exchange(current, new, success, failure)
     }
 }
 

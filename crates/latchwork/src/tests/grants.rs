@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     Class, Doorbell, EdgeModel, GrantKind, HandlerSpec, Limits, LimitsError, Outcome,
-    PlatformDelivery, Registration, Request, SpecError, UnknownKind, UnknownPolicy,
+    PlatformDelivery, Registration, Request, SpecError, UnknownKind, UnknownPolicy, moment::Moment,
+    primitive::Ordering,
 };
 
 const LATE_US: usize = Limits::BARE_METAL.late_us as usize;
@@ -146,7 +147,7 @@ fn a_parked_cpu_meets_its_grants_as_it_left_them() {
     let source = Leaked::new(Source::new());
     let _kept = add(&world, local(4, EdgeModel::PerCondition), &source);
     *nmi.platform.on_leave.lock().unwrap() = Some(std::boxed::Box::new(move || {
-        nmi.platform.ticks.fetch_add(5_000_000, crate::primitive::Ordering::Relaxed);
+        nmi.platform.ticks.fetch_add(5_000_000, Ordering::Relaxed);
     }));
     source.0.raise();
     nmi.send(0, Request::Stop).unwrap();
@@ -161,7 +162,7 @@ fn a_deadline_from_before_a_clock_reset_has_passed() {
     world.wait_us(1_000_000);
     source.0.raise();
     assert_eq!(outcomes(&world, 1), [Claimed]);
-    world.nmi.platform.ticks.store(1, crate::primitive::Ordering::Relaxed);
+    world.nmi.platform.ticks.store(1, Ordering::Relaxed);
     assert_eq!(outcomes(&world, 1), [Unknown]);
 }
 
@@ -230,6 +231,58 @@ mod sends {
         assert_eq!(outcomes(&world, 1), [Unknown]);
     }
 
+    /// What brought the CPU here may be found later, by a poll, and its grant must last for the send's ring.
+    #[test]
+    fn an_unfinished_send_holds_also_what_is_granted_after_it_was_taken() {
+        let world = World::new();
+        let external = Leaked::new(Source::new());
+        let _kept = add(&world, platform(EdgeModel::PerCondition), &external);
+        external.0.raise();
+        half_a_send(&world);
+        assert_eq!(outcomes(&world, 1), [Claimed]);
+        for _ in 0..5 {
+            world.wait_us(1_000);
+            world.nmi.tick();
+        }
+        assert_eq!(external.0.claims(), 1);
+        finish(&world);
+        world.nmi.tick();
+        assert_eq!(outcomes(&world, 2), [Absorbed, Unknown]);
+    }
+
+    #[test]
+    fn a_send_that_never_finishes_is_written_off_and_a_later_one_holds_as_ever() {
+        let world = World::new();
+        half_a_send(&world);
+        assert_eq!(outcomes(&world, 1), [Claimed]);
+        for _ in 0..30 {
+            world.wait_us(1_000);
+            world.nmi.tick();
+        }
+        let source = Leaked::new(Source::new());
+        let _kept = add(&world, local(4, EdgeModel::PerCondition), &source);
+        source.0.raise();
+        half_a_send(&world);
+        assert_eq!(outcomes(&world, 1), [Claimed]);
+        for _ in 0..5 {
+            world.wait_us(1_000);
+            world.nmi.tick();
+        }
+        finish(&world);
+        world.nmi.tick();
+        assert_eq!(outcomes(&world, 2), [Absorbed, Unknown]);
+    }
+
+    #[test]
+    fn the_edge_of_a_stuck_send_is_a_late_one_also_where_nothing_was_granted() {
+        let world = World::new();
+        half_a_send(&world);
+        assert_eq!(outcomes(&world, 1), [Claimed]);
+        world.wait_us(30_000);
+        assert_eq!(outcomes(&world, 1), [Unknown]);
+        assert_eq!(world.nmi.platform.unknowns.lock().unwrap()[0].kind, UnknownKind::LateSend);
+    }
+
     #[test]
     fn a_stuck_send_holds_nothing_and_its_edge_is_never_panicked_on() {
         let (world, _source, _kept) = claimed_with_a_pmi();
@@ -268,6 +321,38 @@ mod wide {
         assert_eq!(outcomes(&world, 2), [Absorbed, Unknown]);
         become_cpu(Some(0));
         assert_eq!(outcomes(&world, 1), [Unknown], "its own ring brought it here");
+    }
+
+    /// A claim whose publisher was held up between its clock and its store does not shorten the next one's time.
+    #[test]
+    fn a_claim_that_is_published_late_leaves_the_deadline_of_a_newer_one() {
+        let world = World::new();
+        let source = Leaked::new(Source::new());
+        let _kept = add(&world, platform(EdgeModel::PerCondition), &source);
+        world.wait_us(5_000);
+        source.0.raise();
+        assert_eq!(outcomes(&world, 1), [Claimed]);
+        let core = &world.nmi.core;
+        let limits = core.shared.limits.on(&world.nmi.platform);
+        let slot = core.registry.slot(Class::Platform, 0).unwrap();
+        slot.published.publish(&core.shared.hot.wide, Moment::from_ticks(1_000), limits);
+        become_cpu(Some(1));
+        world.nmi.entering_idle();
+        assert_eq!(outcomes(&world, 3), [Absorbed, Absorbed, Unknown]);
+    }
+
+    #[test]
+    fn a_deadline_as_late_as_the_cap_may_come_from_a_clock_that_is_ahead() {
+        let world = World::new();
+        let source = Leaked::new(Source::new());
+        let late = EdgeModel::PerEvent { late_us: CAP_US as u32, max_late_edges: 1 };
+        let _kept = add(&world, platform(late), &source);
+        world.wait_us(1_000);
+        source.0.raise();
+        assert_eq!(outcomes(&world, 1), [Claimed]);
+        world.nmi.platform.ticks.fetch_sub(500, Ordering::Relaxed);
+        become_cpu(Some(1));
+        assert_eq!(outcomes(&world, 2), [Absorbed, Unknown]);
     }
 
     #[test]

@@ -290,6 +290,75 @@ mod deferred {
     }
 
     #[test]
+    fn an_edge_whose_poll_was_the_last_with_handlers_is_settled_all_the_same() {
+        let mut scene = scene();
+        let nmi = scene.world.nmi;
+        let polls = &nmi.core.shared.polls;
+        let poll = polls.take(1).unwrap();
+        assert_eq!(take_nmi(nmi), Outcome::Deferred);
+        scene.kept.remove(1).remove().unwrap();
+        polls.end(poll);
+        scene.tick_after_us(1_100);
+        assert_eq!(nmi.cpu_stats(0).unwrap().unknown, 1);
+    }
+
+    /// The poll that an edge overlaps has looked at its sources, perhaps. So it pays nothing for that edge.
+    #[test]
+    fn the_debt_for_an_edge_is_paid_by_a_later_poll_than_the_one_it_overlapped() {
+        struct Defers(&'static crate::Nmi<super::super::world::TestPlatform>);
+        // SAFETY: it locks nothing, blocks nowhere, allocates nothing and is `Sync` by its own atomics.
+        unsafe impl NmiHandler for Defers {
+            fn handle(&self, _: &NmiContext<'_>) -> Claim {
+                become_cpu(Some(1));
+                assert_eq!(take_nmi(self.0), Outcome::Deferred);
+                become_cpu(Some(0));
+                Claim::None
+            }
+        }
+        let scene = scene();
+        let nmi = scene.world.nmi;
+        let handler = Leaked::new(Defers(nmi));
+        let spec = HandlerSpec::new(
+            "defers",
+            Class::Platform,
+            Doorbell::Platform(2),
+            EdgeModel::PerCondition,
+        );
+        let kept = nmi.register(&spec, handler.0).unwrap();
+        take_nmi(nmi);
+        let owed = nmi.core.shared.hot.debt.owed();
+        assert!(owed.is_some_and(|owed| owed.has_edge()), "two polls at once are the most");
+        kept.remove().unwrap();
+    }
+
+    /// Else two CPUs whose ticks come together would keep a machine polling for ever.
+    #[test]
+    fn a_tick_that_finds_somebody_at_the_handlers_owes_nothing() {
+        let scene = scene();
+        let nmi = scene.world.nmi;
+        nmi.owe_poll();
+        scene.world.wait_us(1_100);
+        let free = nmi.core.shared.polls.look().unwrap();
+        assert!(nmi.core.shared.hot.debt.take().is_some());
+        let poll = nmi.core.shared.polls.begin(free, 1).unwrap();
+        nmi.tick();
+        nmi.core.shared.polls.end(poll);
+        assert!(nmi.core.shared.hot.debt.owed().is_none());
+    }
+
+    /// It asks nobody, but its edge may be one of theirs.
+    #[test]
+    fn a_claimed_edge_that_finds_somebody_at_the_handlers_owes_a_poll() {
+        let scene = scene();
+        let nmi = scene.world.nmi;
+        let poll = nmi.core.shared.polls.take(1).unwrap();
+        nmi.send(0, Request::Probe).unwrap();
+        assert_eq!(take_nmi(nmi), Outcome::Claimed);
+        assert!(nmi.core.shared.hot.debt.owed().is_some());
+        nmi.core.shared.polls.end(poll);
+    }
+
+    #[test]
     fn the_holder_polls_again_for_who_waits() {
         let scene = scene();
         let nmi = scene.world.nmi;

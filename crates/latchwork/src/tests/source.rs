@@ -4,8 +4,32 @@
 use super::world::{TICKS_PER_MS, World};
 use crate::{
     Claim, NmiContext, NmiHandler,
-    primitive::{AtomicUsize, Ordering, const_unless_loom},
+    primitive::{AtomicUsize, Counter, Ordering, const_unless_loom},
 };
+
+/// A source with a sticky status for each CPU, such as a counter's overflow. Each CPU touches its own only, so
+/// loom is spared it.
+pub(super) struct LocalSource([Counter; 3]);
+
+impl LocalSource {
+    pub(super) const fn new() -> Self {
+        Self([const { Counter::new(0) }; 3])
+    }
+
+    pub(super) fn raise_on(&self, cpu: usize) {
+        self.0[cpu].store(1, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: it locks nothing, blocks nowhere, allocates nothing and is `Sync` by its own atomics.
+unsafe impl NmiHandler for LocalSource {
+    fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
+        match self.0[ctx.cpu()].swap(0, Ordering::Relaxed) {
+            0 => Claim::None,
+            _ => Claim::Handled,
+        }
+    }
+}
 
 /// A source whose status stays until its handler clears it.
 pub(super) struct Source {

@@ -21,6 +21,8 @@ use crate::{
 };
 
 pub(super) const CPUS: usize = 2;
+/// The most that a world can be [made](World::with_cpus) of.
+const MOST_CPUS: usize = 3;
 pub(super) const TICKS_PER_MS: u64 = 1_000;
 
 thread_local! {
@@ -39,9 +41,9 @@ pub(super) struct TestPlatform {
     /// Advances by one at each reading.
     pub(super) ticks: Counter,
     /// Rings made, per CPU. Read together with the count of finished sends, so a loom atomic.
-    pub(super) rung: [AtomicUsize; CPUS],
+    pub(super) rung: [AtomicUsize; MOST_CPUS],
     /// Whether an interrupt for work is pending, per CPU.
-    pub(super) work_interrupts: [AtomicBool; CPUS],
+    pub(super) work_interrupts: [AtomicBool; MOST_CPUS],
     pub(super) ring_fails: Mutex<Option<RingError>>,
     pub(super) served: Mutex<Vec<Requests>>,
     pub(super) unknowns: Mutex<Vec<UnknownNmi>>,
@@ -131,12 +133,21 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        let world = Self::before_init();
+        Self::with_cpus(CPUS)
+    }
+
+    pub(super) fn with_cpus(cpus: usize) -> Self {
+        let world = Self::not_initialised(cpus);
         world.nmi.init(world.cpus).unwrap();
         world
     }
 
+    #[cfg(not(loom))]
     pub(super) fn before_init() -> Self {
+        Self::not_initialised(CPUS)
+    }
+
+    fn not_initialised(cpus: usize) -> Self {
         become_cpu(Some(0));
         let platform = TestPlatform {
             ticks: Counter::new(0),
@@ -152,7 +163,7 @@ impl World {
             on_serve: Mutex::new(None),
             on_leave: Mutex::new(None),
         };
-        let cpus: Vec<PerCpu> = (0..CPUS).map(|_| PerCpu::new()).collect();
+        let cpus: Vec<PerCpu> = (0..cpus).map(|_| PerCpu::new()).collect();
         Self { nmi: Box::leak(Box::new(Nmi::new(platform))), cpus: Vec::leak(cpus) }
     }
 }

@@ -58,11 +58,10 @@ struct Location {
 impl Location {
     fn of(menu: &Menu<'_>) -> Option<Self> {
         let cpu = menu.engine.cpus().get(menu.current)?;
-        let context = cpu.context();
         Some(Self {
             cpu: cpu.id,
-            level: context.level,
-            accesses: context.accesses,
+            level: cpu.level(),
+            accesses: cpu.accesses_in_context(),
             interruptions: cpu.interruptions.get(),
         })
     }
