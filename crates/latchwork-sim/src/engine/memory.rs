@@ -15,6 +15,7 @@ use super::{
     cpu::Cpu,
     fingerprint::{Fingerprint, scramble},
     runtime::Engine,
+    touches::Touches,
 };
 
 /// What kind of access it was, for histories.
@@ -81,6 +82,7 @@ impl Engine {
     pub(super) fn full_fence(&self, cpu: &'static Cpu) {
         if !cpu.buffer.is_empty() {
             self.choice_point(cpu);
+            self.does(Touches::SHARED);
             self.drain(cpu);
             cpu.saw(FENCE, false);
         }
@@ -97,9 +99,33 @@ impl Engine {
         });
     }
 
+    fn loaded(&self, cpu: &Cpu, word: &Word, value: Value) -> Value {
+        cpu.saw(seen(Kind::Load, address(word), value.addr() as u64), false);
+        self.recorder.access(self.point.get(), cpu.id, || {
+            format!("loads {}: {:#x}", self.name(word), value.addr())
+        });
+        value
+    }
+
     fn make_update(&self, word: &Word, update: Update) -> (Value, bool) {
         let old = word.get();
         (old, self.write(word, update.apply(old)))
+    }
+
+    /// A locked instruction, and the choice point before it.
+    fn locked(&self, word: &Word, update: Update, touches: Touches) -> Value {
+        let Some(cpu) = self.current() else { return self.make_update(word, update).0 };
+        self.choice_point(cpu);
+        self.does(if cpu.buffer.is_empty() { touches } else { Touches::SHARED });
+        self.drain(cpu);
+        let (old, changed) = self.make_update(word, update);
+        let passed = scramble(old.addr() as u64) ^ word.get().addr() as u64;
+        cpu.saw(seen(Kind::Update, address(word), passed), changed);
+        self.recorder.access(self.point.get(), cpu.id, || {
+            let (old, new) = (old.addr(), word.get().addr());
+            format!("updates {}: {old:#x} = {new:#x}", self.name(word))
+        });
+        old
     }
 }
 
@@ -107,15 +133,19 @@ impl Memory for Engine {
     fn load(&self, word: &Word, _: Ordering) -> Value {
         let Some(cpu) = self.current() else { return word.get() };
         self.choice_point(cpu);
+        self.does(Touches::SHARED);
         let value = match self.store_buffer.get() {
             0 => word.get(),
             _ => cpu.buffer.youngest(word).unwrap_or_else(|| word.get()),
         };
-        cpu.saw(seen(Kind::Load, address(word), value.addr() as u64), false);
-        self.recorder.access(self.point.get(), cpu.id, || {
-            format!("loads {}: {:#x}", self.name(word), value.addr())
-        });
-        value
+        self.loaded(cpu, word, value)
+    }
+
+    fn load_own(&self, word: &Word) -> Value {
+        let Some(cpu) = self.current() else { return word.get() };
+        self.choice_point(cpu);
+        self.does(Touches::OWN);
+        self.loaded(cpu, word, word.get())
     }
 
     fn store(&self, word: &Word, value: Value, order: Ordering) {
@@ -128,6 +158,7 @@ impl Memory for Engine {
             return;
         }
         self.choice_point(cpu);
+        self.does(Touches::SHARED);
         let changed = match self.store_buffer.get() {
             0 => self.write(word, value),
             capacity => {
@@ -147,6 +178,7 @@ impl Memory for Engine {
     fn store_own(&self, word: &Word, value: Value) {
         if let Some(cpu) = self.current() {
             self.choice_point(cpu);
+            self.does(Touches::OWN);
             let changed = self.write(word, value);
             self.stored(cpu, word, value, changed);
         } else {
@@ -155,17 +187,11 @@ impl Memory for Engine {
     }
 
     fn update(&self, word: &Word, update: Update) -> Value {
-        let Some(cpu) = self.current() else { return self.make_update(word, update).0 };
-        self.choice_point(cpu);
-        self.drain(cpu);
-        let (old, changed) = self.make_update(word, update);
-        let passed = scramble(old.addr() as u64) ^ word.get().addr() as u64;
-        cpu.saw(seen(Kind::Update, address(word), passed), changed);
-        self.recorder.access(self.point.get(), cpu.id, || {
-            let (old, new) = (old.addr(), word.get().addr());
-            format!("updates {}: {old:#x} = {new:#x}", self.name(word))
-        });
-        old
+        self.locked(word, update, Touches::SHARED)
+    }
+
+    fn update_own(&self, word: &Word, update: Update) -> Value {
+        self.locked(word, update, Touches::OWN)
     }
 
     fn fence(&self, order: Ordering) {
@@ -185,6 +211,7 @@ impl Memory for Engine {
             self.account(address, before, print);
         }
         if let Some(cpu) = self.current() {
+            self.does(Touches::SHARED);
             cpu.learned(seen(Kind::Cell, address, scramble(before).wrapping_add(print)));
         }
     }
