@@ -309,7 +309,9 @@ impl Driver {
         let machine = engine.cpus().len();
         engine.recorder.note(engine.point.get(), machine, || world.describe(event));
         engine.changed();
+        engine.fires.set(true);
         world.fire(event);
+        engine.fires.set(false);
         engine.check().map_or(Ok(()), |violation| Err(End::Violated(violation)))
     }
 
@@ -342,6 +344,7 @@ fn drainings(engine: &'static Engine) -> impl Iterator<Item = Choice> {
 impl Drop for Driver {
     fn drop(&mut self) {
         latchwork::simulation::install(None);
+        self.engine.sharing.begin(false);
         self.engine.recorder.set_detail(Detail::Nothing);
         self.engine.release();
     }

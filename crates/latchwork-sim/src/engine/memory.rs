@@ -15,6 +15,7 @@ use super::{
     cpu::Cpu,
     fingerprint::{Fingerprint, scramble},
     runtime::Engine,
+    sharing::NO_CPU,
     touches::Touches,
 };
 
@@ -99,6 +100,21 @@ impl Engine {
         });
     }
 
+    /// What `cpu` touches by using the word at this address. On the way to where a search is, who uses what
+    /// is known.
+    #[inline]
+    fn touched(&self, cpu: &Cpu, address: usize, writes: bool) -> Touches {
+        let private = self.checks.get() && !self.sharing.is_shared(address, cpu.id, writes);
+        if private { Touches::OWN } else { Touches::SHARED }
+    }
+
+    /// An event, or nobody, uses a word.
+    fn touched_by_an_event(&self, word: &Word, writes: bool) {
+        if self.fires.get() {
+            self.sharing.is_shared(address(word), NO_CPU, writes);
+        }
+    }
+
     fn loaded(&self, cpu: &Cpu, word: &Word, value: Value) -> Value {
         cpu.saw(seen(Kind::Load, address(word), value.addr() as u64), false);
         self.recorder.access(self.point.get(), cpu.id, || {
@@ -113,9 +129,9 @@ impl Engine {
     }
 
     /// A locked instruction, and the choice point before it.
-    fn locked(&self, word: &Word, update: Update, touches: Touches) -> Value {
-        let Some(cpu) = self.current() else { return self.make_update(word, update).0 };
+    fn locked(&self, cpu: &'static Cpu, word: &Word, update: Update, own: bool) -> Value {
         self.choice_point(cpu);
+        let touches = if own { Touches::OWN } else { self.touched(cpu, address(word), true) };
         self.does(if cpu.buffer.is_empty() { touches } else { Touches::SHARED });
         self.drain(cpu);
         let (old, changed) = self.make_update(word, update);
@@ -131,9 +147,12 @@ impl Engine {
 
 impl Memory for Engine {
     fn load(&self, word: &Word, _: Ordering) -> Value {
-        let Some(cpu) = self.current() else { return word.get() };
+        let Some(cpu) = self.current() else {
+            self.touched_by_an_event(word, false);
+            return word.get();
+        };
         self.choice_point(cpu);
-        self.does(Touches::SHARED);
+        self.does(self.touched(cpu, address(word), false));
         let value = match self.store_buffer.get() {
             0 => word.get(),
             _ => cpu.buffer.youngest(word).unwrap_or_else(|| word.get()),
@@ -150,6 +169,7 @@ impl Memory for Engine {
 
     fn store(&self, word: &Word, value: Value, order: Ordering) {
         let Some(cpu) = self.current() else {
+            self.touched_by_an_event(word, true);
             self.write(word, value);
             return;
         };
@@ -158,7 +178,8 @@ impl Memory for Engine {
             return;
         }
         self.choice_point(cpu);
-        self.does(Touches::SHARED);
+        let touched = self.touched(cpu, address(word), true);
+        self.does(if self.store_buffer.get() == 0 { touched } else { Touches::SHARED });
         let changed = match self.store_buffer.get() {
             0 => self.write(word, value),
             capacity => {
@@ -187,11 +208,18 @@ impl Memory for Engine {
     }
 
     fn update(&self, word: &Word, update: Update) -> Value {
-        self.locked(word, update, Touches::SHARED)
+        let Some(cpu) = self.current() else {
+            self.touched_by_an_event(word, true);
+            return self.make_update(word, update).0;
+        };
+        self.locked(cpu, word, update, false)
     }
 
     fn update_own(&self, word: &Word, update: Update) -> Value {
-        self.locked(word, update, Touches::OWN)
+        match self.current() {
+            Some(cpu) => self.locked(cpu, word, update, true),
+            None => self.make_update(word, update).0,
+        }
     }
 
     fn fence(&self, order: Ordering) {
@@ -211,7 +239,7 @@ impl Memory for Engine {
             self.account(address, before, print);
         }
         if let Some(cpu) = self.current() {
-            self.does(Touches::SHARED);
+            self.does(self.touched(cpu, address, true));
             cpu.learned(seen(Kind::Cell, address, scramble(before).wrapping_add(print)));
         }
     }

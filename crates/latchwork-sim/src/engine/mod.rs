@@ -77,6 +77,7 @@ mod panics;
 mod place;
 mod runtime;
 mod search;
+mod sharing;
 mod store_buffer;
 #[cfg(test)]
 mod tests;

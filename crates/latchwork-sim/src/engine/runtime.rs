@@ -14,6 +14,7 @@ use super::{
     cpu::{Cpu, Pace},
     fingerprint::Fingerprint,
     panics,
+    sharing::Sharing,
     timeline::Recorder,
     touches::Touches,
     world::{Interruption, Property, Violation, World},
@@ -35,6 +36,10 @@ pub(super) struct Engine {
     pub(super) changes: Cell<u64>,
     /// What the CPU that runs has done since its last choice point.
     pub(super) done: Cell<Touches>,
+    /// Whose words are whose.
+    pub(super) sharing: Sharing,
+    /// An event happens.
+    pub(super) fires: Cell<bool>,
     /// Hash of what differs in memory from the world's beginning.
     pub(super) memory: Cell<u64>,
     /// How many stores a store buffer holds.
@@ -85,6 +90,8 @@ impl Engine {
             stop_at: Cell::new(0),
             changes: Cell::new(0),
             done: Cell::new(Touches::EVERYTHING),
+            sharing: Sharing::default(),
+            fires: Cell::new(false),
             memory: Cell::new(0),
             store_buffer: Cell::new(0),
             checks: Cell::new(true),
@@ -109,6 +116,7 @@ impl Engine {
         self.stop_at.set(0);
         self.changes.set(0);
         self.done.set(Touches::EVERYTHING);
+        self.fires.set(false);
         self.memory.set(0);
         self.store_buffer.set(store_buffer);
         self.checks.set(true);

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every execution within the preemption bound: depth-first, by running again from the beginning.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-};
+use std::{collections::HashMap, hash::BuildHasherDefault};
 
-use super::{Bounds, Build, Counterexample, Limit, Progress, Report, Verdict};
+use super::{Bounds, Build, Counterexample, Limit, Progress, Report, Verdict, random::Dice};
 use crate::engine::{
     driver::{Answer, Chooser, Driver, End, Menu},
-    fingerprint::scramble,
+    fingerprint::{IsHash, scramble},
     timeline::Detail,
 };
 
@@ -27,6 +24,12 @@ pub(crate) fn exhaust_with(
     let mut driver = Driver::new(Detail::Nothing);
     let mut progress = Progress::new(bounds);
     let mut explorer = Explorer::new(bounds);
+    driver.engine.sharing.begin(bounds.reduce);
+    if bounds.reduce {
+        for seed in 0..EXECUTIONS_TO_LEARN_FROM {
+            progress.add(&driver.run(bounds, build, &mut Dice::new(seed)));
+        }
+    }
     let verdict = loop {
         explorer.cursor = 0;
         explorer.skip_defaults();
@@ -47,12 +50,17 @@ pub(crate) fn exhaust_with(
         if progress.executions % EXECUTIONS_PER_LOOK == 0 && progress.is_out_of_time() {
             break Verdict::Unfinished(Limit::Time);
         }
-        if !explorer.turn_to_the_next() {
+        if driver.engine.sharing.has_grown() {
+            explorer.begin_again();
+        } else if !explorer.turn_to_the_next() {
             break progress.verdict_at_the_end();
         }
     };
     progress.report(verdict, explorer.states())
 }
+
+/// How many random executions show which words are shared, before the search that relies on it.
+const EXECUTIONS_TO_LEARN_FROM: u64 = 64;
 
 /// How many executions pass between two looks at the clock.
 const EXECUTIONS_PER_LOOK: usize = 64;
@@ -108,6 +116,12 @@ struct Explorer<'a> {
 impl<'a> Explorer<'a> {
     fn new(bounds: &'a Bounds) -> Self {
         Self { bounds, path: Vec::new(), cursor: 0, taken: HashMap::default(), met: 0 }
+    }
+
+    /// Nothing has been seen.
+    fn begin_again(&mut self) {
+        self.path.clear();
+        self.taken.clear();
     }
 
     fn skip_defaults(&mut self) {
@@ -202,21 +216,5 @@ impl Chooser for Explorer<'_> {
         self.path.push(Branch { point: menu.point, option, rest });
         self.cursor = self.path.len();
         Answer::Take(option)
-    }
-}
-
-/// A hasher for what is a hash already.
-#[derive(Default)]
-struct IsHash(u64);
-
-impl Hasher for IsHash {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("the keys are u64")
-    }
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
     }
 }
