@@ -21,7 +21,12 @@ fn main() {
     };
     for scenario in SCENARIOS.iter().filter(chosen) {
         let setting = Setting::new(scenario, extent, &policy);
-        let mut bounds = Bounds { time: Some(Duration::from_secs(12)), ..scenario.bounds() };
+        let mut bounds = Bounds {
+            time: Some(Duration::from_secs(
+                env::var("SECONDS").map_or(12, |text| text.parse().expect("a number")),
+            )),
+            ..scenario.bounds()
+        };
         if extent == Extent::Long {
             bounds.points = 1_000_000;
         }

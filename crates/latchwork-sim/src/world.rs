@@ -4,8 +4,10 @@
 use std::{cell::Cell, hash::Hash};
 
 use crate::{
-    engine::{self, Event, Fingerprint, Interruption, Violation, World},
-    machine::{BEGINNING_US, Doing, Fact, Happening, Machine, Occurrence, TICK_VECTOR, Witness},
+    engine::{self, Event, Fingerprint, Interruption, Touches, Violation, World},
+    machine::{
+        BEGINNING_US, Doing, Fact, Happening, Machine, Occurrence, PmuKind, TICK_VECTOR, Witness,
+    },
     policy::{Arrival, Policy},
     scenario::{Scenario, Step},
 };
@@ -334,6 +336,46 @@ impl World for Simulation {
         }
         self.policy.fold(fingerprint);
         self.machine.ask_witness(|witness| witness.fold(fingerprint));
+    }
+
+    fn touches(&self, event: Event, running: usize) -> Touches {
+        let hits_it = |cpu: usize| cpu == running && !self.is_closed(cpu);
+        let is_everything = match Occurrence::of(event) {
+            // It sets a latch; memory is no part of it.
+            Occurrence::Land(cpu, _) => hits_it(cpu),
+            // Edges land, and ticks come, anywhere.
+            Occurrence::Pass | Occurrence::PassStep => {
+                if !hits_it(running) {
+                    return Touches::HARDWARE | Touches::CLOCK;
+                }
+                true
+            }
+            Occurrence::EndSmi(cpu) | Occurrence::EndStall(cpu) => cpu == running,
+            Occurrence::Happens(place) => match self.machine.happenings[place].0 {
+                // A PMI that masks its entry lands at once.
+                Happening::Overflow { cpu, .. } => {
+                    hits_it(cpu) && !matches!(self.machine.hardware.pmu, PmuKind::Free { .. })
+                }
+                // Edges set out, and land by an event of their own.
+                Happening::Assert(_) | Happening::AssertPort61(_) | Happening::Press => false,
+                Happening::Smi { cpu, .. } | Happening::Stall(cpu) | Happening::Fault(cpu) => {
+                    cpu == running
+                }
+                Happening::Hurry | Happening::Step => true,
+            },
+        };
+        if is_everything { Touches::EVERYTHING } else { Touches::HARDWARE }
+    }
+
+    /// In an NMI's handler, if nothing is left that unblocks NMIs there.
+    fn is_closed(&self, cpu: usize) -> bool {
+        let blocked = self.machine.with(|state| {
+            let cpu = &state.cpus[cpu];
+            cpu.nmis_blocked && cpu.nmi_depth != 0 && !cpu.rsm_unblocks
+        });
+        blocked
+            && !self.is_left(Happening::Fault(cpu))
+            && !self.is_left(Happening::Smi { cpu, unblocks: true })
     }
 
     fn describe(&self, event: Event) -> String {

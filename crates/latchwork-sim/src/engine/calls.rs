@@ -4,6 +4,7 @@
 use super::{
     memory::{Kind, seen},
     runtime::{here, in_progress},
+    touches::Touches,
     world::Access,
 };
 
@@ -49,6 +50,7 @@ pub fn hardware<R: Observed>(what: Access, act: impl FnOnce() -> R) -> R {
     if what.drains() {
         engine.drain(cpu);
     }
+    engine.does(Touches::HARDWARE);
     let result = act();
     let changes = what.changes();
     if changes {
@@ -67,8 +69,17 @@ pub fn memory_fence() {
 
 /// Something that this CPU's code has learned without a choice point, such as a reading of the clock.
 pub fn observe(value: u64) {
-    if let Some((_, cpu)) = here() {
+    if let Some((engine, cpu)) = here() {
+        engine.does(Touches::CLOCK);
         cpu.learned(value);
+    }
+}
+
+/// The code of this CPU changes something of the world, or tells those who judge, without an access to
+/// hardware: it must not change places with what the world's events do.
+pub fn acts() {
+    if let Some((engine, _)) = here() {
+        engine.does(Touches::HARDWARE);
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     runtime::Engine,
     search::{Bounds, Build},
     timeline::Detail,
+    touches::Touches,
     trace::{Deviation, Trace},
     world::{Event, Property, Violation},
 };
@@ -51,6 +52,26 @@ impl Menu<'_> {
     /// Whether this option is a preemption.
     pub(super) fn preempts(&self, option: usize) -> bool {
         !self.is_free && matches!(self.choices.get(option), Some(Choice::Switch(_)))
+    }
+
+    /// Whether this option's order with what the CPU that runs has done since its last choice point can
+    /// matter. If not, it could be taken there, or earlier.
+    pub(super) fn matters(&self, option: usize) -> bool {
+        let done = self.engine.done.get();
+        let Some(choice) = self.choices.get(option) else { return false };
+        if self.is_free || done == Touches::EVERYTHING {
+            return true;
+        }
+        let world = self.engine.world();
+        done.meets(match *choice {
+            Choice::Go => return true,
+            Choice::Switch(_) if world.is_closed(self.current) => {
+                Touches::SHARED | Touches::HARDWARE | Touches::CLOCK
+            }
+            Choice::Switch(_) => Touches::EVERYTHING,
+            Choice::Drain(_) => Touches::SHARED | Touches::HARDWARE,
+            Choice::Fire(event) => world.touches(event, self.current),
+        })
     }
 }
 
@@ -210,14 +231,19 @@ impl Driver {
             engine.checks.set(point + 1 > course.chooser.known_until());
             match choice {
                 None => return Err(self.finish()),
-                Some(Choice::Go) => return Ok(course.current),
+                Some(Choice::Go) => {
+                    engine.done.set(Touches::NOTHING);
+                    return Ok(course.current);
+                }
                 Some(Choice::Switch(other)) => {
+                    engine.done.set(Touches::EVERYTHING);
                     course.preemptions += u8::from(!is_free);
                     return Ok(other);
                 }
                 Some(Choice::Drain(other)) => engine.drain_one(&engine.cpus()[other]),
                 Some(Choice::Fire(event)) => self.fire(event)?,
             }
+            engine.done.set(Touches::EVERYTHING);
             let world = engine.world();
             if world.can_run(cpu.id) && world.interruption(cpu.id).is_some() {
                 return Ok(course.current);
@@ -283,7 +309,9 @@ impl Driver {
         let machine = engine.cpus().len();
         engine.recorder.note(engine.point.get(), machine, || world.describe(event));
         engine.changed();
+        engine.fires.set(true);
         world.fire(event);
+        engine.fires.set(false);
         engine.check().map_or(Ok(()), |violation| Err(End::Violated(violation)))
     }
 
@@ -316,6 +344,7 @@ fn drainings(engine: &'static Engine) -> impl Iterator<Item = Choice> {
 impl Drop for Driver {
     fn drop(&mut self) {
         latchwork::simulation::install(None);
+        self.engine.sharing.begin(false);
         self.engine.recorder.set_detail(Detail::Nothing);
         self.engine.release();
     }

@@ -15,6 +15,8 @@ use super::{
     cpu::Cpu,
     fingerprint::{Fingerprint, scramble},
     runtime::Engine,
+    sharing::NO_CPU,
+    touches::Touches,
 };
 
 /// What kind of access it was, for histories.
@@ -81,6 +83,7 @@ impl Engine {
     pub(super) fn full_fence(&self, cpu: &'static Cpu) {
         if !cpu.buffer.is_empty() {
             self.choice_point(cpu);
+            self.does(Touches::SHARED);
             self.drain(cpu);
             cpu.saw(FENCE, false);
         }
@@ -97,20 +100,22 @@ impl Engine {
         });
     }
 
-    fn make_update(&self, word: &Word, update: Update) -> (Value, bool) {
-        let old = word.get();
-        (old, self.write(word, update.apply(old)))
+    /// What `cpu` touches by using the word at this address. On the way to where a search is, who uses what
+    /// is known.
+    #[inline]
+    fn touched(&self, cpu: &Cpu, address: usize, writes: bool) -> Touches {
+        let private = self.checks.get() && !self.sharing.is_shared(address, cpu.id, writes);
+        if private { Touches::OWN } else { Touches::SHARED }
     }
-}
 
-impl Memory for Engine {
-    fn load(&self, word: &Word, _: Ordering) -> Value {
-        let Some(cpu) = self.current() else { return word.get() };
-        self.choice_point(cpu);
-        let value = match self.store_buffer.get() {
-            0 => word.get(),
-            _ => cpu.buffer.youngest(word).unwrap_or_else(|| word.get()),
-        };
+    /// An event, or nobody, uses a word.
+    fn touched_by_an_event(&self, word: &Word, writes: bool) {
+        if self.fires.get() {
+            self.sharing.is_shared(address(word), NO_CPU, writes);
+        }
+    }
+
+    fn loaded(&self, cpu: &Cpu, word: &Word, value: Value) -> Value {
         cpu.saw(seen(Kind::Load, address(word), value.addr() as u64), false);
         self.recorder.access(self.point.get(), cpu.id, || {
             format!("loads {}: {:#x}", self.name(word), value.addr())
@@ -118,8 +123,53 @@ impl Memory for Engine {
         value
     }
 
+    fn make_update(&self, word: &Word, update: Update) -> (Value, bool) {
+        let old = word.get();
+        (old, self.write(word, update.apply(old)))
+    }
+
+    /// A locked instruction, and the choice point before it.
+    fn locked(&self, cpu: &'static Cpu, word: &Word, update: Update, own: bool) -> Value {
+        self.choice_point(cpu);
+        let touches = if own { Touches::OWN } else { self.touched(cpu, address(word), true) };
+        self.does(if cpu.buffer.is_empty() { touches } else { Touches::SHARED });
+        self.drain(cpu);
+        let (old, changed) = self.make_update(word, update);
+        let passed = scramble(old.addr() as u64) ^ word.get().addr() as u64;
+        cpu.saw(seen(Kind::Update, address(word), passed), changed);
+        self.recorder.access(self.point.get(), cpu.id, || {
+            let (old, new) = (old.addr(), word.get().addr());
+            format!("updates {}: {old:#x} = {new:#x}", self.name(word))
+        });
+        old
+    }
+}
+
+impl Memory for Engine {
+    fn load(&self, word: &Word, _: Ordering) -> Value {
+        let Some(cpu) = self.current() else {
+            self.touched_by_an_event(word, false);
+            return word.get();
+        };
+        self.choice_point(cpu);
+        self.does(self.touched(cpu, address(word), false));
+        let value = match self.store_buffer.get() {
+            0 => word.get(),
+            _ => cpu.buffer.youngest(word).unwrap_or_else(|| word.get()),
+        };
+        self.loaded(cpu, word, value)
+    }
+
+    fn load_own(&self, word: &Word) -> Value {
+        let Some(cpu) = self.current() else { return word.get() };
+        self.choice_point(cpu);
+        self.does(Touches::OWN);
+        self.loaded(cpu, word, word.get())
+    }
+
     fn store(&self, word: &Word, value: Value, order: Ordering) {
         let Some(cpu) = self.current() else {
+            self.touched_by_an_event(word, true);
             self.write(word, value);
             return;
         };
@@ -128,6 +178,8 @@ impl Memory for Engine {
             return;
         }
         self.choice_point(cpu);
+        let touched = self.touched(cpu, address(word), true);
+        self.does(if self.store_buffer.get() == 0 { touched } else { Touches::SHARED });
         let changed = match self.store_buffer.get() {
             0 => self.write(word, value),
             capacity => {
@@ -147,6 +199,7 @@ impl Memory for Engine {
     fn store_own(&self, word: &Word, value: Value) {
         if let Some(cpu) = self.current() {
             self.choice_point(cpu);
+            self.does(Touches::OWN);
             let changed = self.write(word, value);
             self.stored(cpu, word, value, changed);
         } else {
@@ -155,17 +208,18 @@ impl Memory for Engine {
     }
 
     fn update(&self, word: &Word, update: Update) -> Value {
-        let Some(cpu) = self.current() else { return self.make_update(word, update).0 };
-        self.choice_point(cpu);
-        self.drain(cpu);
-        let (old, changed) = self.make_update(word, update);
-        let passed = scramble(old.addr() as u64) ^ word.get().addr() as u64;
-        cpu.saw(seen(Kind::Update, address(word), passed), changed);
-        self.recorder.access(self.point.get(), cpu.id, || {
-            let (old, new) = (old.addr(), word.get().addr());
-            format!("updates {}: {old:#x} = {new:#x}", self.name(word))
-        });
-        old
+        let Some(cpu) = self.current() else {
+            self.touched_by_an_event(word, true);
+            return self.make_update(word, update).0;
+        };
+        self.locked(cpu, word, update, false)
+    }
+
+    fn update_own(&self, word: &Word, update: Update) -> Value {
+        match self.current() {
+            Some(cpu) => self.locked(cpu, word, update, true),
+            None => self.make_update(word, update).0,
+        }
     }
 
     fn fence(&self, order: Ordering) {
@@ -185,6 +239,7 @@ impl Memory for Engine {
             self.account(address, before, print);
         }
         if let Some(cpu) = self.current() {
+            self.does(self.touched(cpu, address, true));
             cpu.learned(seen(Kind::Cell, address, scramble(before).wrapping_add(print)));
         }
     }

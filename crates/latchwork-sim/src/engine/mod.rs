@@ -77,15 +77,17 @@ mod panics;
 mod place;
 mod runtime;
 mod search;
+mod sharing;
 mod store_buffer;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod touches;
 mod trace;
 mod world;
 
 pub use calls::{
-    Observed, accesses, at_rest, hardware, memory_fence, note, observe, relax, this_cpu,
+    Observed, accesses, acts, at_rest, hardware, memory_fence, note, observe, relax, this_cpu,
 };
 pub use fingerprint::Fingerprint;
 pub use place::Place;
@@ -94,5 +96,6 @@ pub use search::{
     sample,
 };
 pub use timeline::{Detail, Entry, Timeline};
+pub use touches::Touches;
 pub use trace::{Deviation, Trace, TraceError};
 pub use world::{Access, Event, Interruption, Property, Violation, World};

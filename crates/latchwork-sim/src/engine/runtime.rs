@@ -14,7 +14,9 @@ use super::{
     cpu::{Cpu, Pace},
     fingerprint::Fingerprint,
     panics,
+    sharing::Sharing,
     timeline::Recorder,
+    touches::Touches,
     world::{Interruption, Property, Violation, World},
 };
 
@@ -32,6 +34,12 @@ pub(super) struct Engine {
     pub(super) stop_at: Cell<usize>,
     /// How often anything changed that somebody may wait for.
     pub(super) changes: Cell<u64>,
+    /// What the CPU that runs has done since its last choice point.
+    pub(super) done: Cell<Touches>,
+    /// Whose words are whose.
+    pub(super) sharing: Sharing,
+    /// An event happens.
+    pub(super) fires: Cell<bool>,
     /// Hash of what differs in memory from the world's beginning.
     pub(super) memory: Cell<u64>,
     /// How many stores a store buffer holds.
@@ -81,6 +89,9 @@ impl Engine {
             point: Cell::new(0),
             stop_at: Cell::new(0),
             changes: Cell::new(0),
+            done: Cell::new(Touches::EVERYTHING),
+            sharing: Sharing::default(),
+            fires: Cell::new(false),
             memory: Cell::new(0),
             store_buffer: Cell::new(0),
             checks: Cell::new(true),
@@ -104,6 +115,8 @@ impl Engine {
         self.point.set(0);
         self.stop_at.set(0);
         self.changes.set(0);
+        self.done.set(Touches::EVERYTHING);
+        self.fires.set(false);
         self.memory.set(0);
         self.store_buffer.set(store_buffer);
         self.checks.set(true);
@@ -145,6 +158,12 @@ impl Engine {
         self.changes.set(self.changes.get().wrapping_add(1));
     }
 
+    /// The CPU that runs does this.
+    #[inline]
+    pub(super) fn does(&self, what: Touches) {
+        self.done.set(self.done.get() | what);
+    }
+
     /// Whether this CPU does anything if it is chosen.
     pub(super) fn can_go(&self, cpu: &Cpu) -> bool {
         let world = self.world();
@@ -173,6 +192,7 @@ impl Engine {
                 let point = self.point.get();
                 if point < self.stop_at.get() {
                     self.point.set(point + 1);
+                    self.done.set(Touches::NOTHING);
                     return;
                 }
             }
@@ -186,6 +206,7 @@ impl Engine {
     /// Between two turns of a busy wait.
     pub(super) fn relax(&self, cpu: &'static Cpu) {
         cpu.end_turn();
+        self.does(Touches::EVERYTHING);
         loop {
             match self.world().interruption(cpu.id) {
                 Some(what) if self.world().can_run(cpu.id) => self.interrupt(cpu, what),
@@ -198,12 +219,14 @@ impl Engine {
             }
         }
         cpu.begin_turn(self.changes.get());
+        self.does(Touches::EVERYTHING);
     }
 
     /// All that a CPU ever does.
     pub(super) fn run_cpu(&'static self, cpu: &'static Cpu) {
         self.catch(cpu, || {
             cpu.set_pace(Pace::Running);
+            self.does(Touches::EVERYTHING);
             let world = self.world();
             if let Some(what) = world.interruption(cpu.id) {
                 self.interrupt(cpu, what);
@@ -222,10 +245,12 @@ impl Engine {
 
     fn interrupt(&self, cpu: &'static Cpu, what: Interruption) {
         self.drain(cpu);
+        self.does(Touches::EVERYTHING);
         self.recorder.note(self.point.get(), cpu.id, || format!("┌ {what}"));
         let interrupted = cpu.enter(what, self.changes.get());
         self.catch(cpu, || self.world().interrupt(cpu.id, what));
         self.drain(cpu);
+        self.does(Touches::EVERYTHING);
         cpu.leave(&interrupted);
         self.recorder.note(self.point.get(), cpu.id, || format!("└ {what}"));
         if let Some(violation) = self.check() {

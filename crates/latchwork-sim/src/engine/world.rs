@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::fingerprint::Fingerprint;
+use super::{fingerprint::Fingerprint, touches::Touches};
 
 /// A machine and the software on it.
 ///
@@ -57,6 +57,22 @@ pub trait World {
 
     /// An event's name, for the timeline.
     fn describe(&self, event: Event) -> String;
+
+    /// While `cpu` runs: of what it does, what this event may not change places with. It is everything if the
+    /// event can make `cpu` take an interruption, or stop it. Otherwise there must be in it whatever the
+    /// event reads or changes, and whatever can enable it or forbid it.
+    ///
+    /// The exhaustive search offers the event only after something of this; it may say more than is
+    /// so, and says everything by default.
+    fn touches(&self, _event: Event, _cpu: usize) -> Touches {
+        Touches::EVERYTHING
+    }
+
+    /// Whether `cpu` takes no interruption from now on, whatever events come, until its own code has made
+    /// an access to hardware or has left the interruption that it is in.
+    fn is_closed(&self, _cpu: usize) -> bool {
+        false
+    }
 
     /// What a simulated word is, for timelines that tell each access.
     fn name_of(&self, address: usize) -> String {

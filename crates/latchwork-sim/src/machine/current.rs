@@ -98,16 +98,18 @@ impl Machine {
 
     /// Changes the state. No choice point may lie inside.
     pub fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        engine::acts();
         change(&mut self.state.borrow_mut())
     }
 
     /// Changes a CPU. No choice point may lie inside.
     pub fn change_cpu<R>(&self, cpu: usize, change: impl FnOnce(&mut Cpu) -> R) -> R {
-        change(&mut self.state.borrow_mut().cpus[cpu])
+        self.change(|state| change(&mut state.cpus[cpu]))
     }
 
     /// Something has happened.
     pub fn record(&self, fact: &Fact) {
+        engine::acts();
         let now_us = self.state.borrow().now_us;
         self.witness.borrow_mut().note(now_us, fact);
     }

@@ -90,8 +90,12 @@ pub trait Memory {
     fn load(&self, word: &Word, order: Ordering) -> Value;
     /// A store.
     fn store(&self, word: &Word, value: Value, order: Ordering);
-    /// A store to a word that only this CPU touches.
+    /// A load from a word that only this CPU touches.
+    fn load_own(&self, word: &Word) -> Value;
+    /// A store to such a word.
     fn store_own(&self, word: &Word, value: Value);
+    /// A locked instruction on such a word.
+    fn update_own(&self, word: &Word, update: Update) -> Value;
     /// A locked instruction. Returns what the word held before.
     fn update(&self, word: &Word, update: Update) -> Value;
     /// A fence that is an instruction.
@@ -138,9 +142,13 @@ impl Word {
 
     #[inline]
     fn update(&self, update: Update) -> Value {
-        if let Some(memory) = memory() {
-            return memory.update(self, update);
+        match memory() {
+            Some(memory) => memory.update(self, update),
+            None => self.update_at_once(update),
         }
+    }
+
+    fn update_at_once(&self, update: Update) -> Value {
         let old = self.get();
         self.set(update.apply(old));
         old
@@ -278,41 +286,63 @@ impl AtomicUsize {
 /// A word that only its own CPU touches, in NMIs too. An NMI may come before each access; when a store
 /// reaches memory nobody can tell.
 #[derive(Debug)]
-pub(crate) struct OwnWord(AtomicUsize);
+pub struct OwnWord(Word);
 
 impl OwnWord {
-    pub(crate) const fn new(value: usize) -> Self {
-        Self(AtomicUsize::new(value))
+    /// A word that holds `value`.
+    #[must_use]
+    pub const fn new(value: usize) -> Self {
+        Self(Word::new(integer(value)))
     }
+    /// Loads.
     #[inline]
-    pub(crate) fn load(&self, order: Ordering) -> usize {
-        self.0.load(order)
-    }
-    #[inline]
-    pub(crate) fn store(&self, value: usize, _: Ordering) {
-        let word = &self.0.0;
+    pub fn load(&self, _: Ordering) -> usize {
         match memory() {
-            Some(memory) => memory.store_own(word, integer(value)),
-            None => word.set(integer(value)),
+            Some(memory) => memory.load_own(&self.0).addr(),
+            None => self.0.get().addr(),
         }
     }
+    /// Stores.
     #[inline]
-    pub(crate) fn swap(&self, value: usize, order: Ordering) -> usize {
-        self.0.swap(value, order)
+    pub fn store(&self, value: usize, _: Ordering) {
+        match memory() {
+            Some(memory) => memory.store_own(&self.0, integer(value)),
+            None => self.0.set(integer(value)),
+        }
     }
+    /// Stores and returns what was there.
     #[inline]
-    pub(crate) fn fetch_add(&self, value: usize, order: Ordering) -> usize {
-        self.0.fetch_add(value, order)
+    pub fn swap(&self, value: usize, _: Ordering) -> usize {
+        self.update(Update::Swap(integer(value))).addr()
     }
+    /// Adds and returns what was there.
     #[inline]
-    pub(crate) fn compare_exchange(
+    pub fn fetch_add(&self, value: usize, _: Ordering) -> usize {
+        self.update(Update::Add(value)).addr()
+    }
+    /// Stores `new` if `current` was there.
+    ///
+    /// # Errors
+    ///
+    /// What was there instead.
+    #[inline]
+    pub fn compare_exchange(
         &self,
         current: usize,
         new: usize,
-        success: Ordering,
-        failure: Ordering,
+        _: Ordering,
+        _: Ordering,
     ) -> Result<usize, usize> {
-        self.0.compare_exchange(current, new, success, failure)
+        let (current, new) = (integer(current), integer(new));
+        let old = self.update(Update::CompareExchange { current, new });
+        if old == current { Ok(old.addr()) } else { Err(old.addr()) }
+    }
+    #[inline]
+    fn update(&self, update: Update) -> Value {
+        match memory() {
+            Some(memory) => memory.update_own(&self.0, update),
+            None => self.0.update_at_once(update),
+        }
     }
 }
 

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every execution within the preemption bound: depth-first, by running again from the beginning.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-};
+use std::{collections::HashMap, hash::BuildHasherDefault};
 
-use super::{Bounds, Build, Counterexample, Limit, Progress, Report, Verdict};
+use super::{Bounds, Build, Counterexample, Limit, Progress, Report, Verdict, random::Dice};
 use crate::engine::{
     driver::{Answer, Chooser, Driver, End, Menu},
+    fingerprint::{IsHash, scramble},
     timeline::Detail,
 };
 
@@ -26,6 +24,12 @@ pub(crate) fn exhaust_with(
     let mut driver = Driver::new(Detail::Nothing);
     let mut progress = Progress::new(bounds);
     let mut explorer = Explorer::new(bounds);
+    driver.engine.sharing.begin(bounds.reduce);
+    if bounds.reduce {
+        for seed in 0..EXECUTIONS_TO_LEARN_FROM {
+            progress.add(&driver.run(bounds, build, &mut Dice::new(seed)));
+        }
+    }
     let verdict = loop {
         explorer.cursor = 0;
         explorer.skip_defaults();
@@ -46,12 +50,17 @@ pub(crate) fn exhaust_with(
         if progress.executions % EXECUTIONS_PER_LOOK == 0 && progress.is_out_of_time() {
             break Verdict::Unfinished(Limit::Time);
         }
-        if !explorer.turn_to_the_next() {
+        if driver.engine.sharing.has_grown() {
+            explorer.begin_again();
+        } else if !explorer.turn_to_the_next() {
             break progress.verdict_at_the_end();
         }
     };
     progress.report(verdict, explorer.states())
 }
+
+/// How many random executions show which words are shared, before the search that relies on it.
+const EXECUTIONS_TO_LEARN_FROM: u64 = 64;
 
 /// How many executions pass between two looks at the clock.
 const EXECUTIONS_PER_LOOK: usize = 64;
@@ -61,16 +70,36 @@ struct Branch {
     point: usize,
     /// The option of the execution in progress.
     option: usize,
-    options: usize,
-    /// Options from 1 to before this are preemptions for which no budget is left.
-    allowed_from: usize,
+    /// The options that come after it.
+    rest: Options,
 }
 
-impl Branch {
-    fn next_option(&self) -> Option<usize> {
-        let next = (self.option + 1).max(self.allowed_from);
-        (next < self.options).then_some(next)
+/// A set of options of one choice point.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Options(u64);
+
+impl Options {
+    fn add(&mut self, option: usize) {
+        assert!(option < 64, "too many options at one choice point");
+        self.0 |= 1 << option;
     }
+
+    fn take_first(&mut self) -> Option<usize> {
+        let first = (self.0 != 0).then_some(self.0.trailing_zeros() as usize);
+        self.0 &= self.0.wrapping_sub(1);
+        first
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Nothing but to go on.
+    const DEFAULT: Self = Self(1);
 }
 
 struct Explorer<'a> {
@@ -78,15 +107,21 @@ struct Explorer<'a> {
     path: Vec<Branch>,
     /// The next branch of the path whose option is not the default; beyond the path, new ground.
     cursor: usize,
-    /// The states met, each with the greatest preemption budget that was left there.
-    seen: HashMap<u64, u8, BuildHasherDefault<IsHash>>,
+    /// The options that were or will be taken, by the state and the preemptions left there.
+    taken: HashMap<u64, Options, BuildHasherDefault<IsHash>>,
     /// States met, where they are not kept.
     met: usize,
 }
 
 impl<'a> Explorer<'a> {
     fn new(bounds: &'a Bounds) -> Self {
-        Self { bounds, path: Vec::new(), cursor: 0, seen: HashMap::default(), met: 0 }
+        Self { bounds, path: Vec::new(), cursor: 0, taken: HashMap::default(), met: 0 }
+    }
+
+    /// Nothing has been seen.
+    fn begin_again(&mut self) {
+        self.path.clear();
+        self.taken.clear();
     }
 
     fn skip_defaults(&mut self) {
@@ -98,7 +133,7 @@ impl<'a> Explorer<'a> {
     /// Says whether there is another execution to see.
     fn turn_to_the_next(&mut self) -> bool {
         while let Some(branch) = self.path.last_mut() {
-            if let Some(option) = branch.next_option() {
+            if let Some(option) = branch.rest.take_first() {
                 branch.option = option;
                 return true;
             }
@@ -108,25 +143,42 @@ impl<'a> Explorer<'a> {
     }
 
     fn states(&self) -> usize {
-        self.met.max(self.seen.len())
+        self.met.max(self.taken.len())
     }
 
     fn has_too_many_states(&self) -> bool {
         self.states() >= self.bounds.states
     }
 
-    /// Whether everything from here on has been seen, or will be, with at least this budget.
-    fn is_known(&mut self, menu: &Menu<'_>, budget: u8) -> bool {
+    /// The options that lead to what is not seen otherwise, as far as this point itself shows.
+    fn options(&self, menu: &Menu<'_>, budget: u8) -> Options {
+        let mut options = Options::default();
+        for option in 0..menu.choices.len() {
+            let affordable = budget != 0 || !menu.preempts(option);
+            if affordable && (!self.bounds.reduce || menu.matters(option)) {
+                options.add(option);
+            }
+        }
+        options
+    }
+
+    /// Those of them that were not taken in this state, with at least this budget left. They will be.
+    fn new_among(&mut self, options: Options, menu: &Menu<'_>, budget: u8) -> Options {
         if !self.bounds.prune {
             self.met += 1;
-            return false;
+            return options;
         }
         let state = menu.engine.state(Some(menu.current));
-        let known = self.seen.get(&state).is_some_and(|known| *known >= budget);
-        if !known {
-            self.seen.insert(state, budget);
+        let key = |budget: u8| state ^ scramble(budget.into());
+        let before = (budget..=self.bounds.preemptions)
+            .filter_map(|budget| self.taken.get(&key(budget)))
+            .fold(Options::default(), |all, taken| all.with(*taken));
+        let new = options.without(before);
+        if new != Options::default() {
+            let taken = self.taken.entry(key(budget)).or_default();
+            *taken = taken.with(new);
         }
-        known
+        new
     }
 }
 
@@ -152,33 +204,17 @@ impl Chooser for Explorer<'_> {
             return Answer::Take(option);
         }
         let budget = self.bounds.preemptions.saturating_sub(menu.preemptions);
-        let preemptions = (1..menu.choices.len()).take_while(|option| menu.preempts(*option));
-        let allowed_from = if budget == 0 { 1 + preemptions.count() } else { 1 };
-        let options = menu.choices.len();
-        if allowed_from >= options {
+        let options = self.options(menu, budget);
+        if options == Options::DEFAULT {
             return Answer::Take(0);
         }
-        if self.has_too_many_states() || self.is_known(menu, budget) {
+        if self.has_too_many_states() {
             return Answer::Cut;
         }
-        self.path.push(Branch { point: menu.point, option: 0, options, allowed_from });
+        let mut rest = self.new_among(options, menu, budget);
+        let Some(option) = rest.take_first() else { return Answer::Cut };
+        self.path.push(Branch { point: menu.point, option, rest });
         self.cursor = self.path.len();
-        Answer::Take(0)
-    }
-}
-
-/// A hasher for what is a hash already.
-#[derive(Default)]
-struct IsHash(u64);
-
-impl Hasher for IsHash {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("the keys are u64")
-    }
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
+        Answer::Take(option)
     }
 }

@@ -44,6 +44,9 @@ pub struct Bounds {
     /// Whether an exhaustive search ends an execution in a state that it has met before. Off, it is slow
     /// beyond use; it shows that pruning loses nothing.
     pub prune: bool,
+    /// Whether an exhaustive search leaves out an option whose order with what the CPU has just done cannot
+    /// matter. Off, it shows that this loses nothing.
+    pub reduce: bool,
 }
 
 impl Default for Bounds {
@@ -55,6 +58,7 @@ impl Default for Bounds {
             time: None,
             store_buffer: 0,
             prune: true,
+            reduce: true,
         }
     }
 }

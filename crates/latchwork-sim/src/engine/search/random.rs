@@ -37,7 +37,7 @@ pub fn sample(bounds: &Bounds, seeds: Range<u64>, build: &mut Build<'_>) -> Repo
     progress.report(verdict, 0)
 }
 
-struct Dice {
+pub(super) struct Dice {
     random: Rng,
     /// The mean number of choice points between two deviations.
     mean_gap: f64,
@@ -47,7 +47,7 @@ struct Dice {
 }
 
 impl Dice {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
         let mean_gap = f64::from(1_u32 << random.u32(0..=MOST_HALVINGS));
         let calm = random.u32(1..=4);

@@ -13,6 +13,7 @@ const IN_ORDER: Bounds = Bounds {
     time: None,
     store_buffer: 0,
     prune: true,
+    reduce: true,
 };
 const BUFFERED: Bounds = Bounds { store_buffer: 4, ..IN_ORDER };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Pruning loses no ending, and searches are the same again.
+//! Pruning and reduction lose no ending, and searches are the same again.
 
 use std::collections::BTreeSet;
 
@@ -53,34 +53,105 @@ const HANDED_OVER: Plan = Plan {
     judge: |_| None,
 };
 
-/// States take in addresses, so both searches build their worlds in one place.
+/// CPU 0 is closed in its handler and open outside; both have words of their own.
+fn with_own_words(toy: &Toy) {
+    toy.own().store(1 + toy.load(0), Ordering::Relaxed);
+    toy.store(1, 1 + toy.own().load(Ordering::Relaxed));
+    toy.own().store(2, Ordering::Relaxed);
+    toy.say(toy.load(1) * 10 + toy.own().fetch_add(3, Ordering::Relaxed));
+}
+
+const OWN_WORDS: Plan = Plan {
+    scripts: &[with_own_words, with_own_words],
+    handler: |toy| {
+        let before = toy.own().load(Ordering::Relaxed);
+        toy.own().store(before + 10, Ordering::Relaxed);
+        toy.store(0, toy.load(1) + before);
+        toy.own().store(toy.load(1), Ordering::Relaxed);
+        toy.store(0, toy.own().load(Ordering::Relaxed));
+    },
+    edges: 2,
+    judge: |_| None,
+};
+
+/// What ends a wait, a load of shared memory, comes after own accesses of the turn.
+const WAITING: Plan = Plan {
+    scripts: &[
+        |toy| {
+            while toy.load(0) < 2 {
+                toy.own().store(toy.load(1), Ordering::Relaxed);
+                relax();
+            }
+            toy.say(toy.own().load(Ordering::Relaxed));
+        },
+        |toy| {
+            toy.own().store(7, Ordering::Relaxed);
+            toy.store(1, 3);
+            toy.own().store(8, Ordering::Relaxed);
+            toy.words[0].fetch_add(1, Ordering::Relaxed);
+        },
+    ],
+    handler: |toy| {
+        toy.own().fetch_add(5, Ordering::Relaxed);
+        toy.words[0].fetch_add(1, Ordering::Relaxed);
+        toy.own().fetch_add(toy.load(1), Ordering::Relaxed);
+    },
+    edges: 1,
+    judge: |_| None,
+};
+
+/// States take in addresses, so all searches build their worlds in one place.
 fn compare(plan: Plan, bounds: &Bounds) {
     let mut build = toys(plan);
-    let mut sets = [true, false].map(|prune| {
+    let mut endings = |prune, reduce| {
         let mut endings = BTreeSet::new();
-        let bounds = Bounds { prune, ..*bounds };
+        let bounds = Bounds { prune, reduce, ..*bounds };
         let report = exhaust_with(&bounds, &mut build, &mut |state| {
             endings.insert(state);
         });
         assert_eq!(report.verdict, Verdict::Held);
-        (endings, report.executions)
-    });
-    let [(pruned, few), (all, many)] = &mut sets;
-    assert_eq!(pruned, all);
-    assert!(few < many || bounds.preemptions == 0, "{few} {many}");
-}
-
-#[test]
-fn pruning_loses_no_ending() {
-    for preemptions in 0..=2 {
-        let bounds = Bounds { preemptions, ..Bounds::default() };
-        compare(MIXED, &bounds);
-        compare(HANDED_OVER, &bounds);
+        (endings, report)
+    };
+    let (all, most) = endings(false, false);
+    for (prune, reduce) in [(true, false), (false, true), (true, true)] {
+        let (some, few) = endings(prune, reduce);
+        assert_eq!(some, all, "{prune} {reduce}");
+        assert!(few.executions < most.executions || bounds.preemptions == 0 || !prune);
     }
 }
 
 #[test]
-fn pruning_loses_no_ending_in_store_buffers() {
+fn pruning_and_reduction_lose_no_ending() {
+    for preemptions in 0..=2 {
+        let bounds = Bounds { preemptions, ..Bounds::default() };
+        compare(MIXED, &bounds);
+        compare(HANDED_OVER, &bounds);
+        compare(Plan { edges: 1, ..OWN_WORDS }, &bounds);
+        compare(WAITING, &bounds);
+    }
+}
+
+/// Without pruning, two edges are too much.
+#[test]
+fn reduction_loses_no_ending_and_leaves_out_much() {
+    for (preemptions, store_buffer) in [(0, 0), (1, 0), (2, 0), (3, 0), (1, 2), (2, 2)] {
+        let mut build = toys(OWN_WORDS);
+        let [(all, most), (some, few)] = [false, true].map(|reduce| {
+            let bounds = Bounds { preemptions, store_buffer, reduce, ..Bounds::default() };
+            let mut endings = BTreeSet::new();
+            let report = exhaust_with(&bounds, &mut build, &mut |state| {
+                endings.insert(state);
+            });
+            assert_eq!(report.verdict, Verdict::Held);
+            (endings, report.states)
+        });
+        assert_eq!(some, all, "{preemptions} {store_buffer}");
+        assert!(few < most, "{few} {most}");
+    }
+}
+
+#[test]
+fn pruning_and_reduction_lose_no_ending_in_store_buffers() {
     let bounds = Bounds { preemptions: 1, store_buffer: 2, ..Bounds::default() };
     compare(Plan { edges: 0, ..MIXED }, &bounds);
     compare(Plan { scripts: &[mixed], ..MIXED }, &bounds);

@@ -23,6 +23,12 @@ enum Op {
     Store(usize, usize),
     /// A locked addition; the register takes in what was there.
     Add(usize, usize),
+    /// The register takes in this CPU's own word.
+    LoadOwn,
+    /// This CPU's own word gets a constant and the register.
+    StoreOwn(usize),
+    /// A locked addition to it.
+    AddOwn(usize),
     Fence,
     /// Leaves the next one out if the register is odd.
     SkipIfOdd,
@@ -33,24 +39,27 @@ type Programs = [Vec<Op>; 3];
 
 fn draw(random: &mut Rng) -> Programs {
     let mut program = |length: usize| {
-        let op = |random: &mut Rng| match random.usize(0..9) {
+        let op = |random: &mut Rng| match random.usize(0..13) {
             0..3 => Op::Load(random.usize(0..WORDS)),
             3..6 => Op::Store(random.usize(0..WORDS), random.usize(1..4)),
             6 => Op::Add(random.usize(0..WORDS), random.usize(1..4)),
             7 => Op::Fence,
+            8..10 => Op::LoadOwn,
+            10 => Op::StoreOwn(random.usize(1..4)),
+            11 => Op::AddOwn(random.usize(1..4)),
             _ => Op::SkipIfOdd,
         };
         (0..random.usize(1..=length)).map(|_| op(random)).collect()
     };
-    [program(5), program(5), program(2)]
+    [program(6), program(6), program(4)]
 }
 
 fn taken_in(register: usize, value: usize) -> usize {
     (register * 5 + value + 1) % 97
 }
 
-/// Memory and registers at the end.
-type Ending = [usize; WORDS + 2];
+/// Memory, the CPUs' own words and their registers at the end.
+type Ending = [usize; WORDS + 4];
 
 mod by_engine {
     use super::*;
@@ -69,6 +78,15 @@ mod by_engine {
                 Op::Store(word, value) => toy.store(word, value + register.get()),
                 Op::Add(word, value) => {
                     let old = toy.words[word].fetch_add(value, Ordering::Relaxed);
+                    register.set(taken_in(register.get(), old));
+                }
+                Op::LoadOwn => {
+                    let value = toy.own().load(Ordering::Relaxed);
+                    register.set(taken_in(register.get(), value));
+                }
+                Op::StoreOwn(value) => toy.own().store(value + register.get(), Ordering::Relaxed),
+                Op::AddOwn(value) => {
+                    let old = toy.own().fetch_add(value, Ordering::Relaxed);
                     register.set(taken_in(register.get(), old));
                 }
                 Op::Fence => fence(Ordering::SeqCst),
@@ -94,7 +112,8 @@ mod by_engine {
             judge: |toy| {
                 let memory = [toy.load(0), toy.load(1), toy.load(2)];
                 let [a, b, c] = memory;
-                let ending = [a, b, c, toy.said[0].get(), toy.said[1].get()];
+                let [d, e] = [0, 1].map(|cpu| toy.own[cpu].load(Ordering::Relaxed));
+                let ending = [a, b, c, d, e, toy.said[0].get(), toy.said[1].get()];
                 ENDINGS.with_borrow_mut(|endings| endings.insert(ending));
                 None
             },
@@ -116,6 +135,7 @@ mod by_reference {
     #[derive(Clone, PartialEq, Eq, Hash)]
     struct State {
         memory: [usize; WORDS],
+        own: [usize; 2],
         cpus: [Thread; 2],
         buffers: [VecDeque<(usize, usize)>; 2],
         handler: Option<Thread>,
@@ -127,6 +147,7 @@ mod by_reference {
         let thread = Thread { at: 0, register: 0 };
         let first = State {
             memory: [0; WORDS],
+            own: [0; 2],
             cpus: [thread.clone(), thread],
             buffers: Default::default(),
             handler: None,
@@ -144,8 +165,9 @@ mod by_reference {
             to_do.extend(state.successors(programs, buffered));
             if to_do.len() == before {
                 let [a, b, c] = state.memory;
+                let [d, e] = state.own;
                 let [first, second] = state.cpus;
-                endings.insert([a, b, c, first.register, second.register]);
+                endings.insert([a, b, c, d, e, first.register, second.register]);
             }
         }
         endings
@@ -216,6 +238,13 @@ mod by_reference {
                     thread.register = taken_in(thread.register, next.memory[word]);
                     next.memory[word] += value;
                 }
+                Some(Op::LoadOwn) => thread.register = taken_in(thread.register, next.own[cpu]),
+                Some(Op::StoreOwn(value)) => next.own[cpu] = value + thread.register,
+                Some(Op::AddOwn(value)) => {
+                    next.drain(cpu);
+                    thread.register = taken_in(thread.register, next.own[cpu]);
+                    next.own[cpu] += value;
+                }
                 Some(Op::Fence) => next.drain(cpu),
                 Some(Op::SkipIfOdd) => thread.at += thread.register % 2,
                 None => (),
@@ -237,13 +266,19 @@ mod by_reference {
 fn the_engine_reaches_what_the_reference_reaches() {
     let mut random = Rng::with_seed(7);
     let mut most = 0;
-    for round in 0..400 {
+    for round in 0..600 {
         let programs = draw(&mut random);
         let store_buffer = if round % 2 == 0 { 0 } else { 8 };
         let bounds = Bounds { preemptions: u8::MAX, store_buffer, ..Bounds::default() };
         let reached = by_engine::endings(&programs, &bounds);
         let reference = by_reference::endings(&programs, store_buffer != 0);
         assert_eq!(reached, reference, "{store_buffer}: {programs:?}");
+        for preemptions in 0..=2 {
+            let [reduced, whole] = [true, false].map(|reduce| {
+                by_engine::endings(&programs, &Bounds { preemptions, reduce, ..bounds })
+            });
+            assert_eq!(reduced, whole, "{preemptions}, {store_buffer}: {programs:?}");
+        }
         most = most.max(reached.len());
     }
     assert!(most > 50, "{most}");

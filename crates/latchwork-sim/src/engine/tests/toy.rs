@@ -3,11 +3,11 @@
 
 use std::cell::Cell;
 
-use latchwork::simulation::{AtomicUsize, Ordering};
+use latchwork::simulation::{AtomicUsize, Ordering, OwnWord};
 
 use crate::engine::{
-    Bounds, Counterexample, Event, Fingerprint, Interruption, Place, Property, Report, Verdict,
-    Violation, World, exhaust, this_cpu,
+    Bounds, Counterexample, Event, Fingerprint, Interruption, Place, Property, Report, Touches,
+    Verdict, Violation, World, exhaust, this_cpu,
 };
 
 /// What a toy consists of. Its state is in [`Toy`].
@@ -32,6 +32,8 @@ impl Default for Plan {
 pub(super) struct Toy {
     plan: Plan,
     pub(super) words: [AtomicUsize; 4],
+    /// One for each CPU.
+    pub(super) own: [OwnWord; 4],
     /// What each CPU has to say in the end. Not simulated memory.
     pub(super) said: [Cell<usize>; 4],
     pub(super) edges_left: Cell<usize>,
@@ -44,6 +46,7 @@ impl Toy {
         Self {
             plan,
             words: [const { AtomicUsize::new(0) }; 4],
+            own: [const { OwnWord::new(0) }; 4],
             said: Default::default(),
             edges_left: Cell::new(plan.edges),
             latched: Cell::new(false),
@@ -57,6 +60,11 @@ impl Toy {
 
     pub(super) fn store(&self, word: usize, value: usize) {
         self.words[word].store(value, Ordering::Release);
+    }
+
+    /// The word of the CPU that this code runs on.
+    pub(super) fn own(&self) -> &OwnWord {
+        &self.own[this_cpu().unwrap()]
     }
 
     pub(super) fn say(&self, value: usize) {
@@ -105,6 +113,13 @@ impl World for Toy {
         }
         fingerprint.fold(self.edges_left.get() as u64);
         fingerprint.fold(u64::from(self.latched.get()) | u64::from(self.in_nmi.get()) << 1);
+    }
+    fn touches(&self, _: Event, cpu: usize) -> Touches {
+        if self.is_closed(cpu) { Touches::NOTHING } else { Touches::EVERYTHING }
+    }
+    /// Edges land on CPU 0 only.
+    fn is_closed(&self, cpu: usize) -> bool {
+        cpu != 0 || self.in_nmi.get()
     }
     fn describe(&self, _: Event) -> String {
         "an edge lands".into()

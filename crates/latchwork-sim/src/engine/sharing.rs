@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which words of memory CPUs have in common, as far as a search has seen.
+//!
+//! A word that one CPU alone uses, or that nobody writes, is as good as that CPU's own: the order of such an
+//! access and of what other CPUs do cannot matter. Who uses a word is only known when all has been seen, so a
+//! search takes a word for nobody's but the CPU's that uses it until it sees that it is wrong, and then
+//! begins again with what it has learned.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    hash::BuildHasherDefault,
+};
+
+use super::fingerprint::{IsHash, scramble};
+
+/// Who uses which word.
+#[derive(Default)]
+pub(super) struct Sharing {
+    users: RefCell<HashMap<u64, Users, BuildHasherDefault<IsHash>>>,
+    watches: Cell<bool>,
+    has_grown: Cell<bool>,
+}
+
+/// Who has used a word, by bits.
+#[derive(Clone, Copy, Default)]
+struct Users {
+    readers: u64,
+    writers: u64,
+}
+
+impl Users {
+    fn conflict(self) -> bool {
+        self.writers != 0 && (self.readers | self.writers).count_ones() > 1
+    }
+}
+
+/// The number of what is no CPU: an event.
+pub(super) const NO_CPU: usize = 63;
+
+impl Sharing {
+    /// A search begins that wants to know, or one that does not. Nothing is known yet.
+    pub(super) fn begin(&self, watches: bool) {
+        self.users.borrow_mut().clear();
+        self.watches.set(watches);
+        self.has_grown.set(false);
+    }
+
+    /// Whether a word that was taken for one CPU's has been found to be shared since this was last asked.
+    pub(super) fn has_grown(&self) -> bool {
+        self.has_grown.take()
+    }
+
+    /// `cpu` uses the word at this address. Says whether its order with what others do can matter.
+    #[inline]
+    pub(super) fn is_shared(&self, address: usize, cpu: usize, writes: bool) -> bool {
+        if !self.watches.get() {
+            return true;
+        }
+        let mut all = self.users.borrow_mut();
+        let users = all.entry(scramble(address as u64)).or_default();
+        let before = users.conflict();
+        let bit = 1 << cpu.min(NO_CPU);
+        users.readers |= bit;
+        users.writers |= if writes { bit } else { 0 };
+        let conflict = users.conflict();
+        if conflict && !before {
+            self.has_grown.set(true);
+        }
+        conflict
+    }
+}
