@@ -21,7 +21,7 @@ fn main() {
     };
     for scenario in SCENARIOS.iter().filter(chosen) {
         let setting = Setting::new(scenario, extent, &policy);
-        let mut bounds = Bounds { time: Some(Duration::from_secs(12)), ..scenario.bounds() };
+        let mut bounds = Bounds { time: Some(Duration::from_secs(30)), ..scenario.bounds() };
         if extent == Extent::Long {
             bounds.points = 1_000_000;
         }

@@ -5,7 +5,10 @@ use std::{cell::Cell, hash::Hash};
 
 use crate::{
     engine::{self, Event, Fingerprint, Interruption, Violation, World},
-    machine::{BEGINNING_US, Doing, Fact, Happening, Machine, Occurrence, TICK_VECTOR, Witness},
+    machine::{
+        BEGINNING_US, Bell, Doing, Fact, Happening, Machine, Occurrence, PmuKind, Ring,
+        TICK_VECTOR, Witness,
+    },
     policy::{Arrival, Policy},
     scenario::{Scenario, Step},
 };
@@ -165,10 +168,20 @@ impl Simulation {
     fn can_happen(&self, happening: Happening) -> bool {
         let lively = self.machine.is_lively();
         self.machine.with(|state| match happening {
-            Happening::Overflow { cpu, bit } => lively && state.cpus[cpu].pmu.can_overflow(bit),
+            Happening::Overflow { cpu, bit } => {
+                let may_ring = match self.machine.hardware.pmu {
+                    PmuKind::Free { max_late_edges, .. } => {
+                        state.may_ring(Bell::Lvt, max_late_edges)
+                    }
+                    PmuKind::Absent | PmuKind::Masking => true,
+                };
+                lively && may_ring && state.cpus[cpu].pmu.can_overflow(bit)
+            }
             Happening::Assert(index) => {
                 let kind = &self.machine.hardware.externals[usize::from(index)];
-                lively && state.externals[usize::from(index)].can_assert(kind)
+                let may_ring = kind.ring == Ring::LevelHeld
+                    || state.may_ring(Bell::External(index), kind.max_late_edges);
+                lively && may_ring && state.externals[usize::from(index)].can_assert(kind)
             }
             Happening::AssertPort61(bit) => lively && state.port61.read() & bit == 0,
             Happening::Press => lively && state.next_press_us.is_none(),
