@@ -15,7 +15,11 @@ fn main() {
     let argument = |place: usize| arguments.get(place).map_or("", String::as_str);
     let recovery = if argument(1) == "probe" { Recovery::Probe } else { Recovery::Poll };
     let policy = move || Box::new(Latchwork(recovery)) as Box<dyn Policy>;
-    let extent = if argument(2) == "sample" { Extent::Long } else { Extent::Exhaustive };
+    let extent = if argument(2) == "sample" || argument(4) == "long" {
+        Extent::Long
+    } else {
+        Extent::Exhaustive
+    };
     let chosen = |scenario: &&&'static Scenario| {
         argument(0) == "all" || scenario.name.starts_with(argument(0))
     };

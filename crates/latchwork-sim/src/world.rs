@@ -213,7 +213,8 @@ impl Simulation {
     /// What it costs that time passes now. `None` if it cannot.
     fn price_of_time(&self, by_step: bool) -> Option<Option<Happening>> {
         if self.machine.with(|state| state.somebody_runs()) {
-            self.is_left(Happening::Hurry).then_some(Some(Happening::Hurry))
+            let may_hurry = self.machine.is_lively() && self.is_left(Happening::Hurry);
+            may_hurry.then_some(Some(Happening::Hurry))
         } else if by_step {
             self.is_left(Happening::Step).then_some(Some(Happening::Step))
         } else {
