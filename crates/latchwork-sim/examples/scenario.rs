@@ -15,18 +15,17 @@ fn main() {
     let argument = |place: usize| arguments.get(place).map_or("", String::as_str);
     let recovery = if argument(1) == "probe" { Recovery::Probe } else { Recovery::Poll };
     let policy = move || Box::new(Latchwork(recovery)) as Box<dyn Policy>;
-    let extent = if argument(2) == "sample" { Extent::Long } else { Extent::Exhaustive };
+    let extent = if argument(2) == "sample" || argument(4) == "long" {
+        Extent::Long
+    } else {
+        Extent::Exhaustive
+    };
     let chosen = |scenario: &&&'static Scenario| {
         argument(0) == "all" || scenario.name.starts_with(argument(0))
     };
     for scenario in SCENARIOS.iter().filter(chosen) {
         let setting = Setting::new(scenario, extent, &policy);
-        let mut bounds = Bounds {
-            time: Some(Duration::from_secs(
-                env::var("SECONDS").map_or(12, |text| text.parse().expect("a number")),
-            )),
-            ..scenario.bounds()
-        };
+        let mut bounds = Bounds { time: Some(Duration::from_secs(30)), ..scenario.bounds() };
         if extent == Extent::Long {
             bounds.points = 1_000_000;
         }

@@ -6,7 +6,8 @@ use std::{cell::Cell, hash::Hash};
 use crate::{
     engine::{self, Event, Fingerprint, Interruption, Touches, Violation, World},
     machine::{
-        BEGINNING_US, Doing, Fact, Happening, Machine, Occurrence, PmuKind, TICK_VECTOR, Witness,
+        BEGINNING_US, Bell, Doing, Fact, Happening, Machine, Occurrence, PmuKind, Ring,
+        TICK_VECTOR, Witness,
     },
     policy::{Arrival, Policy},
     scenario::{Scenario, Step},
@@ -167,10 +168,20 @@ impl Simulation {
     fn can_happen(&self, happening: Happening) -> bool {
         let lively = self.machine.is_lively();
         self.machine.with(|state| match happening {
-            Happening::Overflow { cpu, bit } => lively && state.cpus[cpu].pmu.can_overflow(bit),
+            Happening::Overflow { cpu, bit } => {
+                let may_ring = match self.machine.hardware.pmu {
+                    PmuKind::Free { max_late_edges, .. } => {
+                        state.may_ring(Bell::Lvt, max_late_edges)
+                    }
+                    PmuKind::Absent | PmuKind::Masking => true,
+                };
+                lively && may_ring && state.cpus[cpu].pmu.can_overflow(bit)
+            }
             Happening::Assert(index) => {
                 let kind = &self.machine.hardware.externals[usize::from(index)];
-                lively && state.externals[usize::from(index)].can_assert(kind)
+                let may_ring = kind.ring == Ring::LevelHeld
+                    || state.may_ring(Bell::External(index), kind.max_late_edges);
+                lively && may_ring && state.externals[usize::from(index)].can_assert(kind)
             }
             Happening::AssertPort61(bit) => lively && state.port61.read() & bit == 0,
             Happening::Press => lively && state.next_press_us.is_none(),
@@ -202,7 +213,8 @@ impl Simulation {
     /// What it costs that time passes now. `None` if it cannot.
     fn price_of_time(&self, by_step: bool) -> Option<Option<Happening>> {
         if self.machine.with(|state| state.somebody_runs()) {
-            self.is_left(Happening::Hurry).then_some(Some(Happening::Hurry))
+            let may_hurry = self.machine.is_lively() && self.is_left(Happening::Hurry);
+            may_hurry.then_some(Some(Happening::Hurry))
         } else if by_step {
             self.is_left(Happening::Step).then_some(Some(Happening::Step))
         } else {

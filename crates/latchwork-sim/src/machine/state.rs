@@ -82,6 +82,15 @@ impl State {
         }
     }
 
+    /// Whether `bell` may ring once more, if its status merges at most `max_late_edges` rings besides its
+    /// own: no CPU has more than these under way, in its latch, or in an NMI that has not looked yet.
+    pub fn may_ring(&self, bell: Bell, max_late_edges: u8) -> bool {
+        self.cpus.iter().enumerate().all(|(number, cpu)| {
+            let remembered = usize::from(cpu.latch.has(bell)) + usize::from(cpu.nmi_depth != 0);
+            self.wire.count(number, bell) + remembered <= usize::from(max_late_edges)
+        })
+    }
+
     /// A counter overflows. A PMI that masks its entry is synchronous; others may be under way.
     pub fn overflow(&mut self, hardware: &Hardware, cpu: usize, bit: u8) -> Option<Fact> {
         let pmu = &mut self.cpus[cpu].pmu;

@@ -54,6 +54,11 @@ impl Wire {
         })
     }
 
+    /// How many edges of `bell` are under way to `cpu`.
+    pub fn count(&self, cpu: usize, bell: Bell) -> usize {
+        self.flights.iter().filter(|flight| flight.cpu == cpu && flight.bell == bell).count()
+    }
+
     /// Whether one of `bell` is under way.
     pub fn has(&self, bell: Bell) -> bool {
         self.flights.iter().any(|flight| flight.bell == bell)

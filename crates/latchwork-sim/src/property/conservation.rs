@@ -73,9 +73,14 @@ impl Monitor for Conservation {
                 requests.under_way -= 1;
                 requests.owed += i16::from(accepted);
             }),
-            Fact::Served { cpu, asked: sends, .. } | Fact::Dropped { cpu, sends } => {
-                self.settle(cpu, |requests| requests.owed -= sends as i16)
+            Fact::Served { cpu, asked, .. } => {
+                self.settle(cpu, |requests| requests.owed -= asked as i16)
             }
+            // Some of them may have been the policy's own.
+            Fact::Dropped { cpu, sends } => self.settle(cpu, |requests| {
+                let most = (requests.owed + requests.under_way).max(0);
+                requests.owed -= most.min(sends as i16);
+            }),
             _ => Ok(()),
         }
     }

@@ -79,6 +79,9 @@ impl FalseUnknown {
     }
 
     fn report(&mut self, cpu: usize, serial: usize, reported: Reported) -> Result<(), Violation> {
+        if reported == Reported::Absorbed {
+            return Ok(());
+        }
         let place = self.cpus[cpu].open.iter().position(|open| open.serial == serial);
         let edge = place.map_or(Edge::NONE, |place| self.cpus[cpu].open[place].edge);
         let unattended = self.is_unattended(edge);
@@ -89,10 +92,15 @@ impl FalseUnknown {
             std::mem::take(&mut open.is_unknown)
         });
         let late_send = reported == Reported::LateSend && edge.has(Bell::LateSoftware);
-        if reported == Reported::Absorbed || own || unattended || late_send {
+        if own || unattended || late_send {
             return Ok(());
         }
         if cpu_state.excuses.pop().is_some() {
+            return Ok(());
+        }
+        // Several deferred edges may be settled together, in the name of the first.
+        if let Some(other) = cpu_state.open.iter_mut().find(|open| open.is_unknown) {
+            other.is_unknown = false;
             return Ok(());
         }
         let text = format!("CPU {cpu} reports {reported:?} for an edge of: {edge}");

@@ -7,7 +7,8 @@
 //!
 //! * Such time lasts [`RECOVERY_TICKS`] tick periods at most: one until the debt is old enough to be paid,
 //!   one until the next tick, and one more if another poll was under way then.
-//! * Where no CPU takes interrupts, an NMI pays a debt that is older than [`Timing::overdue_us`].
+//! * Where no CPU takes interrupts, an NMI pays a debt that is older than [`Timing::overdue_us`], in time in
+//!   which NMIs could be taken.
 //! * In the end nothing is set that somebody attends to.
 
 use std::{
@@ -44,8 +45,8 @@ struct Event {
     clock_runs: bool,
     /// Time in which some CPU takes interrupts.
     attended_us: u64,
-    /// All time.
-    all_us: u64,
+    /// Time in which some CPU could take NMIs at any moment.
+    open_us: u64,
     /// NMIs that have ended while it was overdue.
     nmis_too_many: u8,
 }
@@ -68,7 +69,7 @@ impl Stranded {
                 continue;
             }
             event.clock_runs |= edge.has(condition.bell());
-            if event.all_us > self.overdue_us {
+            if event.open_us > self.overdue_us {
                 event.nmis_too_many += 1;
                 if event.nmis_too_many > OVERDUE_NMIS {
                     return Some(format!("{condition} is overdue, and NMIs do not look for it"));
@@ -78,10 +79,10 @@ impl Stranded {
         None
     }
 
-    fn passed(&mut self, by_us: u64, some_cpu_is_attentive: bool) -> Option<String> {
+    fn passed(&mut self, by_us: u64, open: bool, attentive: bool) -> Option<String> {
         for (condition, event) in self.set.iter_mut().filter(|(_, event)| event.clock_runs) {
-            event.all_us += by_us;
-            event.attended_us += if some_cpu_is_attentive { by_us } else { 0 };
+            event.open_us += if open { by_us } else { 0 };
+            event.attended_us += if attentive { by_us } else { 0 };
             if event.attended_us > self.bound_us {
                 let ticks = RECOVERY_TICKS;
                 return Some(format!("{condition} is not recovered within {ticks} ticks"));
@@ -124,7 +125,10 @@ impl Monitor for Stranded {
                 let edge = self.handled[cpu].pop().unwrap_or_default();
                 self.ended(edge)
             }
-            Fact::Passed { by_us, attentive, .. } => self.passed(by_us, attentive.0 != 0),
+            Fact::Passed { by_us, deaf, attentive } => {
+                let open = (0..self.handled.len()).any(|cpu| !deaf.has(cpu));
+                self.passed(by_us, open, attentive.0 != 0)
+            }
             _ => None,
         };
         lost.map_or(Ok(()), |text| Err(Violation::new(Property::L, text)))
@@ -150,16 +154,17 @@ impl Monitor for Stranded {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::{ended, passed, passed_deaf, taken, tell};
+    use super::super::history::{ended, passed, taken, tell};
     use super::*;
-    use crate::machine::Ending;
+    use crate::machine::{CpuSet, Ending};
 
     const BELL: Bell = Bell::External(0);
     const EVENT: Condition = Condition::External(0);
     const CONSUMED: Fact = Fact::Consumed { condition: EVENT, cpu: 0 };
 
     fn judge(history: &[Fact]) -> Result<(), Property> {
-        let monitor = Stranded::new(&Hardware::BARE, &Timing::SHORT);
+        let hardware = Hardware { cpus: 1, ..Hardware::BARE };
+        let monitor = Stranded::new(&hardware, &Timing::SHORT);
         tell(monitor, history).map_err(|violation| violation.property)
     }
 
@@ -193,7 +198,8 @@ mod tests {
 
     #[test]
     fn where_no_tick_can_come_nmis_pay_what_is_overdue() {
-        let begin = [collapses().as_slice(), &[passed_deaf(6_000)]].concat();
+        let off = |by_us| Fact::Passed { by_us, deaf: CpuSet(0), attentive: CpuSet(0) };
+        let begin = [collapses().as_slice(), &[off(6_000)]].concat();
         let nmi = |serial| [taken(serial, &[Bell::Lvt]), ended(serial, Ending::Claimed)];
         let pays = [begin.as_slice(), &nmi(2), &[CONSUMED]].concat();
         assert_eq!(judge(&pays), Ok(()));
