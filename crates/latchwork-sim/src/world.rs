@@ -341,8 +341,13 @@ impl World for Simulation {
     fn touches(&self, event: Event, running: usize) -> Touches {
         let hits_it = |cpu: usize| cpu == running && !self.is_closed(cpu);
         let is_everything = match Occurrence::of(event) {
-            // It sets a latch; memory is no part of it.
-            Occurrence::Land(cpu, _) => hits_it(cpu),
+            // It sets a latch, which nobody can look at.
+            Occurrence::Land(cpu, _) => {
+                if !hits_it(cpu) {
+                    return Touches::RING;
+                }
+                true
+            }
             // Edges land, and ticks come, anywhere.
             Occurrence::Pass | Occurrence::PassStep => {
                 if !hits_it(running) {

@@ -54,6 +54,11 @@ impl Wire {
         })
     }
 
+    /// How many edges are under way.
+    pub fn edges(&self) -> usize {
+        self.flights.len()
+    }
+
     /// Whether one of `bell` is under way.
     pub fn has(&self, bell: Bell) -> bool {
         self.flights.iter().any(|flight| flight.bell == bell)
