@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Runs scenarios by hand: `scenario NAME|all [poll|probe] [exhaust|sample SEEDS|replay TRACE]`.
+//! Runs scenarios by hand: `scenario NAME|all [poll|probe] [exhaust|sample SEEDS|replay TRACE [long]]`.
 
 use std::{env, time::Duration};
 
@@ -25,7 +25,7 @@ fn main() {
     };
     for scenario in SCENARIOS.iter().filter(chosen) {
         let setting = Setting::new(scenario, extent, &policy);
-        let mut bounds = Bounds { time: Some(Duration::from_secs(30)), ..scenario.bounds() };
+        let mut bounds = Bounds { time: Some(Duration::from_secs(60)), ..scenario.bounds() };
         if extent == Extent::Long {
             bounds.points = 1_000_000;
         }

@@ -210,10 +210,15 @@ impl Simulation {
         self.machine.change(|state| state.left[place] -= 1);
     }
 
-    /// What it costs that time passes now. `None` if it cannot.
+    /// What it costs that time passes now. `None` if it cannot. While somebody executes instructions, no more
+    /// of it passes than a stall lasts: what the machine promises of its CPUs holds for these, too.
     fn price_of_time(&self, by_step: bool) -> Option<Option<Happening>> {
         if self.machine.with(|state| state.somebody_runs()) {
-            let may_hurry = self.machine.is_lively() && self.is_left(Happening::Hurry);
+            let to_us = self.time_after(by_step)?;
+            let hurried_us = self.machine.with(|state| state.hurried_us + to_us - state.now_us);
+            let may_hurry = self.machine.is_lively()
+                && self.is_left(Happening::Hurry)
+                && hurried_us <= self.machine.timing.stall_us;
             may_hurry.then_some(Some(Happening::Hurry))
         } else if by_step {
             self.is_left(Happening::Step).then_some(Some(Happening::Step))
@@ -353,8 +358,13 @@ impl World for Simulation {
     fn touches(&self, event: Event, running: usize) -> Touches {
         let hits_it = |cpu: usize| cpu == running && !self.is_closed(cpu);
         let is_everything = match Occurrence::of(event) {
-            // It sets a latch; memory is no part of it.
-            Occurrence::Land(cpu, _) => hits_it(cpu),
+            // It sets a latch, which nobody can look at.
+            Occurrence::Land(cpu, _) => {
+                if !hits_it(cpu) {
+                    return Touches::RING;
+                }
+                true
+            }
             // Edges land, and ticks come, anywhere.
             Occurrence::Pass | Occurrence::PassStep => {
                 if !hits_it(running) {

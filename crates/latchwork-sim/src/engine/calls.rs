@@ -75,11 +75,11 @@ pub fn observe(value: u64) {
     }
 }
 
-/// The code of this CPU changes something of the world, or tells those who judge, without an access to
-/// hardware: it must not change places with what the world's events do.
-pub fn acts() {
+/// The code of this CPU does this, too: it changes something of the world, or tells those who judge, without
+/// an access to hardware, or such an access does more than others.
+pub fn acts(what: Touches) {
     if let Some((engine, _)) = here() {
-        engine.does(Touches::HARDWARE);
+        engine.does(what);
     }
 }
 

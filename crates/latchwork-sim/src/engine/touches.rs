@@ -19,6 +19,8 @@ impl Touches {
     pub const HARDWARE: Self = Self(1 << 2);
     /// A look at the clock, or at something else that is [observed](super::observe).
     pub const CLOCK: Self = Self(1 << 3);
+    /// What sets an edge on its way. It is a change of the world, too.
+    pub const RING: Self = Self(1 << 4);
     /// All of these, and what is none of them: an interruption begins or ends, a wait's turn ends, a context
     /// begins, another CPU's turn has come, an event has happened.
     pub const EVERYTHING: Self = Self(u8::MAX);

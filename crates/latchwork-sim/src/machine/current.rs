@@ -9,7 +9,7 @@ use super::{
     happening::Happening,
     state::{BEGINNING_US, SendUnderWay, State},
 };
-use crate::engine;
+use crate::engine::{self, Touches};
 
 /// A machine: what it is, how it stands, and who watches.
 pub struct Machine {
@@ -98,8 +98,12 @@ impl Machine {
 
     /// Changes the state. No choice point may lie inside.
     pub fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
-        engine::acts();
-        change(&mut self.state.borrow_mut())
+        let mut state = self.state.borrow_mut();
+        let before = state.wire.edges();
+        let result = change(&mut state);
+        let rings = state.wire.edges() != before;
+        engine::acts(if rings { Touches::HARDWARE | Touches::RING } else { Touches::HARDWARE });
+        result
     }
 
     /// Changes a CPU. No choice point may lie inside.
@@ -109,7 +113,7 @@ impl Machine {
 
     /// Something has happened.
     pub fn record(&self, fact: &Fact) {
-        engine::acts();
+        engine::acts(Touches::HARDWARE);
         let now_us = self.state.borrow().now_us;
         self.witness.borrow_mut().note(now_us, fact);
     }

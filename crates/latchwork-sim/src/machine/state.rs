@@ -29,6 +29,8 @@ pub struct State {
     pub next_press_us: Option<u64>,
     /// Sends that are under way, oldest first.
     pub sends: Vec<SendUnderWay>,
+    /// How much time has passed since somebody executes instructions without a pause, in microseconds.
+    pub hurried_us: u64,
 }
 
 /// A send that has begun.
@@ -60,6 +62,7 @@ impl State {
             left,
             next_press_us: None,
             sends: Vec::new(),
+            hurried_us: 0,
         }
     }
 
@@ -155,6 +158,7 @@ impl State {
             }
         }
         let by_us = to_us - self.now_us;
+        self.hurried_us = if self.somebody_runs() { self.hurried_us + by_us } else { 0 };
         self.now_us = to_us;
         while let Some(flight) = self.wire.overdue(to_us) {
             self.wire.land(flight.cpu, flight.bell);
