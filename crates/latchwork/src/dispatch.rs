@@ -112,7 +112,7 @@ impl<P: Platform> Nmi<P> {
             }
         }
         self.look_at_sends(area, Moment::from_ticks(left_ticks));
-        area.grants.leave(Moment::from_ticks(ctx.arrived_ticks), Moment::from_ticks(left_ticks));
+        area.grants.leave(Moment::from_ticks(left_ticks), area.deferred.any());
         outcome
     }
 

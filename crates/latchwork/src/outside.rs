@@ -28,9 +28,25 @@ impl Registration {
             grant_outside_nmi(core, platform, id, slot);
         }
         let acknowledged = acknowledge();
+        if let Some(slot) = core.registry.slot_of(id) {
+            raise_outside_nmi(core, platform, id, slot);
+        }
         // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
         unsafe { platform.restore_interrupts(interrupts) };
         acknowledged
+    }
+}
+
+/// After the acknowledgement: its ring is late from here on, however long that took.
+fn raise_outside_nmi(core: &Core, platform: &dyn Platform, id: HandlerId, slot: &Slot) {
+    let shared = &core.shared;
+    let limits = shared.limits.on(platform);
+    let now = Moment::from_ticks(platform.now_ticks());
+    let deadline = now.after(limits.late().max(limits.late_of(slot.terms.late().us())));
+    if id.class == Class::Platform {
+        slot.published.raise_to(deadline, limits);
+    } else if let Some(area) = platform.current_cpu().and_then(|cpu| core.cpus().get(cpu)) {
+        area.grants.raise(deadline, now, limits);
     }
 }
 

@@ -54,15 +54,14 @@ impl Wire {
         })
     }
 
-<<<<<<< .merge_file_HbGcpM
     /// How many edges of `bell` are under way to `cpu`.
     pub fn count(&self, cpu: usize, bell: Bell) -> usize {
         self.flights.iter().filter(|flight| flight.cpu == cpu && flight.bell == bell).count()
-=======
+    }
+
     /// How many edges are under way.
     pub fn edges(&self) -> usize {
         self.flights.len()
->>>>>>> .merge_file_U7AIUf
     }
 
     /// Whether one of `bell` is under way.

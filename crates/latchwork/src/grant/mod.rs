@@ -16,8 +16,8 @@
 //! A deadline says when the ring must have reached the CPU's latch, not when the CPU took it: that may have
 //! been parked, stopped by firmware, or a virtual CPU that did not run. So the clock alone ends nothing. A
 //! grant ends at an **open point** after its deadline: a moment at which the CPU would have taken any edge
-//! that had come. These are its tick, its entry into idle, and the *arrival* of each NMI that it has left. The
-//! pool remembers the last of them, and is live while its deadline is not before it. A cap ends it all
+//! that had come. These are its tick, its entry into idle, and, once it has left an NMI, the end of the one
+//! before. The pool remembers the last of them, and is live while its deadline is not before it. A cap ends it all
 //! the same: without any open point, after the deadline or the last NMI, whichever is later.
 //!
 //! Every claim moves the deadline of what is granted already to its own. The edge that brought a
@@ -188,11 +188,14 @@ impl Grants {
         Some(self.rationing.absorbed(kind, live_ticks, now, limits))
     }
 
-    /// The CPU leaves an NMI that arrived at `arrived`.
+    /// The CPU leaves an NMI. What had come when it left the one before has been taken since: as this one, or
+    /// as one in between. When this one was delivered is not known: the clock was read later, perhaps much
+    /// later on a virtual CPU. `is_shut`: an edge waits to be settled by what is granted.
     #[inline(always)]
-    pub(crate) fn leave(&self, arrived: Moment, left: Moment) {
-        if !self.hold.holds() {
-            self.last_open.store(arrived.word(), Ordering::Relaxed);
+    pub(crate) fn leave(&self, left: Moment, is_shut: bool) {
+        let before = Self::load(&self.last_leave);
+        if !is_shut && !self.hold.holds() && Self::load(&self.last_open).is_before(before) {
+            self.last_open.store(before.word(), Ordering::Relaxed);
         }
         self.last_leave.store(left.word(), Ordering::Relaxed);
     }
@@ -202,8 +205,8 @@ impl Grants {
     ///
     /// An NMI on top may open later than `now`. Going back to `now` only lets a grant live until the next
     /// open point.
-    pub(crate) fn open(&self, now: Moment, limits: InTicks<'_>) {
-        if !self.hold.holds() {
+    pub(crate) fn open(&self, now: Moment, is_shut: bool, limits: InTicks<'_>) {
+        if !is_shut && !self.hold.holds() {
             self.last_open.store(now.word(), Ordering::Relaxed);
         }
         self.account(now, limits);

@@ -71,7 +71,7 @@ impl Published {
 
     /// Each failure of the exchange is a claim that somebody published meanwhile, so their deadlines are about
     /// the same. One farther ahead than any lateness can be is from before the clock was reset.
-    fn raise_to(&self, deadline: Moment, limits: InTicks<'_>) {
+    pub(crate) fn raise_to(&self, deadline: Moment, limits: InTicks<'_>) {
         const TRIES: usize = 4;
         for _ in 0..TRIES {
             let before = self.deadline();

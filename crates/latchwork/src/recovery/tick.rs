@@ -98,7 +98,7 @@ impl<P: Platform> Nmi<P> {
                 area.grants.adopt(&self.core.registry, &shared.hot.wide, now, limits);
             });
         }
-        area.grants.open(now, limits);
+        area.grants.open(now, area.deferred.any(), limits);
     }
 
     fn pay_debt(&'static self, cpu: usize, area: &PerCpu, now: Moment) {
