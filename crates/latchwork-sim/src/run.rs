@@ -83,3 +83,44 @@ impl<'a> Setting<'a> {
         engine::minimise(bounds, found, &mut || self.build())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::policy::{Latchwork, Recovery};
+
+    /// What the world says of its events is true, or this would miss an ending.
+    fn reduction_loses_no_ending(name: &str, recovery: Recovery) {
+        let scenario = Scenario::named(name).expect("a scenario");
+        let policy = move || Box::new(Latchwork(recovery)) as Box<dyn Policy>;
+        let setting = Setting::new(scenario, Extent::Exhaustive, &policy);
+        let [(all, most), (some, few)] = [false, true].map(|reduce| {
+            let bounds = Bounds { reduce, ..scenario.bounds() };
+            let mut endings = BTreeSet::new();
+            let report = engine::exhaust_with(&bounds, &mut || setting.build(), &mut |state| {
+                endings.insert(state);
+            });
+            assert_eq!(report.verdict, engine::Verdict::Held, "{name}");
+            (endings, report.states)
+        });
+        assert!(few < most, "{name}: {few} {most}");
+        assert!(some == all, "{name}: {} of {} endings", some.len(), all.len());
+    }
+
+    #[test]
+    fn reduction_loses_no_ending_on_one_cpu() {
+        for name in ["unknown-after-pmi", "topa-twice", "tick-stops"] {
+            reduction_loses_no_ending(name, Recovery::Poll);
+            reduction_loses_no_ending(name, Recovery::Probe);
+        }
+    }
+
+    #[test]
+    fn reduction_loses_no_ending_on_several_cpus() {
+        for name in ["stop-and-pmi", "parked-for-long", "queued-for-others", "send-in-send"] {
+            reduction_loses_no_ending(name, Recovery::Poll);
+        }
+    }
+}

@@ -65,6 +65,7 @@ impl Menu<'_> {
         let world = self.engine.world();
         done.meets(match *choice {
             Choice::Go => return true,
+            // What it used alone nobody sees, and nothing comes between that and what it does next.
             Choice::Switch(_) if world.is_closed(self.current) => {
                 Touches::SHARED | Touches::HARDWARE | Touches::CLOCK
             }

@@ -122,6 +122,7 @@ impl<'a> Explorer<'a> {
     fn begin_again(&mut self) {
         self.path.clear();
         self.taken.clear();
+        self.met = 0;
     }
 
     fn skip_defaults(&mut self) {

@@ -116,7 +116,7 @@ fn compare(plan: Plan, bounds: &Bounds) {
     for (prune, reduce) in [(true, false), (false, true), (true, true)] {
         let (some, few) = endings(prune, reduce);
         assert_eq!(some, all, "{prune} {reduce}");
-        assert!(few.executions < most.executions || bounds.preemptions == 0 || !prune);
+        assert!(few.states <= most.states, "{prune} {reduce}");
     }
 }
 

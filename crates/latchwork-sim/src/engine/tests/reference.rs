@@ -10,8 +10,8 @@ use std::{
 use fastrand::Rng;
 use latchwork::simulation::{Ordering, fence};
 
-use super::toy::{Plan, Toy, found};
-use crate::engine::Bounds;
+use super::toy::{Plan, Toy, toys};
+use crate::engine::{Bounds, Verdict, search::exhaustive::exhaust_with};
 
 const WORDS: usize = 3;
 
@@ -66,7 +66,7 @@ mod by_engine {
 
     thread_local! {
         static PROGRAMS: RefCell<Programs> = const { RefCell::new([const { Vec::new() }; 3]) };
-        static ENDINGS: RefCell<BTreeSet<Ending>> = const { RefCell::new(BTreeSet::new()) };
+        static ENDING: Cell<Ending> = const { Cell::new([0; WORDS + 4]) };
     }
 
     fn run(toy: &Toy, program: usize, register: &Cell<usize>) {
@@ -104,7 +104,6 @@ mod by_engine {
 
     pub(super) fn endings(programs: &Programs, bounds: &Bounds) -> BTreeSet<Ending> {
         PROGRAMS.set(programs.clone());
-        ENDINGS.take();
         let plan = Plan {
             scripts: &[|toy| script(toy, 0), |toy| script(toy, 1)],
             handler: |toy| run(toy, 2, &Cell::new(0)),
@@ -114,12 +113,16 @@ mod by_engine {
                 let [a, b, c] = memory;
                 let [d, e] = [0, 1].map(|cpu| toy.own[cpu].load(Ordering::Relaxed));
                 let ending = [a, b, c, d, e, toy.said[0].get(), toy.said[1].get()];
-                ENDINGS.with_borrow_mut(|endings| endings.insert(ending));
+                ENDING.set(ending);
                 None
             },
         };
-        assert_eq!(found(plan, bounds), None);
-        ENDINGS.take()
+        let mut endings = BTreeSet::new();
+        let report = exhaust_with(bounds, &mut toys(plan), &mut |_| {
+            endings.insert(ENDING.get());
+        });
+        assert_eq!(report.verdict, Verdict::Held);
+        endings
     }
 }
 
