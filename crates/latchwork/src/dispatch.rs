@@ -105,14 +105,17 @@ impl<P: Platform> Nmi<P> {
         };
         area.counters.record(ending, clock.last_ticks.wrapping_sub(ctx.arrived_ticks));
         let mut left_ticks = clock.last_ticks;
-        if area.own.read.leave() {
+        let outermost = area.own.read.leave();
+        if outermost {
             if let Some(due) = area.own.take_after_leave() {
                 self.platform.after_leave(&ctx, due);
                 left_ticks = self.platform.now_ticks();
             }
         }
         self.look_at_sends(area, Moment::from_ticks(left_ticks));
-        area.grants.leave(Moment::from_ticks(left_ticks), area.deferred.any());
+        // The edge of a dispatch underneath, too, may need what this one has granted.
+        let is_shut = !outermost || area.deferred.any();
+        area.grants.leave(Moment::from_ticks(left_ticks), is_shut);
         outcome
     }
 
