@@ -111,10 +111,9 @@ const COLLAPSING: Plan = Plan {
     judge: |_| None,
 };
 
-/// When CPU 1 uses its words first, nobody knows that CPU 2 will.
+/// When CPU 0 uses its words first, nobody knows that CPU 1 will.
 const SHARED_LATER: Plan = Plan {
     scripts: &[
-        |_| (),
         |toy| {
             toy.store(2, 1);
             toy.say(1 + toy.load(0));
