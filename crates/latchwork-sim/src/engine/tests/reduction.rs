@@ -100,6 +100,34 @@ const WAITING: Plan = Plan {
     judge: |_| None,
 };
 
+/// Two edges collapse between two own accesses if the other CPU runs just then, and not otherwise.
+const COLLAPSING: Plan = Plan {
+    scripts: &[
+        |toy| (1..=3).for_each(|step| toy.own().store(step, Ordering::Relaxed)),
+        |toy| (1..=2).for_each(|step| toy.store(0, step)),
+    ],
+    handler: |toy| toy.say(10 * toy.said[0].get() + 1 + toy.own().load(Ordering::Relaxed)),
+    edges: 2,
+    judge: |_| None,
+};
+
+/// When CPU 0 uses its words first, nobody knows that CPU 1 will.
+const SHARED_LATER: Plan = Plan {
+    scripts: &[
+        |toy| {
+            toy.store(2, 1);
+            toy.say(1 + toy.load(0));
+        },
+        |toy| {
+            toy.say(1 + toy.load(2));
+            toy.store(0, 1);
+        },
+    ],
+    handler: |_| (),
+    edges: 0,
+    judge: |_| None,
+};
+
 /// States take in addresses, so all searches build their worlds in one place.
 fn compare(plan: Plan, bounds: &Bounds) {
     let mut build = toys(plan);
@@ -128,6 +156,8 @@ fn pruning_and_reduction_lose_no_ending() {
         compare(HANDED_OVER, &bounds);
         compare(Plan { edges: 1, ..OWN_WORDS }, &bounds);
         compare(WAITING, &bounds);
+        compare(COLLAPSING, &bounds);
+        compare(SHARED_LATER, &bounds);
     }
 }
 

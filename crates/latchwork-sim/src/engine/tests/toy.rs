@@ -117,9 +117,10 @@ impl World for Toy {
     fn touches(&self, _: Event, cpu: usize) -> Touches {
         if self.is_closed(cpu) { Touches::NOTHING } else { Touches::EVERYTHING }
     }
-    /// Edges land on CPU 0 only.
+    /// Edges land on CPU 0 only, as long as there are any.
     fn is_closed(&self, cpu: usize) -> bool {
-        cpu != 0 || self.in_nmi.get()
+        let may_come = self.latched.get() || self.edges_left.get() != 0;
+        cpu != 0 || self.in_nmi.get() || !may_come
     }
     fn describe(&self, _: Event) -> String {
         "an edge lands".into()
