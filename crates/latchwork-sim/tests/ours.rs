@@ -20,26 +20,62 @@ fn holds(name: &str) {
     }
 }
 
-macro_rules! ours_hold {
-    ($($test:ident: $scenario:literal,)*) => {
-        $(#[test]
-        fn $test() {
-            holds($scenario);
-        })*
-    };
+#[test]
+fn clock_reset() {
+    holds("clock-reset");
 }
 
-ours_hold! {
-    clock_reset: "clock-reset",
-    parked_for_long: "parked-for-long",
-    pmi_collapse_port61: "pmi-collapse-port61",
-    queued_as_tick_stops: "queued-as-tick-stops",
-    queued_for_others: "queued-for-others",
-    remove_while_called: "remove-while-called",
-    send_in_send: "send-in-send",
-    stop_and_pmi: "stop-and-pmi",
-    tick_stops: "tick-stops",
-    topa_twice: "topa-twice",
-    unknown_after_pmi: "unknown-after-pmi",
-    unmasked: "unmasked",
+#[test]
+fn parked_for_long() {
+    holds("parked-for-long");
+}
+
+#[test]
+fn pmi_collapse_port61() {
+    holds("pmi-collapse-port61");
+}
+
+#[test]
+fn queued_as_tick_stops() {
+    holds("queued-as-tick-stops");
+}
+
+#[test]
+fn queued_for_others() {
+    holds("queued-for-others");
+}
+
+#[test]
+fn remove_while_called() {
+    holds("remove-while-called");
+}
+
+#[test]
+fn send_in_send() {
+    holds("send-in-send");
+}
+
+#[test]
+fn stop_and_pmi() {
+    holds("stop-and-pmi");
+}
+
+#[test]
+fn tick_stops() {
+    holds("tick-stops");
+}
+
+#[test]
+fn topa_twice() {
+    holds("topa-twice");
+}
+
+#[test]
+fn unknown_after_pmi() {
+    holds("unknown-after-pmi");
+}
+
+#[test]
+fn unmasked() {
+    holds("unmasked");
 }
