@@ -4,7 +4,7 @@
 //!
 //! Ours are searched exhaustively in every scenario, within the chosen bounds, and "held" means that all of
 //! it was seen. A baseline is searched exhaustively in the scenario that is here for it, and looked at in
-//! the others as far as [`LOOK_AT_STATES`] reaches: for it, "held" means that nothing was found.
+//! the others up to a number of states: for it, "held" means that nothing was found.
 
 mod cost;
 mod document;

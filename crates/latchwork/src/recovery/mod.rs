@@ -3,7 +3,7 @@
 //!
 //! A dispatch that found a Local condition does not ask the Platform handlers: that would cost every PMI a
 //! lock and slow reads. But its edge may be two, collapsed. So it [owes](debt) a poll. Each CPU's
-//! [tick](tick) pays a debt that is a tick period old, by a [poll](poll) there and then or by an NMI to
+//! [`tick`] pays a debt that is a tick period old, by a [`poll`] there and then or by an NMI to
 //! itself; and so does an NMI that finds the debt overdue. Whoever fails to take the poll's
 //! [lock](poll_lock) owes one too, and [defers](deferred) its edge where nothing else explains it.
 
