@@ -180,7 +180,11 @@ fn replay(
     };
     let extent = if long { Extent::Long } else { Extent::Exhaustive };
     let setting = Setting::new(scenario, extent, &entry.policy);
-    let replay = setting.replay(&scenario.bounds(), trace, Detail::Notes);
+    let mut bounds = scenario.bounds();
+    if long {
+        bounds.points = explore::LONG_POINTS;
+    }
+    let replay = setting.replay(&bounds, trace, Detail::Notes);
     println!("{}", replay.timeline);
     if let Some(strayed) = replay.strayed {
         return Err(format!("the trace is of another source: {strayed:?}"));

@@ -24,7 +24,7 @@ use std::{
 pub use cost::CostAt;
 pub use document::{document, merge_lines};
 pub use job::{Found, Job, Searched};
-pub use sampling::{Line, sample};
+pub use sampling::{LONG_POINTS, Line, sample};
 pub use table::table;
 
 use crate::{
@@ -36,7 +36,7 @@ use crate::{
 /// How many states of a scenario that is not its own a baseline is looked at in.
 const LOOK_AT_STATES: usize = 20_000;
 
-/// The properties of the issue, in the order of the table. A deadlock or a panic of simulated code counts
+/// The properties that policies are judged by, in the order of the table. A deadlock or a panic of simulated code counts
 /// against all of them, so it is told by itself.
 pub const PROPERTIES: [Property; 8] = [
     Property::L,

@@ -44,12 +44,12 @@ impl Line {
 }
 
 /// How many choice points a long execution has at most.
-const POINTS: usize = 5_000_000;
+pub const LONG_POINTS: usize = 5_000_000;
 
 /// Runs `entry` in `scenario` once for each seed, up to the first violation, which it minimises.
 #[must_use]
 pub fn sample(entry: &Entry, scenario: &'static Scenario, seeds: Range<u64>) -> Line {
-    let bounds = Bounds { points: POINTS, ..scenario.bounds() };
+    let bounds = Bounds { points: LONG_POINTS, ..scenario.bounds() };
     let setting = Setting::new(scenario, Extent::Long, &entry.policy);
     let report = setting.sample(&bounds, seeds.clone());
     let violation = match report.verdict {
