@@ -10,7 +10,7 @@ use crate::{
     after_leave::AfterLeave,
     context::{Interrupted, NmiContext, SourceMap},
     cpu::PerCpu,
-    grant::{AbsorbedNmi, Claims},
+    grant::{AbsorbedNmi, Claims, GrantKind},
     handler::{Claim, Class},
     moment::Moment,
     nmi::Nmi,
@@ -176,15 +176,15 @@ impl<P: Platform> Nmi<P> {
                 Outcome::Claimed
             }
             _ if self.absorb(ctx) => Outcome::Absorbed,
-            Asked::Busy(overlapped) => {
-                let arrived = Moment::from_ticks(ctx.arrived_ticks);
-                ctx.area.deferred.defer(overlapped, arrived, ctx.ip());
-                self.answer_for_edge(ctx.cpu, ctx.area);
-                Outcome::Deferred
-            }
-            Asked::Nothing | Asked::Skipped if ctx.area.own.read.is_on_top() => {
+            _ if ctx.area.own.read.is_on_top() => {
                 let arrived = Moment::from_ticks(ctx.arrived_ticks);
                 ctx.area.deferred.leave_to_outermost(arrived, ctx.ip());
+                Outcome::Deferred
+            }
+            Asked::Busy(overlapped) => {
+                let arrived = Moment::from_ticks(ctx.arrived_ticks);
+                ctx.area.deferred.defer(overlapped, 1, arrived, ctx.ip());
+                self.answer_for_edge(ctx.cpu, ctx.area);
                 Outcome::Deferred
             }
             Asked::Nothing | Asked::Skipped => self.last_resort(ctx, clock),
@@ -220,6 +220,11 @@ impl<P: Platform> Nmi<P> {
 
     /// Absorbs the edge if a grant is live, and reports it if it may hide something.
     pub(crate) fn absorb(&self, ctx: &NmiContext<'_>) -> bool {
+        self.absorb_by(ctx, &GrantKind::ALL)
+    }
+
+    /// The same, by a grant of these kinds.
+    pub(crate) fn absorb_by(&self, ctx: &NmiContext<'_>, kinds: &[GrantKind]) -> bool {
         let shared = &self.core.shared;
         let limits = shared.limits.on(&self.platform);
         let now = Moment::from_ticks(ctx.arrived_ticks);
@@ -227,7 +232,7 @@ impl<P: Platform> Nmi<P> {
         // The statuses were looked at before the claims. Partner: the fence in `claim_outside_nmi`.
         fence(Ordering::Acquire);
         grants.adopt(&self.core.registry, &shared.hot.wide, now, limits);
-        let Some(absorption) = grants.absorb(now, limits) else {
+        let Some(absorption) = grants.absorb(kinds, now, limits) else {
             return false;
         };
         ctx.area.counters.record_absorbed(absorption.kind);

@@ -7,12 +7,15 @@ use crate::{
     after_leave::AfterLeave,
     context::{Interrupted, NmiContext},
     dispatch::{HandlerClock, Outcome},
-    grant::GrantKind,
+    grant::{Claims, GrantKind},
     handler::Class,
     moment::Moment,
     nmi::Nmi,
     platform::Platform,
-    recovery::deferred::Settled,
+    recovery::{
+        Asked, Why,
+        deferred::{Finding, Settled},
+    },
     request::Requests,
     unknown::{UnknownKind, UnknownNmi, UnknownPolicy},
 };
@@ -39,21 +42,67 @@ impl<P: Platform> Nmi<P> {
     /// read side.
     #[cold]
     pub(crate) fn settle_deferred(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
+        /// Grants of claims made in no dispatch of this CPU. Others are for rings that came after the edge.
+        const ELSEWHERE: [GrantKind; 2] = [GrantKind::MachineWide, GrantKind::OutsideNmi];
         let area = ctx.area;
         let outermost = !area.own.read.is_on_top();
-        area.deferred.settle(&self.core.shared.polls, outermost, |settled| {
-            for _ in 0..settled.edges {
-                if settled.explained {
+        let polls = &self.core.shared.polls;
+        area.deferred.settle(polls, outermost, |settled| match settled.finding {
+            Finding::Claimed => {
+                for _ in 0..settled.edges {
                     area.counters.record_absorbed(GrantKind::MachineWide);
-                } else if !self.absorb(ctx) {
-                    // Nor did a driver claim the condition outside an NMI.
-                    self.give_up_on(ctx, &settled, clock);
                 }
             }
+            Finding::NothingClaimed => {
+                let left = self.absorb_each(ctx, settled.edges, &ELSEWHERE);
+                self.give_up_on(ctx, left, &settled, clock);
+            }
+            Finding::WasOnTop => self.settle_what_was_on_top(ctx, &settled, clock),
         });
     }
 
-    fn give_up_on(&self, ctx: &NmiContext<'_>, settled: &Settled, clock: &mut HandlerClock) {
+    /// Absorbs as many of `edges` as are granted; returns how many are left.
+    fn absorb_each(&self, ctx: &NmiContext<'_>, edges: usize, kinds: &[GrantKind]) -> usize {
+        let absorbed = (0..edges).take_while(|_| self.absorb_by(ctx, kinds)).count();
+        edges.saturating_sub(absorbed)
+    }
+
+    /// Where the grants do not suffice, some other edge on top may have used one and left its condition for a
+    /// poll. So this polls, and grants itself what that claims.
+    fn settle_what_was_on_top(
+        &self,
+        ctx: &NmiContext<'_>,
+        settled: &Settled,
+        clock: &mut HandlerClock,
+    ) {
+        let mut left = self.absorb_each(ctx, settled.edges, &GrantKind::ALL);
+        if left == 0 {
+            return;
+        }
+        let mut claims = Claims::default();
+        match self.poll_platform(ctx, clock, &mut claims, Why::Edge) {
+            Asked::Busy(overlapped) => {
+                ctx.area.deferred.defer(overlapped, left, settled.arrived, settled.ip);
+                self.answer_for_edge(ctx.cpu, ctx.area);
+                return;
+            }
+            Asked::Claimed => self.grant_for(ctx.area, &claims, 0, clock.now()),
+            Asked::Nothing | Asked::Skipped => (),
+        }
+        if claims.want_more() {
+            self.ask_again_later(ctx.cpu, ctx.area);
+        }
+        left = self.absorb_each(ctx, left, &GrantKind::ALL);
+        self.give_up_on(ctx, left, settled, clock);
+    }
+
+    fn give_up_on(
+        &self,
+        ctx: &NmiContext<'_>,
+        edges: usize,
+        settled: &Settled,
+        clock: &mut HandlerClock,
+    ) {
         let interrupted = Interrupted { ip: settled.ip, ..Interrupted::NOWHERE };
         let back_then = NmiContext {
             interrupted: &interrupted,
@@ -63,10 +112,12 @@ impl<P: Platform> Nmi<P> {
             cpu: ctx.cpu,
             _this_cpu_only: PhantomData,
         };
-        let mut claimed = false;
-        self.ask_all(Class::Unknown, &back_then, clock, |_, _, _| claimed = true);
-        if !claimed {
-            self.count_and_report_unknown(&back_then, UnknownKind::Deferred);
+        for _ in 0..edges {
+            let mut claimed = false;
+            self.ask_all(Class::Unknown, &back_then, clock, |_, _, _| claimed = true);
+            if !claimed {
+                self.count_and_report_unknown(&back_then, UnknownKind::Deferred);
+            }
         }
     }
 

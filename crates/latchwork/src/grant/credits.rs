@@ -63,9 +63,9 @@ impl Counts {
         self.changed(self.0 & !(MOST_CREDITS << kind.shift()) | sum << kind.shift())
     }
 
-    /// One less of the kind that is used up first, and which that is.
-    fn minus_one(self) -> Option<(Self, GrantKind)> {
-        let kind = GrantKind::ALL.into_iter().find(|kind| self.of(*kind) != 0)?;
+    /// One less of the first of `kinds` of which there is any, and which that is.
+    fn minus_one_of(self, kinds: &[GrantKind]) -> Option<(Self, GrantKind)> {
+        let kind = kinds.iter().copied().find(|kind| self.of(*kind) != 0)?;
         Some((self.changed(self.0.wrapping_sub(1 << kind.shift())), kind))
     }
 }
@@ -100,11 +100,11 @@ impl Credits {
         }
     }
 
-    /// Uses up one credit.
-    pub(crate) fn use_one(&self) -> Option<GrantKind> {
+    /// Uses up one credit, of the first of `kinds` of which there is any.
+    pub(crate) fn use_one_of(&self, kinds: &[GrantKind]) -> Option<GrantKind> {
         for _ in 0..TRIES {
             let counts = self.look();
-            let (fewer, kind) = counts.minus_one()?;
+            let (fewer, kind) = counts.minus_one_of(kinds)?;
             if self.exchange(counts, fewer) {
                 return Some(kind);
             }
@@ -125,6 +125,10 @@ impl Credits {
 mod tests {
     use super::*;
 
+    fn use_one(credits: &Credits) -> Option<GrantKind> {
+        credits.use_one_of(&GrantKind::ALL)
+    }
+
     #[test]
     fn each_kind_is_counted_by_itself_and_used_up_in_order() {
         let credits = Credits::new();
@@ -132,9 +136,10 @@ mod tests {
             credits.add(kind, 2);
         }
         for kind in GrantKind::ALL {
-            assert_eq!((credits.use_one(), credits.use_one()), (Some(kind), Some(kind)));
+            assert_eq!((use_one(&credits), use_one(&credits)), (Some(kind), Some(kind)));
+            assert_eq!(credits.use_one_of(&[kind]), None);
         }
-        assert_eq!(credits.use_one(), None);
+        assert_eq!(use_one(&credits), None);
         assert!(credits.look().is_empty());
     }
 
@@ -144,9 +149,9 @@ mod tests {
         credits.add(GrantKind::Late, usize::MAX);
         credits.add(GrantKind::Late, 1);
         for _ in 0..MOST_CREDITS {
-            assert_eq!(credits.use_one(), Some(GrantKind::Late));
+            assert_eq!(use_one(&credits), Some(GrantKind::Late));
         }
-        assert_eq!(credits.use_one(), None);
+        assert_eq!(use_one(&credits), None);
     }
 
     #[test]
@@ -154,7 +159,7 @@ mod tests {
         let credits = Credits::new();
         credits.add(GrantKind::Collapsed, 1);
         let before = credits.look();
-        credits.use_one();
+        use_one(&credits);
         credits.add(GrantKind::Collapsed, 1);
         credits.drop_all(before);
         assert!(!credits.look().is_empty());

@@ -177,12 +177,17 @@ impl Grants {
         self.deadline.compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Absorbs an edge, if a grant is live.
-    pub(crate) fn absorb(&self, now: Moment, limits: InTicks<'_>) -> Option<Absorption> {
+    /// Absorbs an edge, if a grant of one of `kinds` is live.
+    pub(crate) fn absorb(
+        &self,
+        kinds: &[GrantKind],
+        now: Moment,
+        limits: InTicks<'_>,
+    ) -> Option<Absorption> {
         if !self.is_live(now, limits) {
             return None;
         }
-        let kind = self.credits.use_one()?;
+        let kind = self.credits.use_one_of(kinds)?;
         let live_ticks = self.live_time.so_far(now);
         self.account(now, limits);
         Some(self.rationing.absorbed(kind, live_ticks, now, limits))

@@ -139,7 +139,7 @@ impl Claims {
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
         let one_doorbell = self.doorbells & self.doorbells.wrapping_sub(1) == 0;
-        let before = self.sends | self.rings_before;
+        let before = self.sends.saturating_add(self.rings_before);
         let not_both = before == 0 || self.doorbells == 0;
         one_doorbell && before <= 1 && not_both && self.late_edges == 0
     }
@@ -197,6 +197,15 @@ mod tests {
         claims.next_round();
         assert!(claims.is_plain());
         claims.add(&line, true);
+        assert_eq!(claims.rings(), 2);
+        assert!(!claims.is_plain());
+    }
+
+    #[test]
+    fn one_send_and_a_doorbell_of_the_round_before_are_two_rings() {
+        let mut claims = Claims::of_sends(1);
+        claims.add(&terms(1, EdgeModel::PerCondition), true);
+        claims.next_round();
         assert_eq!(claims.rings(), 2);
         assert!(!claims.is_plain());
     }

@@ -18,6 +18,10 @@
 //! consumed the condition of the one on top and not have granted its ring yet. So the one on top leaves its
 //! edge to the outermost one, which settles it after it has granted what it claimed.
 //!
+//! Another edge on top may have been absorbed by that grant though its own condition was still set. Then it
+//! owes a poll, and the first edge is explained by what that poll claims. So the outermost one polls at once where
+//! its grants do not suffice, and defers the edge where somebody else is polling.
+//!
 //! Own CPU only, in NMI or with interrupts off. One word says that a record is in use; an NMI on top that
 //! uses or settles it makes the exchange of that word fail.
 
@@ -57,11 +61,22 @@ struct Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settled {
     pub(crate) edges: usize,
-    pub(crate) explained: bool,
+    pub(crate) finding: Finding,
     /// Of the first of them.
     pub(crate) arrived: Moment,
     /// Where the first of them interrupted.
     pub(crate) ip: usize,
+}
+
+/// What is known of a deferred edge that is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// The poll that it overlapped, or a later one, claimed something.
+    Claimed,
+    /// Neither did.
+    NothingClaimed,
+    /// It came on top of another dispatch, which has granted by now what it claimed.
+    WasOnTop,
 }
 
 impl DeferredEdges {
@@ -84,37 +99,37 @@ impl DeferredEdges {
         self.waiting.load(Ordering::Relaxed) != 0
     }
 
-    /// The Platform handlers were being asked, in the poll `overlapped`.
-    pub(crate) fn defer(&self, overlapped: PollNumber, arrived: Moment, ip: usize) {
-        self.note(overlapped.word(), arrived, ip);
+    /// The Platform handlers were being asked, in the poll `overlapped`, when `edges` came.
+    pub(crate) fn defer(&self, overlapped: PollNumber, edges: usize, arrived: Moment, ip: usize) {
+        self.note(overlapped.word(), edges, arrived, ip);
     }
 
     /// The edge came on top of another dispatch, which settles it.
     pub(crate) fn leave_to_outermost(&self, arrived: Moment, ip: usize) {
-        self.note(ON_TOP, arrived, ip);
+        self.note(ON_TOP, 1, arrived, ip);
     }
 
-    fn note(&self, what: usize, arrived: Moment, ip: usize) {
+    fn note(&self, what: usize, edges: usize, arrived: Moment, ip: usize) {
         self.waiting.store(1, Ordering::Relaxed);
         for _ in 0..TRIES {
-            if self.try_note(what, arrived, ip) {
+            if self.try_note(what, edges.min(MOST_EDGES), arrived, ip) {
                 return;
             }
         }
     }
 
-    /// Counts the edge with those that wait for the same, or begins a record.
-    fn try_note(&self, what: usize, arrived: Moment, ip: usize) -> bool {
+    /// Counts the edges with those that wait for the same, or begins a record.
+    fn try_note(&self, what: usize, edges: usize, arrived: Moment, ip: usize) -> bool {
         let of_the_same = |word: usize| word & MOST_EDGES != 0 && word & !MOST_EDGES == what;
         if let Some((record, word)) = self.find(of_the_same) {
-            return record.count_one_more(word);
+            return record.count_more(word, edges);
         }
         if let Some((record, free)) = self.find(|word| word == 0) {
             record.arrived.store(arrived.word(), Ordering::Relaxed);
             record.ip.store(ip, Ordering::Relaxed);
-            return record.replace(free, what | 1);
+            return record.replace(free, what | edges);
         }
-        self.records.last().is_none_or(|last| last.count_one_more(last.word()))
+        self.records.last().is_none_or(|last| last.count_more(last.word(), edges))
     }
 
     fn find(&self, is_it: impl Fn(usize) -> bool) -> Option<(&Record, usize)> {
@@ -130,18 +145,13 @@ impl DeferredEdges {
             if word == 0 {
                 continue;
             }
-            let verdict = if word & ON_TOP == 0 {
-                polls.verdict_on(PollNumber::from_word(word))
-            } else {
-                outermost.then_some(false)
-            };
-            let Some(explained) = verdict else {
+            let Some(finding) = finding(word, polls, outermost) else {
                 self.waiting.store(1, Ordering::Relaxed);
                 continue;
             };
             let settled = Settled {
                 edges: word & MOST_EDGES,
-                explained,
+                finding,
                 arrived: Moment::from_word(record.arrived.load(Ordering::Relaxed)),
                 ip: record.ip.load(Ordering::Relaxed),
             };
@@ -160,15 +170,25 @@ impl DeferredEdges {
     }
 }
 
+/// What is known by now of the edges of a record.
+fn finding(word: usize, polls: &PollLock, outermost: bool) -> Option<Finding> {
+    if word & ON_TOP != 0 {
+        return outermost.then_some(Finding::WasOnTop);
+    }
+    let has_claimed = polls.verdict_on(PollNumber::from_word(word))?;
+    Some(if has_claimed { Finding::Claimed } else { Finding::NothingClaimed })
+}
+
 impl Record {
     fn word(&self) -> usize {
         self.poll_and_edges.load(Ordering::Relaxed)
     }
 
     /// Beyond the most, nothing is counted: so many edges without a condition are a storm.
-    fn count_one_more(&self, word: usize) -> bool {
-        let edges = word & MOST_EDGES;
-        edges == MOST_EDGES || edges != 0 && self.replace(word, word.wrapping_add(1))
+    fn count_more(&self, word: usize, edges: usize) -> bool {
+        let before = word & MOST_EDGES;
+        let after = before.saturating_add(edges).min(MOST_EDGES);
+        before == MOST_EDGES || before != 0 && self.replace(word, word & !MOST_EDGES | after)
     }
 
     fn replace(&self, from: usize, to: usize) -> bool {
@@ -191,14 +211,14 @@ mod tests {
     fn an_edge_waits_for_a_later_poll_and_is_settled_once() {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
         let first = polls.take(0).unwrap();
-        edges.defer(first, Moment::from_ticks(7), 0x1000);
+        edges.defer(first, 1, Moment::from_ticks(7), 0x1000);
         polls.end(first);
         assert!(settle(&edges, &polls).is_empty() && edges.any());
         let second = polls.take(0).unwrap();
         polls.note_claim(second);
         polls.end(second);
         let arrived = Moment::from_ticks(7);
-        let expected = Settled { edges: 1, explained: true, arrived, ip: 0x1000 };
+        let expected = Settled { edges: 1, finding: Finding::Claimed, arrived, ip: 0x1000 };
         assert_eq!(settle(&edges, &polls), [expected]);
         assert!(settle(&edges, &polls).is_empty() && !edges.any());
     }
@@ -214,19 +234,19 @@ mod tests {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
         let first = polls.take(0).unwrap();
         for ip in 0..RECORDS + 2 {
-            edges.defer(first, Moment::from_ticks(0), ip);
+            edges.defer(first, 1, Moment::from_ticks(0), ip);
         }
         polls.end(first);
         let second = polls.take(0).unwrap();
-        edges.defer(second, Moment::from_ticks(9), 0x9000);
+        edges.defer(second, 1, Moment::from_ticks(9), 0x9000);
         polls.note_claim(second);
         polls.end(second);
-        let told = |it: &Settled| (it.edges, it.explained, it.ip);
-        assert_eq!(settle(&edges, &polls).iter().map(told).collect::<Vec<_>>(), [(6, true, 0)]);
+        let told = |it: &Settled| (it.edges, it.finding, it.ip);
+        assert_eq!(settle(&edges, &polls).iter().map(told).collect::<Vec<_>>(), [(6, Finding::Claimed, 0)]);
         poll(&polls);
         assert_eq!(
             settle(&edges, &polls).iter().map(told).collect::<Vec<_>>(),
-            [(1, true, 0x9000)]
+            [(1, Finding::Claimed, 0x9000)]
         );
     }
 
@@ -234,7 +254,7 @@ mod tests {
     fn edges_beyond_the_records_are_counted_with_the_last() {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
         for ip in 0..RECORDS + 2 {
-            edges.defer(poll(&polls), Moment::from_ticks(0), ip);
+            edges.defer(poll(&polls), 1, Moment::from_ticks(0), ip);
         }
         poll(&polls);
         let settled = settle(&edges, &polls);
@@ -250,6 +270,6 @@ mod tests {
         edges.settle(&polls, false, |_| settled += 1);
         assert!(settled == 0 && edges.any());
         let told = settle(&edges, &polls);
-        assert_eq!((told.len(), told[0].explained, edges.any()), (1, false, false));
+        assert_eq!((told.len(), told[0].finding, edges.any()), (1, Finding::WasOnTop, false));
     }
 }

@@ -137,6 +137,47 @@ fn a_ring_on_top_of_an_open_point_that_adopts() {
     });
 }
 
+/// Two NMIs on top of whoever adopts another CPU's claim: the ring of that one, and one that finds the grant
+/// and leaves its own condition to a poll. The first is not unknown for that.
+#[test]
+fn a_ring_on_top_and_another_that_is_absorbed_in_its_place() {
+    let both = core::cell::Cell::new(0);
+    for between in 0..30 {
+        at_every_access(15, |accesses_before| {
+            let world = World::new();
+            let nmi = world.nmi;
+            let external = Leaked::new(Source::new());
+            let source = external.0;
+            let _kept = nmi.register(&platform(), source).unwrap();
+            world.wait_us(1_000);
+            nmi.tick();
+            become_cpu(Some(1));
+            source.raise();
+            assert_eq!(take_nmi(nmi), Outcome::Claimed);
+            become_cpu(Some(0));
+            let edges = || nmi.cpu_stats(0).unwrap().edges;
+            arm(accesses_before, move || {
+                take_nmi(nmi);
+                arm(between, move || {
+                    source.raise();
+                    take_nmi(nmi);
+                });
+            });
+            nmi.entering_idle();
+            came();
+            for _ in 0..3 {
+                world.wait_us(1_100);
+                nmi.tick();
+            }
+            assert!(!source.is_raised());
+            assert_eq!(unknown(nmi), 0);
+            both.set(both.get() + usize::from(edges() == 2));
+            edges() != 0
+        });
+    }
+    assert!(both.get() > 100, "both came {} times only", both.get());
+}
+
 /// A CPU that has published a claim itself adopts the next claim of another, and not its own. The ring on top
 /// is one too many.
 #[test]
