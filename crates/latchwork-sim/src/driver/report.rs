@@ -42,6 +42,15 @@ pub fn call<R>(bell: Bell, handler: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Claims the condition behind `bell` outside NMIs.
+pub fn claim_outside(bell: Bell, claim: impl FnOnce()) {
+    let machine = current();
+    let cpu = machine.this_cpu();
+    machine.record(&Fact::ClaimsOutside { bell, cpu });
+    claim();
+    machine.record(&Fact::ClaimedOutside { cpu });
+}
+
 /// From here on a handler of that doorbell is asked, and its route is open.
 pub fn attended(bell: Bell) {
     current().record(&Fact::Attended(bell));

@@ -114,6 +114,7 @@ impl Machine {
     /// Something has happened.
     pub fn record(&self, fact: &Fact) {
         engine::acts(Touches::HARDWARE);
+        tell(fact);
         let now_us = self.state.borrow().now_us;
         self.witness.borrow_mut().note(now_us, fact);
     }
@@ -177,5 +178,18 @@ impl Machine {
         if let Some(send) = ended {
             self.record(&Fact::SendEnded { to: send.to, accepted });
         }
+    }
+}
+
+/// Notes what was claimed in the timeline.
+fn tell(fact: &Fact) {
+    match *fact {
+        Fact::Consumed { condition, cpu } => {
+            engine::note(cpu, || format!("claims {condition}"));
+        }
+        Fact::Served { cpu, sends, .. } => {
+            engine::note(cpu, || format!("takes {sends} request(s)"))
+        }
+        _ => {}
     }
 }

@@ -8,6 +8,8 @@ use super::{ExternalKind, Ring};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct External {
     status: bool,
+    /// How often it has rung since the status was clear.
+    rings: u8,
     /// The entry is masked: a rising edge is lost (82093AA, "Interrupt Mask").
     masked: bool,
 }
@@ -15,14 +17,17 @@ pub struct External {
 impl External {
     /// It can have an event now.
     pub fn can_assert(&self, kind: &ExternalKind) -> bool {
-        !(kind.waits_for_ack && self.status)
+        let merges_more = kind.ring == Ring::LevelHeld || self.rings <= kind.max_late_edges;
+        !self.status || merges_more && !kind.waits_for_ack
     }
 
     /// An event. Returns whether the status was clear, and whether it rings.
     pub fn assert(&mut self, kind: &ExternalKind) -> Asserted {
         let rises = !self.status;
         self.status = true;
+        self.rings = if rises { 0 } else { self.rings };
         let rings = !self.masked && (rises || kind.ring == Ring::PerEvent);
+        self.rings += u8::from(rings);
         Asserted { rises, rings }
     }
 
@@ -74,6 +79,10 @@ mod tests {
         let kind = ExternalKind::per_event(Route::Bsp, 2);
         assert!(message.assert(&kind).rings);
         assert_eq!(message.assert(&kind), Asserted { rises: false, rings: true });
+        assert!(message.can_assert(&kind) && message.assert(&kind).rings);
+        assert!(!message.can_assert(&kind), "its status merges no more than it says");
+        message.acknowledge();
+        assert!(message.can_assert(&kind));
     }
 
     #[test]

@@ -114,6 +114,18 @@ pub enum Fact {
         /// Who did.
         cpu: usize,
     },
+    /// A CPU begins to claim a condition outside NMIs: what rings for it is explained from here on.
+    ClaimsOutside {
+        /// What rings for it.
+        bell: Bell,
+        /// Who does.
+        cpu: usize,
+    },
+    /// It has done so, if the condition was still there.
+    ClaimedOutside {
+        /// Who did.
+        cpu: usize,
+    },
     /// A source without status rang.
     Pressed,
     /// An NMI was taken.

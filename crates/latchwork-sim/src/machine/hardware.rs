@@ -105,7 +105,7 @@ pub struct ExternalKind {
     pub route: Route,
     /// How long its edge is under way at most, in microseconds.
     pub late_us: u64,
-    /// How many edges may still come after its status was consumed.
+    /// How many edges its status merges at most, besides the one that each has.
     pub max_late_edges: u8,
     /// How its registers are reached.
     pub bus: Bus,
@@ -153,7 +153,7 @@ impl ExternalKind {
         }
     }
 
-    /// A message for each event; as many of them may come late as the scenario has events.
+    /// A message for each event, so many of which its status merges besides the first.
     pub const fn per_event(route: Route, max_late_edges: u8) -> Self {
         Self { ring: Ring::PerEvent, max_late_edges, ..Self::level_held(route) }
     }

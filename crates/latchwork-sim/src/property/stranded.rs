@@ -8,7 +8,7 @@
 //! * Such time lasts [`RECOVERY_TICKS`] tick periods at most: one until the debt is old enough to be paid,
 //!   one until the next tick, and one more if another poll was under way then.
 //! * Where no CPU takes interrupts, an NMI pays a debt that is older than [`Timing::overdue_us`], in time in
-//!   which NMIs could be taken.
+//!   which NMIs could be taken. A tick that comes after all pays it, perhaps by an NMI of its own.
 //! * In the end nothing is set that somebody attends to.
 
 use std::{
@@ -124,6 +124,10 @@ impl Monitor for Stranded {
             Fact::Ended { cpu, .. } => {
                 let edge = self.handled[cpu].pop().unwrap_or_default();
                 self.ended(edge)
+            }
+            Fact::Ticked(_) => {
+                self.set.values_mut().for_each(|event| event.open_us = 0);
+                None
             }
             Fact::Passed { by_us, deaf, attentive } => {
                 let open = (0..self.handled.len()).any(|cpu| !deaf.has(cpu));

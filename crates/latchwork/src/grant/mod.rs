@@ -162,6 +162,15 @@ impl Grants {
         }
     }
 
+    /// `now`, or when the last NMI left that came on top since. What it claimed makes what is granted here last
+    /// as long.
+    ///
+    /// A later one by more than the cap is of a clock that was reset since.
+    pub(crate) fn last_claim_on_top(&self, now: Moment, limits: InTicks<'_>) -> Moment {
+        let left = Self::load(&self.last_leave);
+        if left.since(now) <= limits.cap() { now.later_of(left) } else { now }
+    }
+
     fn raise_to(&self, deadline: Moment) {
         const TRIES: usize = 16;
         for _ in 0..TRIES {

@@ -242,7 +242,10 @@ mod tests {
         polls.note_claim(second);
         polls.end(second);
         let told = |it: &Settled| (it.edges, it.finding, it.ip);
-        assert_eq!(settle(&edges, &polls).iter().map(told).collect::<Vec<_>>(), [(6, Finding::Claimed, 0)]);
+        assert_eq!(
+            settle(&edges, &polls).iter().map(told).collect::<Vec<_>>(),
+            [(6, Finding::Claimed, 0)]
+        );
         poll(&polls);
         assert_eq!(
             settle(&edges, &polls).iter().map(told).collect::<Vec<_>>(),

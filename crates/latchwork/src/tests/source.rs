@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A source with a sticky condition, and how a test lets time pass.
 
-use super::world::{TICKS_PER_MS, World};
+use super::world::{TICKS_PER_MS, TestPlatform, World};
 use crate::{
-    Claim, NmiContext, NmiHandler,
+    Claim, Nmi, NmiContext, NmiHandler,
     primitive::{AtomicUsize, Ordering, const_unless_loom},
 };
 
@@ -52,7 +52,12 @@ unsafe impl NmiHandler for Source {
 impl World {
     /// Lets `us` microseconds pass.
     pub(super) fn wait_us(&self, us: usize) {
-        let ticks = us * TICKS_PER_MS as usize / 1_000;
-        self.nmi.platform.ticks.fetch_add(ticks, Ordering::Relaxed);
+        time_passes(self.nmi, us);
     }
+}
+
+/// The same, from a handler or an NMI on top.
+pub(super) fn time_passes(nmi: &Nmi<TestPlatform>, us: usize) {
+    let ticks = us * TICKS_PER_MS as usize / 1_000;
+    nmi.platform.ticks.fetch_add(ticks, Ordering::Relaxed);
 }

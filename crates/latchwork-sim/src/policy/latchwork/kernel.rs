@@ -166,7 +166,9 @@ impl Kernel {
         let were_on = interrupts::disable();
         if has_condition(bell) {
             if let Some(registration) = self.take_registration(bell) {
-                registration.claim_outside_nmi(|| acknowledge(bell));
+                report::claim_outside(bell, || {
+                    registration.claim_outside_nmi(|| acknowledge(bell));
+                });
                 self.registrations.borrow_mut().push((bell, ManuallyDrop::new(registration)));
             }
         }

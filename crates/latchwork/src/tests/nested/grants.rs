@@ -6,7 +6,7 @@ use super::{arm, at_every_access, came};
 use crate::{
     Class, Doorbell, EdgeModel, HandlerSpec, Nmi, Outcome, Registration, Request, Storm,
     tests::{
-        source::Source,
+        source::{Source, time_passes},
         world::{Leaked, TestPlatform, World, become_cpu, take_nmi},
     },
 };
@@ -75,6 +75,34 @@ fn a_late_ring_on_top_of_the_dispatch_that_claims_it() {
         for _ in usize::from(nested)..2 {
             assert_eq!(take_nmi(nmi), Outcome::Absorbed);
         }
+        assert_all_is_used_up(nmi);
+        nested
+    });
+}
+
+/// An NMI on top lasts, takes the ring that is being granted, and claims what rings by itself. That ring, too, is
+/// explained, at the time at which it comes.
+#[test]
+fn a_claim_on_top_of_the_dispatch_that_grants() {
+    at_every_access(20, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let sources = [(); 3].map(|()| Leaked::new(Source::new()));
+        let _kept: [Registration; 3] = core::array::from_fn(|doorbell| {
+            let spec = local(doorbell as u8, EdgeModel::PerCondition);
+            nmi.register(&spec, sources[doorbell].0).unwrap()
+        });
+        let last = sources[2].0;
+        sources[..2].iter().for_each(|source| source.0.raise());
+        arm(accesses_before, move || {
+            time_passes(nmi, 2_000);
+            last.raise();
+            take_nmi(nmi);
+        });
+        take_nmi(nmi);
+        let nested = came();
+        nmi.tick();
+        assert_eq!(take_nmi(nmi), Outcome::Absorbed);
         assert_all_is_used_up(nmi);
         nested
     });
