@@ -120,8 +120,8 @@ impl Simulation {
         });
         if vector == TICK_VECTOR {
             engine::note(cpu, || "tick".to_owned());
-            self.policy.tick();
             self.machine.record(&Fact::Ticked(cpu));
+            self.policy.tick();
         } else {
             engine::note(cpu, || "interrupt for work".to_owned());
             self.policy.work_interrupt();

@@ -114,7 +114,11 @@ impl<P: Platform> Nmi<P> {
         }
         self.look_at_sends(area, Moment::from_ticks(left_ticks));
         // The edge of a dispatch underneath, too, may need what this one has granted.
-        let is_shut = !outermost || area.deferred.any();
+        let waits = area.deferred.any();
+        if waits && outermost {
+            self.answer_for_edge(cpu, area);
+        }
+        let is_shut = !outermost || waits;
         area.grants.leave(Moment::from_ticks(left_ticks), is_shut);
         outcome
     }
@@ -165,8 +169,13 @@ impl<P: Platform> Nmi<P> {
         clock: &mut HandlerClock,
         mut claims: Claims,
     ) -> Outcome {
+        // What is granted there may be for the edge underneath.
+        let on_top = ctx.area.own.read.is_on_top();
+        if ctx.area.deferred.any() && !on_top {
+            self.settle_deferred(ctx, clock);
+        }
         let must_ask = self.must_ask_platform(ctx, clock);
-        if must_ask.is_none() && self.absorb(ctx) {
+        if must_ask.is_none() && !on_top && self.absorb(ctx) {
             self.owe_for_skipping(ctx);
             return Outcome::Absorbed;
         }
@@ -175,12 +184,12 @@ impl<P: Platform> Nmi<P> {
                 self.grant_what_is_open(ctx, clock, &claims);
                 Outcome::Claimed
             }
-            _ if self.absorb(ctx) => Outcome::Absorbed,
-            _ if ctx.area.own.read.is_on_top() => {
+            _ if on_top => {
                 let arrived = Moment::from_ticks(ctx.arrived_ticks);
                 ctx.area.deferred.leave_to_outermost(arrived, ctx.ip());
                 Outcome::Deferred
             }
+            _ if self.absorb(ctx) => Outcome::Absorbed,
             Asked::Busy(overlapped) => {
                 let arrived = Moment::from_ticks(ctx.arrived_ticks);
                 ctx.area.deferred.defer(overlapped, 1, arrived, ctx.ip());

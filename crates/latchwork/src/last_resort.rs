@@ -49,7 +49,7 @@ impl<P: Platform> Nmi<P> {
         let polls = &self.core.shared.polls;
         area.deferred.settle(polls, outermost, |settled| match settled.finding {
             Finding::Claimed => {
-                for _ in 0..settled.edges {
+                for _ in 0..self.absorb_each(ctx, settled.edges, &ELSEWHERE) {
                     area.counters.record_absorbed(GrantKind::MachineWide);
                 }
             }

@@ -10,7 +10,8 @@
 //! The bound of each is [`Timing::late_us`] (or what its doorbell says) and one tick period, in which a CPU
 //! that can take NMIs and interrupts has found out that no edge has come; where interrupts are off, it is the
 //! cap instead of the tick period. Time in which the CPU could take no NMI does not count, nor, up to
-//! [`Timing::hold_us`], time in which a send to it was unfinished.
+//! [`Timing::hold_us`], time in which a send to it was unfinished, nor, up to [`DEFERRED_TICKS`], time in which a
+//! deferred edge may have waited for a poll.
 
 use std::hash::Hash;
 
@@ -19,6 +20,10 @@ use crate::{
     engine::{Fingerprint, Property, Violation},
     machine::{Bell, Condition, Ending, Fact, Hardware, PmuKind, Ring, Timing},
 };
+
+/// For how many tick periods a deferred edge waits at most: until the debt is old enough, and for the tick
+/// that pays it.
+const DEFERRED_TICKS: u64 = 2;
 
 /// The monitor of N2.
 #[derive(Debug)]
@@ -36,6 +41,8 @@ struct Cpu {
     claiming: Option<Bell>,
     explained: Vec<Explained>,
     unfinished_sends: u8,
+    /// For how long an edge that was deferred may still wait.
+    deferred_us: u64,
     /// For how long a send to it has been unfinished.
     held_us: u64,
 }
@@ -135,6 +142,9 @@ impl Absorption {
 
     fn ended(&mut self, cpu: usize, ending: Ending) -> Result<(), Violation> {
         let tally = self.cpus[cpu].dispatches.pop().unwrap_or_default();
+        if ending == Ending::Deferred {
+            self.cpus[cpu].deferred_us = DEFERRED_TICKS * self.hardware.tick_period_us;
+        }
         if tally.has_claimed() {
             let (late_edges, late_us) = self.late_edges_of(&tally);
             let [edges, late_edges] = tally.left(late_edges);
@@ -170,6 +180,9 @@ impl Absorption {
         if deaf {
             return;
         }
+        let waits_us = by_us.min(cpu.deferred_us);
+        cpu.deferred_us -= waits_us;
+        let by_us = by_us - waits_us;
         for explained in &mut cpu.explained {
             explained.open_us += by_us;
             explained.attentive_us += if attentive { by_us } else { 0 };

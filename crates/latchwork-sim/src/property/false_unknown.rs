@@ -7,7 +7,8 @@
 //! reported, and no software can tell which of the two edges it was. Such an excuse lasts as long as an edge
 //! may be explained by N2's bound, and claims renew it.
 //!
-//! An edge of a doorbell to which no handler attends is a true unknown, too. A report as a late send is
+//! An edge of a doorbell to which no handler attends is a true unknown, too, and so is one whose handler is
+//! removed before anybody has claimed its condition. A report as a late send is
 //! right for an edge in which a send's ring came after the longest time that an unfinished send may hold
 //! grants, and for a true unknown.
 
@@ -35,6 +36,9 @@ struct Cpu {
     open: Vec<OpenEdge>,
     /// True unknowns that were not reported.
     excuses: Vec<Excuse>,
+    /// Machine-wide doorbells whose rings came, were not reported, and whose condition is still set, as far as is
+    /// known.
+    unanswered: Vec<Bell>,
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -51,6 +55,16 @@ struct OpenEdge {
 struct Excuse {
     open_us: u64,
     attentive_us: u64,
+}
+
+impl Cpu {
+    /// Nobody will claim what these rings were for.
+    fn loses(&mut self, bell: Bell) {
+        let before = self.unanswered.len();
+        self.unanswered.retain(|it| *it != bell);
+        let lost = before - self.unanswered.len();
+        self.excuses.extend(std::iter::repeat_n(Excuse::default(), lost));
+    }
 }
 
 impl FalseUnknown {
@@ -125,6 +139,9 @@ impl FalseUnknown {
         let open = cpu.open.remove(place);
         if open.is_unknown {
             cpu.excuses.push(Excuse::default());
+        } else if !open.reported {
+            let wide = |bell: &Bell| matches!(bell, Bell::Port61 | Bell::External(_));
+            cpu.unanswered.extend(open.edge.bells().filter(wide));
         }
         if ending == Ending::Claimed {
             cpu.excuses.fill(Excuse::default());
@@ -146,8 +163,13 @@ impl Monitor for FalseUnknown {
             Fact::Attended(bell) => {
                 self.attended.insert(bell);
             }
+            Fact::Consumed { condition, .. } => {
+                let bell = condition.bell();
+                self.cpus.iter_mut().for_each(|cpu| cpu.unanswered.retain(|it| *it != bell));
+            }
             Fact::Leaving(bell) => {
                 self.attended.remove(&bell);
+                self.cpus.iter_mut().for_each(|cpu| cpu.loses(bell));
             }
             Fact::Passed { by_us, deaf, attentive } => {
                 let (late_us, period_us, cap_us) = (self.late_us, self.tick_period_us, self.cap_us);

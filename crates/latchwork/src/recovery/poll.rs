@@ -219,7 +219,11 @@ impl<P: Platform> Nmi<P> {
         if area.deferred.any() {
             self.settle_deferred(&ctx, &mut HandlerClock::from(&ctx));
         }
-        if area.own.read.leave() && area.own.has_after_leave() {
+        let outermost = area.own.read.leave();
+        if outermost && area.deferred.any() {
+            self.answer_for_edge(cpu, area);
+        }
+        if outermost && area.own.has_after_leave() {
             if self.send(cpu, Request::Again).is_ok() {
                 return;
             }
