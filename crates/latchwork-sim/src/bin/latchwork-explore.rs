@@ -30,6 +30,9 @@ struct Options {
     /// The trace is of random search
     #[arg(long, requires = "replay")]
     long: bool,
+    /// Tell each access to memory, too
+    #[arg(long, requires = "replay")]
+    accesses: bool,
     /// Random search: one execution for each of these seeds; prints a JSON line for each policy and scenario
     #[arg(long, value_name = "A..B", value_parser = seed_range, conflicts_with = "replay")]
     seed_range: Option<Range<u64>>,
@@ -92,7 +95,7 @@ fn run(options: &Options) -> Result<bool, String> {
     let scenarios = SCENARIOS.to_vec();
     let scenarios = self::chosen("scenario", &options.scenario, scenarios, |one| one.name)?;
     if let Some(trace) = &options.replay {
-        return replay(&chosen, &scenarios, trace, options.long);
+        return replay(&chosen, &scenarios, trace, options);
     }
     if let Some(seeds) = &options.seed_range {
         return sample(&chosen, &scenarios, seeds, options);
@@ -173,18 +176,19 @@ fn replay(
     chosen: &[Entry],
     scenarios: &[&'static Scenario],
     trace: &Trace,
-    long: bool,
+    options: &Options,
 ) -> Result<bool, String> {
     let ([entry], [scenario]) = (chosen, scenarios) else {
         return Err("name one --policy and one --scenario to replay a trace in".to_owned());
     };
-    let extent = if long { Extent::Long } else { Extent::Exhaustive };
+    let extent = if options.long { Extent::Long } else { Extent::Exhaustive };
     let setting = Setting::new(scenario, extent, &entry.policy);
     let mut bounds = scenario.bounds();
-    if long {
+    if options.long {
         bounds.points = explore::LONG_POINTS;
     }
-    let replay = setting.replay(&bounds, trace, Detail::Notes);
+    let detail = if options.accesses { Detail::Accesses } else { Detail::Notes };
+    let replay = setting.replay(&bounds, trace, detail);
     println!("{}", replay.timeline);
     if let Some(strayed) = replay.strayed {
         return Err(format!("the trace is of another source: {strayed:?}"));

@@ -152,6 +152,7 @@ impl Grants {
             self.raise_to(deadline);
         }
         self.credits.add(kind, edges);
+        self.raise_for_claims_on_top(now, limits);
         self.live_time.begins(now);
     }
 
@@ -169,6 +170,14 @@ impl Grants {
     pub(crate) fn last_claim_on_top(&self, now: Moment, limits: InTicks<'_>) -> Moment {
         let left = Self::load(&self.last_leave);
         if left.since(now) <= limits.cap() { now.later_of(left) } else { now }
+    }
+
+    /// What is granted now, by somebody who has looked at the clock at `now`, lasts as long as what NMIs on top
+    /// have claimed since.
+    fn raise_for_claims_on_top(&self, now: Moment, limits: InTicks<'_>) {
+        if !Self::load(&self.last_leave).is_before(now) {
+            self.raise_to(self.last_claim_on_top(now, limits).after(limits.late()));
+        }
     }
 
     fn raise_to(&self, deadline: Moment) {

@@ -181,8 +181,6 @@ impl<P: Platform> Nmi<P> {
         if claims.late_edges() != 0 {
             area.grants.grant(GrantKind::Late, claims.late_edges(), late_deadline, now, limits);
         }
-        let now = area.grants.last_claim_on_top(now, limits);
-        area.grants.raise(now.after(limits.late()), now, limits);
     }
 
     /// Asks the Platform handlers outside an NMI, with interrupts off.
