@@ -122,6 +122,7 @@ impl Simulation {
             engine::note(cpu, || "tick".to_owned());
             self.machine.record(&Fact::Ticked(cpu));
             self.policy.tick();
+            self.machine.record(&Fact::TickEnded(cpu));
         } else {
             engine::note(cpu, || "interrupt for work".to_owned());
             self.policy.work_interrupt();

@@ -211,8 +211,10 @@ pub enum Fact {
     },
     /// An item runs.
     Ran(usize),
-    /// A CPU took its tick.
+    /// A CPU's tick begins.
     Ticked(usize),
+    /// It is over.
+    TickEnded(usize),
     /// A CPU has gone offline.
     WentOffline(usize),
 }

@@ -39,6 +39,8 @@ struct Cpu {
     dispatches: Vec<Tally>,
     /// What it is claiming outside NMIs, whose rings are explained already.
     claiming: Option<Bell>,
+    /// What its tick has consumed so far.
+    consumed_in_tick: Vec<Bell>,
     explained: Vec<Explained>,
     unfinished_sends: u8,
     /// For how long an edge that was deferred may still wait.
@@ -115,11 +117,19 @@ impl Absorption {
             None => true,
         };
         if outside && self.cpus[cpu].claiming == Some(bell) {
-            self.explain_rings(bell, cpu, outside, 0);
+            self.renew_rings(bell, cpu);
         } else {
+            if outside {
+                self.cpus[cpu].consumed_in_tick.push(bell);
+            }
             let edges = self.late_edges(bell).0 + 1;
             self.explain_rings(bell, cpu, outside, edges);
         }
+    }
+
+    /// Who consumed a condition says so when its handler has returned, and the time of that counts.
+    fn renew_rings(&mut self, bell: Bell, cpu: usize) {
+        self.explain_rings(bell, cpu, true, 0);
     }
 
     /// So many edges are explained wherever `bell` rings that is claimed on `cpu`, and those that are so already
@@ -142,6 +152,9 @@ impl Absorption {
 
     fn ended(&mut self, cpu: usize, ending: Ending) -> Result<(), Violation> {
         let tally = self.cpus[cpu].dispatches.pop().unwrap_or_default();
+        for bell in &tally.bells {
+            self.renew_rings(*bell, cpu);
+        }
         if ending == Ending::Deferred {
             self.cpus[cpu].deferred_us = DEFERRED_TICKS * self.hardware.tick_period_us;
         }
@@ -237,7 +250,17 @@ impl Monitor for Absorption {
                 let edges = self.late_edges(bell).0 + 1;
                 self.explain_rings(bell, cpu, true, edges);
             }
-            Fact::ClaimedOutside { cpu } => self.cpus[cpu].claiming = None,
+            Fact::Ticked(cpu) => self.cpus[cpu].consumed_in_tick.clear(),
+            Fact::TickEnded(cpu) => {
+                for bell in std::mem::take(&mut self.cpus[cpu].consumed_in_tick) {
+                    self.renew_rings(bell, cpu);
+                }
+            }
+            Fact::ClaimedOutside { cpu } => {
+                if let Some(bell) = self.cpus[cpu].claiming.take() {
+                    self.renew_rings(bell, cpu);
+                }
+            }
             Fact::Served { cpu, sends, .. } => {
                 if let Some(tally) = self.cpus[cpu].dispatches.last_mut() {
                     tally.sends += sends;

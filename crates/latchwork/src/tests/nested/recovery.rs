@@ -215,6 +215,27 @@ fn an_nmi_on_top_of_whoever_settles() {
     }
 }
 
+/// An NMI on top of whoever defers an edge settles what it finds, which may not be that edge yet: it is not
+/// forgotten for that.
+#[test]
+fn an_nmi_on_top_of_whoever_defers() {
+    at_every_access(30, |accesses_before| {
+        let scene = scene();
+        let nmi = scene.world.nmi;
+        let pmi = scene.pmi.0;
+        arm(accesses_before, move || {
+            pmi.raise();
+            take_nmi(nmi);
+        });
+        defer_one(nmi, false);
+        let nested = came();
+        scene.world.wait_us(1_100);
+        nmi.tick();
+        assert_all_are_settled(nmi);
+        nested
+    });
+}
+
 /// An edge is deferred on top of whoever settles another, or defers one: each is settled once.
 #[test]
 fn an_edge_deferred_on_top_of_whoever_settles_or_defers() {
