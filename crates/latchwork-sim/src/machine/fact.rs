@@ -104,6 +104,8 @@ pub enum Fact {
         deaf: CpuSet,
         /// CPUs that are online and whose tick, or any other maskable interrupt, could come meanwhile.
         attentive: CpuSet,
+        /// Somebody was executing instructions, which took that time.
+        busy: bool,
     },
     /// A condition is there that was not before.
     Set(Condition),

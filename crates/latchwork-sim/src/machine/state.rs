@@ -158,7 +158,8 @@ impl State {
             }
         }
         let by_us = to_us - self.now_us;
-        self.hurried_us = if self.somebody_runs() { self.hurried_us + by_us } else { 0 };
+        let busy = self.somebody_runs();
+        self.hurried_us = if busy { self.hurried_us + by_us } else { 0 };
         self.now_us = to_us;
         while let Some(flight) = self.wire.overdue(to_us) {
             self.wire.land(flight.cpu, flight.bell);
@@ -167,7 +168,7 @@ impl State {
         for cpu in &mut self.cpus {
             cpu.pass(to_us, tick_period_us, last_tick_us);
         }
-        Fact::Passed { by_us, deaf, attentive }
+        Fact::Passed { by_us, deaf, attentive, busy }
     }
 
     /// Somebody executes instructions.
@@ -216,7 +217,8 @@ mod tests {
         let mut state = State::new(&HARDWARE, Vec::new());
         state.cpus[1].doing = Doing::Halted;
         let passed = state.pass(BEGINNING_US + 7, 1_000, u64::MAX);
-        let expected = Fact::Passed { by_us: 7, deaf: CpuSet(0b01), attentive: CpuSet(0b10) };
+        let (deaf, attentive) = (CpuSet(0b01), CpuSet(0b10));
+        let expected = Fact::Passed { by_us: 7, deaf, attentive, busy: true };
         assert_eq!(passed, expected);
     }
 }

@@ -279,7 +279,7 @@ impl Monitor for Absorption {
                 cpu.held_us = 0;
                 cpu.renew();
             }
-            Fact::Passed { by_us, deaf, attentive } => {
+            Fact::Passed { by_us, deaf, attentive, .. } => {
                 for cpu in 0..self.cpus.len() {
                     self.passed(by_us, deaf.has(cpu), attentive.has(cpu), cpu);
                 }
@@ -365,7 +365,8 @@ mod tests {
 
     #[test]
     fn with_interrupts_off_the_cap_is_the_bound() {
-        let off = |by_us| [Fact::Passed { by_us, deaf: CpuSet(0), attentive: CpuSet(0) }];
+        let nobody = CpuSet(0);
+        let off = |by_us| [Fact::Passed { by_us, deaf: nobody, attentive: nobody, busy: false }];
         assert_eq!(judge(&[&claims_two(), &off(5_000), &absorbs()]), Ok(()));
         assert_eq!(judge(&[&claims_two(), &off(10_201), &absorbs()]), Err(Property::N2));
     }

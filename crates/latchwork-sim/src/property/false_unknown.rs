@@ -171,7 +171,7 @@ impl Monitor for FalseUnknown {
                 self.attended.remove(&bell);
                 self.cpus.iter_mut().for_each(|cpu| cpu.loses(bell));
             }
-            Fact::Passed { by_us, deaf, attentive } => {
+            Fact::Passed { by_us, deaf, attentive, .. } => {
                 let (late_us, period_us, cap_us) = (self.late_us, self.tick_period_us, self.cap_us);
                 for (number, cpu) in self.cpus.iter_mut().enumerate() {
                     cpu.excuses.retain_mut(|excuse| {

@@ -3,7 +3,8 @@
 //!
 //! The clock of an event starts when an NMI has ended for which its doorbell has rung, or when its handler is
 //! registered or its route opened after it was set: from then on nobody but the subsystem's own memory may
-//! lead to it. It counts time in which some CPU takes interrupts, so that its tick comes.
+//! lead to it. It counts time in which some CPU takes interrupts, so that its tick comes; not what the code itself
+//! takes, since whoever has begun to pay a debt may be slow.
 //!
 //! * Such time lasts [`RECOVERY_TICKS`] tick periods at most: one until the debt is old enough to be paid,
 //!   one until the next tick, and one more if another poll was under way then.
@@ -129,9 +130,9 @@ impl Monitor for Stranded {
                 self.set.values_mut().for_each(|event| event.open_us = 0);
                 None
             }
-            Fact::Passed { by_us, deaf, attentive } => {
+            Fact::Passed { by_us, deaf, attentive, busy } => {
                 let open = (0..self.handled.len()).any(|cpu| !deaf.has(cpu));
-                self.passed(by_us, open, attentive.0 != 0)
+                self.passed(by_us, open, attentive.0 != 0 && !busy)
             }
             _ => None,
         };
@@ -202,7 +203,8 @@ mod tests {
 
     #[test]
     fn where_no_tick_can_come_nmis_pay_what_is_overdue() {
-        let off = |by_us| Fact::Passed { by_us, deaf: CpuSet(0), attentive: CpuSet(0) };
+        let nobody = CpuSet(0);
+        let off = |by_us| Fact::Passed { by_us, deaf: nobody, attentive: nobody, busy: false };
         let begin = [collapses().as_slice(), &[off(6_000)]].concat();
         let nmi = |serial| [taken(serial, &[Bell::Lvt]), ended(serial, Ending::Claimed)];
         let pays = [begin.as_slice(), &nmi(2), &[CONSUMED]].concat();
