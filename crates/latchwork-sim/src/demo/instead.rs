@@ -24,8 +24,10 @@ pub(super) enum Instead {
 /// That it was seen.
 pub(super) struct Seen {
     pub(super) sentence: String,
+    /// Where it was done, counted from the first thing that was told.
+    pub(super) done: usize,
     /// Where the interruption ends in which it was done.
-    pub(super) at: usize,
+    pub(super) end: usize,
 }
 
 impl Instead {
@@ -37,10 +39,11 @@ impl Instead {
             Self::ReportsOnce => report(told),
             Self::ClaimsTogether(conditions) => together(told, conditions),
         };
-        let (done, what) = seen.ok_or_else(|| format!("Latchwork does not do this: {self:?}"))?;
+        let (done, sentence) =
+            seen.ok_or_else(|| format!("Latchwork does not do this: {self:?}"))?;
         let is_end = |one: &Told| one.by == told[done].by && matches!(one.what, What::Leaves(_));
-        let at = told[done..].iter().position(is_end).map_or(told.len() - 1, |after| done + after);
-        Ok(Seen { sentence: format!("HELD every property. {what}"), at })
+        let end = told[done..].iter().position(is_end).map_or(told.len() - 1, |after| done + after);
+        Ok(Seen { sentence, done, end })
     }
 }
 
@@ -82,16 +85,17 @@ fn recovery(told: &[Told], condition: Condition) -> Option<(usize, String)> {
     let consumed =
         place(&|fact| matches!(fact, Fact::Consumed { condition: it, .. } if *it == condition))?;
     let ticks = count(told.get(set..consumed)?, is_tick);
-    let recovered = count(&told[consumed..], |what| *what == What::Does(Deed::Recovered(1)));
-    if ticks == 0 || recovered != 1 {
+    let is_deed = |one: &Told| one.what == What::Does(Deed::Recovered(1));
+    let done = consumed + told[consumed..].iter().position(is_deed)?;
+    if ticks == 0 {
         return None;
     }
     let after_us = told[consumed].at_us - told[set].at_us;
     let (condition, nth) = (words::condition(condition), words::ordinal(ticks));
     let sentence = format!(
-        "{condition} is found by the {nth} tick, {after_us} us after it was set: a poll was owed, and that tick paid it."
+        "The {nth} tick finds {condition}, {after_us} us after it was set: a poll was owed, and that tick pays it."
     );
-    Some((consumed, sentence))
+    Some((done, sentence))
 }
 
 fn absorption(told: &[Told]) -> Option<(usize, String)> {
@@ -115,7 +119,9 @@ fn report(told: &[Told]) -> Option<(usize, String)> {
     let mut reports = reports(told);
     let report = reports.next().filter(|report| *report > pressed)?;
     let after_us = told[report].at_us - told[pressed].at_us;
-    let sentence = format!("The true unknown is reported once, {after_us} us after it rang.");
+    let sentence = format!(
+        "The true unknown is reported, once, {after_us} us after it rang: no grant hides it."
+    );
     reports.next().is_none().then_some((report, sentence))
 }
 

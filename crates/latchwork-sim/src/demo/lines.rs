@@ -5,7 +5,7 @@ use super::words::{self, Words};
 use crate::{
     engine::Interruption,
     machine::{
-        BEGINNING_US, Bell, Condition, Doing, Ending, Fact, Happening, Occurrence, Reported,
+        BEGINNING_US, Bell, Condition, Doing, Edge, Ending, Fact, Happening, Occurrence, Reported,
         TICK_VECTOR,
     },
     telling::{Deed, Told, What},
@@ -20,7 +20,36 @@ pub(super) struct Line {
     pub(super) column: usize,
     pub(super) mark: Mark,
     pub(super) text: String,
+    /// What it is of, counted from the first thing that was told.
+    pub(super) place: usize,
+    pub(super) weight: Weight,
+    /// For an edge that comes to a CPU, which, and how it finds the latch.
+    pub(super) edge: Option<(usize, Latch)>,
 }
+
+/// What a line is to the story.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    Normal,
+    /// Here it goes wrong.
+    Wrong,
+    /// Here it is put right.
+    Right,
+}
+
+/// How an edge finds a CPU's latch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Latch {
+    /// The CPU takes it at once.
+    Open,
+    /// It is remembered.
+    Remembers,
+    /// Another edge is remembered, and they become one.
+    Collapses,
+}
+
+/// A tick, and all that there is to say of one that finds nothing to do.
+const TICK: &str = "tick";
 
 /// What a line is to those around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,19 +84,21 @@ pub(super) fn lines(told: &[Told], manner: Manner) -> Vec<Line> {
         lines: Vec::new(),
         cpus: vec![Cpu::default(); manner.cpus],
         at_us: 0,
+        place: 0,
         attends_platform: false,
     };
     for (place, one) in told.iter().enumerate() {
         teller.at_us = one.at_us - BEGINNING_US;
+        teller.place = place;
         match one.by {
             Some(cpu) => teller.software(cpu, &one.what),
             None => teller.environment(&one.what, told.get(place + 1)),
         }
-        if let What::Landed { cpu, bell, .. } = one.what {
-            teller.lands(cpu, bell, &one.what);
+        if let What::Landed { cpu, bell, latched, is_blocked } = one.what {
+            teller.lands(cpu, bell, latched, is_blocked);
         }
     }
-    teller.lines
+    without_idle_ticks(teller.lines)
 }
 
 struct Teller {
@@ -75,6 +106,7 @@ struct Teller {
     lines: Vec<Line>,
     cpus: Vec<Cpu>,
     at_us: u64,
+    place: usize,
     /// A machine-wide handler is there.
     attends_platform: bool,
 }
@@ -91,8 +123,16 @@ struct Cpu {
 
 impl Teller {
     fn line(&mut self, column: usize, mark: Mark, text: impl Into<String>) {
-        let text = text.into();
-        self.lines.push(Line { at_us: self.at_us, column, mark, text });
+        let (at_us, place, text) = (self.at_us, self.place, text.into());
+        self.lines.push(Line {
+            at_us,
+            column,
+            mark,
+            text,
+            place,
+            weight: Weight::Normal,
+            edge: None,
+        });
     }
 
     fn environment(&mut self, what: &What, next: Option<&Told>) {
@@ -114,18 +154,28 @@ impl Teller {
         }
     }
 
-    fn lands(&mut self, cpu: usize, bell: Bell, what: &What) {
-        let What::Landed { latched, is_blocked, .. } = *what else { return };
+    fn lands(&mut self, cpu: usize, bell: Bell, latched: Edge, is_blocked: bool) {
         let bell = self.manner.words.bell(bell);
-        let text = match (latched.is_none(), is_blocked) {
-            (true, false) => format!("edge of {bell} reaches CPU {cpu}"),
-            (true, true) => format!("edge of {bell} waits in CPU {cpu}'s latch"),
+        let (latch, text) = match (latched.is_none(), is_blocked) {
+            (true, false) => (Latch::Open, format!("edge of {bell} reaches CPU {cpu}")),
+            (true, true) => {
+                (Latch::Remembers, format!("edge of {bell} waits in CPU {cpu}'s latch"))
+            }
             (false, _) => {
                 let latched = self.manner.words.edge(latched);
-                format!("edge of {bell} collapses into that of {latched}")
+                (Latch::Collapses, format!("edge of {bell} collapses into that of {latched}"))
             }
         };
-        self.line(self.manner.cpus, Mark::None, text);
+        match self.lines.last_mut() {
+            // A counter's edge is there as soon as it overflows.
+            Some(line) if latch == Latch::Open && line.place + 1 == self.place => {
+                line.text += &format!(": {bell}");
+            }
+            _ => self.line(self.manner.cpus, Mark::None, text),
+        }
+        if let Some(line) = self.lines.last_mut() {
+            line.edge = Some((cpu, latch));
+        }
     }
 
     fn software(&mut self, cpu: usize, what: &What) {
@@ -133,7 +183,7 @@ impl Teller {
             What::Fact(fact) => self.fact(cpu, fact),
             What::Enters(Interruption::Irq(TICK_VECTOR)) => {
                 self.cpus[cpu].tick_from = Some(self.lines.len());
-                self.line(cpu, Mark::Opens, "tick");
+                self.line(cpu, Mark::Opens, TICK);
             }
             What::Leaves(Interruption::Irq(TICK_VECTOR)) => self.tick_ends(cpu),
             What::Acts(action) => self.line(cpu, Mark::None, words::action(*action)),
@@ -169,7 +219,7 @@ impl Teller {
                 self.line(cpu, Mark::None, format!("takes the request: {send}"));
             }
             Fact::Report { reported: Reported::Unknown, .. } => {
-                self.line(cpu, Mark::None, "reports an UNKNOWN NMI");
+                self.line(cpu, Mark::None, "unknown: reported");
             }
             Fact::Ended { ending, .. } => self.ended(cpu, ending),
             _ => {}
@@ -193,8 +243,10 @@ impl Teller {
         let text = match ending {
             Ending::Claimed if owes => "claimed; owes a poll",
             Ending::Claimed => "claimed",
-            Ending::Absorbed => "absorbed",
+            Ending::Absorbed if self.manner.is_ours && self.closes_with_last(cpu) => return,
+            Ending::Absorbed => "absorbed, not reported",
             Ending::Deferred => "deferred",
+            Ending::Unknown if self.closes_with_last(cpu) => return,
             Ending::Unknown => "unknown",
             Ending::TurnedAway => "turned away",
         };
@@ -211,19 +263,35 @@ impl Teller {
         }
     }
 
-    /// A tick in which nothing happens is one line.
+    /// A tick in which nothing happens is one line. Otherwise the last line of it ends it.
     fn tick_ends(&mut self, cpu: usize) {
         let Some(from) = self.cpus[cpu].tick_from.take() else { return };
         if from + 1 == self.lines.len() {
             self.lines[from].mark = Mark::None;
-        } else {
+        } else if !self.closes_with_last(cpu) {
             self.line(cpu, Mark::Closes, "tick ends");
         }
+    }
+
+    /// Makes the last line the end of what this CPU is in, if it is the CPU's own.
+    fn closes_with_last(&mut self, cpu: usize) -> bool {
+        let last = self.lines.last_mut();
+        let last = last.filter(|line| line.column == cpu && line.mark == Mark::None);
+        last.map(|line| line.mark = Mark::Closes).is_some()
     }
 }
 
 const fn is_platform(bell: Bell) -> bool {
     matches!(bell, Bell::Port61 | Bell::External(_))
+}
+
+/// Without the ticks that find nothing to do, but for those after the last NMI.
+fn without_idle_ticks(lines: Vec<Line>) -> Vec<Line> {
+    let last = lines.iter().rposition(|line| line.mark == Mark::Closes).unwrap_or(0);
+    let is_told = |(place, line): &(usize, Line)| {
+        *place > last || line.mark != Mark::None || line.text != TICK
+    };
+    lines.into_iter().enumerate().filter(is_told).map(|(_, line)| line).collect()
 }
 
 /// The conditions that are set in the end, as lines of the machine's.
@@ -237,9 +305,14 @@ pub(super) fn still_set(told: &[Told], cpus: usize) -> Vec<Line> {
         }
     }
     let at_us = told.last().map_or(0, |one| one.at_us - BEGINNING_US);
-    let line = |it: &Condition| {
-        let text = format!("{} is still set", words::condition(*it));
-        Line { at_us, column: cpus, mark: Mark::None, text }
+    let line = |it: &Condition| Line {
+        at_us,
+        column: cpus,
+        mark: Mark::None,
+        text: format!("{} is still set", words::condition(*it)),
+        place: told.len(),
+        weight: Weight::Normal,
+        edge: None,
     };
     set.iter().map(line).collect()
 }

@@ -9,30 +9,33 @@
 mod cue;
 mod instead;
 mod lines;
+mod performance;
 mod places;
 mod stories;
+mod svg;
+#[cfg(test)]
+mod tests;
 mod text;
 mod words;
 
-use std::fmt;
-
 use self::{
-    cue::{Cue, When},
+    cue::Cue,
     instead::Instead,
-    lines::{Line, Manner},
+    lines::{Manner, Weight},
+    performance::Side,
     places::Run,
     words::Words,
 };
 use crate::{
     engine::Property,
     machine::{Bell, Edge, Fact},
-    policy::{Latchwork, Policy, Recovery, baselines},
-    run::Setting,
+    policy::{Latchwork, Recovery, baselines},
+    run::{MakePolicy, Setting},
     scenario::{Extent, Scenario},
     telling::What,
 };
 
-pub use stories::DEMOS;
+pub use self::{performance::Performance, stories::DEMOS};
 
 /// A story.
 #[derive(Clone, Copy, Debug)]
@@ -61,28 +64,6 @@ pub struct Demo {
     instead: Instead,
 }
 
-/// What one policy made of it.
-#[derive(Clone, Debug)]
-struct Side {
-    title: String,
-    run: Run,
-    lines: Vec<Line>,
-    /// At how many places in its code what happens can happen.
-    places: usize,
-    /// At how many of these it breaks the property, or, for ours, any.
-    broken_at: usize,
-}
-
-/// A story that was played.
-#[derive(Clone, Debug)]
-pub struct Performance {
-    demo: &'static Demo,
-    baseline: Side,
-    ours: Side,
-    verdict: String,
-    instead: String,
-}
-
 impl Demo {
     /// The demo of that name.
     #[must_use]
@@ -94,78 +75,93 @@ impl Demo {
     ///
     /// # Errors
     ///
-    /// If the baseline keeps its property, if ours breaks one anywhere, if the same cannot happen to both at the
-    /// same time, or if ours does not do what the story says. None of that is expected.
-    pub fn perform(&'static self) -> Result<Performance, String> {
-        let baseline = self.baseline()?;
-        let ours = self.ours(&baseline.run)?;
-        let violation = baseline.run.violation.clone().expect("it was looked for");
-        let verdict = format!(
-            "BROKEN {}, \"{}\": {}",
-            violation.property,
-            words::property(violation.property),
-            violation.text
-        );
-        let instead = self.instead.seen_in(&ours.run.told)?;
-        let ours =
-            Side { lines: lines::lines(&ours.run.told[..=instead.at], self.manner(true)), ..ours };
-        let rest = instead::rest(&ours.run.told[instead.at..]);
-        let instead = format!("{rest}\n{}", instead.sentence);
-        Ok(Performance { demo: self, baseline, ours, verdict, instead })
+    /// If the baseline keeps its property, if ours breaks one at any place, if the same cannot happen to both at
+    /// the same time, or if ours does not do what the story says. None of that is expected.
+    pub fn perform(&self) -> Result<Performance, String> {
+        let recovery = self.recovery;
+        self.perform_with(&move || Box::new(Latchwork(recovery)))
     }
 
-    fn baseline(&'static self) -> Result<Side, String> {
-        let (name, title) = self.baseline;
+    /// Plays it with that policy as ours.
+    fn perform_with(&self, ours: &MakePolicy) -> Result<Performance, String> {
+        let baseline = self.baseline()?;
+        let ours = self.ours(ours, &baseline.run)?;
+        Ok(Performance { demo: *self, baseline, ours })
+    }
+
+    /// The baseline, at the first places at which it breaks its property.
+    fn baseline(&self) -> Result<Side, String> {
+        let (name, whose) = self.baseline;
         let baseline = baselines().iter().find(|baseline| baseline.name == name);
         let baseline = baseline.ok_or_else(|| format!("there is no baseline `{name}`"))?;
-        let setting = Setting::new(self.scenario, Extent::Exhaustive, &baseline.policy);
-        let runs = places::runs(&setting, self.cues)?;
-        let breaks =
-            |run: &&Run| run.violation.as_ref().is_some_and(|it| it.property == self.breaks);
-        let Some(run) = runs.iter().find(breaks) else {
-            return Err(format!("{name} does not break {} here", self.breaks));
+        let runs = self.runs(&baseline.policy)?;
+        let mut broken = runs.iter().filter_map(|run| {
+            let violation = run.violation.as_ref()?;
+            (violation.property == self.breaks).then_some((run, violation))
+        });
+        let Some((run, violation)) = broken.next() else {
+            return Err(format!("`{name}` does not break {} in {}", self.breaks, self.name));
         };
         let mut lines = lines::lines(&run.told, self.manner(false));
         lines.extend(lines::still_set(&run.told, self.scenario.hardware.cpus));
+        if let Some(last) = lines.last_mut() {
+            last.weight = Weight::Wrong;
+        }
+        let promise = words::property(violation.property);
         Ok(Side {
-            title: format!("{title} (`{name}`)"),
+            title: format!("{whose} (`{name}`)"),
             lines,
-            run: run.clone(),
+            rest: None,
+            verdict: format!(
+                "{} is broken, \"{promise}\": {}.",
+                violation.property, violation.text
+            ),
             places: runs.len(),
-            broken_at: runs.iter().filter(breaks).count(),
+            broken_at: 1 + broken.count(),
+            run: run.clone(),
         })
     }
 
-    /// Ours, where the CPUs take the same edges at the same times.
-    fn ours(&'static self, baseline: &Run) -> Result<Side, String> {
-        let policy = || Box::new(Latchwork(self.recovery)) as Box<dyn Policy>;
+    /// Ours, at the first places at which the CPUs take the same edges at the same times.
+    fn ours(&self, policy: &MakePolicy, baseline: &Run) -> Result<Side, String> {
         let name = policy().name();
-        let setting = Setting::new(self.scenario, Extent::Exhaustive, &policy);
-        let runs = places::runs(&setting, self.cues)?;
-        if let Some(broken) = runs.iter().find_map(|run| run.violation.as_ref()) {
-            return Err(format!("{name} breaks {broken}"));
+        let runs = self.runs(policy)?;
+        if let Some(violation) = runs.iter().find_map(|run| run.violation.as_ref()) {
+            return Err(format!("`{name}` breaks a property in {}: {violation}", self.name));
         }
         let is_the_same = |run: &&Run| {
             run.given_us == baseline.given_us && edges(run).starts_with(&edges(baseline))
         };
         let Some(run) = runs.iter().find(is_the_same) else {
-            return Err(format!("the same does not happen to {name} wherever it is tried"));
+            return Err(format!("the same cannot happen to `{name}` in {}", self.name));
         };
+        let seen = self.instead.seen_in(&run.told)?;
+        let (story, rest) = run.told.split_at(seen.end + 1);
+        let mut lines = lines::lines(story, self.manner(true));
+        if let Some(line) = lines.iter_mut().rfind(|line| line.place <= seen.done) {
+            line.weight = Weight::Right;
+        }
         Ok(Side {
             title: format!("Latchwork (`{name}`)"),
-            lines: Vec::new(),
-            run: run.clone(),
+            lines,
+            rest: Some(instead::rest(rest)),
+            verdict: format!("Every property holds. {}", seen.sentence),
             places: runs.len(),
             broken_at: 0,
+            run: run.clone(),
         })
+    }
+
+    fn runs(&self, policy: &MakePolicy) -> Result<Vec<Run>, String> {
+        places::runs(&Setting::new(self.scenario, Extent::Exhaustive, policy), self.cues)
     }
 
     fn manner(&self, is_ours: bool) -> Manner {
         Manner {
             cpus: self.scenario.hardware.cpus,
+            happenings: self.scenario.happenings,
             words: Words { send: self.sends[usize::from(is_ours)] },
             is_ours,
-            happenings: self.scenario.happenings,
             names_handlers: self.names_handlers && !is_ours,
             hidden: if is_ours { &[] } else { self.hidden },
         }
@@ -180,48 +176,4 @@ fn edges(run: &Run) -> Vec<(usize, Edge)> {
         _ => None,
     });
     taken.collect()
-}
-
-impl fmt::Display for Performance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let demo = self.demo;
-        writeln!(f, "{}: {}\n", demo.name, demo.summary)?;
-        paragraph(f, demo.story)?;
-        writeln!(f, "\nThe same happens to both, in this order and at these times:")?;
-        let [there, here] = demo.sends;
-        let send = if there == here { there.to_owned() } else { format!("{there} ({here})") };
-        let words = Words { send: &send };
-        for (cue, at_us) in demo.cues.iter().zip(&self.baseline.run.given_us) {
-            writeln!(f, "  {at_us:>5} us  {}", words.cue(*cue))?;
-        }
-        for side in [&self.baseline, &self.ours] {
-            writeln!(f, "\n{}\n", side.title)?;
-            for row in text::timeline(&side.lines, demo.scenario.hardware.cpus) {
-                writeln!(f, "{row}")?;
-            }
-            let is_baseline = std::ptr::eq(side, &raw const self.baseline);
-            writeln!(f)?;
-            paragraph(f, if is_baseline { &self.verdict } else { &self.instead })?;
-        }
-        if demo.cues.iter().any(|cue| matches!(cue.when, When::InNmi { .. })) {
-            writeln!(f)?;
-            paragraph(f, &self.places())?;
-        }
-        Ok(())
-    }
-}
-
-impl Performance {
-    /// What "the same" leaves open, and what comes of it.
-    fn places(&self) -> String {
-        let (baseline, ours) = (&self.baseline, &self.ours);
-        format!(
-            "A handler is not the same code in both, so \"while it handles\" is tried at every access there: {} of {} places break it in {}; none of {} does in Latchwork. Shown are the first that breaks, and the first at which CPUs take the same edges.",
-            baseline.broken_at, baseline.places, self.demo.baseline.1, ours.places
-        )
-    }
-}
-
-fn paragraph(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    text::wrap(text, text::WIDTH).iter().try_for_each(|line| writeln!(f, "{line}"))
 }

@@ -15,8 +15,6 @@ pub(super) struct Run {
     pub(super) told: Vec<Told>,
     /// When each cue was given, in microseconds after the beginning.
     pub(super) given_us: Vec<u64>,
-    /// What replays it.
-    pub(super) trace: String,
 }
 
 /// How many executions are tried at most.
@@ -46,8 +44,7 @@ fn run(setting: &Setting<'_>, cues: &[Cue], skips: &[usize]) -> Result<(Run, usi
         return Err("an execution does not end".to_owned());
     }
     let given = director.given();
-    let (violation, trace) = (directed.violation, directed.trace.to_string());
-    Ok((Run { violation, told, given_us: director.given_us, trace }, given))
+    Ok((Run { violation: directed.violation, told, given_us: director.given_us }, given))
 }
 
 /// The next places: the last free cue one place later, or, if one was not given where it was, the free cue before

@@ -53,7 +53,7 @@ impl Words<'_> {
                     self.bell(bell)
                 )
             }
-            When::AtOnce => "at once".to_owned(),
+            When::AtOnce => "right then".to_owned(),
         };
         format!("{does}, {when}")
     }
@@ -100,17 +100,17 @@ pub(super) fn status(condition: Condition) -> String {
 
 pub(super) fn action(action: Action) -> String {
     match action {
-        Action::Send { to, ask: Ask::Stop } => format!("tells CPU {to} to stop, by an NMI"),
+        Action::Send { to, ask: Ask::Stop } => format!("tells CPU {to} to stop"),
         other => format!("{other:?}"),
     }
 }
 
 pub(super) fn deed(deed: Deed) -> String {
     match deed {
-        Deed::Absorbed(kind) => format!("absorbs it: {}", grant(kind)),
-        Deed::PaidByPoll => "pays the debt by a poll".to_owned(),
-        Deed::SentProbe => "pays the debt by a probe to itself".to_owned(),
-        Deed::Recovered(conditions) => format!("recovers what was lost: {conditions}"),
+        Deed::Absorbed(kind) => format!("absorbed: grant {kind:?}"),
+        Deed::PaidByPoll => "a poll is owed, and paid".to_owned(),
+        Deed::SentProbe => "sends itself a probe".to_owned(),
+        Deed::Recovered(conditions) => format!("recovered: {conditions} lost event"),
     }
 }
 
@@ -131,7 +131,9 @@ pub(super) const fn property(property: Property) -> &'static str {
         Property::N1 => "no unknown NMI is reported when none was raised",
         Property::N2 => "no edge is absorbed later than its bound after the claim that explains it",
         Property::N3 => "a repeating true unknown NMI is reported in time",
-        Property::C => "conditions set are claimed or still set, and a CPU's own are claimed",
+        Property::C => {
+            "each condition is claimed or still set, and a CPU's own is claimed in the end"
+        }
         Property::W => "dispatch is bounded",
         Property::Q => "nothing runs after its removal",
         Property::D => "every queued item runs exactly once",
