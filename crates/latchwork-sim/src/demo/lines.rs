@@ -77,6 +77,12 @@ pub(super) struct Manner {
     pub(super) hidden: &'static [&'static str],
 }
 
+impl Manner {
+    fn hides(&self, text: &str) -> bool {
+        self.hidden.iter().any(|hidden| text.starts_with(hidden))
+    }
+}
+
 /// All that was told, as lines.
 pub(super) fn lines(told: &[Told], manner: Manner) -> Vec<Line> {
     let mut teller = Teller {
@@ -191,10 +197,8 @@ impl Teller {
                 let until_us = until_us - BEGINNING_US;
                 self.line(cpu, Mark::None, format!("stops, until {until_us} us"));
             }
-            What::Says(text) => {
-                if !self.manner.hidden.iter().any(|hidden| text.starts_with(hidden)) {
-                    self.line(cpu, Mark::None, text.clone());
-                }
+            What::Says(text) if !self.manner.hides(text) => {
+                self.line(cpu, Mark::None, text.clone());
             }
             What::Does(deed) => self.deed(cpu, *deed),
             _ => {}

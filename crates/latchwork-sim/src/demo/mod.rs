@@ -2,7 +2,7 @@
 //! Five short stories: another kernel's policy loses an NMI or misreports one, and Latchwork on the same
 //! happenings does not.
 //!
-//! What happens is a list of [cues](cue), and both policies get the same. Everything else is computed when a
+//! What happens is a list of cues, and both policies get the same. Everything else is computed when a
 //! story is told: that the baseline breaks its property, that ours keeps all of them wherever in its code the
 //! cues are given, and what it did instead.
 
@@ -109,7 +109,8 @@ impl Demo {
         }
         let promise = words::property(violation.property);
         Ok(Side {
-            title: format!("{whose} (`{name}`)"),
+            whose,
+            name,
             lines,
             rest: None,
             verdict: format!(
@@ -142,7 +143,8 @@ impl Demo {
             line.weight = Weight::Right;
         }
         Ok(Side {
-            title: format!("Latchwork (`{name}`)"),
+            whose: "Latchwork",
+            name,
             lines,
             rest: Some(instead::rest(rest)),
             verdict: format!("Every property holds. {}", seen.sentence),

@@ -24,7 +24,8 @@ pub struct Performance {
 /// What one policy made of it.
 #[derive(Clone, Debug)]
 pub(super) struct Side {
-    pub(super) title: String,
+    pub(super) whose: &'static str,
+    pub(super) name: &'static str,
     pub(super) run: Run,
     pub(super) lines: Vec<Line>,
     /// What the lines leave out.
@@ -41,7 +42,7 @@ impl Performance {
     #[must_use]
     pub fn svg(&self) -> String {
         let panel = |side: &Side, holds| Panel {
-            title: side.title.replace('`', ""),
+            title: side.whose.to_owned(),
             lines: side.lines.clone(),
             verdict: side.verdict.clone(),
             holds,
@@ -95,7 +96,7 @@ impl fmt::Display for Performance {
         }
         paragraph(f, &self.sameness())?;
         for (side, symbol) in [(&self.baseline, '✗'), (&self.ours, '✓')] {
-            writeln!(f, "\n{}\n", side.title)?;
+            writeln!(f, "\n{} (`{}`)\n", side.whose, side.name)?;
             for row in text::timeline(&side.lines, demo.scenario.hardware.cpus) {
                 writeln!(f, "{row}")?;
             }

@@ -174,11 +174,11 @@ fn boxes(body: &mut Group, rows: &[Row<'_>], lanes: Lanes, first: f64) {
         let x = lanes.lane(row.line.column) + (row.depth - 1) as f64 * CHARACTER;
         let is_nmi = row.line.text.starts_with("NMI");
         let (fill, stroke) = if is_nmi { ("#eaf1fb", "#5b7db1") } else { ("#f6f3e8", "#a89c6c") };
-        let height = (after + 1) as f64 * ROW - 2.0;
+        let height = (after + 1) as f64 * ROW - 1.0;
         body.append(
             Rectangle::new()
                 .set("x", x)
-                .set("y", first + begin as f64 * ROW - 2.0)
+                .set("y", first + begin as f64 * ROW - 1.5)
                 .set("width", lanes.cpu_width() - (row.depth - 1) as f64 * CHARACTER)
                 .set("height", height)
                 .set("rx", 4)
