@@ -106,7 +106,12 @@ pub(crate) fn tell(what: impl FnOnce() -> What) {
 #[inline]
 pub(crate) fn tell_at(at_us: u64, what: impl FnOnce() -> What) {
     if is_heard() {
-        let one = Told { at_us, by: engine::this_cpu(), what: what() };
-        TOLD.with_borrow_mut(|told| told.push(one));
+        keep(at_us, what());
     }
+}
+
+#[cold]
+fn keep(at_us: u64, what: What) {
+    let one = Told { at_us, by: engine::this_cpu(), what };
+    TOLD.with_borrow_mut(|told| told.push(one));
 }
