@@ -3,7 +3,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{doctor, explore, iso, mutants, run, test};
+use crate::{demo, doctor, explore, iso, mutants, run, test};
 
 /// Builds, boots and checks Latchwork.
 #[derive(Debug, Parser)]
@@ -23,6 +23,8 @@ enum Command {
     Test(test::Options),
     /// Search the simulated machine: our policies, other people's, and our mutants
     Explore(explore::Options),
+    /// Show another kernel's policy losing or misreporting an NMI, and Latchwork on the same happenings
+    Demo(demo::Options),
     /// Apply each known mistake to a copy of the source; its named check must catch it
     Mutants(mutants::Options),
     /// Say what this machine has, what it lacks, and what to do about it
@@ -49,6 +51,7 @@ pub fn execute(cli: Cli) -> anyhow::Result<bool> {
         Command::Iso(options) => iso::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Explore(options) => explore::run(&options),
+        Command::Demo(options) => demo::run(&options),
         Command::Mutants(options) => mutants::run(&options),
         Command::Doctor => doctor::run(),
     }

@@ -63,23 +63,29 @@ pub(crate) struct Explorer {
 }
 
 impl Explorer {
-    /// Builds it from the source at `root`, with optimisation, and unwinding for panics on simulated CPUs.
+    /// Builds it from the source at `root`.
     pub(crate) fn build(root: &Path, target_dir: &Path) -> anyhow::Result<Self> {
-        let mut command = workspace::cargo();
-        command
-            .current_dir(root)
-            .args(["build", "--quiet", "--profile", "explore", "--package", "latchwork-sim"])
-            .args(["--bin", "latchwork-explore"])
-            .env("CARGO_TARGET_DIR", target_dir);
-        let output = command.output().context("cannot run cargo")?;
-        let messages = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{}", messages.trim());
-        Ok(Self { program: target_dir.join("explore/latchwork-explore") })
+        Ok(Self { program: build_program(root, target_dir, "latchwork-explore")? })
     }
 
     pub(crate) fn program(&self) -> &Path {
         &self.program
     }
+}
+
+/// Builds that program of the simulated machine from the source at `root`, with optimisation, and unwinding for
+/// panics on simulated CPUs. Returns where it is.
+pub(crate) fn build_program(root: &Path, target_dir: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let mut command = workspace::cargo();
+    command
+        .current_dir(root)
+        .args(["build", "--quiet", "--profile", "explore", "--package", "latchwork-sim"])
+        .args(["--bin", name])
+        .env("CARGO_TARGET_DIR", target_dir);
+    let output = command.output().context("cannot run cargo")?;
+    let messages = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}", messages.trim());
+    Ok(target_dir.join("explore").join(name))
 }
 
 /// Explores; the value says whether ours held every property and all else was caught.

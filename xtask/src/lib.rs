@@ -9,6 +9,7 @@ mod catalog;
 
 pub mod cells;
 pub mod cli;
+pub mod demo;
 pub mod doctor;
 #[cfg(test)]
 mod documents;

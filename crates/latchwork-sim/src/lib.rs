@@ -3,6 +3,7 @@
 //! breaks it.
 
 pub mod cost;
+pub mod demo;
 pub mod driver;
 pub mod engine;
 pub mod explore;
@@ -11,6 +12,7 @@ pub mod policy;
 pub mod property;
 pub mod run;
 pub mod scenario;
+pub mod telling;
 mod world;
 
 pub use world::Simulation;

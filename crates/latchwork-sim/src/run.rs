@@ -4,7 +4,10 @@
 use std::ops::Range;
 
 use crate::{
-    engine::{self, Bounds, Counterexample, Detail, Place, Replay, Report, Trace, World},
+    engine::{
+        self, Bounds, Counterexample, Detail, Directed, Director, Place, Replay, Report, Trace,
+        World,
+    },
     machine::Witness,
     policy::Policy,
     property::Judges,
@@ -76,6 +79,11 @@ impl<'a> Setting<'a> {
     /// Runs the execution of a trace again and tells it.
     pub fn replay(&self, bounds: &Bounds, trace: &Trace, detail: Detail) -> Replay {
         engine::replay(bounds, trace, detail, &mut || self.build())
+    }
+
+    /// Runs the one execution that `director` wants.
+    pub fn direct(&self, bounds: &Bounds, director: &mut dyn Director) -> Directed {
+        engine::direct(bounds, director, &mut || self.build())
     }
 
     /// The shortest execution that it finds, from this one, that violates the same property.

@@ -11,6 +11,7 @@ use crate::{
     },
     policy::{Arrival, Policy},
     scenario::{Scenario, Step},
+    telling::{self, What},
 };
 
 /// One execution of a scenario.
@@ -66,6 +67,7 @@ impl Simulation {
         match step {
             Step::Do(action) => {
                 engine::note(cpu, || format!("{action:?}"));
+                telling::tell(|| What::Acts(action));
                 self.policy.act(action);
             }
             Step::Wait(us) => self.remain_for(cpu, us, |until_us| Doing::Waiting { until_us }),
@@ -296,6 +298,7 @@ impl World for Simulation {
     }
 
     fn fire(&self, event: Event) {
+        telling::tell(|| What::Event(Occurrence::of(event)));
         match Occurrence::of(event) {
             Occurrence::Land(cpu, bell) => self.machine.change(|state| {
                 if state.wire.land(cpu, bell) {
@@ -325,10 +328,12 @@ impl World for Simulation {
     fn interrupt(&self, cpu: usize, what: Interruption) {
         let before =
             self.machine.change_cpu(cpu, |cpu| std::mem::replace(&mut cpu.doing, Doing::Running));
+        telling::tell(|| What::Enters(what));
         match what {
             Interruption::Nmi => self.take_nmi(cpu),
             Interruption::Irq(vector) => self.take_irq(cpu, vector),
         }
+        telling::tell(|| What::Leaves(what));
         self.machine.change(|state| {
             let now_us = state.now_us;
             state.cpus[cpu].resume(before, now_us);

@@ -124,8 +124,8 @@ pub use place::Place;
 #[cfg(test)]
 pub(crate) use search::exhaustive::exhaust_with;
 pub use search::{
-    Bounds, Build, Counterexample, Limit, Replay, Report, Verdict, exhaust, minimise, replay,
-    sample,
+    Bounds, Build, Counterexample, Directed, Director, Limit, Replay, Report, Verdict, direct,
+    exhaust, minimise, replay, sample,
 };
 pub use timeline::{Detail, Entry, Timeline};
 pub use touches::Touches;

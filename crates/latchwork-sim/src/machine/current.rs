@@ -9,7 +9,10 @@ use super::{
     happening::Happening,
     state::{BEGINNING_US, SendUnderWay, State},
 };
-use crate::engine::{self, Touches};
+use crate::{
+    engine::{self, Touches},
+    telling,
+};
 
 /// A machine: what it is, how it stands, and who watches.
 pub struct Machine {
@@ -116,6 +119,7 @@ impl Machine {
         engine::acts(Touches::HARDWARE);
         tell(fact);
         let now_us = self.state.borrow().now_us;
+        telling::tell_at(now_us, || telling::What::Fact(fact.clone()));
         self.witness.borrow_mut().note(now_us, fact);
     }
 
@@ -153,6 +157,7 @@ impl Machine {
 
     /// This CPU executes nothing of its own until what it does is over: it waits, is busy or parked.
     pub fn remain(&self, cpu: usize, doing: Doing) {
+        telling::tell(|| telling::What::Remains(doing));
         self.change_cpu(cpu, |cpu| cpu.doing = doing);
         while self.with(|state| state.cpus[cpu].doing != Doing::Running) {
             engine::hardware(engine::Access::Local, || ());

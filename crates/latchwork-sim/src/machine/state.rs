@@ -6,6 +6,7 @@ use super::{
     Bell, Condition, Cpu, Doing, External, Fact, Hardware, PmuKind, Port61, Route, Wire,
     fact::CpuSet, wire::Flight,
 };
+use crate::telling::{self, What};
 
 /// When each world begins, in microseconds: not at 0, so that nothing is before the beginning.
 pub const BEGINNING_US: u64 = 1_000_000;
@@ -68,9 +69,17 @@ impl State {
 
     /// An edge comes to a CPU: it is remembered, or collapses into one that is.
     pub fn land(&mut self, cpu: usize, bell: Bell) {
-        let cpu = &mut self.cpus[cpu];
+        let number = cpu;
+        let cpu = &mut self.cpus[number];
         if cpu.doing != Doing::Dead {
-            cpu.latch = cpu.latch.with(bell);
+            let (latched, is_blocked) = (cpu.latch, cpu.nmis_blocked);
+            cpu.latch = latched.with(bell);
+            telling::tell_at(self.now_us, || What::Landed {
+                cpu: number,
+                bell,
+                latched,
+                is_blocked,
+            });
         }
     }
 

@@ -5,8 +5,9 @@ mod baselines;
 mod latchwork;
 
 use crate::{
-    engine::Fingerprint,
-    machine::{Bell, Ending},
+    engine::{self, Fingerprint},
+    machine::{Bell, Ending, current},
+    telling::{self, What},
 };
 
 pub use self::{
@@ -46,6 +47,12 @@ pub trait Policy {
 
     /// Takes in all state that is not in simulated atomics.
     fn fold(&self, fingerprint: &mut Fingerprint);
+}
+
+/// A line in the timeline, in this CPU's column.
+fn say(text: impl Fn() -> String) {
+    telling::tell(|| What::Says(text()));
+    engine::note(current().this_cpu(), text);
 }
 
 /// How a scenario wants a policy set up.

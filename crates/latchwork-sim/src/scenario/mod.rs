@@ -67,23 +67,23 @@ pub enum Step {
 }
 
 /// Counter 0 of that CPU overflows.
-const fn overflow(cpu: usize) -> Happening {
+pub(crate) const fn overflow(cpu: usize) -> Happening {
     Happening::Overflow { cpu, bit: bit::COUNTER_0 }
 }
 
 /// One CPU with counters that mask their entry.
-const ONE_CPU: Hardware =
+pub(crate) const ONE_CPU: Hardware =
     Hardware { cpus: 1, pmu: PmuKind::Masking, button: Route::Bsp, ..Hardware::BARE };
 
 /// Two such CPUs.
-const TWO_CPUS: Hardware = Hardware { cpus: 2, ..ONE_CPU };
+pub(crate) const TWO_CPUS: Hardware = Hardware { cpus: 2, ..ONE_CPU };
 
 /// The counters and one external device.
 const PMU_AND_EXTERNAL: &[Bell] = &[Bell::Lvt, Bell::External(0)];
 
 impl Scenario {
     /// One CPU on which nothing happens, for scenarios to differ from.
-    const STILL: Self = Self {
+    pub(crate) const STILL: Self = Self {
         name: "",
         summary: "",
         hardware: ONE_CPU,

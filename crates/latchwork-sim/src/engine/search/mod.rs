@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The searches, and their common words: bounds, and what came out.
 
+mod direct;
 pub(crate) mod exhaustive;
 mod minimise;
 mod random;
@@ -11,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use direct::{Directed, Director, direct};
 pub use exhaustive::exhaust;
 pub use minimise::minimise;
 pub use random::sample;

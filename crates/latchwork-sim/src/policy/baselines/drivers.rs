@@ -3,17 +3,16 @@
 
 use crate::{
     driver::{clock, external, interrupts, pmu, port61, report},
-    engine,
     machine::{Bell, PmuKind, current},
-    policy::Action,
+    policy::{self, Action},
 };
 
 /// How often a driver goes round as long as its status is set.
 const ROUNDS: u32 = 3;
 
 /// A line in the timeline, in this CPU's column.
-pub(super) fn tell(text: impl FnOnce() -> String) {
-    engine::note(current().this_cpu(), text);
+pub(super) fn tell(text: impl Fn() -> String) {
+    policy::say(text);
 }
 
 /// Asks the driver behind that doorbell. Returns how many conditions it has consumed.

@@ -118,6 +118,7 @@ impl FreeBsd {
                 drivers::tell(|| format!("reads the pointer to {function:?}"));
                 claimed |= element.run(|| self.call(function, cpu));
                 if claimed && self.first_claim_ends {
+                    drivers::tell(|| "asks nobody else".to_owned());
                     break;
                 }
             }

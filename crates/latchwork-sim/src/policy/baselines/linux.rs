@@ -143,10 +143,13 @@ impl Linux {
             if local.count > 1 {
                 this.swallow_nmi.store(true, Ordering::Relaxed);
             }
-            if let Some(work) = delayed_work {
-                work.queue(cpu, self == Self::Intended);
+            match delayed_work {
+                Some(work) => {
+                    work.queue(cpu, self == Self::Intended);
+                    drivers::tell(|| "asks nobody external".to_owned());
+                }
+                None => drivers::tell(|| "does not read port 0x61".to_owned()),
             }
-            drivers::tell(|| "asks nobody external".to_owned());
             let truly = local.count > local.by_window;
             return if truly { Ending::Claimed } else { Ending::Absorbed };
         }

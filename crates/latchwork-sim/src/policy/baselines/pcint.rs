@@ -23,7 +23,9 @@ pub(super) enum Drivers {
 /// `core2_intr`. Says whether one of the counters had overflowed.
 pub(super) fn pmc_handler(drivers: Drivers) -> bool {
     if drivers == Drivers::Careful {
-        return drivers::pmis() != 0;
+        let is_own = drivers::pmis() != 0;
+        drivers::tell(|| format!("Pmc: {}", if is_own { "mine" } else { "not mine" }));
+        return is_own;
     }
     let status = pmu::read_status();
     let own = status & COUNTERS;

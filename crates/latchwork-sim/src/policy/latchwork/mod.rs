@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Ours: the real source, with the machine's registers behind its handlers.
 
+mod deeds;
 mod handlers;
 mod kernel;
 mod platform;
@@ -83,9 +84,11 @@ impl Policy for Latchwork {
             sources: arrival.sources.map(SourceMap::from_bits),
         };
         let dropped = kernel.requests_dropped();
+        let deeds = deeds::so_far();
         // SAFETY: 1. The world calls this in NMI context, which ends after it returns. 2. Only NMIs
         // interrupt it. 3. No handler looks at the frame.
         let outcome = unsafe { kernel.nmi.dispatch(&interrupted) };
+        deeds::tell_since(deeds);
         match outcome {
             Outcome::Claimed => Ending::Claimed,
             Outcome::Absorbed => Ending::Absorbed,
@@ -99,7 +102,9 @@ impl Policy for Latchwork {
     }
 
     fn tick(&self) {
+        let deeds = deeds::so_far();
         kernel().nmi.tick();
+        deeds::tell_since(deeds);
     }
 
     fn work_interrupt(&self) {

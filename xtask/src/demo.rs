@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask demo`: another kernel's policy loses or misreports an NMI, and Latchwork does not.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use crate::explore;
+use crate::workspace;
+
+/// The options of `demo`.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// Which story; all are listed if none is named
+    name: Option<String>,
+    /// Write the picture of its timelines here, instead of telling it
+    #[arg(long, value_name = "FILE", requires = "name")]
+    svg: Option<PathBuf>,
+}
+
+/// Tells a story; the value says whether it is true.
+///
+/// # Errors
+///
+/// When the program that tells it cannot be built or run.
+pub fn run(options: &Options) -> anyhow::Result<bool> {
+    let program =
+        explore::build_program(workspace::root(), &workspace::target_dir(), "latchwork-demo")?;
+    let mut command = Command::new(program);
+    command.args(&options.name);
+    if let Some(file) = &options.svg {
+        command.arg("--svg").arg(file);
+    }
+    Ok(command.status().context("cannot run the demo")?.success())
+}
