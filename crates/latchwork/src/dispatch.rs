@@ -216,6 +216,8 @@ impl<P: Platform> Nmi<P> {
         if !claims.is_plain() || !grants.is_empty() || grants.is_behind(&self.core.shared.hot.wide)
         {
             self.grant_in_nmi(ctx, clock, claims);
+        } else {
+            grants.note_claim(clock.now(), || self.core.shared.limits.on(&self.platform));
         }
         if claims.want_more() {
             self.ask_again_later(ctx.cpu, ctx.area);

@@ -23,6 +23,8 @@ pub fn acknowledge(index: u8) {
         if machine.change(|state| state.externals[usize::from(index)].acknowledge()) {
             let condition = Condition::External(index);
             machine.record(&Fact::Consumed { condition, cpu });
+        } else {
+            machine.record(&Fact::FoundClear { bell: Bell::External(index), cpu });
         }
     });
 }

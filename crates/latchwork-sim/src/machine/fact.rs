@@ -104,6 +104,8 @@ pub enum Fact {
         deaf: CpuSet,
         /// CPUs that are online and whose tick, or any other maskable interrupt, could come meanwhile.
         attentive: CpuSet,
+        /// Of these, those whose tick runs.
+        ticking: CpuSet,
         /// Somebody was executing instructions, which took that time.
         busy: bool,
     },
@@ -125,6 +127,14 @@ pub enum Fact {
     },
     /// It has done so, if the condition was still there.
     ClaimedOutside {
+        /// Who did.
+        cpu: usize,
+    },
+    /// Software has acknowledged what it had seen set, and somebody else had done so since. Both believe that they
+    /// have claimed it.
+    FoundClear {
+        /// What rings for it.
+        bell: Bell,
         /// Who did.
         cpu: usize,
     },

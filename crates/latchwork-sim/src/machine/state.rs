@@ -159,11 +159,15 @@ impl State {
     pub fn pass(&mut self, to_us: u64, tick_period_us: u64, last_tick_us: u64) -> Fact {
         let mut deaf = CpuSet::default();
         let mut attentive = CpuSet::default();
+        let mut ticking = CpuSet::default();
         for (number, cpu) in self.cpus.iter().enumerate() {
             if !cpu.is_open() {
                 deaf.add(number);
             } else if cpu.interrupts_on && cpu.nmi_depth == 0 && !cpu.offline {
                 attentive.add(number);
+                if cpu.next_tick_us.is_some() || cpu.tick_pending {
+                    ticking.add(number);
+                }
             }
         }
         let by_us = to_us - self.now_us;
@@ -177,7 +181,7 @@ impl State {
         for cpu in &mut self.cpus {
             cpu.pass(to_us, tick_period_us, last_tick_us);
         }
-        Fact::Passed { by_us, deaf, attentive, busy }
+        Fact::Passed { by_us, deaf, attentive, ticking, busy }
     }
 
     /// Somebody executes instructions.
@@ -227,7 +231,7 @@ mod tests {
         state.cpus[1].doing = Doing::Halted;
         let passed = state.pass(BEGINNING_US + 7, 1_000, u64::MAX);
         let (deaf, attentive) = (CpuSet(0b01), CpuSet(0b10));
-        let expected = Fact::Passed { by_us: 7, deaf, attentive, busy: true };
+        let expected = Fact::Passed { by_us: 7, deaf, attentive, ticking: attentive, busy: true };
         assert_eq!(passed, expected);
     }
 }

@@ -7,9 +7,9 @@
 //! as that says; a claim outside an NMI explains one more, from when a driver begins to make it; a
 //! machine-wide claim explains as many, and one more, on each CPU of the route. Every claim on a CPU, and every ring of a send to it, renews what is explained there.
 //!
-//! The bound of each is [`Timing::late_us`] (or what its doorbell says) and one tick period, in which a CPU
-//! that can take NMIs and interrupts has found out that no edge has come; where interrupts are off, it is the
-//! cap instead of the tick period. Time in which the CPU could take no NMI does not count, nor, up to
+//! The bound of each is [`Timing::late_us`] (or what its doorbell says), how far clocks differ, and one tick period, in which a CPU
+//! that can take NMIs and ticks has found out that no edge has come; where interrupts are off or its tick is
+//! stopped, it is the cap instead of the tick period. Time in which the CPU could take no NMI does not count, nor, up to
 //! [`Timing::hold_us`], time in which a send to it was unfinished, nor, up to [`DEFERRED_TICKS`], time in which a
 //! deferred edge may have waited for a poll.
 
@@ -97,7 +97,8 @@ impl Absorption {
     }
 
     fn explain(&mut self, cpu: usize, edges: usize, late_us: u64) {
-        let late_us = late_us.max(self.timing.late_us);
+        let skew_us = self.hardware.skew_us.iter().copied().max().unwrap_or(0);
+        let late_us = late_us.max(self.timing.late_us) + skew_us;
         let cpu = &mut self.cpus[cpu];
         cpu.renew();
         if edges != 0 {
@@ -106,7 +107,10 @@ impl Absorption {
     }
 
     fn consumed(&mut self, condition: Condition, cpu: usize) {
-        let bell = condition.bell();
+        self.claimed(condition.bell(), cpu);
+    }
+
+    fn claimed(&mut self, bell: Bell, cpu: usize) {
         let outside = match self.cpus[cpu].dispatches.last_mut() {
             Some(tally) => {
                 if !tally.bells.contains(&bell) {
@@ -245,6 +249,7 @@ impl Monitor for Absorption {
         match *fact {
             Fact::Taken { cpu, .. } => self.cpus[cpu].dispatches.push(Tally::default()),
             Fact::Consumed { condition, cpu } => self.consumed(condition, cpu),
+            Fact::FoundClear { bell, cpu } => self.claimed(bell, cpu),
             Fact::ClaimsOutside { bell, cpu } => {
                 self.cpus[cpu].claiming = Some(bell);
                 let edges = self.late_edges(bell).0 + 1;
@@ -279,9 +284,9 @@ impl Monitor for Absorption {
                 cpu.held_us = 0;
                 cpu.renew();
             }
-            Fact::Passed { by_us, deaf, attentive, .. } => {
+            Fact::Passed { by_us, deaf, ticking, .. } => {
                 for cpu in 0..self.cpus.len() {
-                    self.passed(by_us, deaf.has(cpu), attentive.has(cpu), cpu);
+                    self.passed(by_us, deaf.has(cpu), ticking.has(cpu), cpu);
                 }
             }
             _ => {}
@@ -366,7 +371,10 @@ mod tests {
     #[test]
     fn with_interrupts_off_the_cap_is_the_bound() {
         let nobody = CpuSet(0);
-        let off = |by_us| [Fact::Passed { by_us, deaf: nobody, attentive: nobody, busy: false }];
+        let off = |by_us| {
+            let (deaf, attentive, ticking) = (nobody, nobody, nobody);
+            [Fact::Passed { by_us, deaf, attentive, ticking, busy: false }]
+        };
         assert_eq!(judge(&[&claims_two(), &off(5_000), &absorbs()]), Ok(()));
         assert_eq!(judge(&[&claims_two(), &off(10_201), &absorbs()]), Err(Property::N2));
     }

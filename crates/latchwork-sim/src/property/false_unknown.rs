@@ -171,12 +171,12 @@ impl Monitor for FalseUnknown {
                 self.attended.remove(&bell);
                 self.cpus.iter_mut().for_each(|cpu| cpu.loses(bell));
             }
-            Fact::Passed { by_us, deaf, attentive, .. } => {
+            Fact::Passed { by_us, deaf, ticking, .. } => {
                 let (late_us, period_us, cap_us) = (self.late_us, self.tick_period_us, self.cap_us);
                 for (number, cpu) in self.cpus.iter_mut().enumerate() {
                     cpu.excuses.retain_mut(|excuse| {
                         excuse.open_us += if deaf.has(number) { 0 } else { by_us };
-                        excuse.attentive_us += if attentive.has(number) { by_us } else { 0 };
+                        excuse.attentive_us += if ticking.has(number) { by_us } else { 0 };
                         excuse.open_us <= late_us + cap_us
                             && excuse.attentive_us <= late_us + period_us
                     });

@@ -37,10 +37,10 @@ pub(super) fn report(serial: usize, reported: Reported) -> Fact {
 
 /// Time passes; CPU 0 and its interrupts are open.
 pub(super) fn passed(by_us: u64) -> Fact {
-    Fact::Passed { by_us, deaf: CpuSet(0), attentive: CpuSet(1), busy: false }
+    Fact::Passed { by_us, deaf: CpuSet(0), attentive: CpuSet(1), ticking: CpuSet(1), busy: false }
 }
 
 /// Time passes; CPU 0 can take nothing.
 pub(super) fn passed_deaf(by_us: u64) -> Fact {
-    Fact::Passed { by_us, deaf: CpuSet(1), attentive: CpuSet(0), busy: false }
+    Fact::Passed { by_us, deaf: CpuSet(1), attentive: CpuSet(0), ticking: CpuSet(0), busy: false }
 }

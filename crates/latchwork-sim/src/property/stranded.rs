@@ -130,7 +130,7 @@ impl Monitor for Stranded {
                 self.set.values_mut().for_each(|event| event.open_us = 0);
                 None
             }
-            Fact::Passed { by_us, deaf, attentive, busy } => {
+            Fact::Passed { by_us, deaf, attentive, busy, .. } => {
                 let open = (0..self.handled.len()).any(|cpu| !deaf.has(cpu));
                 self.passed(by_us, open, attentive.0 != 0 && !busy)
             }
@@ -204,7 +204,8 @@ mod tests {
     #[test]
     fn where_no_tick_can_come_nmis_pay_what_is_overdue() {
         let nobody = CpuSet(0);
-        let off = |by_us| Fact::Passed { by_us, deaf: nobody, attentive: nobody, busy: false };
+        let (deaf, attentive, ticking) = (nobody, nobody, nobody);
+        let off = |by_us| Fact::Passed { by_us, deaf, attentive, ticking, busy: false };
         let begin = [collapses().as_slice(), &[off(6_000)]].concat();
         let nmi = |serial| [taken(serial, &[Bell::Lvt]), ended(serial, Ending::Claimed)];
         let pays = [begin.as_slice(), &nmi(2), &[CONSUMED]].concat();

@@ -67,6 +67,8 @@ pub(crate) struct Grants {
     last_open: OwnWord,
     /// When it left its last NMI.
     last_leave: OwnWord,
+    /// When it last claimed something, in an NMI or in a poll outside.
+    last_claim: OwnWord,
     hold: Hold,
     /// How many machine-wide claims it has looked at, of all and per Platform slot.
     seen_claims: OwnWord,
@@ -85,6 +87,7 @@ impl Grants {
                 deadline: OwnWord::new(0),
                 last_open: OwnWord::new(0),
                 last_leave: OwnWord::new(0),
+                last_claim: OwnWord::new(0),
                 hold: Hold::new(),
                 seen_claims: OwnWord::new(0),
                 seen: array_of![OwnWord::new(0); HANDLERS_PER_CLASS],
@@ -163,20 +166,34 @@ impl Grants {
         }
     }
 
-    /// `now`, or when the last NMI left that came on top since. What it claimed makes what is granted here last
-    /// as long.
+    /// Something was claimed. After what that grants has been granted, and what others have claimed before has been
+    /// adopted: a claim that is seen later may be older than this one.
     ///
-    /// A later one by more than the cap is of a clock that was reset since.
-    pub(crate) fn last_claim_on_top(&self, now: Moment, limits: InTicks<'_>) -> Moment {
-        let left = Self::load(&self.last_leave);
-        if left.since(now) <= limits.cap() { now.later_of(left) } else { now }
+    /// An NMI on top may have noted a later one, which stays, unless it is of a clock that was reset since.
+    #[inline(always)]
+    pub(crate) fn note_claim<'a>(&self, now: Moment, limits: impl FnOnce() -> InTicks<'a>) {
+        let last = Self::load(&self.last_claim);
+        if last.is_before(now) || last != now && last.since(now) > limits().cap() {
+            self.last_claim.store(now.word(), Ordering::Relaxed);
+        }
+    }
+
+    /// Until when the ring of this CPU's last claim has reached its latch. An edge that is granted only now may
+    /// have brought the CPU to that claim, and then that ring comes instead.
+    ///
+    /// A claim later than `now` by more than the cap is of a clock that was reset since.
+    fn last_claim_ends(&self, now: Moment, limits: InTicks<'_>) -> Option<Moment> {
+        let claim = Self::load(&self.last_claim);
+        (claim.since(now) <= limits.cap()).then(|| claim.after(limits.late()))
     }
 
     /// What is granted now, by somebody who has looked at the clock at `now`, lasts as long as what NMIs on top
     /// have claimed since.
     fn raise_for_claims_on_top(&self, now: Moment, limits: InTicks<'_>) {
-        if !Self::load(&self.last_leave).is_before(now) {
-            self.raise_to(self.last_claim_on_top(now, limits).after(limits.late()));
+        if !Self::load(&self.last_claim).is_before(now) {
+            if let Some(ends) = self.last_claim_ends(now, limits) {
+                self.raise_to(ends);
+            }
         }
     }
 
@@ -281,5 +298,6 @@ impl Grants {
         self.live_time.ends(now);
         self.last_open.store(now.word(), Ordering::Relaxed);
         self.last_leave.store(now.word(), Ordering::Relaxed);
+        self.last_claim.store(0, Ordering::Relaxed);
     }
 }

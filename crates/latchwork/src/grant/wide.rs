@@ -154,6 +154,8 @@ impl Grants {
             return;
         }
         let deadline = slot.published.deadline();
+        let deadline =
+            self.last_claim_ends(now, limits).map_or(deadline, |it| it.later_of(deadline));
         if self.reaches(deadline, now, limits) {
             let edges = new.min(MOST_CREDITS).saturating_mul(slot.rings_of_a_claim());
             self.grant(GrantKind::MachineWide, edges, deadline, now, limits);

@@ -169,7 +169,6 @@ impl<P: Platform> Nmi<P> {
         let shared = &self.core.shared;
         let limits = shared.limits.on(&self.platform);
         area.grants.adopt(&self.core.registry, &shared.hot.wide, now, limits);
-        let now = area.grants.last_claim_on_top(now, limits);
         let deadline = now.after(limits.late());
         let late_deadline = deadline.later_of(now.after(limits.late_of(claims.late_us())));
         area.grants.raise(late_deadline, now, limits);
@@ -181,6 +180,7 @@ impl<P: Platform> Nmi<P> {
         if claims.late_edges() != 0 {
             area.grants.grant(GrantKind::Late, claims.late_edges(), late_deadline, now, limits);
         }
+        area.grants.note_claim(now, || limits);
     }
 
     /// Asks the Platform handlers outside an NMI, with interrupts off.
