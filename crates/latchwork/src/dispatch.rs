@@ -113,13 +113,14 @@ impl<P: Platform> Nmi<P> {
             }
         }
         self.look_at_sends(area, Moment::from_ticks(left_ticks));
-        // The edge of a dispatch underneath, too, may need what this one has granted.
-        let waits = area.deferred.any();
-        if waits && outermost {
-            self.answer_for_edge(cpu, area);
+        if outermost {
+            let waits = area.deferred.any();
+            if waits {
+                self.answer_for_edge(cpu, area);
+            }
+            let limits = || self.core.shared.limits.on(&self.platform);
+            area.grants.leave(Moment::from_ticks(left_ticks), waits, limits);
         }
-        let is_shut = !outermost || waits;
-        area.grants.leave(Moment::from_ticks(left_ticks), is_shut);
         outcome
     }
 

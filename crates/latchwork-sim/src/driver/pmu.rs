@@ -35,6 +35,9 @@ pub fn acknowledge(bits: u8) {
             let condition = Condition::Counter { cpu, bit };
             machine.record(&Fact::Consumed { condition, cpu });
         }
+        if cleared == 0 {
+            machine.record(&Fact::FoundClear { bell: BELL, cpu });
+        }
     });
 }
 

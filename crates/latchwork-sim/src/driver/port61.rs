@@ -27,6 +27,9 @@ pub fn write(value: u8) {
             let condition = Condition::Port61(bit);
             machine.record(&Fact::Consumed { condition, cpu });
         }
+        if cleared == 0 && value & (bit::SERR_OFF | bit::IOCHK_OFF) != 0 {
+            machine.record(&Fact::FoundClear { bell: BELL, cpu });
+        }
     });
 }
 

@@ -13,7 +13,7 @@ use crate::{
 /// meanwhile, and a send by one of them, of up to 22 with both halves of the ICR; besides, the dispatcher's
 /// own are about 20 for each poll and 30 for the rest. Where deferred edges are settled, before and after, there
 /// may be one more poll each time.
-pub const MOST_ACCESSES: usize = 330;
+pub const MOST_ACCESSES: usize = 400;
 
 /// The monitor of W.
 #[derive(Debug)]

@@ -228,12 +228,23 @@ impl Grants {
         Some(self.rationing.absorbed(kind, live_ticks, now, limits))
     }
 
-    /// The CPU leaves an NMI. What had come when it left the one before has been taken since: as this one, or
+    /// The CPU leaves an NMI that was on top of no other: the edge of one underneath, too, may need what was
+    /// granted. What had come when it left the one before has been taken since: as this one, or
     /// as one in between. When this one was delivered is not known: the clock was read later, perhaps much
     /// later on a virtual CPU. `is_shut`: an edge waits to be settled by what is granted.
+    ///
+    /// One that left later came on top of the end of this one. It has said all, unless its clock was reset since.
     #[inline(always)]
-    pub(crate) fn leave(&self, left: Moment, is_shut: bool) {
+    pub(crate) fn leave<'a>(
+        &self,
+        left: Moment,
+        is_shut: bool,
+        limits: impl FnOnce() -> InTicks<'a>,
+    ) {
         let before = Self::load(&self.last_leave);
+        if left.is_before(before) && before.since(left) <= limits().cap() {
+            return;
+        }
         if !is_shut && !self.hold.holds() && Self::load(&self.last_open).is_before(before) {
             self.last_open.store(before.word(), Ordering::Relaxed);
         }
