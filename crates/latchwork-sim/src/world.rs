@@ -170,6 +170,8 @@ impl Simulation {
     /// Whether the happening at `place`, which is left, can come as an event of its own now.
     fn can_happen(&self, happening: Happening) -> bool {
         let lively = self.machine.is_lively();
+        let longest_us = self.machine.timing.stall_us;
+        let rested = self.machine.with(|state| state.hurried_us <= longest_us);
         self.machine.with(|state| match happening {
             Happening::Overflow { cpu, bit } => {
                 let may_ring = match self.machine.hardware.pmu {
@@ -190,13 +192,13 @@ impl Simulation {
             Happening::Press => lively && state.next_press_us.is_none(),
             Happening::Smi { cpu, unblocks } => {
                 let cpu = &state.cpus[cpu];
-                lively && !cpu.is_stopped() && (!unblocks || cpu.nmi_depth != 0)
+                lively && rested && !cpu.is_stopped() && (!unblocks || cpu.nmi_depth != 0)
             }
             Happening::Fault(cpu) => {
                 let cpu = &state.cpus[cpu];
                 lively && cpu.nmis_blocked && cpu.doing == Doing::Running && !cpu.is_stopped()
             }
-            Happening::Stall(cpu) => lively && state.cpus[cpu].can_run(),
+            Happening::Stall(cpu) => lively && rested && state.cpus[cpu].can_run(),
             Happening::Hurry | Happening::Step => false,
         })
     }

@@ -107,6 +107,11 @@ impl Cpu {
         self.smm_until_us.is_some() || self.stalled_until_us.is_some() || self.doing == Doing::Dead
     }
 
+    /// It is in an NMI in which it neither runs nor waits: firmware or a hypervisor keeps it.
+    pub fn is_kept_in_nmi(&self) -> bool {
+        self.nmi_depth != 0 && self.doing == Doing::Running
+    }
+
     /// It takes its latched NMI at the next boundary.
     pub fn takes_nmi(&self) -> bool {
         !self.latch.is_none() && !self.nmis_blocked && !self.is_stopped()

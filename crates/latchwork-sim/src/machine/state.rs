@@ -172,7 +172,8 @@ impl State {
         }
         let by_us = to_us - self.now_us;
         let busy = self.somebody_runs();
-        self.hurried_us = if busy { self.hurried_us + by_us } else { 0 };
+        let in_nmi = self.cpus.iter().any(Cpu::is_kept_in_nmi);
+        self.hurried_us = if busy || in_nmi { self.hurried_us + by_us } else { 0 };
         self.now_us = to_us;
         while let Some(flight) = self.wire.overdue(to_us) {
             self.wire.land(flight.cpu, flight.bell);

@@ -47,6 +47,8 @@ struct Cpu {
 struct Dispatch {
     has_unknown: bool,
     consumed: bool,
+    /// When it was taken, the first occurrence was long ago.
+    repeats: bool,
 }
 
 impl Repeating {
@@ -65,12 +67,14 @@ impl Cpu {
 
     /// An NMI has ended. Says whether that is a repetition which stays hidden.
     fn ended(&mut self, ending: Ending) -> bool {
-        let occurs = self.dispatches.pop().is_some_and(|it| it.has_unknown && !it.consumed);
+        let dispatch = self.dispatches.pop();
+        let occurs = dispatch.is_some_and(|it| it.has_unknown && !it.consumed);
         let is_known = self.held_back_us != 0;
         if !occurs || is_known || ending == Ending::Unknown || ending == Ending::TurnedAway {
             return false;
         }
-        let repeats = *self.first_us.get_or_insert(0) >= REPORTED_AFTER_US;
+        self.first_us.get_or_insert(0);
+        let repeats = dispatch.is_some_and(|it| it.repeats);
         if repeats && ending == Ending::Deferred {
             self.deferred_us.get_or_insert(0);
             return false;
@@ -93,7 +97,9 @@ impl Monitor for Repeating {
         let hidden = match *fact {
             Fact::Taken { cpu, edge, .. } => {
                 let has_unknown = edge.has(Bell::Button);
-                self.cpus[cpu].dispatches.push(Dispatch { has_unknown, consumed: false });
+                let cpu = &mut self.cpus[cpu];
+                let repeats = cpu.first_us.is_some_and(|age_us| age_us >= REPORTED_AFTER_US);
+                cpu.dispatches.push(Dispatch { has_unknown, consumed: false, repeats });
                 None
             }
             Fact::Consumed { cpu, .. } | Fact::Served { cpu, .. } => {
