@@ -58,10 +58,10 @@ pub(super) static SENDER_STUCK: Scenario = Scenario {
     happenings: &[(overflow(0), 1), (Happening::Stall(1), 1), (Happening::Press, 1)],
     long: &[(overflow(0), 60), (Happening::Stall(1), 10), (Happening::Press, 1)],
     timing: Timing {
-        hold_us: 2_000,
-        stall_us: 5_000,
-        quiet_us: 6_000,
-        horizon_us: 9_000,
+        hold_us: 1_000,
+        stall_us: 2_600,
+        quiet_us: 2_400,
+        horizon_us: 3_000,
         ..Timing::SHORT
     },
     preemptions: 1,
@@ -78,6 +78,18 @@ pub(super) static SENDER_PARKED: Scenario = Scenario {
     long: &[(overflow(0), 60), (overflow(1), 30), (Happening::Hurry, 30)],
     timing: Timing { park_us: 1_000, quiet_us: 300, horizon_us: 2_000, ..Timing::SHORT },
     preemptions: 1,
+    ..Scenario::STILL
+};
+
+/// The edge of the first send is granted, and takes the request of the second.
+pub(super) static SEND_AFTER_SEND: Scenario = Scenario {
+    name: "send-after-send",
+    summary: "a granted edge takes the next request, whose own ring comes after the grant's first deadline",
+    hardware: Hardware { delivery_us: 200, ..ONE_CPU },
+    plan: PMU_ONLY,
+    scripts: &[&[Step::Wait(200), CALL_0, Step::Wait(150), CALL_0]],
+    happenings: &[(overflow(0), 1)],
+    long: &[(overflow(0), 60), (Happening::Hurry, 30)],
     ..Scenario::STILL
 };
 
