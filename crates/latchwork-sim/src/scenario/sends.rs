@@ -49,9 +49,10 @@ pub(super) static TAKEN_BEFORE_RING: Scenario = Scenario {
     ..Scenario::STILL
 };
 
+/// All begins in the first moment; a stall makes way for the other CPU without a preemption.
 pub(super) static SENDER_STUCK: Scenario = Scenario {
     name: "sender-stuck",
-    summary: "the sender is held up for longer than its send may hold grants, and a true unknown comes",
+    summary: "the sender is held up for longer than its send may hold grants, and a true unknown repeats",
     hardware: TWO_CPUS,
     plan: PMU_ONLY,
     scripts: &[&[], &[CALL_0]],
@@ -59,12 +60,13 @@ pub(super) static SENDER_STUCK: Scenario = Scenario {
     long: &[(overflow(0), 60), (Happening::Stall(1), 10), (Happening::Press, 1)],
     timing: Timing {
         hold_us: 1_000,
-        stall_us: 2_600,
-        quiet_us: 2_400,
+        stall_us: 2_800,
+        quiet_us: 10,
         horizon_us: 3_000,
+        press_period_us: Some(2_500),
         ..Timing::SHORT
     },
-    preemptions: 1,
+    preemptions: 0,
     ..Scenario::STILL
 };
 
