@@ -37,11 +37,11 @@ impl Simulation {
         Ok(Self { explorer, scenario: scenario.to_owned(), property: property.to_owned(), output })
     }
 
-    /// Searches the scenario with our own policies. One preemption an execution shows what is wrong in seconds.
+    /// Searches the scenario with our own policies.
     pub(super) fn run(&self, limit: Duration) -> anyhow::Result<Verdict> {
         let mut command = Command::new(self.explorer.program());
-        command.args(["--bounds", "small", "--scenario", &self.scenario]);
-        command.args(["--format", "json", "--output"]).arg(&self.output);
+        command.args(["--format", "json", "--scenario", &self.scenario, "--output"]);
+        command.arg(&self.output);
         for policy in explore::OUR_POLICIES {
             command.args(["--policy", policy]);
         }

@@ -44,6 +44,7 @@ pub static SCENARIOS: &[&Scenario] = &[
     &lifecycle::LATE_REGISTRATION,
     &lifecycle::UNMASKED,
     &lifecycle::REMOVAL_IN_POLL,
+    &lifecycle::REMOVAL_BESIDE_TICK,
     &lifecycle::REMOVAL_FROM_NMI,
     &retold::PMI_COLLAPSE_PORT61,
     &retold::UNKNOWN_AFTER_PMI,
