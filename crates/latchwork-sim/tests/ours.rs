@@ -26,6 +26,11 @@ fn clock_reset() {
 }
 
 #[test]
+fn collapse_in_poll() {
+    holds("collapse-in-poll");
+}
+
+#[test]
 fn parked_for_long() {
     holds("parked-for-long");
 }
@@ -51,6 +56,11 @@ fn remove_while_called() {
 }
 
 #[test]
+fn send_after_send() {
+    holds("send-after-send");
+}
+
+#[test]
 fn send_in_send() {
     holds("send-in-send");
 }
@@ -68,6 +78,11 @@ fn tick_stops() {
 #[test]
 fn topa_twice() {
     holds("topa-twice");
+}
+
+#[test]
+fn two_handlers() {
+    holds("two-handlers");
 }
 
 #[test]

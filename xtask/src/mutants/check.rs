@@ -32,6 +32,21 @@ pub(super) enum CheckName {
     Simulation { scenario: String, property: String },
 }
 
+/// The package of the simulated machine.
+const SIMULATION: &str = "latchwork-sim";
+
+impl CheckName {
+    /// Whether it is the simulated machine that catches: in a scenario, or where a test of its own measures there
+    /// what the policy costs.
+    pub(super) fn is_in_simulation(&self) -> bool {
+        match self {
+            Self::Simulation { .. } => true,
+            Self::Unit { package, .. } => package == SIMULATION,
+            Self::Loom { .. } | Self::Integration { .. } | Self::Bochs { .. } => false,
+        }
+    }
+}
+
 /// What was built to be run.
 #[derive(Debug)]
 pub(super) enum Program {
@@ -262,6 +277,20 @@ mod tests {
             "test:a::b",
         ] {
             assert!(name.parse::<CheckName>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_simulated_machine_catches_in_scenarios_and_by_its_own_tests() {
+        for (name, is_there) in [
+            ("sim:tick-stops:L", true),
+            ("unit:latchwork-sim:cost::polls", true),
+            ("unit:latchwork:cost::polls", false),
+            ("loom:a::b", false),
+            ("test:latchwork-sim:ours:tick_stops", false),
+        ] {
+            let name: CheckName = name.parse().expect(name);
+            assert_eq!(name.is_in_simulation(), is_there, "{name}");
         }
     }
 

@@ -58,7 +58,7 @@ pub(crate) fn all_caught() -> anyhow::Result<bool> {
 
 /// Tries those that the simulated machine catches, there only.
 pub(crate) fn try_in_simulation() -> anyhow::Result<Report> {
-    try_all(None, |check| matches!(check, CheckName::Simulation { .. }))
+    try_all(None, CheckName::is_in_simulation)
 }
 
 /// The name of each mutant and what is wrong in it, for the documents' tests.

@@ -63,20 +63,25 @@ fn judge(found: &Found, property: &str) -> anyhow::Result<Verdict> {
     if found.policies.is_empty() {
         return Ok(Verdict::NotRun);
     }
-    let mut others = Vec::new();
+    let (mut is_violated, mut is_unfinished, mut others) = (false, false, Vec::new());
     for (name, outcome) in found.policies.iter().flat_map(|policy| &policy.properties) {
         match outcome.as_str() {
-            "violated" if name == property => return Ok(Verdict::Failed),
+            "violated" if name == property => is_violated = true,
             "violated" => others.push(name.as_str()),
-            "unfinished" => return Ok(Verdict::TimedOut),
+            "unfinished" => is_unfinished = true,
             "held" => {}
             other => bail!("property {name} is `{other}`, which is neither held nor violated"),
         }
     }
-    if others.is_empty() {
-        return Ok(Verdict::Passed);
-    }
-    Ok(Verdict::Strange(format!("not {property} is violated, but {}", others.join(", "))))
+    // The search goes on for other properties after it has found one, and may not see all for those.
+    Ok(match (is_violated, is_unfinished) {
+        (true, _) => Verdict::Failed,
+        (false, true) => Verdict::TimedOut,
+        (false, false) if others.is_empty() => Verdict::Passed,
+        (false, false) => {
+            Verdict::Strange(format!("not {property} is violated, but {}", others.join(", ")))
+        }
+    })
 }
 
 #[cfg(test)]
@@ -96,6 +101,8 @@ mod tests {
         assert_eq!(verdict(&policy("violated", "held")), Verdict::Failed);
         assert_eq!(verdict(&policy("violated", "violated")), Verdict::Failed);
         assert!(matches!(verdict(&policy("held", "violated")), Verdict::Strange(_)));
+        assert_eq!(verdict(&policy("held", "unfinished")), Verdict::TimedOut);
+        assert_eq!(verdict(&policy("violated", "unfinished")), Verdict::Failed);
         assert_eq!(verdict(r#"{"policies":[]}"#), Verdict::NotRun);
     }
 }

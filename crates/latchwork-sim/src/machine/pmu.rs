@@ -15,6 +15,8 @@ pub mod bit {
     pub const COUNTER_1: u8 = 1 << 1;
     /// Trace_ToPA_PMI. Tracing goes on while the counters are stopped.
     pub const TOPA: u8 = 1 << 2;
+    /// Both counters.
+    pub const COUNTERS: u8 = COUNTER_0 | COUNTER_1;
     /// All of them.
     pub const ALL: [u8; 3] = [COUNTER_0, COUNTER_1, TOPA];
 }

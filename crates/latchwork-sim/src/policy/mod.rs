@@ -58,10 +58,19 @@ fn say(text: impl Fn() -> String) {
 /// How a scenario wants a policy set up.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// The doorbells whose handlers are there from the beginning.
+    /// The doorbells whose handlers are there from the beginning. That of the counters is named twice where
+    /// their trace buffer has a handler of its own.
     pub attended: &'static [Bell],
     /// What the handler of PMIs does besides, each time that it claims.
     pub on_pmi: Option<Action>,
+}
+
+impl Plan {
+    /// Whether counters and trace buffer have a handler each, behind one doorbell.
+    #[must_use]
+    pub fn trace_is_apart(&self) -> bool {
+        self.attended.iter().filter(|bell| **bell == Bell::Lvt).count() > 1
+    }
 }
 
 /// An NMI, as entry code sees it.

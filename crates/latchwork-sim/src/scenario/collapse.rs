@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A machine-wide ring collapses into another one.
 
-use super::{ONE_CPU, PMU_AND_EXTERNAL, Scenario, TWO_CPUS, overflow};
+use super::{ONE_CPU, PMU_AND_EXTERNAL, Scenario, Step, TWO_CPUS, overflow};
 use crate::{
-    machine::{Bell, ExternalKind, Happening, Hardware, Route, pmu::bit, port61},
-    policy::Plan,
+    machine::{Bell, ExternalKind, Happening, Hardware, PmuKind, Route, Timing, pmu::bit, port61},
+    policy::{Action, Plan},
 };
 
 pub(super) static PMI_COLLAPSE_BSP: Scenario = Scenario {
@@ -79,20 +79,33 @@ pub(super) static PROBE_COLLAPSE: Scenario = Scenario {
     ..Scenario::STILL
 };
 
+pub(super) static COLLAPSE_IN_POLL: Scenario = Scenario {
+    name: "collapse-in-poll",
+    summary: "the ring of a line collapses into a PMI on top of the poll that pays a debt",
+    hardware: Hardware { externals: &[ExternalKind::level_held(Route::Bsp)], ..ONE_CPU },
+    plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
+    happenings: &[(overflow(0), 2), (Happening::Assert(0), 1)],
+    long: &[(overflow(0), 100), (Happening::Assert(0), 40), (Happening::Hurry, 100)],
+    timing: Timing { quiet_us: 1_600, horizon_us: 3_700, ..Timing::SHORT },
+    ..Scenario::STILL
+};
+
 /// Firmware's status lies in ordinary memory, so that a poll may read it while its own stores are still
-/// in the store buffer.
+/// in the store buffer. CPU 1 owes the poll that CPU 0's tick makes.
 pub(super) static STORE_BUFFER: Scenario = Scenario {
     name: "store-buffer",
     summary: "one CPU polls firmware's error block while another skips the poll, with store buffers",
     hardware: Hardware { externals: &[ExternalKind::error_block(Route::Some(&[1]))], ..TWO_CPUS },
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
-    happenings: &[(overflow(1), 2), (Happening::Assert(0), 1)],
+    scripts: &[&[], &[Step::Do(Action::Unmask(Bell::External(0)))]],
+    happenings: &[(overflow(1), 1), (Happening::Assert(0), 1)],
     long: &[
         (overflow(0), 60),
         (overflow(1), 60),
         (Happening::Assert(0), 40),
         (Happening::Hurry, 100),
     ],
+    timing: Timing { quiet_us: 1_400, horizon_us: 3_500, ..Timing::SHORT },
     preemptions: 1,
     store_buffer: 4,
     ..Scenario::STILL
@@ -113,6 +126,25 @@ pub(super) static TWO_COUNTERS: Scenario = Scenario {
         (Happening::Overflow { cpu: 0, bit: bit::TOPA }, 60),
         (Happening::Press, 1),
         (Happening::Hurry, 60),
+    ],
+    ..Scenario::STILL
+};
+
+pub(super) static TWO_HANDLERS: Scenario = Scenario {
+    name: "two-handlers",
+    summary: "the counters' handler and the trace buffer's share a doorbell, and a true unknown comes",
+    hardware: Hardware { pmu: PmuKind::Free { late_us: 300, max_late_edges: 1 }, ..ONE_CPU },
+    plan: Plan { attended: &[Bell::Lvt, Bell::Lvt], on_pmi: None },
+    happenings: &[
+        (overflow(0), 1),
+        (Happening::Overflow { cpu: 0, bit: bit::TOPA }, 1),
+        (Happening::Press, 1),
+    ],
+    long: &[
+        (overflow(0), 1),
+        (Happening::Overflow { cpu: 0, bit: bit::TOPA }, 1),
+        (Happening::Press, 1),
+        (Happening::Hurry, 30),
     ],
     ..Scenario::STILL
 };

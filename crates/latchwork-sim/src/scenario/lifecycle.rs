@@ -104,6 +104,22 @@ pub(super) static REMOVAL_IN_POLL: Scenario = Scenario {
     ..Scenario::STILL
 };
 
+/// The same without PMIs, small enough to be seen whole: who opens a route owes a poll.
+pub(super) static REMOVAL_BESIDE_TICK: Scenario = Scenario {
+    name: "removal-beside-tick",
+    summary: "a handler is removed while another CPU's tick pays for an opened route",
+    hardware: Hardware { externals: BSP_LINE, ..TWO_CPUS },
+    plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
+    scripts: &[
+        &[Step::Do(Action::Unmask(EXTERNAL))],
+        &[Step::Wait(1_333), Step::Do(Action::Remove(EXTERNAL))],
+    ],
+    happenings: &[(Happening::Assert(0), 1)],
+    long: &[(overflow(0), 60), (Happening::Assert(0), 40), (Happening::Hurry, 60)],
+    timing: Timing { quiet_us: 1_400, horizon_us: 3_500, ..Timing::SHORT },
+    ..Scenario::STILL
+};
+
 pub(super) static REMOVAL_FROM_NMI: Scenario = Scenario {
     name: "removal-from-nmi",
     summary: "a PMI's handler removes another handler, on top of what may be that one's poll",

@@ -49,22 +49,24 @@ pub(super) static TAKEN_BEFORE_RING: Scenario = Scenario {
     ..Scenario::STILL
 };
 
+/// All begins in the first moment; a stall makes way for the other CPU without a preemption.
 pub(super) static SENDER_STUCK: Scenario = Scenario {
     name: "sender-stuck",
-    summary: "the sender is held up for longer than its send may hold grants, and a true unknown comes",
+    summary: "the sender is held up for longer than its send may hold grants, and a true unknown repeats",
     hardware: TWO_CPUS,
     plan: PMU_ONLY,
     scripts: &[&[], &[CALL_0]],
     happenings: &[(overflow(0), 1), (Happening::Stall(1), 1), (Happening::Press, 1)],
     long: &[(overflow(0), 60), (Happening::Stall(1), 10), (Happening::Press, 1)],
     timing: Timing {
-        hold_us: 2_000,
-        stall_us: 5_000,
-        quiet_us: 6_000,
-        horizon_us: 9_000,
+        hold_us: 1_000,
+        stall_us: 2_800,
+        quiet_us: 10,
+        horizon_us: 3_000,
+        press_period_us: Some(2_500),
         ..Timing::SHORT
     },
-    preemptions: 1,
+    preemptions: 0,
     ..Scenario::STILL
 };
 
@@ -78,6 +80,18 @@ pub(super) static SENDER_PARKED: Scenario = Scenario {
     long: &[(overflow(0), 60), (overflow(1), 30), (Happening::Hurry, 30)],
     timing: Timing { park_us: 1_000, quiet_us: 300, horizon_us: 2_000, ..Timing::SHORT },
     preemptions: 1,
+    ..Scenario::STILL
+};
+
+/// The edge of the first send is granted, and takes the request of the second.
+pub(super) static SEND_AFTER_SEND: Scenario = Scenario {
+    name: "send-after-send",
+    summary: "a granted edge takes the next request, whose own ring comes after the grant's first deadline",
+    hardware: Hardware { delivery_us: 200, ..ONE_CPU },
+    plan: PMU_ONLY,
+    scripts: &[&[Step::Wait(200), CALL_0, Step::Wait(150), CALL_0]],
+    happenings: &[(overflow(0), 1)],
+    long: &[(overflow(0), 60), (Happening::Hurry, 30)],
     ..Scenario::STILL
 };
 

@@ -67,3 +67,19 @@ pub(super) static UNKNOWN_DEFERRED: Scenario = Scenario {
     timing: Timing { quiet_us: 300, horizon_us: 2_700, ..Timing::SHORT },
     ..Scenario::STILL
 };
+
+pub(super) static POLL_TAKEN: Scenario = Scenario {
+    name: "poll-taken",
+    summary: "a line rings one CPU while another polls for a true unknown, which rings both",
+    hardware: Hardware {
+        externals: &[ExternalKind::level_held(Route::Some(&[1]))],
+        button: Route::All,
+        ..TWO_CPUS
+    },
+    plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
+    happenings: &[(Happening::Assert(0), 1), (Happening::Press, 1)],
+    long: &[(Happening::Assert(0), 40), (Happening::Press, 3), (Happening::Hurry, 60)],
+    timing: Timing { quiet_us: 300, ..Timing::SHORT },
+    preemptions: 1,
+    ..Scenario::STILL
+};

@@ -8,7 +8,7 @@ use latchwork::{
 use super::kernel;
 use crate::{
     driver::{external, pmu, port61, report},
-    machine::{Bell, Hardware, PmuKind, Ring, Route},
+    machine::{Bell, Hardware, PmuKind, Ring, Route, pmu::bit},
 };
 
 /// The local vector table's entry for performance counters, as Latchwork numbers its doorbells.
@@ -18,6 +18,8 @@ const LINE_61: u16 = 0x61;
 
 /// The handler of PMIs.
 pub(super) struct Pmis;
+/// The handler of the trace buffer, where it has one of its own.
+pub(super) struct Trace;
 /// The handler of external device `.0`.
 pub(super) struct External(u8);
 /// The handler of port 0x61.
@@ -30,15 +32,21 @@ pub(super) static EXTERNALS: [External; 4] = [External(0), External(1), External
 unsafe impl NmiHandler for Pmis {
     fn handle(&self, _: &NmiContext<'_>) -> Claim {
         report::call(Bell::Lvt, || {
-            let serviced = pmu::service();
-            if !serviced.claimed {
-                return Claim::None;
-            }
-            if let Some(action) = kernel().plan.on_pmi {
+            let plan = kernel().plan;
+            let own = if plan.trace_is_apart() { bit::COUNTERS } else { bit::COUNTERS | bit::TOPA };
+            let claim = service_pmu(own);
+            if let (true, Some(action)) = (claim != Claim::None, plan.on_pmi) {
                 kernel().act(action);
             }
-            if serviced.again { Claim::More } else { Claim::Handled }
+            claim
         })
+    }
+}
+
+// SAFETY: as above.
+unsafe impl NmiHandler for Trace {
+    fn handle(&self, _: &NmiContext<'_>) -> Claim {
+        report::call(Bell::Lvt, || service_pmu(bit::TOPA))
     }
 }
 
@@ -59,6 +67,15 @@ unsafe impl NmiHandler for Line61 {
             }
             claim_if(serviced.claimed)
         })
+    }
+}
+
+fn service_pmu(own: u8) -> Claim {
+    let serviced = pmu::service(own);
+    match (serviced.claimed, serviced.again) {
+        (false, _) => Claim::None,
+        (true, false) => Claim::Handled,
+        (true, true) => Claim::More,
     }
 }
 

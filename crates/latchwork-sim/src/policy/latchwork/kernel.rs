@@ -54,10 +54,11 @@ impl Kernel {
         registered.chain(tickets.iter().map(|(bell, _)| *bell)).collect()
     }
 
-    /// Registers that doorbell's handler.
+    /// Registers that doorbell's handler; the trace buffer's, where the counters' is there.
     pub(super) fn register(&'static self, bell: Bell) {
         let spec = handlers::spec(bell, &current().hardware);
         let registration = match bell {
+            Bell::Lvt if self.bells().contains(&bell) => self.nmi.register(&spec, &handlers::Trace),
             Bell::Lvt => self.nmi.register(&spec, &handlers::Pmis),
             Bell::External(index) => {
                 self.nmi.register(&spec, &handlers::EXTERNALS[usize::from(index)])
