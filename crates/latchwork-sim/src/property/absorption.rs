@@ -341,7 +341,8 @@ mod tests {
     fn an_edge_on_top_is_explained_by_what_is_underneath() {
         let [taken_two, served, ended_two] = &claims_two()[..] else { unreachable!() };
         let on_top = |absorbed: &[Fact]| {
-            let history = [&[taken_two.clone(), served.clone()], absorbed, std::slice::from_ref(ended_two)];
+            let history =
+                [&[taken_two.clone(), served.clone()], absorbed, std::slice::from_ref(ended_two)];
             history.concat()
         };
         assert_eq!(judge(&[&on_top(&absorbs())]), Ok(()));

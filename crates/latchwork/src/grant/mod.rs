@@ -269,17 +269,19 @@ impl Grants {
         self.hold.is_set()
     }
 
-    /// Before the CPU opens or leaves: `unfinished` are the sends to it whose ring is not known to be made.
+    /// Before the CPU opens or leaves: `unfinished` are the sends to it whose ring is not known to be made. The clock
+    /// is read after that look: one that has finished may have done so just before it.
     pub(crate) fn look_at_sends(
         &self,
         unfinished: impl FnOnce() -> usize,
         now: Moment,
+        clock: impl FnOnce() -> Moment,
         limits: InTicks<'_>,
     ) {
         let was_live = self.is_live(now, limits);
         let look = self.hold.look(unfinished, now, limits);
         if was_live && look != Look::HoldsNothing {
-            self.raise_to(now.after(limits.late()));
+            self.raise_to(clock().after(limits.late()));
         }
     }
 

@@ -136,7 +136,7 @@ impl<P: Platform> Nmi<P> {
     pub(crate) fn look_at_sends(&self, area: &PerCpu, now: Moment) {
         if area.grants.waits_for_send() {
             let limits = self.core.shared.limits.on(&self.platform);
-            area.grants.look_at_sends(|| area.unfinished_sends(), now, limits);
+            area.grants.look_at_sends(|| area.unfinished_sends(), now, || self.now(), limits);
         }
     }
 

@@ -329,6 +329,34 @@ fn an_unfinished_send_on_top_of_a_look_at_finished_ones() {
     }
 }
 
+/// A send that was taken before it rang finishes some time after the NMI has looked at the clock.
+#[test]
+fn a_send_that_finishes_while_the_nmi_leaves_that_took_it() {
+    at_every_access(30, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let source = Leaked::new(Source::new());
+        let _kept = nmi.register(&local(4, EdgeModel::PerCondition), source.0).unwrap();
+        let mailbox = &nmi.core.cpus()[0].senders.mailbox;
+        mailbox.post(Request::Call).unwrap();
+        source.0.raise();
+        arm(accesses_before, move || {
+            time_passes(nmi, 300);
+            mailbox.finish();
+        });
+        take_nmi(nmi);
+        let finished = came();
+        nmi.tick();
+        if !finished {
+            mailbox.finish();
+            nmi.tick();
+        }
+        assert_eq!(take_nmi(nmi), Outcome::Absorbed);
+        assert_all_is_used_up(nmi);
+        finished
+    });
+}
+
 /// A CPU that comes back starts with nothing granted, whatever its NMIs did before.
 #[test]
 fn an_nmi_while_the_cpu_comes_back_leaves_no_grant() {
