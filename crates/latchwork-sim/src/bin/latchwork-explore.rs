@@ -49,6 +49,8 @@ struct Options {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Bounds {
+    /// No preemption: CPUs change where one waits or halts
+    None,
     /// One preemption an execution
     Small,
     /// As many as each scenario says
@@ -101,7 +103,8 @@ fn run(options: &Options) -> Result<bool, String> {
         return sample(&chosen, &scenarios, seeds, options);
     }
     let reach = match options.bounds {
-        Bounds::Small => Reach::Small,
+        Bounds::None => Reach::Preemptions(0),
+        Bounds::Small => Reach::Preemptions(1),
         Bounds::Full => Reach::Full,
     };
     let outcomes = explore::explore(&chosen, &scenarios, reach, &tell_search);

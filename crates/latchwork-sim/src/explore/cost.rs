@@ -18,7 +18,7 @@ const PMI_HZ: u64 = 10_000;
 
 pub(super) fn measure(entry: &Entry, reach: Reach) -> [CostAt; 2] {
     let for_us = match reach {
-        Reach::Small => 50_000,
+        Reach::Preemptions(_) => 50_000,
         Reach::Full => 200_000,
     };
     CPUS.map(|cpus| {

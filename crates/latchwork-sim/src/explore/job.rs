@@ -55,8 +55,8 @@ impl Job {
             return None;
         }
         let mut bounds = scenario.bounds();
-        if reach == Reach::Small {
-            bounds.preemptions = bounds.preemptions.min(1);
+        if let Reach::Preemptions(most) = reach {
+            bounds.preemptions = bounds.preemptions.min(most);
         }
         if entry.breaks_in.is_some_and(|(own, _)| own != scenario.name) {
             bounds.states = LOOK_AT_STATES;

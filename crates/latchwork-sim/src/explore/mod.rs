@@ -52,8 +52,8 @@ pub const PROPERTIES: [Property; 8] = [
 /// How far the exhaustive search of our own policies goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// At most one preemption in each execution.
-    Small,
+    /// At most so many preemptions in each execution.
+    Preemptions(u8),
     /// As many as each scenario says.
     Full,
 }

@@ -39,6 +39,8 @@ struct Cpu {
     dispatches: Vec<Tally>,
     /// What it is claiming outside NMIs, whose rings are explained already.
     claiming: Option<Bell>,
+    /// For how long it has been at that.
+    claiming_us: u64,
     /// What its tick has consumed so far.
     consumed_in_tick: Vec<Bell>,
     explained: Vec<Explained>,
@@ -190,6 +192,7 @@ impl Absorption {
         let timing = self.timing;
         let tick_period_us = self.hardware.tick_period_us;
         let cpu = &mut self.cpus[cpu];
+        cpu.claiming_us += if cpu.claiming.is_some() { by_us } else { 0 };
         if cpu.unfinished_sends != 0 && cpu.held_us < timing.hold_us {
             cpu.held_us += by_us;
             return;
@@ -252,6 +255,7 @@ impl Monitor for Absorption {
             Fact::FoundClear { bell, cpu } => self.claimed(bell, cpu),
             Fact::ClaimsOutside { bell, cpu } => {
                 self.cpus[cpu].claiming = Some(bell);
+                self.cpus[cpu].claiming_us = 0;
                 let edges = self.late_edges(bell).0 + 1;
                 self.explain_rings(bell, cpu, true, edges);
             }
@@ -263,7 +267,11 @@ impl Monitor for Absorption {
             }
             Fact::ClaimedOutside { cpu } => {
                 if let Some(bell) = self.cpus[cpu].claiming.take() {
-                    self.renew_rings(bell, cpu);
+                    let (late_edges, late_us) = self.late_edges(bell);
+                    let slow = self.cpus[cpu].claiming_us >= late_us.max(self.timing.late_us);
+                    // What was explained to begin with may have ended, so it is explained again.
+                    let edges = if slow { late_edges + 1 } else { 0 };
+                    self.explain_rings(bell, cpu, true, edges);
                 }
             }
             Fact::Served { cpu, sends, .. } => {

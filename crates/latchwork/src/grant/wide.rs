@@ -69,9 +69,16 @@ impl Published {
         wide.0.fetch_add(1, Ordering::Release);
     }
 
+    /// The rings of the last claim reach their CPUs until `deadline`, later than was published. CPUs that have
+    /// adopted it look again.
+    pub(crate) fn renew(&self, wide: &WideClaims, deadline: Moment, limits: InTicks<'_>) {
+        self.raise_to(deadline, limits);
+        wide.0.fetch_add(1, Ordering::Release);
+    }
+
     /// Each failure of the exchange is a claim that somebody published meanwhile, so their deadlines are about
     /// the same. One farther ahead than any lateness can be is from before the clock was reset.
-    pub(crate) fn raise_to(&self, deadline: Moment, limits: InTicks<'_>) {
+    fn raise_to(&self, deadline: Moment, limits: InTicks<'_>) {
         const TRIES: usize = 4;
         for _ in 0..TRIES {
             let before = self.deadline();
@@ -148,6 +155,9 @@ impl Grants {
         let before = seen.load(Ordering::Relaxed);
         let new = claims.wrapping_sub(before);
         let is_news = new != 0 && new <= usize::MAX / 2;
+        if new == 0 && rings_here {
+            self.raise(slot.published.deadline(), now, limits);
+        }
         let is_seen =
             || seen.compare_exchange(before, claims, Ordering::Relaxed, Ordering::Relaxed);
         if !is_news || is_seen().is_err() || !rings_here {

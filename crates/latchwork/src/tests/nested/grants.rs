@@ -258,6 +258,35 @@ fn a_ring_on_top_of_a_claim_outside_nmis() {
     });
 }
 
+/// Another CPU adopts the claim while the driver is at it, and finds the ring late from when the status is clear,
+/// however long the driver takes.
+#[test]
+fn a_slow_claim_outside_nmis() {
+    for slow_us in [60, 3_000] {
+        let world = World::new();
+        let nmi = world.nmi;
+        let source = Leaked::new(Source::new());
+        let kept = nmi.register(&platform(), source.0).unwrap();
+        world.wait_us(1_000);
+        source.0.raise();
+        kept.claim_outside_nmi(|| {
+            become_cpu(Some(1));
+            nmi.tick();
+            time_passes(nmi, slow_us);
+            nmi.tick();
+            become_cpu(Some(0));
+            source.0.clear();
+        });
+        time_passes(nmi, 60);
+        for cpu in [0, 1] {
+            become_cpu(Some(cpu));
+            nmi.tick();
+            assert_eq!(take_nmi(nmi), Outcome::Absorbed, "CPU {cpu}, {slow_us} us");
+        }
+        become_cpu(Some(0));
+    }
+}
+
 /// What an NMI on top grants for longer is not shortened by the grant that it interrupts.
 #[test]
 fn a_longer_grant_on_top_of_one_that_is_made() {
