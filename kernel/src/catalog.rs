@@ -24,6 +24,8 @@ pub(crate) enum Device {
     WatchdogCard,
     /// A host that presses the machine's NMI button when the kernel asks it to.
     Button,
+    /// The machine's memory in a file of the host's, which then also sets conditions in it before it presses the button.
+    SharedMemory,
 }
 
 /// A deliberate mistake that must turn its scenario red, in at least one of the scenario's boots.
@@ -56,6 +58,12 @@ pub(crate) struct Scenario {
 
 const REPORT: Boot = Boot { policy: "report", expect_stop: false, words: "" };
 const PANIC: Boot = Boot { policy: "panic", expect_stop: true, words: "" };
+
+/// Polls that are owed are paid by a tick there and then, or by an NMI that it sends.
+const RECOVERIES: [Boot; 2] = [
+    Boot { policy: "report", expect_stop: false, words: "recovery=poll" },
+    Boot { policy: "report", expect_stop: false, words: "recovery=probe" },
+];
 
 const fn fault(name: &'static str, summary: &'static str) -> Fault {
     Fault { name, summary, min_cpus: 1 }
@@ -355,6 +363,65 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[],
         boots: &[REPORT],
+    },
+    Scenario {
+        name: "stuck-sender",
+        summary: "a sender freezes between request and ring: its receiver does not hold grants for it for ever, and nothing else is hidden",
+        min_cpus: 2,
+        faults: &[
+            Fault {
+                name: "not-frozen",
+                summary: "the sender does not freeze: nothing was observed",
+                min_cpus: 2,
+            },
+            Fault {
+                name: "holds-for-ever",
+                summary: "grants are held for a sender as long as it takes: they hide an NMI that nothing explains",
+                min_cpus: 2,
+            },
+            Fault {
+                name: "stray-ring",
+                summary: "one NMI is sent that no condition and no request explains: one more than the sender's is told",
+                min_cpus: 2,
+            },
+            Fault {
+                name: "hidden-claim",
+                summary: "a handler of the last resort claims every NMI: nothing is reported",
+                min_cpus: 2,
+            },
+        ],
+        devices: &[],
+        boots: &[REPORT, Boot { policy: "panic", expect_stop: false, words: "" }],
+    },
+    Scenario {
+        name: "lost-external",
+        summary: "machine-wide events ring a CPU in a flood of its own NMIs, and their rings collapse: each is found in time",
+        min_cpus: 1,
+        faults: &[
+            fault(
+                "no-recovery",
+                "polls that are owed are never paid: events whose ring collapsed are lost",
+            ),
+            fault(
+                "no-flood",
+                "the CPU has no NMIs of its own: nothing collapses, nothing was observed",
+            ),
+            fault(
+                "lost-event",
+                "the handler acknowledges an event now and then without counting it: it is not found",
+            ),
+            fault(
+                "empty-block",
+                "the host rings and says nothing in its error block: nothing is found",
+            ),
+            Fault {
+                name: "flood-elsewhere",
+                summary: "another CPU than the one that is rung has the flood: nothing collapses",
+                min_cpus: 2,
+            },
+        ],
+        devices: &[Device::Edu, Device::Button, Device::SharedMemory],
+        boots: &RECOVERIES,
     },
 ];
 
