@@ -365,6 +365,35 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         boots: &[REPORT],
     },
     Scenario {
+        name: "stop-and-claim",
+        summary: "CPUs are stopped by one edge that also takes another's condition, and released much later: no ring is unknown then",
+        min_cpus: 2,
+        faults: &[
+            Fault {
+                name: "answers-none",
+                summary: "the counters' handler consumes its condition and claims nothing: its ring is unknown",
+                min_cpus: 2,
+            },
+            Fault {
+                name: "not-stopped",
+                summary: "CPUs are asked for something else than to stop: nobody parks, nothing was observed",
+                min_cpus: 2,
+            },
+            Fault {
+                name: "soon-released",
+                summary: "CPUs are released as soon as they are parked: no grant has outlived its time",
+                min_cpus: 2,
+            },
+            Fault {
+                name: "stray-ring",
+                summary: "one NMI comes to a parked CPU that no condition and no request explains: unknown",
+                min_cpus: 2,
+            },
+        ],
+        devices: &[],
+        boots: &RECOVERIES,
+    },
+    Scenario {
         name: "stuck-sender",
         summary: "a sender freezes between request and ring: its receiver does not hold grants for it for ever, and nothing else is hidden",
         min_cpus: 2,

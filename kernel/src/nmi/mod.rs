@@ -2,6 +2,7 @@
 //! The kernel's side of Latchwork: its one dispatcher, what it provides to it, and the way in.
 
 pub(crate) mod entry;
+pub(crate) mod parking;
 pub(crate) mod platform;
 pub(crate) mod reports;
 pub(crate) mod steps;

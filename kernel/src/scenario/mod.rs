@@ -11,11 +11,13 @@ mod idle_wake;
 mod lost_external;
 pub(crate) mod module_unload;
 mod pmu;
+mod quiet;
 mod removals;
 mod rings;
 mod self_nmi_in_handler;
 mod shared_source;
 mod sleepers;
+mod stop_and_claim;
 pub(crate) mod storm;
 mod stuck_sender;
 mod unknown;
@@ -280,6 +282,7 @@ pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
         "module-unload" => module_unload::run(&run),
         "cpu-offline" => cpu_offline::run(&run),
         "stuck-sender" => stuck_sender::run(&run),
+        "stop-and-claim" => stop_and_claim::run(&run),
         "lost-external" => lost_external::run(&run),
         other => panic!("scenario \"{other}\" is in the catalogue and not in the kernel"),
     }

@@ -47,6 +47,9 @@ static PMUS: [Pmu; MAX_CPUS] = [const {
 /// What the handler calls in a burst, with its CPU, after the next overflow was made to come.
 static IN_BURSTS: Once<fn(usize)> = Once::new();
 
+/// Consume the status and claim nothing: the fault `answers-none`. Written before the handler is registered.
+pub(super) static ANSWERS_NONE: AtomicBool = AtomicBool::new(false);
+
 struct Counters;
 static COUNTERS: Counters = Counters;
 
@@ -57,6 +60,9 @@ unsafe impl NmiHandler for Counters {
             return Claim::None;
         };
         if !pmu.overflowed.swap(false, Ordering::Acquire) {
+            return Claim::None;
+        }
+        if ANSWERS_NONE.load(Ordering::Relaxed) {
             return Claim::None;
         }
         pmu.claims.add(1);
@@ -85,14 +91,24 @@ pub(super) fn call_in_bursts(call: fn(usize)) {
 
 /// The counters of `cpu` overflow, and ring, unless the last overflow was not handled yet. Any context.
 pub(super) fn overflow(cpu: usize) {
-    let Some(pmu) = PMUS.get(cpu) else {
-        return;
-    };
-    if !pmu.overflowed.swap(true, Ordering::Release) {
-        pmu.overflows.add(1);
-        // The scenario counts NMIs, and misses one that was refused.
-        let _ = apic::send_nmi(cpu);
+    if overflow_silently(cpu) {
+        ring(cpu);
     }
+}
+
+/// The same, but the ring is still to come. Says whether one is.
+pub(super) fn overflow_silently(cpu: usize) -> bool {
+    let overflows = PMUS.get(cpu).is_some_and(|pmu| !pmu.overflowed.swap(true, Ordering::Release));
+    if overflows {
+        PMUS[cpu].overflows.add(1);
+    }
+    overflows
+}
+
+/// The ring of an overflow. Any context.
+pub(super) fn ring(cpu: usize) {
+    // The scenario counts NMIs, and misses one that was refused.
+    let _ = apic::send_nmi(cpu);
 }
 
 /// The counters of this CPU, `cpu`, overflow `overflows` times in a row, each time inside the NMI of the last. Threads.
