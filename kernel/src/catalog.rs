@@ -365,6 +365,25 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         boots: &[REPORT],
     },
     Scenario {
+        name: "probe-coalesce",
+        summary: "probes that CPUs send themselves collapse with their other NMIs, or are taken by them: nothing is unknown",
+        min_cpus: 1,
+        faults: &[
+            fault("no-probes", "ticks poll and send no probe: nothing was observed"),
+            fault(
+                "answers-none",
+                "the counters' handler consumes its condition and claims nothing: a probe's ring is unknown",
+            ),
+            fault("apart", "nothing else rings while a probe is on its way: nothing was observed"),
+            fault(
+                "stray-ring",
+                "one NMI is sent that no condition and no request explains: an unknown NMI",
+            ),
+        ],
+        devices: &[],
+        boots: &[Boot { policy: "report", expect_stop: false, words: "recovery=probe" }],
+    },
+    Scenario {
         name: "stop-and-claim",
         summary: "CPUs are stopped by one edge that also takes another's condition, and released much later: no ring is unknown then",
         min_cpus: 2,
@@ -410,7 +429,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             },
             Fault {
                 name: "stray-ring",
-                summary: "one NMI is sent that no condition and no request explains: one more than the sender's is told",
+                summary: "one NMI is sent that nothing explains: one more than the sender's is told (seen in the report boot)",
                 min_cpus: 2,
             },
             Fault {

@@ -44,6 +44,16 @@ pub(crate) fn tear_next_send(sender: usize, target: usize) {
     }
 }
 
+/// Whether the next send of `sender` to some CPU is still to be torn.
+pub(crate) fn is_to_tear(sender: usize) -> bool {
+    TORN_TOWARDS.get(sender).is_some_and(|torn| torn.load(Ordering::Relaxed) != 0)
+}
+
+/// Has no send of `sender`, which is this CPU, torn. Threads.
+pub(crate) fn tear_nothing(sender: usize) {
+    TORN_TOWARDS[sender].store(0, Ordering::Relaxed);
+}
+
 /// This CPU has posted a request for `target`, and is about to ring. NMI-safe.
 #[inline(always)]
 pub(super) fn before_ring(target: usize) {

@@ -11,6 +11,7 @@ mod idle_wake;
 mod lost_external;
 pub(crate) mod module_unload;
 mod pmu;
+mod probe_coalesce;
 mod quiet;
 mod removals;
 mod rings;
@@ -283,6 +284,7 @@ pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
         "cpu-offline" => cpu_offline::run(&run),
         "stuck-sender" => stuck_sender::run(&run),
         "stop-and-claim" => stop_and_claim::run(&run),
+        "probe-coalesce" => probe_coalesce::run(&run),
         "lost-external" => lost_external::run(&run),
         other => panic!("scenario \"{other}\" is in the catalogue and not in the kernel"),
     }

@@ -9,7 +9,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use latchwork::{
-    Claim, Class, Doorbell, EdgeModel, HandlerSpec, NmiContext, NmiHandler, Registration,
+    Claim, Class, Doorbell, EdgeModel, HandlerSpec, NmiContext, NmiHandler, Registration, Request,
 };
 
 use super::Tally;
@@ -33,6 +33,8 @@ struct Pmu {
     to_come: AtomicU64,
     overflows: Tally,
     claims: Tally,
+    /// Those of them by an edge that took a probe as well.
+    with_probes: Tally,
 }
 
 static PMUS: [Pmu; MAX_CPUS] = [const {
@@ -41,6 +43,7 @@ static PMUS: [Pmu; MAX_CPUS] = [const {
         to_come: AtomicU64::new(0),
         overflows: Tally::new(),
         claims: Tally::new(),
+        with_probes: Tally::new(),
     }
 }; MAX_CPUS];
 
@@ -62,10 +65,11 @@ unsafe impl NmiHandler for Counters {
         if !pmu.overflowed.swap(false, Ordering::Acquire) {
             return Claim::None;
         }
-        if ANSWERS_NONE.load(Ordering::Relaxed) {
-            return Claim::None;
+        let answers_none = ANSWERS_NONE.load(Ordering::Relaxed);
+        pmu.claims.add(u64::from(!answers_none));
+        if ctx.requests().count(Request::Probe) != 0 {
+            pmu.with_probes.add(1);
         }
-        pmu.claims.add(1);
         if let Some(to_come) = pmu.to_come.load(Ordering::Relaxed).checked_sub(1) {
             pmu.to_come.store(to_come, Ordering::Relaxed);
             overflow(ctx.cpu());
@@ -73,7 +77,7 @@ unsafe impl NmiHandler for Counters {
                 call(ctx.cpu());
             }
         }
-        Claim::Handled
+        if answers_none { Claim::None } else { Claim::Handled }
     }
 }
 
@@ -128,6 +132,11 @@ pub(super) fn has_overflowed(cpu: usize) -> bool {
 /// Overflows of `cpu` so far, which is how often its counters rang.
 pub(super) fn overflows(cpu: usize) -> u64 {
     PMUS[cpu].overflows.get()
+}
+
+/// Overflows of `cpu` that an edge took together with a probe.
+pub(super) fn taken_with_probes(cpu: usize) -> u64 {
+    PMUS[cpu].with_probes.get()
 }
 
 /// Overflows so far on all CPUs, and of those, claims.
