@@ -384,6 +384,25 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         boots: &[Boot { policy: "report", expect_stop: false, words: "recovery=probe" }],
     },
     Scenario {
+        name: "true-unknown-during-probes",
+        summary: "NMIs that nothing explains come amid claims and probes: each is told or absorbed by a grant in time, and none repeats unseen",
+        min_cpus: 1,
+        faults: &[
+            fault("no-unknown", "none is sent: nothing was observed"),
+            fault(
+                "hidden-claim",
+                "a handler of the last resort claims every NMI: nothing is reported",
+            ),
+            fault(
+                "long-grants",
+                "grants last for longer than they should: they hide NMIs that come alone",
+            ),
+            fault("once", "what should repeat comes once: nothing surfaces"),
+        ],
+        devices: &[],
+        boots: &RECOVERIES,
+    },
+    Scenario {
         name: "stop-and-claim",
         summary: "CPUs are stopped by one edge that also takes another's condition, and released much later: no ring is unknown then",
         min_cpus: 2,

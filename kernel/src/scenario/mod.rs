@@ -21,6 +21,7 @@ mod sleepers;
 mod stop_and_claim;
 pub(crate) mod storm;
 mod stuck_sender;
+mod true_unknown;
 mod unknown;
 mod watchdog_card;
 
@@ -285,6 +286,7 @@ pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
         "stuck-sender" => stuck_sender::run(&run),
         "stop-and-claim" => stop_and_claim::run(&run),
         "probe-coalesce" => probe_coalesce::run(&run),
+        "true-unknown-during-probes" => true_unknown::run(&run),
         "lost-external" => lost_external::run(&run),
         other => panic!("scenario \"{other}\" is in the catalogue and not in the kernel"),
     }
