@@ -28,6 +28,15 @@ pub(crate) enum Device {
     SharedMemory,
 }
 
+/// On how many machines CI boots a scenario. `cargo xtask test --all` boots each on all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Selection {
+    /// On several of each kind, and its faults on two.
+    Wide,
+    /// On a few, and its faults on one: it takes long, and what it rests on is booted widely by others.
+    Narrow,
+}
+
 /// A deliberate mistake that must turn its scenario red, in at least one of the scenario's boots.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
@@ -54,6 +63,8 @@ pub(crate) struct Scenario {
     pub(crate) devices: &'static [Device],
     /// The boots that make it up; each must hold.
     pub(crate) boots: &'static [Boot],
+    /// Where CI boots it.
+    pub(crate) selection: Selection,
 }
 
 const REPORT: Boot = Boot { policy: "report", expect_stop: false, words: "" };
@@ -95,6 +106,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[],
         boots: &[REPORT],
+        selection: Selection::Wide,
     },
     Scenario {
         name: "hot-remove",
@@ -114,6 +126,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[],
         boots: &[REPORT],
+        selection: Selection::Wide,
     },
     Scenario {
         name: "self-nmi-in-handler",
@@ -128,6 +141,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[],
         boots: &[REPORT],
+        selection: Selection::Wide,
     },
     Scenario {
         name: "unknown",
@@ -155,6 +169,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[],
         boots: &[REPORT, PANIC],
+        selection: Selection::Wide,
     },
     Scenario {
         name: "entry-state",
@@ -170,6 +185,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[],
         boots: &[REPORT],
+        selection: Selection::Wide,
     },
     Scenario {
         name: "idle-wake",
@@ -189,6 +205,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[],
         boots: &[REPORT],
+        selection: Selection::Wide,
     },
     Scenario {
         name: "hpet",
@@ -219,6 +236,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[],
         boots: &[REPORT],
+        selection: Selection::Wide,
     },
     Scenario {
         name: "button",
@@ -238,6 +256,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             Boot { policy: "report", expect_stop: false, words: "lint1=all" },
             Boot { policy: "report", expect_stop: false, words: "lint1=boot" },
         ],
+        selection: Selection::Wide,
     },
     Scenario {
         name: "watchdog-card",
@@ -263,6 +282,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[Device::WatchdogCard],
         boots: &[REPORT],
+        selection: Selection::Wide,
     },
     Scenario {
         name: "edu-msi",
@@ -299,6 +319,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[Device::Edu],
         boots: &[REPORT],
+        selection: Selection::Wide,
     },
     Scenario {
         name: "module-unload",
@@ -339,6 +360,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[],
         boots: &[REPORT],
+        selection: Selection::Wide,
     },
     Scenario {
         name: "cpu-offline",
@@ -363,6 +385,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[],
         boots: &[REPORT],
+        selection: Selection::Wide,
     },
     Scenario {
         name: "probe-coalesce",
@@ -382,6 +405,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[],
         boots: &[Boot { policy: "report", expect_stop: false, words: "recovery=probe" }],
+        selection: Selection::Narrow,
     },
     Scenario {
         name: "true-unknown-during-probes",
@@ -395,12 +419,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             ),
             fault(
                 "long-grants",
-                "grants last for longer than they should: they hide NMIs that come alone",
+                "grants last for longer than they should: they hide what comes later",
             ),
             fault("once", "what should repeat comes once: nothing surfaces"),
         ],
         devices: &[],
         boots: &RECOVERIES,
+        selection: Selection::Narrow,
     },
     Scenario {
         name: "stop-and-claim",
@@ -430,6 +455,37 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[],
         boots: &RECOVERIES,
+        selection: Selection::Narrow,
+    },
+    Scenario {
+        name: "deferred-storm",
+        summary: "NMIs queue work at full rate while lists drain, ticks stop and CPUs go offline: each item runs once for each time it was queued",
+        min_cpus: 2,
+        faults: &[
+            Fault {
+                name: "no-nmis",
+                summary: "nothing is queued: nothing was observed",
+                min_cpus: 2,
+            },
+            Fault {
+                name: "lost-run",
+                summary: "a run is not counted now and then: runs differ from what was queued",
+                min_cpus: 2,
+            },
+            Fault {
+                name: "no-tick",
+                summary: "the library hears of no tick: lazy items that wait for one do not run, and no poll is paid",
+                min_cpus: 2,
+            },
+            Fault {
+                name: "not-told",
+                summary: "CPUs go without telling the library: nobody runs what they left",
+                min_cpus: 2,
+            },
+        ],
+        devices: &[],
+        boots: &RECOVERIES,
+        selection: Selection::Narrow,
     },
     Scenario {
         name: "stuck-sender",
@@ -459,6 +515,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[],
         boots: &[REPORT, Boot { policy: "panic", expect_stop: false, words: "" }],
+        selection: Selection::Narrow,
     },
     Scenario {
         name: "lost-external",
@@ -489,6 +546,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
         devices: &[Device::Edu, Device::Button, Device::SharedMemory],
         boots: &RECOVERIES,
+        selection: Selection::Narrow,
     },
 ];
 

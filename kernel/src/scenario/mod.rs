@@ -3,6 +3,7 @@
 
 mod button;
 mod cpu_offline;
+mod deferred_storm;
 mod edu_msi;
 pub(crate) mod entry_state;
 mod hot_remove;
@@ -287,6 +288,7 @@ pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
         "stop-and-claim" => stop_and_claim::run(&run),
         "probe-coalesce" => probe_coalesce::run(&run),
         "true-unknown-during-probes" => true_unknown::run(&run),
+        "deferred-storm" => deferred_storm::run(&run),
         "lost-external" => lost_external::run(&run),
         other => panic!("scenario \"{other}\" is in the catalogue and not in the kernel"),
     }

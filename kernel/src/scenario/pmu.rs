@@ -14,7 +14,7 @@ use latchwork::{
 
 use super::Tally;
 use crate::apic;
-use crate::cpu::MAX_CPUS;
+use crate::cpu::{self, MAX_CPUS};
 use crate::nmi;
 use crate::once::Once;
 use crate::patience;
@@ -95,9 +95,12 @@ pub(super) fn call_in_bursts(call: fn(usize)) {
 
 /// The counters of `cpu` overflow, and ring, unless the last overflow was not handled yet. Any context.
 pub(super) fn overflow(cpu: usize) {
+    // No maskable interrupt comes in between, whose handler would wait for the ring.
+    let enabled = cpu::interrupts_off();
     if overflow_silently(cpu) {
         ring(cpu);
     }
+    cpu::interrupts_restore(enabled);
 }
 
 /// The same, but the ring is still to come. Says whether one is.

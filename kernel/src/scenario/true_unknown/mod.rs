@@ -126,7 +126,8 @@ impl Subject<'_> {
         let unseen_ticks = || time::now_ticks().saturating_sub(start_ticks);
         let limit_ticks = unseen_limit_ms() * time::ticks_per_ms();
         let mut repeats = 0;
-        while reports() == before && unseen_ticks() <= limit_ticks {
+        let has_surfaced = |repeats: u64| repeats > 1 && reports() != before;
+        while !has_surfaced(repeats) && unseen_ticks() <= limit_ticks {
             let enabled = cpu::interrupts_off();
             make_grant(self.cpu);
             if repeats == 0 || !self.run.has_fault("once") {
@@ -137,7 +138,7 @@ impl Subject<'_> {
             tick::sleep_for(1);
         }
         let absorbed = own_stats(self.cpu).absorbed - absorbed_before;
-        SAW.note_repeating(reports() != before, absorbed as u64, unseen_ticks());
+        SAW.note_repeating(has_surfaced(repeats), absorbed as u64, unseen_ticks());
     }
 
     /// One that comes alone, and whose report tells of all that were held back before.
