@@ -30,11 +30,12 @@ const MOST_DEBTS: u64 = 60 * TORN_PROBES;
 /// Overflows of each CPU while it sends itself probes.
 const INSIDE: u64 = 64;
 
-/// How long others ring, in ticks of each CPU.
+/// How long others ring, in ticks of each CPU: at least, and at most where no probe has met a ring yet.
 const OTHERS_TICKS: u64 = 32;
+const MOST_OTHERS_TICKS: u64 = 500;
 
 /// How long a probe dawdles before it rings, while others ring.
-const DAWDLE_TURNS: u32 = 2_000;
+const DAWDLE_TURNS: u32 = 10_000;
 
 /// How long a CPU waits for another to take its ring.
 const RING_TURNS: u32 = 50;
@@ -143,13 +144,18 @@ fn tear_probes() {
 
 /// Each CPU rings the next one all the time, while ticks send probes.
 fn ring_others(run: &Run) {
+    let met_before: u64 = (0..run.cpus).map(pmu::taken_with_probes).sum();
+    let apart = run.has_fault("apart");
     OTHERS_RING.store(run.cpus > 1, Ordering::Relaxed);
     time::shuffle_turns(time::SOME_PERIOD);
     smp::on_all_cpus(&|cpu| {
         let ticks = || area::this().map_or(0, |area| area.ticks.load(Ordering::Relaxed));
-        let end = ticks() + OTHERS_TICKS;
+        let start = ticks();
         let neighbour = (cpu + 1) % run.cpus;
-        while ticks() < end {
+        let some_met = || (0..run.cpus).map(pmu::taken_with_probes).sum::<u64>() != met_before;
+        let is_over =
+            |ticks| ticks >= OTHERS_TICKS && (some_met() || apart) || ticks >= MOST_OTHERS_TICKS;
+        while !is_over(ticks() - start) {
             steps::tear_next_send(cpu, cpu);
             pmu::overflow(neighbour);
             patience::spin_until(|| !pmu::has_overflowed(neighbour), RING_TURNS);

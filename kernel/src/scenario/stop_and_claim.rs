@@ -21,7 +21,7 @@ use crate::nmi::{self, NMI, parking, steps};
 use crate::{patience, smp, time};
 
 /// Rounds of each kind, on all CPUs together: fewer where a guest second costs most.
-const ROUNDS: usize = 16;
+const ROUNDS: usize = 8;
 const ROUNDS_BY_INSTRUCTIONS: usize = 4;
 
 /// How long CPUs are parked: longer than anything is granted by [`Limits::BARE_METAL`].
@@ -32,7 +32,7 @@ const BURST: u64 = 32;
 
 /// How long a CPU may take to park, or to go on.
 const PATIENCE_MS: u64 = 5_000;
-const PATIENCE_INSTRUCTION_MS: u64 = 50;
+const PATIENCE_INSTRUCTION_MS: u64 = 5;
 
 /// Turns of such a wait between two looks at the clock.
 const TURNS_A_LOOK: u32 = 100;
