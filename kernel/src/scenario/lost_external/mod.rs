@@ -29,7 +29,7 @@ use crate::nmi::{self, NMI};
 use crate::{nmi_lines, smp};
 
 /// The host's ring comes when the host gets to it, which may be long after a poll has found what it wrote before.
-const BLOCK_EDGES: EdgeModel = EdgeModel::PerEvent { late_us: 100_000, max_late_edges: 1 };
+const BLOCK_EDGES: EdgeModel = EdgeModel::PerEvent { late_us: 1_000_000, max_late_edges: 1 };
 
 static SAW: Outcomes = Outcomes::new();
 
