@@ -7,14 +7,14 @@
 //! - *torn*: the counters ([`super::pmu`]) overflow between a tick's probe and its ring, so their edge takes the probe, and the probe's ring
 //!   finds nothing: it is absorbed, each time;
 //! - *inside*: a CPU sends itself probes inside its NMIs, while the next overflow is latched: two rings, one edge;
-//! - *others*: other CPUs' overflows ring a CPU all the time, and its ticks' probes dawdle before they ring.
+//! - *others*: other CPUs ring a CPU by requests all the time, and its ticks' probes dawdle before they ring.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use latchwork::{CpuStats, Recovery, Request};
+use latchwork::{Claim, Class, CpuStats, NmiContext, NmiHandler, Recovery, Request};
 
 use super::{Progress, Run, Tally, check, check_nothing_unknown, check_requests_taken, pmu, quiet};
-use crate::cpu::area;
+use crate::cpu::{MAX_CPUS, area};
 use crate::nmi::{NMI, steps};
 use crate::{apic, idle, nmi, patience, smp, time};
 
@@ -58,13 +58,42 @@ static TORN: Tally = Tally::new();
 /// Probes sent inside NMIs.
 static SENT_INSIDE: Tally = Tally::new();
 
+/// Requests that CPUs sent to others.
+static CALLS_SENT: Tally = Tally::new();
+
+/// Requests of other CPUs that each CPU has taken, and how often one NMI took some together with a probe. Own CPU, in NMI.
+static CALLS: [Tally; MAX_CPUS] = [const { Tally::new() }; MAX_CPUS];
+static MET: [Tally; MAX_CPUS] = [const { Tally::new() }; MAX_CPUS];
+
+/// Counts requests, and claims nothing: a request explains its edge by itself.
+struct Witness;
+static WITNESS: Witness = Witness;
+
+// SAFETY: touches atomics in statics only.
+unsafe impl NmiHandler for Witness {
+    fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
+        let calls = ctx.requests().count(Request::Call) as u64;
+        let met = calls != 0 && ctx.requests().count(Request::Probe) != 0;
+        if let (Some(taken), Some(mets)) = (CALLS.get(ctx.cpu()), MET.get(ctx.cpu())) {
+            taken.add(calls);
+            mets.add(u64::from(met));
+        }
+        Claim::None
+    }
+}
+
+/// Probes that an NMI took together with another ring's condition, on `cpu`.
+fn met(cpu: usize) -> u64 {
+    pmu::taken_with_probes(cpu) + MET[cpu].get()
+}
+
 /// Between the request and the ring of a probe that a tick of CPU `cpu`, which is this one, sends.
 fn between_probe_and_ring(cpu: usize) {
     if APART.load(Ordering::Relaxed) {
         return;
     }
-    let before = pmu::taken_with_probes(cpu);
-    let is_taken = || pmu::taken_with_probes(cpu) != before;
+    let before = met(cpu);
+    let is_taken = || met(cpu) != before;
     if OTHERS_RING.load(Ordering::Relaxed) {
         patience::spin_until(is_taken, DAWDLE_TURNS);
         return;
@@ -102,7 +131,7 @@ impl Came {
             absorbed: absorbed as u64,
             requests: requests as u64,
             overflows: pmu::totals().0,
-            with_probes: (0..run.cpus).map(pmu::taken_with_probes).sum(),
+            with_probes: (0..run.cpus).map(met).sum(),
         }
     }
 
@@ -142,25 +171,42 @@ fn tear_probes() {
     });
 }
 
+/// Rings `cpu` by a request, if it has taken the last one, and waits a while until it has. This CPU is the only one that does so.
+fn call(cpu: usize, sent: &mut u64) {
+    let taken = || CALLS[cpu].get();
+    if taken() == *sent {
+        match NMI.send(cpu, Request::Call) {
+            Ok(()) => *sent += 1,
+            Err(error) => panic!("CPU {cpu} could not be rung: {error}"),
+        }
+    }
+    patience::spin_until(|| taken() == *sent, RING_TURNS);
+}
+
 /// Each CPU rings the next one all the time, while ticks send probes.
 fn ring_others(run: &Run) {
-    let met_before: u64 = (0..run.cpus).map(pmu::taken_with_probes).sum();
+    let met_before: u64 = (0..run.cpus).map(met).sum();
     let apart = run.has_fault("apart");
     OTHERS_RING.store(run.cpus > 1, Ordering::Relaxed);
     time::shuffle_turns(time::SOME_PERIOD);
     smp::on_all_cpus(&|cpu| {
         let ticks = || area::this().map_or(0, |area| area.ticks.load(Ordering::Relaxed));
         let start = ticks();
+        let mut sent = 0;
         let neighbour = (cpu + 1) % run.cpus;
-        let some_met = || (0..run.cpus).map(pmu::taken_with_probes).sum::<u64>() != met_before;
+        let some_met = || (0..run.cpus).map(met).sum::<u64>() != met_before;
         let is_over =
             |ticks| ticks >= OTHERS_TICKS && (some_met() || apart) || ticks >= MOST_OTHERS_TICKS;
         while !is_over(ticks() - start) {
             steps::tear_next_send(cpu, cpu);
-            pmu::overflow(neighbour);
-            patience::spin_until(|| !pmu::has_overflowed(neighbour), RING_TURNS);
+            if neighbour == cpu {
+                pmu::overflow(cpu);
+            } else {
+                call(neighbour, &mut sent);
+            }
         }
         steps::tear_nothing(cpu);
+        CALLS_SENT.add(sent);
     });
     time::shuffle_turns(0);
 }
@@ -174,6 +220,7 @@ pub(super) fn run(run: &Run) {
     steps::tear_sends_by(between_probe_and_ring);
     pmu::call_in_bursts(probe_inside);
     let counters = pmu::register();
+    let witness = nmi::register("witness", Class::Local, 0, &WITNESS);
     let quiet = quiet::register();
 
     let progress = Progress::new(3);
@@ -197,6 +244,7 @@ pub(super) fn run(run: &Run) {
     check_others(run, &others);
     report(run);
     nmi::remove(quiet);
+    nmi::remove(witness);
     nmi::remove(counters);
 }
 
@@ -248,10 +296,10 @@ fn check_others(run: &Run, came: &Came) {
             && came.claimed + came.absorbed == came.edges
             && came.edges <= came.overflows + came.requests,
         format_args!(
-            "some probes taken by other rings' edges; no more NMIs than overflows and probes"
+            "some probes taken by other rings' edges; no more NMIs than overflows and requests"
         ),
         format_args!(
-            "{} overflows on {} CPUs, {} probes, {} of them so; {} NMIs, {} claimed, {} absorbed",
+            "{} overflows on {} CPUs, {} requests, {} probes among them so; {} NMIs, {} claimed, {} absorbed",
             came.overflows,
             run.cpus,
             came.requests,
@@ -265,7 +313,8 @@ fn check_others(run: &Run, came: &Came) {
 
 fn report(run: &Run) {
     let (stats, recovery) = (run.stats(), NMI.recovery_stats());
-    check_requests_taken(recovery.probes as u64 + SENT_INSIDE.get(), &stats);
+    let sent = recovery.probes as u64 + SENT_INSIDE.get() + CALLS_SENT.get();
+    check_requests_taken(sent, &stats);
     let (overflows, claims) = pmu::totals();
     check(
         "every-overflow-claimed-once",
