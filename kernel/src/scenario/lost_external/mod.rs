@@ -71,17 +71,16 @@ pub(super) fn run(run: &Run) {
     }
 }
 
-/// All that happens to one target.
+/// All that happens to one target: first with polls that are paid, then without.
 fn all_rounds(run: &Run, target: usize) {
-    let recovering = Rounds::new(run, &SAW, target, true);
-    pay_polls(!run.has_fault("no-recovery"));
-    rounds::account(run, target, &SAW, || {
-        recovering.events_of(Source::Device);
-        recovering.events_of(Source::Host);
-    });
-    let not_recovering = Rounds::new(run, &SAW, target, false);
-    not_recovering.events_of(Source::Device);
-    not_recovering.events_of(Source::Host);
+    for recovering in [true, false] {
+        pay_polls(recovering && !run.has_fault("no-recovery"));
+        let rounds = Rounds::new(run, &SAW, target, recovering);
+        rounds::account(run, target, &SAW, recovering, || {
+            rounds.events_of(Source::Device);
+            rounds.events_of(Source::Host);
+        });
+    }
     pay_polls(true);
 }
 

@@ -56,18 +56,40 @@ pub(super) enum Source {
     Host,
 }
 
+/// What came of all sources, with recovery or without.
+#[derive(Debug)]
+pub(super) struct Counts {
+    /// Rings towards the targets, and NMIs that came of them.
+    pub(super) rings: Tally,
+    pub(super) edges: Tally,
+    /// Polls for which no unexplained edge asked, and that found something.
+    pub(super) recovered: Tally,
+    /// Probes that ticks sent.
+    pub(super) probes: Tally,
+}
+
+impl Counts {
+    const fn new() -> Self {
+        Self {
+            rings: Tally::new(),
+            edges: Tally::new(),
+            recovered: Tally::new(),
+            probes: Tally::new(),
+        }
+    }
+
+    /// Rings that collapsed into others: each is one NMI less.
+    pub(super) fn collapsed(&self) -> u64 {
+        self.rings.get().saturating_sub(self.edges.get())
+    }
+}
+
 /// All that was seen.
 #[derive(Debug)]
 pub(super) struct Outcomes {
     recovering: [Outcome; 2],
     not_recovering: [Outcome; 2],
-    /// Rings towards the targets that recovered, and NMIs that came of them.
-    pub(super) rings: Tally,
-    pub(super) edges: Tally,
-    /// Polls there for which no unexplained edge asked, and that found something.
-    pub(super) recovered: Tally,
-    /// Probes that ticks sent.
-    pub(super) probes: Tally,
+    counts: [Counts; 2],
 }
 
 impl Outcomes {
@@ -75,11 +97,18 @@ impl Outcomes {
         Self {
             recovering: [const { Outcome::new() }; 2],
             not_recovering: [const { Outcome::new() }; 2],
-            rings: Tally::new(),
-            edges: Tally::new(),
-            recovered: Tally::new(),
-            probes: Tally::new(),
+            counts: [const { Counts::new() }; 2],
         }
+    }
+
+    pub(super) const fn counts(&self, recovering: bool) -> &Counts {
+        &self.counts[recovering as usize]
+    }
+
+    /// Events that the host was asked for.
+    pub(super) fn host_events(&self) -> u64 {
+        let of = |recovering| self.of(Source::Host, recovering).events.get();
+        of(true) + of(false)
     }
 
     pub(super) const fn of(&self, source: Source, recovering: bool) -> &Outcome {

@@ -4,7 +4,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::block;
-use super::outcome::{Outcome, Outcomes, Source};
+use super::outcome::{Counts, Outcome, Outcomes, Source};
 use super::pay_polls;
 use crate::cpu::MAX_CPUS;
 use crate::nmi::NMI;
@@ -228,11 +228,17 @@ impl<'a> Rounds<'a> {
 }
 
 /// Counts rings towards `target`, and NMIs there, while `act` goes on.
-pub(super) fn account(run: &Run, target: usize, saw: &Outcomes, act: impl FnOnce()) {
+pub(super) fn account(
+    run: &Run,
+    target: usize,
+    saw: &Outcomes,
+    recovering: bool,
+    act: impl FnOnce(),
+) {
     let look = || {
         let stats = NMI.cpu_stats(target).unwrap_or_default();
         let device_rings = events::totals().0;
-        let host_rings = saw.of(Source::Host, true).events.get();
+        let host_rings = saw.host_events();
         let own_rings = pmu::overflows(target) + stats.requests as u64;
         let recovery = NMI.recovery_stats();
         [
@@ -247,7 +253,8 @@ pub(super) fn account(run: &Run, target: usize, saw: &Outcomes, act: impl FnOnce
     act();
     run.settle();
     let after = look();
-    let tallies = [&saw.rings, &saw.edges, &saw.recovered, &saw.probes];
+    let Counts { rings, edges, recovered, probes } = saw.counts(recovering);
+    let tallies = [rings, edges, recovered, probes];
     for ((tally, before), after) in tallies.into_iter().zip(before).zip(after) {
         tally.add(after - before);
     }
