@@ -65,18 +65,17 @@ fn put(byte: u8) {
 ///
 /// Without a limit: the time that a CPU measures tells nothing about a host's, and the host limits the whole boot.
 pub(crate) fn wait_answer() {
-    loop {
-        // SAFETY: reading the line status register has no effect on anything but its error bits.
-        let status = unsafe { Port::<u8>::new(LINE_STATUS).read() };
-        if status & DATA_READY == 0 {
-            spin_loop();
-            continue;
-        }
-        // SAFETY: takes a byte that is there; nobody else reads what comes in.
-        if unsafe { Port::<u8>::new(COM1).read() } == ANSWER {
-            return;
-        }
+    while !has_answered() {
+        spin_loop();
     }
+}
+
+/// Whether the host has answered: takes a byte of what it wrote, if there is one. One thread at a time.
+pub(crate) fn has_answered() -> bool {
+    // SAFETY: reading the line status register has no effect on anything but its error bits.
+    let status = unsafe { Port::<u8>::new(LINE_STATUS).read() };
+    // SAFETY: takes a byte that is there; nobody else reads what comes in.
+    status & DATA_READY != 0 && unsafe { Port::<u8>::new(COM1).read() } == ANSWER
 }
 
 /// Writes to the port; whoever has one holds the lock or speaks the last words.

@@ -10,7 +10,7 @@ const TURNS_A_LOOK: u32 = 200;
 const START_LIMIT_MS: u64 = 5_000;
 
 /// How long to wait for what takes microseconds where every CPU has a core to itself, and may take long where eight share two.
-const LIMIT_MS: u64 = 10_000;
+pub(crate) const LIMIT_MS: u64 = 10_000;
 
 /// Spins until `done`. Each turn hints PAUSE, at which the deterministic clock's host goes on to the next CPU. Gives up after
 /// `turns` turns; says whether it is done. Any context.

@@ -114,6 +114,11 @@ pub(crate) fn ask(press: u64) {
     println!("@latchwork {{\"event\":\"ask\",\"press\":{press}}}");
 }
 
+/// The same, and to add one to the byte at the physical address `condition` before each press.
+pub(crate) fn ask_with_condition(press: u64, condition: u64) {
+    println!("@latchwork {{\"event\":\"ask\",\"press\":{press},\"condition\":{condition}}}");
+}
+
 /// The scenario is over.
 pub(crate) fn end() {
     println!("{END}");

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{COMMON_FAULTS, Fault, SCENARIOS, Scenario};
+use crate::catalog::{COMMON_FAULTS, Fault, SCENARIOS, Scenario, Selection};
 use crate::guest::boot::Deaf;
 use crate::guest::{Breakage, Emulator, Job, Limits, Place, ScenarioOutcome, bochs};
 use crate::machine::{Apic, Clock, Machine, MachineType};
@@ -42,11 +42,22 @@ const SELECTED_MACHINES: [Machine; 8] = [
     machine(MachineType::Pc, 8, Apic::X2apic, Clock::Deterministic),
 ];
 
+/// The machines of the selection for what is selected narrowly: each clock, one CPU, two and several.
+const NARROW_MACHINES: [Machine; 4] = [
+    machine(MachineType::Q35, 1, Apic::Xapic, Clock::Deterministic),
+    machine(MachineType::Pc, 2, Apic::Xapic, Clock::Parallel),
+    machine(MachineType::Q35, 4, Apic::Xapic, Clock::Deterministic),
+    machine(MachineType::Q35, 8, Apic::X2apic, Clock::Parallel),
+];
+
 /// Where the selection makes each mistake: on the first of these only, those that every scenario accepts.
 const SELECTED_FAULT_MACHINES: [Machine; 2] = [
     machine(MachineType::Q35, 2, Apic::Xapic, Clock::Deterministic),
     machine(MachineType::Pc, 4, Apic::X2apic, Clock::Parallel),
 ];
+
+/// The same for what is selected narrowly.
+const NARROW_FAULT_MACHINES: [Machine; 1] = [SELECTED_FAULT_MACHINES[0]];
 
 /// Where the whole makes each mistake: two numbers of CPUs for each pair of mode and clock, all four numbers in the end, and
 /// one machine of the other type. A mistake does not know the chipset.
@@ -70,6 +81,9 @@ const SELECTED_DISC_MACHINES: [Machine; 2] = [
 
 /// Where the selection boots on Bochs.
 const SELECTED_BOCHS_MACHINES: [Machine; 2] = [on_bochs(2, Apic::X2apic), on_bochs(4, Apic::Xapic)];
+
+/// The same for what is selected narrowly.
+const NARROW_BOCHS_MACHINES: [Machine; 1] = [SELECTED_BOCHS_MACHINES[0]];
 
 /// Where faults are made on Bochs.
 const BOCHS_FAULT_MACHINE: Machine = on_bochs(2, Apic::Xapic);
@@ -107,12 +121,18 @@ pub struct CellResult {
 /// What CI boots.
 #[must_use]
 pub fn selection() -> Vec<Cell> {
-    let mut cells = cells(&SELECTED_MACHINES, &SELECTED_FAULT_MACHINES);
+    let mut cells = cells(|scenario| match scenario.selection {
+        Selection::Wide => (&SELECTED_MACHINES, &SELECTED_FAULT_MACHINES),
+        Selection::Narrow => (&NARROW_MACHINES, &NARROW_FAULT_MACHINES),
+    });
     let [first, ..] = SCENARIOS else {
         return cells;
     };
     cells.extend(SELECTED_DISC_MACHINES.map(|machine| Cell::of(first, Place::Disc, machine)));
-    cells.extend(bochs_cells(&SELECTED_BOCHS_MACHINES));
+    cells.extend(bochs_cells(|scenario| match scenario.selection {
+        Selection::Wide => &SELECTED_BOCHS_MACHINES,
+        Selection::Narrow => &NARROW_BOCHS_MACHINES,
+    }));
     let ends = COMMON_FAULTS.iter().filter(|fault| fault.name != "hang");
     cells.extend(ends.map(|fault| Cell::of(first, Place::Bochs, BOCHS_FAULT_MACHINE).with(fault)));
     cells
@@ -133,14 +153,14 @@ pub fn all() -> Vec<Cell> {
     for (machine_type, apic, clock) in MACHINES_BETWEEN {
         machines.extend(COUNTS_BETWEEN.map(|cpus| machine(machine_type, cpus, apic, clock)));
     }
-    let mut cells = cells(&machines, &FAULT_MACHINES);
+    let mut cells = cells(|_| (&machines, &FAULT_MACHINES));
     for scenario in SCENARIOS {
         let discs = SELECTED_DISC_MACHINES.map(|machine| Cell::of(scenario, Place::Disc, machine));
         cells.extend(discs.into_iter().filter(Cell::fits));
     }
     let on_bochs: Vec<_> =
         CPU_COUNTS.iter().flat_map(|&cpus| Apic::ALL.map(|apic| on_bochs(cpus, apic))).collect();
-    cells.extend(bochs_cells(&on_bochs));
+    cells.extend(bochs_cells(|_| &on_bochs));
     for scenario in SCENARIOS {
         let on_bochs = Cell::of(scenario, Place::Bochs, BOCHS_FAULT_MACHINE);
         cells.extend(scenario.faults.iter().map(|fault| on_bochs.with(fault)).filter(Cell::fits));
@@ -152,16 +172,18 @@ pub fn all() -> Vec<Cell> {
     cells
 }
 
-/// Every scenario that Bochs has the devices for.
-fn bochs_cells(machines: &[Machine]) -> Vec<Cell> {
-    let of = |scenario| machines.iter().map(move |&it| Cell::of(scenario, Place::Bochs, it));
+/// Every scenario that Bochs has the devices for, each on its machines.
+fn bochs_cells<'m>(machines: impl Fn(&Scenario) -> &'m [Machine]) -> Vec<Cell> {
+    let on = |scenario| move |&it| Cell::of(scenario, Place::Bochs, it);
+    let of = |scenario| machines(scenario).iter().map(on(scenario));
     SCENARIOS.iter().flat_map(of).filter(Cell::fits).collect()
 }
 
-/// The boots of the kernel alone on QEMU.
-fn cells(machines: &[Machine], fault_machines: &[Machine]) -> Vec<Cell> {
+/// The boots of the kernel alone on QEMU: each scenario on its machines, and with each of its faults on others.
+fn cells<'m>(machines: impl Fn(&Scenario) -> (&'m [Machine], &'m [Machine])) -> Vec<Cell> {
     let mut cells = Vec::new();
     for scenario in SCENARIOS {
+        let (machines, fault_machines) = machines(scenario);
         let clean = |machine| Cell::of(scenario, Place::Kernel, machine);
         cells.extend(machines.iter().map(|&machine| clean(machine)));
         for fault in scenario.faults {
@@ -189,7 +211,8 @@ impl Cell {
     /// Each scenario that fits `machine`, without faults.
     #[must_use]
     pub fn every_scenario_on(machine: Machine) -> Vec<Self> {
-        cells(&[machine], &[]).into_iter().filter(|cell| cell.fault.is_none()).collect()
+        let machines = [machine];
+        cells(|_| (&machines, &[])).into_iter().filter(|cell| cell.fault.is_none()).collect()
     }
 
     fn fits(&self) -> bool {

@@ -4,7 +4,7 @@
 //!
 //! The library half exists for `tests/qemu`, which boots the same cells with the same verdicts as `cargo xtask run`.
 
-#[path = "../../kernel/src/catalog.rs"]
+#[path = "../../kernel/src/catalog/mod.rs"]
 mod catalog;
 
 pub mod cells;

@@ -2,6 +2,7 @@
 //! The kernel's side of Latchwork: its one dispatcher, what it provides to it, and the way in.
 
 pub(crate) mod entry;
+pub(crate) mod parking;
 pub(crate) mod platform;
 pub(crate) mod reports;
 pub(crate) mod steps;
@@ -26,7 +27,16 @@ pub(crate) fn init(cpus: usize) {
     if let Err(error) = NMI.init(areas) {
         panic!("the NMI subsystem was refused: {error}");
     }
-    let limits = if cpuid::features().hypervisor { Limits::HYPERVISOR } else { Limits::BARE_METAL };
+    set_limits(limits());
+}
+
+/// What to expect of this machine's time.
+pub(crate) fn limits() -> Limits {
+    if cpuid::features().hypervisor { Limits::HYPERVISOR } else { Limits::BARE_METAL }
+}
+
+/// Changes what the library expects of time. Ordinary context.
+pub(crate) fn set_limits(limits: Limits) {
     if let Err(error) = NMI.set_limits(limits) {
         panic!("the NMI subsystem refuses its limits: {error}");
     }

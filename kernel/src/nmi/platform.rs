@@ -8,6 +8,7 @@ use latchwork_x86::hw::CpuPort;
 use latchwork_x86::port61::{self, NmiStatus};
 use x86_64::instructions::interrupts;
 
+use super::parking;
 use super::reports::{self, Readable};
 use super::steps;
 use crate::cpu::{self, area};
@@ -88,7 +89,7 @@ unsafe impl Platform for Machine {
             stop_on_unknown(ctx.cpu());
         }
         if due.stop() {
-            cpu::park();
+            parking::park(ctx.cpu());
         }
     }
 

@@ -49,6 +49,8 @@ static QUEUES: [Queue; MAX_CPUS] = [const {
 pub(crate) struct Tally {
     /// Reports of unknown NMIs printed.
     pub(crate) reports: AtomicUsize,
+    /// Those of them that spoke of a late send.
+    pub(crate) late_sends: AtomicUsize,
     /// Reports of absorbed NMIs printed.
     pub(crate) absorbed_reports: AtomicUsize,
     /// Unknown NMIs that those reports said were held back before them.
@@ -64,6 +66,7 @@ pub(crate) struct Tally {
 static TALLIES: [Tally; MAX_CPUS] = [const {
     Tally {
         reports: AtomicUsize::new(0),
+        late_sends: AtomicUsize::new(0),
         absorbed_reports: AtomicUsize::new(0),
         suppressed: AtomicUsize::new(0),
         last_ip: AtomicUsize::new(0),
@@ -78,6 +81,9 @@ impl Tally {
         self.last_cpu.store(unknown.cpu + 1, Ordering::Relaxed);
         self.last_port_61.store(port_61.raw().into(), Ordering::Relaxed);
         self.suppressed.fetch_add(unknown.suppressed, Ordering::Relaxed);
+        if unknown.kind == UnknownKind::LateSend {
+            self.late_sends.fetch_add(1, Ordering::Relaxed);
+        }
         self.reports.fetch_add(1, Ordering::Release);
     }
 }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A way for a scenario to act between the library's steps.
+//! A way for a scenario to act between the library's steps, and between the request and the ring of a send.
 //!
 //! The library calls the platform at known points of a registration and a removal. On a single CPU that is the only way to
 //! make NMIs hit *inside* them: the scenario rings its own CPU there. Among several CPUs under the instruction clock, CPU 0 gives
 //! its turn away there.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::cpu::{MAX_CPUS, area};
-use crate::scenario::{shared_source, storm};
+use crate::once::Once;
+use crate::scenario::storm;
 
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
@@ -25,22 +26,43 @@ pub(super) fn step() {
     }
 }
 
-/// CPUs that let an NMI come between the request and the ring of the next send to themselves. Own CPU.
-static TORN: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
+/// The CPU towards which each CPU's next send is to be torn, plus one; 0 if none is. By the sender, which alone writes and reads it.
+static TORN_TOWARDS: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
 
-/// Has [`before_ring`] call the scenario in this CPU's next send to itself. Threads.
-pub(crate) fn tear_next_send(cpu: usize) {
-    TORN[cpu].store(true, Ordering::Relaxed);
+/// What [`before_ring`] calls in a send that is to be torn, with the CPU that is rung.
+static BETWEEN: Once<fn(usize)> = Once::new();
+
+/// Has `act`, which is NMI-safe, called between the request and the ring of each send that is torn. Once.
+pub(crate) fn tear_sends_by(act: fn(usize)) {
+    BETWEEN.set(act);
+}
+
+/// Has the next send of `sender`, which is this CPU, to `target` torn. Any context.
+pub(crate) fn tear_next_send(sender: usize, target: usize) {
+    if let Some(torn) = TORN_TOWARDS.get(sender) {
+        torn.store(target + 1, Ordering::Relaxed);
+    }
+}
+
+/// Whether the next send of `sender` to some CPU is still to be torn.
+pub(crate) fn is_to_tear(sender: usize) -> bool {
+    TORN_TOWARDS.get(sender).is_some_and(|torn| torn.load(Ordering::Relaxed) != 0)
+}
+
+/// Has no send of `sender`, which is this CPU, torn. Threads.
+pub(crate) fn tear_nothing(sender: usize) {
+    TORN_TOWARDS[sender].store(0, Ordering::Relaxed);
 }
 
 /// This CPU has posted a request for `target`, and is about to ring. NMI-safe.
 #[inline(always)]
 pub(super) fn before_ring(target: usize) {
-    let Some(torn) = TORN.get(target) else {
+    let torn = area::current_cpu().and_then(|sender| TORN_TOWARDS.get(sender));
+    let Some(torn) = torn.filter(|torn| torn.load(Ordering::Relaxed) == target + 1) else {
         return;
     };
-    if torn.load(Ordering::Relaxed) && area::current_cpu() == Some(target) {
-        torn.store(false, Ordering::Relaxed);
-        shared_source::between_request_and_ring(target);
+    torn.store(0, Ordering::Relaxed);
+    if let Some(act) = BETWEEN.get() {
+        act(target);
     }
 }

@@ -3,25 +3,33 @@
 
 mod button;
 mod cpu_offline;
+mod deferred_storm;
 mod edu_msi;
 pub(crate) mod entry_state;
 mod hot_remove;
 mod hpet;
 mod idle_wake;
+mod lost_external;
 pub(crate) mod module_unload;
+mod pmu;
+mod probe_coalesce;
+mod quiet;
 mod removals;
 mod rings;
 mod self_nmi_in_handler;
-pub(crate) mod shared_source;
+mod shared_source;
 mod sleepers;
+mod stop_and_claim;
 pub(crate) mod storm;
+mod stuck_sender;
+mod true_unknown;
 mod unknown;
 mod watchdog_card;
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use latchwork::{CpuStats, UnknownPolicy};
+use latchwork::{CpuStats, Recovery, UnknownPolicy};
 
 use crate::catalog::{Boot, COMMON_FAULTS, Fault, SCENARIOS, Scenario};
 use crate::cmdline::CommandLine;
@@ -79,6 +87,11 @@ impl Run {
         self.fault.is_some_and(|fault| fault.name == name)
     }
 
+    /// Whether the first NMI that nothing explains ends the kernel.
+    pub(crate) fn panics_on_unknown(&self) -> bool {
+        self.boot.policy == "panic"
+    }
+
     /// Whether this boot is meant to end in a stop.
     pub(crate) fn expects_stop(&self) -> bool {
         self.boot.expect_stop
@@ -87,6 +100,15 @@ impl Run {
     /// The value of a word of the command line.
     pub(crate) fn option(&self, key: &str) -> Option<&'static str> {
         self.cmdline.value(key)
+    }
+
+    /// How the library pays polls that it owes, as the command line says.
+    pub(crate) fn recovery(&self) -> Recovery {
+        match self.option("recovery") {
+            None | Some("poll") => Recovery::Poll,
+            Some("probe") => Recovery::ProbeNmi,
+            Some(other) => panic!("recovery= must be poll or probe, not {other}"),
+        }
     }
 
     /// How often to do the main thing: `least`, unless the command line asks for more.
@@ -244,9 +266,10 @@ pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
     if let Some(fault) = run.fault {
         println!("fault {}: {}", fault.name, fault.summary);
     }
-    if run.expects_stop() && !run.has_fault("no-panic") {
+    if run.panics_on_unknown() && !run.has_fault("no-panic") {
         NMI.set_unknown_policy(UnknownPolicy::Panic);
     }
+    NMI.set_recovery(run.recovery());
     make_common_fault(&run);
     match run.scenario.name {
         "shared-source" => shared_source::run(&run),
@@ -261,6 +284,12 @@ pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
         "edu-msi" => edu_msi::run(&run),
         "module-unload" => module_unload::run(&run),
         "cpu-offline" => cpu_offline::run(&run),
+        "stuck-sender" => stuck_sender::run(&run),
+        "stop-and-claim" => stop_and_claim::run(&run),
+        "probe-coalesce" => probe_coalesce::run(&run),
+        "true-unknown-during-probes" => true_unknown::run(&run),
+        "deferred-storm" => deferred_storm::run(&run),
+        "lost-external" => lost_external::run(&run),
         other => panic!("scenario \"{other}\" is in the catalogue and not in the kernel"),
     }
 }

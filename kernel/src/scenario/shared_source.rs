@@ -108,7 +108,7 @@ fn raise(target: usize, pattern: u64) {
 }
 
 /// Lets an NMI come to this CPU, which has posted a request to itself and not rung yet. Interrupts off.
-pub(crate) fn between_request_and_ring(cpu: usize) {
+fn between_request_and_ring(cpu: usize) {
     let answered = rings::answered(cpu);
     rings::ring(cpu, cpu);
     patience::spin_until(|| rings::answered(cpu) >= answered + 2, TORN_TURNS);
@@ -145,9 +145,10 @@ fn ring_all(run: &Run, rounds: u64) {
 /// Each CPU makes its orphans. Says what the library counted meanwhile.
 fn make_orphans(run: &Run) -> CpuStats {
     let before = run.stats();
+    steps::tear_sends_by(between_request_and_ring);
     smp::on_all_cpus(&|cpu| {
         for _ in 0..TORN_SENDS {
-            steps::tear_next_send(cpu);
+            steps::tear_next_send(cpu, cpu);
             rings::ring(cpu, cpu);
             apic::flush_pending();
         }
@@ -177,9 +178,7 @@ pub(super) fn run(run: &Run) {
     report_edges(run, rounds);
     if run.has_fault("stuck-sender") {
         STUCK.store(true, Ordering::Relaxed);
-        if let Err(error) = NMI.set_limits(Limits::BARE_METAL) {
-            panic!("{error}");
-        }
+        nmi::set_limits(Limits::BARE_METAL);
     }
     let orphans = make_orphans(run);
     if run.has_fault("stray-ring") {

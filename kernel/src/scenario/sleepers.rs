@@ -4,7 +4,7 @@
 use core::sync::atomic::{AtomicBool, Ordering, fence};
 
 use crate::cpu::{MAX_CPUS, area};
-use crate::{apic, patience};
+use crate::{apic, idle, patience};
 
 /// How long to wait busily. Not long: where CPUs share few cores, who waits keeps another from running.
 const SPIN_TURNS: u32 = 50;
@@ -18,17 +18,23 @@ static ASLEEP: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_C
 /// Waits until `done`, which becomes true by the work of somebody who then calls [`wake_all`], and says whether it came within ten
 /// seconds. Threads only.
 pub(super) fn wait_until(done: impl Fn() -> bool) -> bool {
+    wait_until_or_ms(done, patience::LIMIT_MS)
+}
+
+/// The same with another limit.
+pub(super) fn wait_until_or_ms(done: impl Fn() -> bool, limit_ms: u64) -> bool {
     if patience::spin_until(&done, SPIN_TURNS) {
         return true;
     }
     let asleep = area::current_cpu().and_then(|cpu| ASLEEP.get(cpu));
-    patience::sleep_until(|| {
+    let done_before_sleeping = || {
         if let Some(asleep) = asleep {
             asleep.store(true, Ordering::Relaxed);
         }
         fence(Ordering::SeqCst);
         done()
-    })
+    };
+    idle::until_or_ms(done_before_sleeping, limit_ms)
 }
 
 /// Has every thread that sleeps in [`wait_until`] look again. NMI-safe.

@@ -13,7 +13,9 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use latchwork::{Claim, Class, CpuStats, Doorbell, EdgeModel, HandlerSpec, NmiContext, NmiHandler};
+use latchwork::{
+    Claim, Class, CpuStats, Doorbell, EdgeModel, HandlerSpec, NmiContext, NmiHandler, Registration,
+};
 use x86_64::instructions::port::Port;
 
 use super::{Progress, Run, check};
@@ -75,9 +77,7 @@ unsafe impl NmiHandler for HiddenClaim {
 }
 
 pub(super) fn run(run: &Run) {
-    let hidden = run
-        .has_fault("hidden-claim")
-        .then(|| nmi::register("hidden-claim", Class::Unknown, 1, &HIDDEN_CLAIM));
+    let hidden = hide_all_if(run.has_fault("hidden-claim"));
     if run.expects_stop() {
         stop(run);
     } else {
@@ -86,6 +86,16 @@ pub(super) fn run(run: &Run) {
     if let Some(registration) = hidden {
         nmi::remove(registration);
     }
+}
+
+/// Registers a handler that claims every NMI that nothing explains, if `hidden`.
+pub(super) fn hide_all_if(hidden: bool) -> Option<Registration> {
+    hidden.then(|| nmi::register("hidden-claim", Class::Unknown, 1, &HIDDEN_CLAIM))
+}
+
+/// Waits until what is unknown by now has been reported, and the next one is reported at once. Threads whose tick runs.
+pub(super) fn wait_until_reported() {
+    idle::until_or_ms(|| false, REPORT_INTERVAL_MS);
 }
 
 /// Sends one NMI to `target` from `sender`, past the library, and returns once it has been taken.
@@ -137,7 +147,7 @@ fn reported_alone(run: &Run, sender: usize, target: usize) -> bool {
     let before = told(target);
     ring_once(run, sender, target);
     let came = idle::until_or_ms(|| told(target).reports != before.reports, REPORT_LIMIT_MS);
-    idle::until_or_ms(|| false, REPORT_INTERVAL_MS);
+    wait_until_reported();
     let tally = reports::tally(target);
     came && told(target).reports == before.reports + 1
         && tally.last_cpu.load(Ordering::Relaxed) == target + 1
@@ -181,7 +191,7 @@ impl Sent {
             ring_once(run, target, target);
             self.nmis += 1;
         }
-        idle::until_or_ms(|| false, REPORT_INTERVAL_MS);
+        wait_until_reported();
         self.alone(run, target, target)
     }
 }
@@ -220,7 +230,7 @@ fn ring_all_at_once(run: &Run) -> AtOnce {
     nmi::remove(slow);
     tick::tell_library(true);
     run.settle();
-    idle::until_or_ms(|| false, REPORT_INTERVAL_MS);
+    wait_until_reported();
     AtOnce { sent, stats: run.stats(), settled_in_time }
 }
 

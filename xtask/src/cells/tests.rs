@@ -54,16 +54,32 @@ fn the_selection_has_every_scenario_mode_clock_type_and_number_of_cpus() {
     let chosen = selection();
     for scenario in SCENARIOS {
         let booted: Vec<_> = chosen.iter().filter(|cell| cell.is_clean_boot_of(scenario)).collect();
-        assert_complete(&booted, scenario.min_cpus, scenario.name);
+        match scenario.selection {
+            Selection::Wide => assert_complete(&booted, scenario.min_cpus, scenario.name),
+            Selection::Narrow => assert_spread(&booted, scenario.name),
+        }
     }
 }
 
+/// Both modes, both clocks and both types of machine are there.
+fn assert_spread(cells: &[&Cell], what: &str) {
+    let on = |fits: &dyn Fn(Machine) -> bool| cells.iter().any(|cell| fits(cell.machine));
+    assert!(Apic::ALL.iter().all(|apic| on(&|machine| machine.apic == *apic)), "{what}");
+    assert!(Clock::ALL.iter().all(|clock| on(&|machine| machine.clock == *clock)), "{what}");
+    let types = MachineType::ALL;
+    assert!(types.iter().all(|it| on(&|machine| machine.machine_type == *it)), "{what}");
+}
+
 #[test]
-fn the_selection_makes_every_mistake_and_twice_where_it_can() {
+fn the_selection_makes_every_mistake_and_twice_where_it_is_wide() {
     let chosen = selection();
     for scenario in SCENARIOS {
         for fault in scenario.faults {
-            let places = SELECTED_FAULT_MACHINES.iter().filter(|machine| {
+            let machines: &[Machine] = match scenario.selection {
+                Selection::Wide => &SELECTED_FAULT_MACHINES,
+                Selection::Narrow => &NARROW_FAULT_MACHINES,
+            };
+            let places = machines.iter().filter(|machine| {
                 usize::from(machine.cpus) >= fault.min_cpus.max(scenario.min_cpus)
             });
             let made = chosen.iter().filter(|cell| cell.makes(scenario, fault)).count();

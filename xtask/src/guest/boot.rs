@@ -155,12 +155,17 @@ impl Answerer<'_> {
         Self { button: None, line: None }
     }
 
-    /// Presses the button `times` times and then says so.
-    fn press(&mut self, times: u64, limit: Duration) -> Result<(), AskError> {
+    /// Presses the button `times` times, each time after it has set the condition, and then says so.
+    fn press(
+        &mut self,
+        times: u64,
+        condition: Option<u64>,
+        limit: Duration,
+    ) -> Result<(), AskError> {
         let (Some(button), Some(line)) = (self.button.as_mut(), self.line.as_mut()) else {
             return Err(AskError::NoButton);
         };
-        button.press(times, limit)?;
+        button.press(times, condition, limit)?;
         line.write_all(ANSWER)?;
         Ok(line.flush()?)
     }
@@ -193,8 +198,8 @@ pub(super) fn listen(
         let patience = limits.silence.min(left);
         match lines.next_within(patience) {
             Next::Line(text) => match to.take(text, listener) {
-                Some(Record::Ask { press }) => {
-                    if let Err(error) = answerer.press(press, patience) {
+                Some(Record::Ask { press, condition }) => {
+                    if let Err(error) = answerer.press(press, condition, patience) {
                         return Heard::Unanswerable(error);
                     }
                 }

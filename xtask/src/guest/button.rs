@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The machine's NMI button, which we press when the guest asks for it.
+//!
+//! Firmware says in memory what has happened before it rings. So do we, where the guest asks for that: its memory is a file then, and a
+//! byte of it grows by one before each press. One byte, since the guest may see a longer word half written.
 
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use super::command::MEMORY;
 use super::qmp::{Qmp, QmpError};
 use crate::private_dir::PrivateDir;
 
@@ -26,35 +32,80 @@ pub enum AskError {
         /// Why.
         why: QmpError,
     },
+    /// The guest's scenario does not name shared memory among its devices.
+    #[error("its memory is not shared: its scenario does not say so among its devices")]
+    NoMemory,
+    /// The byte is not there, or cannot be written.
+    #[error("the byte at {address:#x} of its memory cannot be changed: {why}")]
+    Memory {
+        /// Where it was to be.
+        address: u64,
+        /// Why.
+        why: io::Error,
+    },
     /// The guest could not be told that it was done.
     #[error("the answer cannot be written to the serial line: {0}")]
     Answer(#[from] io::Error),
 }
 
-/// The button of one boot: QEMU's monitor, behind a socket that nobody else can reach.
+/// The button of one boot: QEMU's monitor, behind a socket that nobody else can reach. Where it is told so, also the machine's memory.
 #[derive(Debug)]
 pub(crate) struct Button {
     folder: PrivateDir,
+    /// The file is opened at the first condition: by then, QEMU has made it.
+    memory: Memory,
     /// Connected at the first press: by then, QEMU has made the socket.
     monitor: Option<Qmp>,
 }
 
+/// What we know of the machine's memory.
+#[derive(Debug)]
+enum Memory {
+    /// It is QEMU's own.
+    Private,
+    /// It is a file, which nobody has opened yet.
+    InFile,
+    Open(File),
+}
+
 impl Button {
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { folder: PrivateDir::new()?, monitor: None })
+    /// A button, and with `shared_memory` the machine's memory as well.
+    pub(crate) fn new(shared_memory: bool) -> io::Result<Self> {
+        let memory = if shared_memory { Memory::InFile } else { Memory::Private };
+        Ok(Self { folder: PrivateDir::new()?, memory, monitor: None })
     }
 
     /// What tells QEMU to have it.
-    pub(crate) fn arguments(&self) -> [String; 2] {
-        // In QEMU's options a comma ends a value, and two are one.
-        let socket = self.socket().to_string_lossy().replace(',', ",,");
-        [String::from("-qmp"), format!("unix:{socket},server=on,wait=off")]
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let mut words = vec![
+            String::from("-qmp"),
+            format!("unix:{},server=on,wait=off", in_an_option(&self.socket())),
+        ];
+        if !matches!(self.memory, Memory::Private) {
+            let file = in_an_option(&self.memory_file());
+            words.extend([
+                String::from("-object"),
+                format!("memory-backend-file,id=memory,size={MEMORY},mem-path={file},share=on"),
+                String::from("-machine"),
+                String::from("memory-backend=memory"),
+            ]);
+        }
+        words
     }
 
-    /// Presses it `times` times, one after the other. When this returns, QEMU has done all of them.
-    pub(crate) fn press(&mut self, times: u64, limit: Duration) -> Result<(), AskError> {
+    /// Presses it `times` times, one after the other, each time after the byte at the address `condition` has grown by one. When this
+    /// returns, QEMU has done all of them.
+    pub(crate) fn press(
+        &mut self,
+        times: u64,
+        condition: Option<u64>,
+        limit: Duration,
+    ) -> Result<(), AskError> {
         let deadline = Instant::now() + limit;
         for press in 1..=times {
+            if let Some(address) = condition {
+                self.set_condition(address)?;
+            }
             self.press_once(deadline).map_err(|why| AskError::NotPressed {
                 press,
                 of: times,
@@ -72,9 +123,32 @@ impl Button {
         self.monitor.insert(monitor).inject_nmi(deadline)
     }
 
+    fn set_condition(&mut self, address: u64) -> Result<(), AskError> {
+        let failed = |why| AskError::Memory { address, why };
+        if let Memory::InFile = self.memory {
+            let file = OpenOptions::new().read(true).write(true).open(self.memory_file());
+            self.memory = Memory::Open(file.map_err(failed)?);
+        }
+        let Memory::Open(memory) = &self.memory else {
+            return Err(AskError::NoMemory);
+        };
+        let mut byte = [0];
+        memory.read_exact_at(&mut byte, address).map_err(failed)?;
+        memory.write_all_at(&[byte[0].wrapping_add(1)], address).map_err(failed)
+    }
+
+    fn memory_file(&self) -> PathBuf {
+        self.folder.path().join("memory")
+    }
+
     fn socket(&self) -> PathBuf {
         self.folder.path().join("qmp")
     }
+}
+
+/// A path as it is written in QEMU's options, where a comma ends a value, and two are one.
+fn in_an_option(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
 }
 
 #[cfg(test)]
@@ -85,7 +159,7 @@ pub(crate) mod tests {
 
     /// A button whose monitor acknowledges `presses` presses and then closes, and the commands it was given.
     pub(crate) fn button_that_works(presses: usize) -> (Button, JoinHandle<Vec<String>>) {
-        let button = Button::new().expect("a folder");
+        let button = Button::new(true).expect("a folder");
         let script = [&[GREETING, DONE][..], &vec![DONE; presses]].concat();
         let monitor = serve(button.socket(), script.into_iter().map(str::to_owned).collect());
         (button, monitor)
@@ -95,7 +169,7 @@ pub(crate) mod tests {
     fn one_connection_serves_every_press() {
         let (mut button, monitor) = button_that_works(5);
         for times in [3, 0, 2] {
-            button.press(times, Duration::from_secs(30)).expect("pressed");
+            button.press(times, None, Duration::from_secs(30)).expect("pressed");
         }
         let commands = monitor.join().expect("the commands");
         assert_eq!(commands.iter().filter(|command| command.contains("inject-nmi")).count(), 5);
@@ -104,19 +178,39 @@ pub(crate) mod tests {
     #[test]
     fn the_press_that_fails_is_named() {
         let (mut button, _monitor) = button_that_works(2);
-        let error = button.press(4, Duration::from_secs(30)).expect_err("only two");
+        let error = button.press(4, None, Duration::from_secs(30)).expect_err("only two");
         assert!(error.to_string().starts_with("press 3 of 4: "), "{error}");
     }
 
     #[test]
     fn the_socket_is_in_a_folder_that_goes_with_the_button() {
-        let button = Button::new().expect("a folder");
+        let button = Button::new(false).expect("a folder");
         let path = button.folder.path().to_owned();
-        let [option, value] = button.arguments();
-        assert_eq!(option, "-qmp");
-        assert_eq!(value, format!("unix:{}/qmp,server=on,wait=off", path.display()));
+        let socket = format!("unix:{}/qmp,server=on,wait=off", path.display());
+        assert_eq!(button.arguments(), ["-qmp", &socket]);
         assert!(path.is_dir());
         drop(button);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_condition_grows_before_each_press() {
+        let (mut button, monitor) = button_that_works(3);
+        std::fs::write(button.memory_file(), [7, 255, 9]).expect("a file");
+        button.press(2, Some(1), Duration::from_secs(30)).expect("pressed");
+        assert_eq!(std::fs::read(button.memory_file()).expect("the file"), [7, 1, 9]);
+        let error = button.press(1, Some(3), Duration::from_secs(30)).expect_err("no such byte");
+        assert!(error.to_string().starts_with("the byte at 0x3 "), "{error}");
+        button.press(1, None, Duration::from_secs(30)).expect("pressed");
+        let commands = monitor.join().expect("the commands");
+        assert_eq!(commands.iter().filter(|command| command.contains("inject-nmi")).count(), 3);
+    }
+
+    #[test]
+    fn memory_that_is_not_shared_is_not_changed() {
+        let mut button = Button::new(false).expect("a folder");
+        std::fs::write(button.memory_file(), [7]).expect("a file");
+        let error = button.press(1, Some(0), Duration::from_secs(30)).expect_err("not shared");
+        assert!(matches!(error, AskError::NoMemory), "{error}");
     }
 }

@@ -15,6 +15,9 @@ use crate::machine::{Apic, Clock, Machine};
 /// QEMU with "Bad icount read". One instruction to a translation block makes each of them the last, where both are allowed.
 const ICOUNT: &str = "shift=0,sleep=off";
 
+/// How much memory the machine has.
+pub(super) const MEMORY: &str = "128M";
+
 /// The guest's kernel command line; `exit` is what ends its machine.
 pub(crate) fn append(
     scenario: &Scenario,
@@ -49,15 +52,16 @@ pub(crate) const fn device_name(device: Device) -> &'static str {
         Device::Edu => "edu",
         Device::WatchdogCard => "i6300esb",
         Device::Button => "nmi-button",
+        Device::SharedMemory => "shared-memory",
     }
 }
 
-/// What gives the machine `device`. A button has its place in a folder that only its [`Button`] knows.
+/// What gives the machine `device`. A button and shared memory have their places in a folder that only the [`Button`] knows.
 const fn device(device: Device) -> &'static [&'static str] {
     match device {
         Device::Edu => &["-device", "edu"],
         Device::WatchdogCard => &["-device", "i6300esb", "-watchdog-action", "inject-nmi"],
-        Device::Button => &[],
+        Device::Button | Device::SharedMemory => &[],
     }
 }
 
@@ -78,7 +82,7 @@ pub(crate) fn argv(
     };
     let machine_type = machine.machine_type.name();
     let start =
-        [qemu::BINARY, "-machine", machine_type, "-cpu", "max", "-m", "128M", "-smp", &cpus];
+        [qemu::BINARY, "-machine", machine_type, "-cpu", "max", "-m", MEMORY, "-smp", &cpus];
     let bare = ["-nodefaults", "-display", "none", "-serial", "stdio"];
     let devices: Vec<_> = devices.iter().flat_map(|&named| device(named)).copied().collect();
     let button = button.map(Button::arguments);
@@ -142,12 +146,17 @@ mod tests {
         let line = |devices: &[Device], button: Option<&Button>| {
             shell_line(&argv(kernel("a"), machine, devices, button))
         };
-        let button = Button::new().expect("a folder");
+        let button = Button::new(false).expect("a folder");
         let all = line(&[Device::Edu, Device::WatchdogCard, Device::Button], Some(&button));
         assert!(all.contains(
             " -serial stdio -device edu -device i6300esb -watchdog-action inject-nmi -qmp unix:"
         ));
         assert!(!line(&[], None).contains("-qmp") && !line(&[], None).contains("edu"));
+        let shared = Button::new(true).expect("a folder");
+        let shared = line(&[Device::Button, Device::SharedMemory], Some(&shared));
+        assert!(shared.contains(" -object memory-backend-file,id=memory,size=128M,mem-path="));
+        assert!(shared.contains("/memory,share=on -machine memory-backend=memory "), "{shared}");
+        assert!(!all.contains("memory-backend"));
     }
 
     #[test]

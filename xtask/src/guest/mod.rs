@@ -181,8 +181,10 @@ fn run_qemu(
     limits: Limits,
     listener: &mut dyn Listener,
 ) -> anyhow::Result<Transcript> {
-    let has_button = devices.contains(&Device::Button);
-    let mut button = has_button.then(Button::new).transpose().context("no button")?;
+    let shares_memory = devices.contains(&Device::SharedMemory);
+    let has_button = shares_memory || devices.contains(&Device::Button);
+    let new_button = || Button::new(shares_memory);
+    let mut button = has_button.then(new_button).transpose().context("no button")?;
     let argv = command::argv(start, machine, devices, button.as_ref());
     listener.booting(&argv);
     boot::run(&argv, button.as_mut(), limits, listener)

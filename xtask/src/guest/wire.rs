@@ -38,6 +38,8 @@ pub enum Record {
     Ask {
         /// How many times.
         press: u64,
+        /// The physical address of a byte that is to grow by one before each press.
+        condition: Option<u64>,
     },
     /// The scenario ended in order.
     End,
@@ -149,7 +151,11 @@ mod tests {
                 r#"{"event":"totals","nmis":1,"claimed":2,"absorbed":3,"unknown":4,"lost":-5}"#,
                 Record::Totals(totals),
             ),
-            (r#"{"event":"ask","press":3}"#, Record::Ask { press: 3 }),
+            (r#"{"event":"ask","press":3}"#, Record::Ask { press: 3, condition: None }),
+            (
+                r#"{"event":"ask","press":1,"condition":4096}"#,
+                Record::Ask { press: 1, condition: Some(4096) },
+            ),
             (r#"{"event":"end"}"#, Record::End),
             (r#"{"event":"stopped","reason":"r"}"#, Record::Stopped { reason: "r".into() }),
             (r#"{"event":"exit","status":33}"#, Record::Exit { status: 33 }),

@@ -45,7 +45,7 @@ impl Progress {
             Record::Totals(totals) => {
                 eprintln!("{scenario}: {} NMIs, {} claimed", totals.nmis, totals.claimed)
             }
-            Record::Ask { press } => {
+            Record::Ask { press, .. } => {
                 eprintln!("{scenario}: asks for the NMI button, presses: {press}")
             }
             Record::End => eprintln!("{scenario}: over"),

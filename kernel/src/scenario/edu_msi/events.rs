@@ -13,12 +13,13 @@ use crate::device::edu::Edu;
 use crate::nmi::NMI;
 use crate::once::Once;
 use crate::scenario::{Tally, sleepers};
+use crate::time;
 
 /// Events that the device's status tells apart.
-pub(super) const EVENTS: usize = 32;
+pub(in crate::scenario) const EVENTS: usize = 32;
 
 /// How often the fault `lost-event` strikes.
-const LOST_EVENT_EVERY: u64 = 100;
+const LOST_EVENT_EVERY: u64 = 50;
 
 /// The device. Set before the handlers are registered.
 pub(super) static DEVICE: Once<Edu> = Once::new();
@@ -29,14 +30,23 @@ struct Account {
     raised: Tally,
     /// Counted by the handler. Whoever sees it reach `raised` may raise the event again.
     claimed: Tally,
+    /// When it was last raised and taken. Written before the two above, each by whoever counts there.
+    raised_at_ticks: AtomicU64,
+    claimed_at_ticks: AtomicU64,
 }
 
-static ACCOUNTS: [Account; EVENTS] =
-    [const { Account { raised: Tally::new(), claimed: Tally::new() } }; EVENTS];
+static ACCOUNTS: [Account; EVENTS] = [const {
+    Account {
+        raised: Tally::new(),
+        claimed: Tally::new(),
+        raised_at_ticks: AtomicU64::new(0),
+        claimed_at_ticks: AtomicU64::new(0),
+    }
+}; EVENTS];
 
 /// The faults `no-ack` and `lost-event`. Written before the handlers are registered.
 pub(super) static NO_ACKNOWLEDGEMENT: AtomicBool = AtomicBool::new(false);
-pub(super) static LOSE_EVENTS: AtomicBool = AtomicBool::new(false);
+pub(in crate::scenario) static LOSE_EVENTS: AtomicBool = AtomicBool::new(false);
 
 /// Events that each CPU raises in its next NMI by request. Writer: a thread of that CPU; the NMI takes them.
 static IN_NEXT_REQUEST: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
@@ -48,8 +58,8 @@ static IN_NEXT_EVENT: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_
 static ASKS_AGAIN: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
 /// Takes events: asked on every NMI that neither a request nor a grant explains, and by whoever pays a poll that is owed.
-pub(super) struct Taker;
-pub(super) static TAKER: Taker = Taker;
+pub(in crate::scenario) struct Taker;
+pub(in crate::scenario) static TAKER: Taker = Taker;
 
 // SAFETY: touches atomics in statics and the device's registers, sends wake-ups, and calls nothing else.
 unsafe impl NmiHandler for Taker {
@@ -66,6 +76,7 @@ unsafe impl NmiHandler for Taker {
         }
         for (event, account) in ACCOUNTS.iter().enumerate() {
             if status >> event & 1 != 0 && !loses_this_one() {
+                account.claimed_at_ticks.store(time::now_ticks(), Ordering::Relaxed);
                 account.claimed.add(1);
             }
         }
@@ -104,15 +115,16 @@ unsafe impl NmiHandler for Raiser {
 }
 
 /// Raises `event`, which makes the device ring once. Any context.
-pub(super) fn raise(event: usize) {
+pub(in crate::scenario) fn raise(event: usize) {
     if let (Some(device), Some(account)) = (DEVICE.get(), ACCOUNTS.get(event)) {
+        account.raised_at_ticks.store(time::now_ticks(), Ordering::Relaxed);
         account.raised.add(1);
         device.raise(1_u32.wrapping_shl(event as u32));
     }
 }
 
 /// Raises the event of each bit that is set, one after the other.
-fn raise_each(events: u32) {
+pub(in crate::scenario) fn raise_each(events: u32) {
     for event in 0..EVENTS {
         if events >> event & 1 != 0 {
             raise(event);
@@ -138,12 +150,19 @@ pub(super) fn raise_in_next_event(cpu: usize, events: u32) {
 }
 
 /// Whether `event` was taken as often as it was raised.
-pub(super) fn is_taken(event: usize) -> bool {
+pub(in crate::scenario) fn is_taken(event: usize) -> bool {
     ACCOUNTS[event].claimed.get() >= ACCOUNTS[event].raised.get()
 }
 
+/// How long `event`, which was taken, waited for that.
+pub(in crate::scenario) fn waited_ticks(event: usize) -> u64 {
+    let Account { raised_at_ticks, claimed_at_ticks, .. } = &ACCOUNTS[event];
+    let claimed_at = claimed_at_ticks.load(Ordering::Relaxed);
+    claimed_at.saturating_sub(raised_at_ticks.load(Ordering::Relaxed))
+}
+
 /// Events raised so far, and of those, claims.
-pub(super) fn totals() -> (u64, u64) {
+pub(in crate::scenario) fn totals() -> (u64, u64) {
     let sum =
         |part: fn(&Account) -> &Tally| ACCOUNTS.iter().map(|account| part(account).get()).sum();
     (sum(|account| &account.raised), sum(|account| &account.claimed))

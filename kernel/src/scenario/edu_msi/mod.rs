@@ -5,11 +5,12 @@
 //! *orphan*, which the library absorbs, since the device's doorbell says that its rings may come so. The scenario makes a known number
 //! of them, and of the opposite: events whose ring collapsed into a request's, which a poll finds that a tick or an NMI pays.
 
-mod events;
+pub(super) mod events;
 mod outcome;
 mod phases;
 mod report;
 
+use core::fmt;
 use core::sync::atomic::Ordering;
 
 use latchwork::{Class, Doorbell, EdgeModel, HandlerSpec, PlatformDelivery, Recovery};
@@ -25,16 +26,13 @@ use crate::nmi::{self, NMI};
 use crate::{apic, tick, trap};
 
 /// How long after its event was taken a ring may still come, and how many such rings: as many as the status has bits, but one.
-const EDGES: EdgeModel = EdgeModel::PerEvent { late_us: 100, max_late_edges: EVENTS as u8 - 1 };
+pub(super) const EDGES: EdgeModel =
+    EdgeModel::PerEvent { late_us: 100, max_late_edges: EVENTS as u8 - 1 };
 
 pub(super) fn run(run: &Run) {
     NO_ACKNOWLEDGEMENT.store(run.has_fault("no-ack"), Ordering::Relaxed);
     LOSE_EVENTS.store(run.has_fault("lost-event"), Ordering::Relaxed);
-    let mut ringing = match Ringing::find() {
-        Ok(ringing) => ringing,
-        Err(error) => panic!("this scenario needs QEMU's edu device (-device edu): {error}"),
-    };
-    DEVICE.set(ringing.edu);
+    let mut ringing = find_device();
 
     let raiser = nmi::register("edu-raiser", Class::Local, 0, &RAISER);
     let edges = if run.has_fault("no-late-edges") { EdgeModel::PerCondition } else { EDGES };
@@ -67,20 +65,41 @@ pub(super) fn run(run: &Run) {
 
 /// Has the device ring `target`, unless a fault wants something else.
 fn aim(run: &Run, ringing: &mut Ringing, target: usize) {
-    const MASKABLE: Vector = Vector::of::<{ trap::Vector::Wake as u8 }>();
     let neighbour = (target + 1) % run.cpus;
     let cpu = if run.has_fault("wrong-target") { neighbour } else { target };
-    let to = apic::target(cpu).unwrap_or(ApicId::from(0));
-    let message = if run.has_fault("fixed-vector") {
-        Message::fixed(to, MASKABLE)
+    if run.has_fault("fixed-vector") {
+        const MASKABLE: Vector = Vector::of::<{ trap::Vector::Wake as u8 }>();
+        ring_by(ringing, cpu, |to| Message::fixed(to, MASKABLE));
     } else {
-        Message::nmi(to, None)
-    };
-    match message {
-        Ok(message) => ringing.ring_by(message),
-        Err(error) => panic!("no MSI can reach CPU {cpu}: {error}"),
+        ring_cpu(ringing, cpu);
     }
     if run.has_fault("msi-disabled") {
         ringing.silence();
+    }
+}
+
+/// Finds the device and hands it to the handler of its events.
+pub(super) fn find_device() -> Ringing {
+    let ringing = match Ringing::find() {
+        Ok(ringing) => ringing,
+        Err(error) => panic!("this scenario needs QEMU's edu device (-device edu): {error}"),
+    };
+    DEVICE.set(ringing.edu);
+    ringing
+}
+
+/// Has the device ring `cpu` by NMIs.
+pub(super) fn ring_cpu(ringing: &mut Ringing, cpu: usize) {
+    ring_by(ringing, cpu, |to| Message::nmi(to, None));
+}
+
+fn ring_by<E: fmt::Display>(
+    ringing: &mut Ringing,
+    cpu: usize,
+    message: impl FnOnce(ApicId) -> Result<Message, E>,
+) {
+    match message(apic::target(cpu).unwrap_or(ApicId::from(0))) {
+        Ok(message) => ringing.ring_by(message),
+        Err(error) => panic!("no MSI can reach CPU {cpu}: {error}"),
     }
 }

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A sender freezes between its request and its ring, as a virtual CPU does that its host does not run.
+//!
+//! Another edge of the receiver, its counters' ([`super::pmu`]), takes the request as well as its own condition: of two rings, one is still to
+//! come, and is granted. How long that grant lasts depends on the sender:
+//!
+//! - frozen for a while: the grant is held, however many ticks pass, and its ring is absorbed;
+//! - frozen for longer than [`Limits::hold_us`]: the grant ends. An NMI that nothing explains is reported then, and so is the ring, as a
+//!   late send, or else absorbed. The panic policy never stops for it;
+//! - frozen, and an NMI that nothing explains comes before the ring: there is one grant, so one of the two is absorbed and one told.
+//!
+//! Meanwhile NMIs that nothing explains come to all other CPUs, the frozen one included, and are reported there.
+
+mod report;
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use latchwork::{CpuStats, Limits, Request};
+
+use self::report::{Kind, Seen, SeenByKind};
+use super::{Progress, Run, Tally, pmu, unknown};
+use crate::nmi::{self, NMI, reports, steps};
+use crate::{apic, idle, patience, smp, tick, time};
+
+/// Rounds in which the sender freezes for a while, for each receiver.
+const SHORT_ROUNDS: usize = 4;
+
+/// How long it freezes then, in ticks of the receiver: longer than any grant that is not held.
+const SHORT_TICKS: u64 = 4;
+
+/// How long it freezes otherwise: longer than anything is held or lasts by [`Limits::BARE_METAL`].
+const LONG_MS: u64 = 2 * Limits::BARE_METAL.hold_us as u64 / 1_000;
+
+/// The sender has posted its request, and has not rung. Writer: the sender.
+static FROZEN: AtomicBool = AtomicBool::new(false);
+
+/// It may go on. Writer: the receiver.
+static THAWED: AtomicBool = AtomicBool::new(false);
+
+/// What the receiver noted in rounds in which the sender was frozen for long, before it could go on.
+static LONGEST_HELD_TICKS: AtomicU64 = AtomicU64::new(0);
+static TOLD_WHILE_FROZEN: Tally = Tally::new();
+
+/// Its send has returned. Writers: the sender, and the conductor between rounds.
+static HAS_RUNG: AtomicBool = AtomicBool::new(false);
+
+/// Between request and ring, interrupts off: executes nothing, but for NMIs, until it may go on.
+fn freeze(_: usize) {
+    FROZEN.store(true, Ordering::Release);
+    while !THAWED.load(Ordering::Acquire) {
+        x86_64::instructions::hlt();
+    }
+    FROZEN.store(false, Ordering::Release);
+}
+
+/// Ends the freeze of `sender`, with as many NMIs as it takes: one may come right before it halts.
+fn thaw(sender: usize) {
+    const TURNS_A_RING: u32 = 2_000;
+    THAWED.store(true, Ordering::Release);
+    let is_thawed = || !FROZEN.load(Ordering::Acquire);
+    while !patience::spin_until(is_thawed, TURNS_A_RING) {
+        pmu::overflow(sender);
+    }
+}
+
+/// One round's parts.
+struct Round<'a> {
+    run: &'a Run,
+    kind: Kind,
+    sender: usize,
+    receiver: usize,
+}
+
+impl Round<'_> {
+    /// Says what the receiver and all others saw.
+    fn run(&self) -> Seen {
+        nmi::set_limits(match self.kind {
+            Kind::Long if self.run.has_fault("holds-for-ever") => {
+                Limits { hold_us: u32::MAX, ..Limits::BARE_METAL }
+            }
+            Kind::Long => Limits::BARE_METAL,
+            Kind::Short | Kind::Early => nmi::limits(),
+        });
+        self.run.let_grants_end();
+        THAWED.store(false, Ordering::Relaxed);
+        HAS_RUNG.store(false, Ordering::Relaxed);
+        let before = self.look();
+        smp::on_all_cpus(&|cpu| {
+            if cpu == self.sender {
+                self.send();
+            } else if cpu == self.receiver {
+                self.receive();
+            }
+        });
+        self.run.settle();
+        let seen = self.look();
+        seen.since(before)
+    }
+
+    fn look(&self) -> Seen {
+        let stats = NMI.cpu_stats(self.receiver).unwrap_or_default();
+        let unknown_in_all = self.run.stats().unknown;
+        let late_sends = reports::tally(self.receiver).late_sends.load(Ordering::Relaxed);
+        Seen::new(&stats, unknown_in_all - stats.unknown, late_sends)
+    }
+
+    fn send(&self) {
+        if !self.run.has_fault("not-frozen") {
+            steps::tear_next_send(self.sender, self.receiver);
+        }
+        if let Err(error) = NMI.send(self.receiver, Request::Call) {
+            panic!("CPU {} could not ring CPU {}: {error}", self.sender, self.receiver);
+        }
+        HAS_RUNG.store(true, Ordering::Release);
+        apic::send_wake(self.receiver);
+    }
+
+    fn receive(&self) {
+        let is_frozen = || FROZEN.load(Ordering::Acquire);
+        let has_rung = || HAS_RUNG.load(Ordering::Acquire);
+        patience::sleep_until(|| is_frozen() || has_rung());
+        if is_frozen() {
+            pmu::overflow(self.receiver);
+            apic::flush_pending();
+            self.pass_time();
+            thaw(self.sender);
+        }
+        patience::sleep_until(has_rung);
+        apic::flush_pending();
+        if self.run.has_fault("stray-ring") && !self.run.panics_on_unknown() {
+            ring_past_the_library(self.receiver);
+        }
+        if self.kind != Kind::Short {
+            unknown::wait_until_reported();
+        }
+    }
+
+    /// What the receiver does while the sender is frozen.
+    fn pass_time(&self) {
+        match self.kind {
+            Kind::Short => tick::sleep_for(SHORT_TICKS),
+            Kind::Early => {
+                tick::sleep_for(SHORT_TICKS);
+                ring_past_the_library(self.receiver);
+            }
+            Kind::Long => {
+                let before = own_stats(self.receiver);
+                idle::until_or_ms(|| false, LONG_MS);
+                if !self.run.panics_on_unknown() {
+                    self.ring_all();
+                }
+                let after = own_stats(self.receiver);
+                let held_ticks = after.absorbable_ticks - before.absorbable_ticks;
+                LONGEST_HELD_TICKS.fetch_max(held_ticks as u64, Ordering::Relaxed);
+                TOLD_WHILE_FROZEN.add((after.unknown - before.unknown) as u64);
+            }
+        }
+    }
+
+    /// An NMI that nothing explains comes to every CPU.
+    fn ring_all(&self) {
+        for cpu in 0..self.run.cpus {
+            ring_past_the_library(cpu);
+        }
+        apic::flush_pending();
+        unknown::wait_until_reported();
+    }
+}
+
+fn own_stats(cpu: usize) -> CpuStats {
+    NMI.cpu_stats(cpu).unwrap_or_default()
+}
+
+fn ring_past_the_library(cpu: usize) {
+    if let Err(error) = apic::send_nmi(cpu) {
+        panic!("CPU {cpu} could not be rung: {error}");
+    }
+}
+
+/// The longest time for which a receiver could have absorbed an NMI while its sender was frozen for long.
+fn longest_held_us() -> u64 {
+    LONGEST_HELD_TICKS.load(Ordering::Relaxed) * 1_000 / time::ticks_per_ms()
+}
+
+pub(super) fn run(run: &Run) {
+    steps::tear_sends_by(freeze);
+    let counters = pmu::register();
+    let hidden = unknown::hide_all_if(run.has_fault("hidden-claim"));
+    let mut seen = SeenByKind::default();
+    let progress = Progress::new(run.cpus as u64);
+    'all: for receiver in 0..run.cpus {
+        for kind in kinds(run) {
+            let sender = (receiver + 1) % run.cpus;
+            let round = Round { run, kind, sender, receiver };
+            let came = round.run();
+            seen.add(kind, came);
+            if came.claimed == 0 {
+                break 'all;
+            }
+        }
+        progress.at(receiver as u64 + 1);
+    }
+    nmi::set_limits(nmi::limits());
+    report::report(run, &seen);
+    hidden.into_iter().for_each(nmi::remove);
+    nmi::remove(counters);
+}
+
+/// The rounds of one receiver. Where NMIs that nothing explains end the kernel, none but late sends may come.
+fn kinds(run: &Run) -> impl Iterator<Item = Kind> {
+    let early = (!run.panics_on_unknown()).then_some(Kind::Early);
+    [Kind::Short; SHORT_ROUNDS].into_iter().chain(early).chain([Kind::Long])
+}
