@@ -31,8 +31,8 @@ pub(super) static MESSAGES_MERGE: Scenario = Scenario {
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
     happenings: &[(overflow(0), 1), (Happening::Assert(0), 2)],
     long: &[(overflow(0), 60), (Happening::Assert(0), 3), (Happening::Hurry, 60)],
-    timing: Timing { quiet_us: 300, horizon_us: 2_700, ..Timing::SHORT },
-    preemptions: 1,
+    timing: Timing { quiet_us: 200, horizon_us: 1_700, ..Timing::SHORT },
+    preemptions: 0,
     ..Scenario::STILL
 };
 
@@ -43,8 +43,8 @@ pub(super) static ERROR_BLOCK: Scenario = Scenario {
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
     happenings: &[(overflow(0), 1), (Happening::Assert(0), 2)],
     long: &[(overflow(0), 60), (Happening::Assert(0), 40), (Happening::Hurry, 60)],
-    timing: Timing { quiet_us: 300, horizon_us: 2_700, ..Timing::SHORT },
-    preemptions: 1,
+    timing: Timing { quiet_us: 200, horizon_us: 1_700, ..Timing::SHORT },
+    preemptions: 0,
     ..Scenario::STILL
 };
 

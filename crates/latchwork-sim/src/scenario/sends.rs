@@ -46,6 +46,7 @@ pub(super) static TAKEN_BEFORE_RING: Scenario = Scenario {
     happenings: &[(overflow(0), 2), (Happening::Stall(1), 1), (Happening::Step, 1)],
     long: &[(overflow(0), 60), (Happening::Stall(1), 10), (Happening::Hurry, 30)],
     timing: Timing { stall_us: 1_500, ..Timing::SHORT },
+    preemptions: 0,
     ..Scenario::STILL
 };
 

@@ -68,7 +68,7 @@ pub(super) static SMI: Scenario = Scenario {
     hardware: Hardware { externals: &[ExternalKind::level_held(Route::Bsp)], ..ONE_CPU },
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
     happenings: &[
-        (overflow(0), 2),
+        (overflow(0), 1),
         (Happening::Assert(0), 1),
         (Happening::Smi { cpu: 0, unblocks: true }, 1),
         (Happening::Fault(0), 1),
@@ -99,6 +99,6 @@ pub(super) static STALLED: Scenario = Scenario {
         (Happening::Hurry, 30),
     ],
     timing: Timing { quiet_us: 700, stall_us: 2_500, horizon_us: 5_000, ..Timing::SHORT },
-    preemptions: 1,
+    preemptions: 0,
     ..Scenario::STILL
 };

@@ -37,7 +37,7 @@ pub(super) static UNKNOWN_REPEATS: Scenario = Scenario {
     name: "unknown-repeats",
     summary: "a true unknown repeats under a load of claims that leave grants",
     hardware: Hardware { pmu: PmuKind::Free { late_us: 300, max_late_edges: 2 }, ..ONE_CPU },
-    happenings: &[(overflow(0), 4), (Happening::Press, 1)],
+    happenings: &[(overflow(0), 2), (Happening::Press, 1)],
     long: &[(overflow(0), 200), (Happening::Press, 1), (Happening::Hurry, 60)],
     timing: Timing {
         quiet_us: 11_000,
