@@ -27,7 +27,7 @@ pub(super) static AMD_COUNTERS: Scenario = Scenario {
 pub(super) static MESSAGES_MERGE: Scenario = Scenario {
     name: "messages-merge",
     summary: "a device rings for each event, and its status merges them; a PMI comes along",
-    hardware: Hardware { externals: &[ExternalKind::per_event(Route::All, 2)], ..TWO_CPUS },
+    hardware: Hardware { externals: &[ExternalKind::per_event(Route::Bsp, 2)], ..TWO_CPUS },
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
     happenings: &[(overflow(0), 1), (Happening::Assert(0), 2)],
     long: &[(overflow(0), 60), (Happening::Assert(0), 3), (Happening::Hurry, 60)],
@@ -57,6 +57,7 @@ pub(super) static CLAIM_OUTSIDE: Scenario = Scenario {
     happenings: &[(overflow(0), 1), (Happening::Assert(0), 1)],
     long: &[(overflow(0), 60), (Happening::Assert(0), 40), (Happening::Hurry, 60)],
     timing: Timing { quiet_us: 300, horizon_us: 2_700, ..Timing::SHORT },
+    preemptions: 0,
     ..Scenario::STILL
 };
 

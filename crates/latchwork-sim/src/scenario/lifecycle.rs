@@ -28,7 +28,7 @@ pub(super) static OFFLINE: Scenario = Scenario {
     happenings: &[(overflow(0), 1), (overflow(1), 1), (Happening::Assert(0), 1)],
     long: &[(overflow(0), 60), (overflow(1), 60), (Happening::Assert(0), 40)],
     timing: Timing { quiet_us: 400, horizon_us: 3_000, ..Timing::SHORT },
-    preemptions: 1,
+    preemptions: 0,
     ..Scenario::STILL
 };
 
@@ -135,6 +135,6 @@ pub(super) static REMOVAL_FROM_NMI: Scenario = Scenario {
     happenings: &[(overflow(0), 1), (Happening::Assert(0), 1)],
     long: &[(overflow(0), 60), (Happening::Assert(0), 40), (Happening::Hurry, 60)],
     timing: Timing { quiet_us: 400, horizon_us: 2_500, ..Timing::SHORT },
-    preemptions: 1,
+    preemptions: 0,
     ..Scenario::STILL
 };

@@ -71,7 +71,6 @@ pub(super) static SMI: Scenario = Scenario {
         (overflow(0), 1),
         (Happening::Assert(0), 1),
         (Happening::Smi { cpu: 0, unblocks: true }, 1),
-        (Happening::Fault(0), 1),
     ],
     long: &[
         (overflow(0), 100),

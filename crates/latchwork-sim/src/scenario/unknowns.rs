@@ -17,7 +17,7 @@ pub(super) static BROADCAST: Scenario = Scenario {
     happenings: &[(Happening::Assert(0), 1)],
     long: &[(overflow(0), 60), (Happening::Assert(0), 40), (Happening::Hurry, 60)],
     timing: Timing { quiet_us: 300, horizon_us: 2_700, ..Timing::SHORT },
-    preemptions: 2,
+    preemptions: 0,
     ..Scenario::STILL
 };
 
@@ -65,6 +65,7 @@ pub(super) static UNKNOWN_DEFERRED: Scenario = Scenario {
         (Happening::Hurry, 60),
     ],
     timing: Timing { quiet_us: 300, horizon_us: 2_700, ..Timing::SHORT },
+    preemptions: 0,
     ..Scenario::STILL
 };
 
