@@ -3,7 +3,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{demo, doctor, explore, iso, mutants, run, test};
+use crate::{campaign, demo, doctor, explore, iso, mutants, run, test};
 
 /// Builds, boots and checks Latchwork.
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ enum Command {
     Explore(explore::Options),
     /// Show another kernel's policy losing or misreporting an NMI, and Latchwork on the same happenings
     Demo(demo::Options),
+    /// Search the simulated machine at random and at length
+    Campaign(campaign::Options),
     /// Apply each known mistake to a copy of the source; its named check must catch it
     Mutants(mutants::Options),
     /// Say what this machine has, what it lacks, and what to do about it
@@ -52,6 +54,7 @@ pub fn execute(cli: Cli) -> anyhow::Result<bool> {
         Command::Test(options) => test::run(&options),
         Command::Explore(options) => explore::run(&options),
         Command::Demo(options) => demo::run(&options),
+        Command::Campaign(options) => campaign::run(&options),
         Command::Mutants(options) => mutants::run(&options),
         Command::Doctor => doctor::run(),
     }

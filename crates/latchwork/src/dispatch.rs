@@ -16,7 +16,7 @@ use crate::{
     nmi::Nmi,
     platform::Platform,
     primitive::{Ordering, fence},
-    recovery::{Asked, Why},
+    recovery::{Asked, PollNumber, Why},
     request::{Request, Requests},
     slot::Slot,
     stats::Ending,
@@ -185,20 +185,25 @@ impl<P: Platform> Nmi<P> {
                 self.grant_what_is_open(ctx, clock, &claims);
                 Outcome::Claimed
             }
-            _ if on_top => {
-                let arrived = Moment::from_ticks(ctx.arrived_ticks);
-                ctx.area.deferred.leave_to_outermost(arrived, ctx.ip());
-                Outcome::Deferred
-            }
+            _ if on_top && self.leave_to_outermost(ctx) => Outcome::Deferred,
             _ if self.absorb(ctx) => Outcome::Absorbed,
-            Asked::Busy(overlapped) => {
-                let arrived = Moment::from_ticks(ctx.arrived_ticks);
-                ctx.area.deferred.defer(overlapped, 1, arrived, ctx.ip());
-                self.answer_for_edge(ctx.cpu, ctx.area);
-                Outcome::Deferred
-            }
-            Asked::Nothing | Asked::Skipped => self.last_resort(ctx, clock),
+            Asked::Busy(overlapped) if self.defer(ctx, overlapped) => Outcome::Deferred,
+            _ => self.last_resort(ctx, clock),
         }
+    }
+
+    fn leave_to_outermost(&self, ctx: &NmiContext<'_>) -> bool {
+        let arrived = Moment::from_ticks(ctx.arrived_ticks);
+        ctx.area.deferred.leave_to_outermost(arrived, ctx.ip())
+    }
+
+    fn defer(&self, ctx: &NmiContext<'_>, overlapped: PollNumber) -> bool {
+        let arrived = Moment::from_ticks(ctx.arrived_ticks);
+        let noted = ctx.area.deferred.defer(overlapped, 1, arrived, ctx.ip());
+        if noted {
+            self.answer_for_edge(ctx.cpu, ctx.area);
+        }
+        noted
     }
 
     /// The Platform handlers were not asked, and this edge may be one of theirs as well.

@@ -82,9 +82,11 @@ impl<P: Platform> Nmi<P> {
         let mut claims = Claims::default();
         match self.poll_platform(ctx, clock, &mut claims, Why::Edge) {
             Asked::Busy(overlapped) => {
-                ctx.area.deferred.defer(overlapped, left, settled.arrived, settled.ip);
-                self.answer_for_edge(ctx.cpu, ctx.area);
-                return;
+                let deferred = &ctx.area.deferred;
+                if deferred.defer(overlapped, left, settled.arrived, settled.ip) {
+                    self.answer_for_edge(ctx.cpu, ctx.area);
+                    return;
+                }
             }
             Asked::Claimed => self.grant_for(ctx.area, &claims, 0, clock.now()),
             Asked::Nothing | Asked::Skipped => (),

@@ -6,6 +6,7 @@
 //! it was seen. A baseline is searched exhaustively in the scenario that is here for it, and looked at in
 //! the others up to a number of states: for it, "held" means that nothing was found.
 
+mod campaign;
 mod cost;
 mod document;
 mod job;
@@ -21,6 +22,7 @@ use std::{
     thread,
 };
 
+pub use campaign::{Campaign, Progress};
 pub use cost::CostAt;
 pub use document::{document, merge_lines};
 pub use job::{Found, Job, Searched};

@@ -41,6 +41,24 @@ impl Line {
     pub const fn held(&self) -> bool {
         self.violation.is_none()
     }
+
+    /// How many choice points were passed.
+    #[must_use]
+    pub const fn points(&self) -> u64 {
+        self.points
+    }
+
+    /// What was found: in words, and what replays it.
+    #[must_use]
+    pub fn found(&self) -> Option<(&str, &str)> {
+        self.violation.as_ref().map(|it| (it.text.as_str(), it.replay.as_str()))
+    }
+
+    /// The policy and the scenario.
+    #[must_use]
+    pub const fn place(&self) -> (&'static str, &'static str) {
+        (self.policy, self.scenario)
+    }
 }
 
 /// How many choice points a long execution has at most.

@@ -31,7 +31,8 @@ use crate::{
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
 };
 
-/// How many polls a CPU can wait for. Edges beyond are counted with the last record, and settled with it.
+/// How many polls a CPU can wait for. Edges beyond are counted with the last record, and settled with it, as far as
+/// that has room.
 const RECORDS: usize = 4;
 
 /// The count and the mark lie where a poll's number has no bits.
@@ -99,24 +100,34 @@ impl DeferredEdges {
         self.waiting.load(Ordering::Relaxed) != 0
     }
 
-    /// The Platform handlers were being asked, in the poll `overlapped`, when `edges` came.
-    pub(crate) fn defer(&self, overlapped: PollNumber, edges: usize, arrived: Moment, ip: usize) {
-        self.note(overlapped.word(), edges, arrived, ip);
+    /// The Platform handlers were being asked, in the poll `overlapped`, when `edges` came. Says whether there is room
+    /// to write that down.
+    #[must_use]
+    pub(crate) fn defer(
+        &self,
+        overlapped: PollNumber,
+        edges: usize,
+        arrived: Moment,
+        ip: usize,
+    ) -> bool {
+        self.note(overlapped.word(), edges, arrived, ip)
     }
 
-    /// The edge came on top of another dispatch, which settles it.
-    pub(crate) fn leave_to_outermost(&self, arrived: Moment, ip: usize) {
-        self.note(ON_TOP, 1, arrived, ip);
+    /// The edge came on top of another dispatch, which settles it. Says whether there is room.
+    #[must_use]
+    pub(crate) fn leave_to_outermost(&self, arrived: Moment, ip: usize) -> bool {
+        self.note(ON_TOP, 1, arrived, ip)
     }
 
-    fn note(&self, what: usize, edges: usize, arrived: Moment, ip: usize) {
+    fn note(&self, what: usize, edges: usize, arrived: Moment, ip: usize) -> bool {
         for _ in 0..TRIES {
             if self.try_note(what, edges.min(MOST_EDGES), arrived, ip) {
                 // After: an NMI on top that settles says that nothing waits if it does not find the record.
                 self.waiting.store(1, Ordering::Relaxed);
-                return;
+                return true;
             }
         }
+        false
     }
 
     /// Counts the edges with those that wait for the same, or begins a record.
@@ -185,11 +196,12 @@ impl Record {
         self.poll_and_edges.load(Ordering::Relaxed)
     }
 
-    /// Beyond the most, nothing is counted: so many edges without a condition are a storm.
+    /// Beyond the most there is no room: so many edges without a condition are a storm, which need not wait to be
+    /// called unknown.
     fn count_more(&self, word: usize, edges: usize) -> bool {
         let before = word & MOST_EDGES;
-        let after = before.saturating_add(edges).min(MOST_EDGES);
-        before == MOST_EDGES || before != 0 && self.replace(word, word & !MOST_EDGES | after)
+        let after = before.saturating_add(edges);
+        before != 0 && after <= MOST_EDGES && self.replace(word, word & !MOST_EDGES | after)
     }
 
     fn replace(&self, from: usize, to: usize) -> bool {
@@ -212,7 +224,7 @@ mod tests {
     fn an_edge_waits_for_a_later_poll_and_is_settled_once() {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
         let first = polls.take(0).unwrap();
-        edges.defer(first, 1, Moment::from_ticks(7), 0x1000);
+        assert!(edges.defer(first, 1, Moment::from_ticks(7), 0x1000));
         polls.end(first);
         assert!(settle(&edges, &polls).is_empty() && edges.any());
         let second = polls.take(0).unwrap();
@@ -235,11 +247,11 @@ mod tests {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
         let first = polls.take(0).unwrap();
         for ip in 0..RECORDS + 2 {
-            edges.defer(first, 1, Moment::from_ticks(0), ip);
+            assert!(edges.defer(first, 1, Moment::from_ticks(0), ip));
         }
         polls.end(first);
         let second = polls.take(0).unwrap();
-        edges.defer(second, 1, Moment::from_ticks(9), 0x9000);
+        assert!(edges.defer(second, 1, Moment::from_ticks(9), 0x9000));
         polls.note_claim(second);
         polls.end(second);
         let told = |it: &Settled| (it.edges, it.finding, it.ip);
@@ -258,7 +270,7 @@ mod tests {
     fn edges_beyond_the_records_are_counted_with_the_last() {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
         for ip in 0..RECORDS + 2 {
-            edges.defer(poll(&polls), 1, Moment::from_ticks(0), ip);
+            assert!(edges.defer(poll(&polls), 1, Moment::from_ticks(0), ip));
         }
         poll(&polls);
         let settled = settle(&edges, &polls);
@@ -267,9 +279,20 @@ mod tests {
     }
 
     #[test]
+    fn what_there_is_no_room_for_is_said() {
+        let (edges, polls) = (DeferredEdges::new(), PollLock::new());
+        let overlapped = poll(&polls);
+        assert!((0..MOST_EDGES).all(|_| edges.defer(overlapped, 1, Moment::from_ticks(0), 0)));
+        assert!(!edges.defer(overlapped, 1, Moment::from_ticks(0), 0));
+        poll(&polls);
+        assert_eq!(settle(&edges, &polls)[0].edges, MOST_EDGES);
+        assert!(edges.defer(overlapped, 1, Moment::from_ticks(0), 0));
+    }
+
+    #[test]
     fn an_edge_on_top_of_another_dispatch_waits_for_that_one_only() {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
-        edges.leave_to_outermost(Moment::from_ticks(7), 0x1000);
+        assert!(edges.leave_to_outermost(Moment::from_ticks(7), 0x1000));
         let mut settled = 0;
         edges.settle(&polls, false, |_| settled += 1);
         assert!(settled == 0 && edges.any());

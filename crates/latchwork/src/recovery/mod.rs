@@ -17,6 +17,7 @@ mod tick;
 
 pub(crate) use duties::Duties;
 pub(crate) use poll::{Asked, Why};
+pub(crate) use poll_lock::PollNumber;
 pub(crate) use stats::RecoveryCounters;
 pub use stats::RecoveryStats;
 

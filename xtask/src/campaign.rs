@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask campaign`: random search of the simulated machine at length.
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use crate::explore;
+use crate::workspace;
+
+/// The options of `campaign`, which the program that searches reads.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// What the campaign is to do; `--help` after `--` lists it
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+/// Searches; the value says whether nothing was violated.
+///
+/// # Errors
+///
+/// When the program that searches cannot be built or run.
+pub fn run(options: &Options) -> anyhow::Result<bool> {
+    let program =
+        explore::build_program(workspace::root(), &workspace::target_dir(), "latchwork-campaign")?;
+    let mut command = Command::new(program);
+    command.args(&options.arguments);
+    Ok(command.status().context("cannot run the campaign")?.success())
+}
