@@ -86,11 +86,15 @@ impl<'a> Rounds<'a> {
         Self { run, outcomes, target, flooded, recovering }
     }
 
-    /// All events of `source`.
+    /// All events of `source`, once the flood has begun.
     pub(super) fn events_of(&self, source: Source) {
         let left = AtomicUsize::new(self.raisers(source));
+        let overflows = || self.flooded.map_or(0, pmu::overflows);
+        let before = overflows();
+        let has_flood = |cpu| self.flooded.is_none_or(|it| it == cpu) || overflows() != before;
         smp::on_all_cpus(&|cpu| {
             if self.raises(source, cpu) {
+                patience::sleep_until(|| has_flood(cpu));
                 self.events_from(source, cpu);
                 left.fetch_sub(1, Ordering::Release);
             }
