@@ -11,7 +11,7 @@
 //! that can take NMIs and ticks has found out that no edge has come; where interrupts are off or its tick is
 //! stopped, it is the cap instead of the tick period. Time in which the CPU could take no NMI does not count, nor, up to
 //! [`Timing::hold_us`], time in which a send to it was unfinished, nor, up to [`DEFERRED_TICKS`], time in which a
-//! deferred edge may have waited for a poll.
+//! deferred edge may have waited for a poll, nor a tick period after a send has ended, until its target has seen that.
 
 use std::hash::Hash;
 
@@ -45,8 +45,8 @@ struct Cpu {
     consumed_in_tick: Vec<Bell>,
     explained: Vec<Explained>,
     unfinished_sends: u8,
-    /// For how long an edge that was deferred may still wait.
-    deferred_us: u64,
+    /// For how long a deferred edge may still wait, or a send that has ended may not have been seen to have.
+    waits_us: u64,
     /// For how long a send to it has been unfinished.
     held_us: u64,
 }
@@ -162,7 +162,7 @@ impl Absorption {
             self.renew_rings(*bell, cpu);
         }
         if ending == Ending::Deferred {
-            self.cpus[cpu].deferred_us = DEFERRED_TICKS * self.hardware.tick_period_us;
+            self.cpus[cpu].waits_us = DEFERRED_TICKS * self.hardware.tick_period_us;
         }
         if tally.has_claimed() {
             let (late_edges, late_us) = self.late_edges_of(&tally);
@@ -200,9 +200,9 @@ impl Absorption {
         if deaf {
             return;
         }
-        let waits_us = by_us.min(cpu.deferred_us);
-        cpu.deferred_us -= waits_us;
-        let by_us = by_us - waits_us;
+        let waited_us = by_us.min(cpu.waits_us);
+        cpu.waits_us -= waited_us;
+        let by_us = by_us - waited_us;
         for explained in &mut cpu.explained {
             explained.open_us += by_us;
             explained.attentive_us += if attentive { by_us } else { 0 };
@@ -291,6 +291,7 @@ impl Monitor for Absorption {
                 cpu.unfinished_sends -= 1;
                 cpu.held_us = 0;
                 cpu.renew();
+                cpu.waits_us = cpu.waits_us.max(self.hardware.tick_period_us);
             }
             Fact::Passed { by_us, deaf, ticking, .. } => {
                 for cpu in 0..self.cpus.len() {
