@@ -37,6 +37,10 @@ pub(super) fn checks() -> Vec<Check> {
             "test --workspace --exclude latchwork-qemu-tests",
         ),
         under_loom(Check::cargo("loom", "test -p latchwork --lib --release loom")),
+        Check::cargo(
+            "random search of the simulated machine, with seeds of its own",
+            "run --quiet --profile explore -p latchwork-sim --bin latchwork-campaign -- --points 100000000 --minutes 2",
+        ),
     ]
 }
 
