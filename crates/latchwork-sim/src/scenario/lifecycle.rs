@@ -101,6 +101,7 @@ pub(super) static REMOVAL_IN_POLL: Scenario = Scenario {
     happenings: &[(overflow(0), 1), (Happening::Assert(0), 1)],
     long: &[(overflow(0), 60), (Happening::Assert(0), 40), (Happening::Hurry, 60)],
     timing: Timing { quiet_us: 1_400, horizon_us: 3_500, ..Timing::SHORT },
+    preemptions: 1,
     ..Scenario::STILL
 };
 

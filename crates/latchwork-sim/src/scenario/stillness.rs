@@ -86,7 +86,7 @@ pub(super) static SMI: Scenario = Scenario {
 pub(super) static STALLED: Scenario = Scenario {
     name: "stalled",
     summary: "virtual CPUs do not run for a while, with edges under way to them",
-    hardware: Hardware { externals: &[ExternalKind::per_event(Route::All, 1)], ..TWO_CPUS },
+    hardware: Hardware { externals: &[ExternalKind::per_event(Route::Bsp, 1)], ..TWO_CPUS },
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
     happenings: &[(overflow(0), 1), (Happening::Assert(0), 1), (Happening::Stall(0), 1)],
     long: &[
@@ -97,7 +97,7 @@ pub(super) static STALLED: Scenario = Scenario {
         (Happening::Stall(1), 10),
         (Happening::Hurry, 30),
     ],
-    timing: Timing { quiet_us: 700, stall_us: 2_500, horizon_us: 5_000, ..Timing::SHORT },
+    timing: Timing { quiet_us: 300, stall_us: 1_800, horizon_us: 3_700, ..Timing::SHORT },
     preemptions: 0,
     ..Scenario::STILL
 };
