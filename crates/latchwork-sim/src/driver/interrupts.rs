@@ -28,6 +28,7 @@ pub fn stop_tick() {
     machine.change_cpu(machine.this_cpu(), |cpu| {
         cpu.next_tick_us = None;
         cpu.tick_pending = false;
+        cpu.tick_stopped = true;
     });
 }
 
@@ -39,6 +40,7 @@ pub fn start_tick() {
     machine.change(|state| {
         let next_us = state.now_us + machine.hardware.tick_period_us;
         let cpu = &mut state.cpus[cpu];
+        cpu.tick_stopped = false;
         if cpu.next_tick_us.is_none() && next_us <= last_us {
             cpu.next_tick_us = Some(next_us);
         }

@@ -63,6 +63,8 @@ pub struct Cpu {
     pub work_pending: bool,
     /// When the next tick is due, if the tick runs, in microseconds.
     pub next_tick_us: Option<u64>,
+    /// Software has stopped the tick.
+    pub tick_stopped: bool,
     /// It is in SMM; until then at the longest, in microseconds.
     pub smm_until_us: Option<u64>,
     /// The SMI handler executes IRET, so RSM leaves NMIs unblocked.
@@ -92,6 +94,7 @@ impl Cpu {
             tick_pending: false,
             work_pending: false,
             next_tick_us: Some(first_tick_us),
+            tick_stopped: false,
             smm_until_us: None,
             rsm_unblocks: false,
             stalled_until_us: None,

@@ -165,7 +165,7 @@ impl State {
                 deaf.add(number);
             } else if cpu.interrupts_on && cpu.nmi_depth == 0 && !cpu.offline {
                 attentive.add(number);
-                if cpu.next_tick_us.is_some() || cpu.tick_pending {
+                if !cpu.tick_stopped {
                     ticking.add(number);
                 }
             }

@@ -11,7 +11,7 @@
 //! that can take NMIs and ticks has found out that no edge has come; where interrupts are off or its tick is
 //! stopped, it is the cap instead of the tick period. Time in which the CPU could take no NMI does not count, nor, up to
 //! [`Timing::hold_us`], time in which a send to it was unfinished, nor, up to [`DEFERRED_TICKS`], time in which a
-//! deferred edge may have waited for a poll, nor a tick period after a send has ended, until its target has seen that.
+//! deferred edge may have waited for a poll, nor a tick period after a send has ended that was taken before, until its target has seen that.
 
 use std::hash::Hash;
 
@@ -45,6 +45,8 @@ struct Cpu {
     consumed_in_tick: Vec<Bell>,
     explained: Vec<Explained>,
     unfinished_sends: u8,
+    /// Requests were taken while a send was unfinished: it may have been that one's.
+    took_unfinished: bool,
     /// For how long a deferred edge may still wait, or a send that has ended may not have been seen to have.
     waits_us: u64,
     /// For how long a send to it has been unfinished.
@@ -275,7 +277,9 @@ impl Monitor for Absorption {
                 }
             }
             Fact::Served { cpu, sends, .. } => {
-                if let Some(tally) = self.cpus[cpu].dispatches.last_mut() {
+                let cpu = &mut self.cpus[cpu];
+                cpu.took_unfinished |= cpu.unfinished_sends != 0;
+                if let Some(tally) = cpu.dispatches.last_mut() {
                     tally.sends += sends;
                 }
             }
@@ -291,7 +295,10 @@ impl Monitor for Absorption {
                 cpu.unfinished_sends -= 1;
                 cpu.held_us = 0;
                 cpu.renew();
-                cpu.waits_us = cpu.waits_us.max(self.hardware.tick_period_us);
+                if cpu.took_unfinished {
+                    cpu.waits_us = cpu.waits_us.max(self.hardware.tick_period_us);
+                    cpu.took_unfinished = cpu.unfinished_sends != 0;
+                }
             }
             Fact::Passed { by_us, deaf, ticking, .. } => {
                 for cpu in 0..self.cpus.len() {
