@@ -37,7 +37,7 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     for check in commands::checks() {
         rows.push(timed(&check.name, || check.run()));
     }
-    rows.push(timed("mutants", mutants_caught));
+    rows.push(timed("mutants", || mutants_caught(options.all)));
     if options.toolchains {
         rows.extend(toolchains::rows());
     }
@@ -60,8 +60,8 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     Ok(failed == 0)
 }
 
-fn mutants_caught() -> Outcome {
-    match mutants::all_caught() {
+fn mutants_caught(in_simulation_too: bool) -> Outcome {
+    match mutants::all_caught(in_simulation_too) {
         Ok(true) => Outcome::Passed,
         Ok(false) => {
             Outcome::Failed(String::from("a known mistake was not caught by its check, see above"))
