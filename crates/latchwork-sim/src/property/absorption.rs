@@ -190,11 +190,23 @@ impl Absorption {
         Ok(())
     }
 
+    /// A driver that has been at its claim for so long that what was explained to begin with may have ended explains
+    /// it again.
+    fn claims_slowly(&mut self, by_us: u64, cpu: usize) {
+        let Some(bell) = self.cpus[cpu].claiming else { return };
+        let (late_edges, late_us) = self.late_edges(bell);
+        let before_us = self.cpus[cpu].claiming_us;
+        self.cpus[cpu].claiming_us += by_us;
+        let late_us = late_us.max(self.timing.late_us);
+        if before_us < late_us && before_us + by_us >= late_us {
+            self.explain_rings(bell, cpu, true, late_edges + 1);
+        }
+    }
+
     fn passed(&mut self, by_us: u64, deaf: bool, attentive: bool, cpu: usize) {
         let timing = self.timing;
         let tick_period_us = self.hardware.tick_period_us;
         let cpu = &mut self.cpus[cpu];
-        cpu.claiming_us += if cpu.claiming.is_some() { by_us } else { 0 };
         if cpu.unfinished_sends != 0 && cpu.held_us < timing.hold_us {
             cpu.held_us += by_us;
             return;
@@ -269,11 +281,7 @@ impl Monitor for Absorption {
             }
             Fact::ClaimedOutside { cpu } => {
                 if let Some(bell) = self.cpus[cpu].claiming.take() {
-                    let (late_edges, late_us) = self.late_edges(bell);
-                    let slow = self.cpus[cpu].claiming_us >= late_us.max(self.timing.late_us);
-                    // What was explained to begin with may have ended, so it is explained again.
-                    let edges = if slow { late_edges + 1 } else { 0 };
-                    self.explain_rings(bell, cpu, true, edges);
+                    self.renew_rings(bell, cpu);
                 }
             }
             Fact::Served { cpu, sends, .. } => {
@@ -303,6 +311,7 @@ impl Monitor for Absorption {
             Fact::Passed { by_us, deaf, ticking, .. } => {
                 for cpu in 0..self.cpus.len() {
                     self.passed(by_us, deaf.has(cpu), ticking.has(cpu), cpu);
+                    self.claims_slowly(by_us, cpu);
                 }
             }
             _ => {}
