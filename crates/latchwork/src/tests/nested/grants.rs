@@ -119,6 +119,9 @@ fn while_machine_wide_claims_are_adopted(
         let external = Leaked::new(Source::new());
         let source = external.0;
         let _kept = nmi.register(&platform(), source).unwrap();
+        let counter = Leaked::new(Source::new());
+        let pmi = counter.0;
+        let _pmi = nmi.register(&local(4, EdgeModel::PerCondition), pmi).unwrap();
         world.wait_us(1_000);
         nmi.tick();
         let claim_elsewhere = move || {
@@ -131,6 +134,8 @@ fn while_machine_wide_claims_are_adopted(
         arm(accesses_before, move || {
             claim_elsewhere();
             take_nmi(nmi);
+            pmi.raise();
+            assert_eq!(take_nmi(nmi), Outcome::Claimed);
         });
         adopt(nmi);
         let nested = came();
@@ -218,9 +223,14 @@ fn a_ring_on_top_of_a_poll_that_claims() {
         let nmi = world.nmi;
         let source = Leaked::new(Source::new());
         let _kept = nmi.register(&platform(), source.0).unwrap();
+        let counter = Leaked::new(Source::new());
+        let pmi = counter.0;
+        let _pmi = nmi.register(&local(4, EdgeModel::PerCondition), pmi).unwrap();
         source.0.raise();
         arm(accesses_before, move || {
             take_nmi(nmi);
+            pmi.raise();
+            assert_eq!(take_nmi(nmi), Outcome::Claimed);
         });
         take_nmi(nmi);
         let nested = came();
