@@ -7,6 +7,7 @@ pub mod demo;
 pub mod driver;
 pub mod engine;
 pub mod explore;
+mod ledger;
 pub mod machine;
 pub mod policy;
 pub mod property;

@@ -5,6 +5,7 @@ use std::{cell::Cell, hash::Hash};
 
 use crate::{
     engine::{self, Event, Fingerprint, Interruption, Touches, Violation, World},
+    ledger::Ledger,
     machine::{
         BEGINNING_US, Bell, Doing, Fact, Happening, Machine, Occurrence, PmuKind, Ring,
         TICK_VECTOR, Witness,
@@ -20,6 +21,7 @@ pub struct Simulation {
     policy: Box<dyn Policy>,
     scenario: &'static Scenario,
     cpus: Vec<Progress>,
+    ledger: Ledger,
 }
 
 /// How far a CPU is.
@@ -54,7 +56,7 @@ impl Simulation {
         let happenings = scenario.happenings(extent);
         let machine = Machine::new(scenario.hardware, scenario.timing(extent), happenings, witness);
         let cpus = (0..scenario.hardware.cpus).map(|_| Progress::default()).collect();
-        Self { machine, policy, scenario, cpus }
+        Self { machine, policy, scenario, cpus, ledger: Ledger::new(scenario.hardware.cpus) }
     }
 
     /// Installs the machine on this thread and sets the policy up.
@@ -265,6 +267,7 @@ impl World for Simulation {
         while let Some(step) = script.get(self.cpus[cpu].step.get()) {
             self.take_step(cpu, *step);
             self.cpus[cpu].step.set(self.cpus[cpu].step.get() + 1);
+            self.ledger.note(&*self.policy, cpu);
             engine::at_rest();
         }
         loop {
@@ -335,6 +338,7 @@ impl World for Simulation {
             Interruption::Nmi => self.take_nmi(cpu),
             Interruption::Irq(vector) => self.take_irq(cpu, vector),
         }
+        self.ledger.note(&*self.policy, cpu);
         telling::tell(|| What::Leaves(what));
         self.machine.change(|state| {
             let now_us = state.now_us;

@@ -45,6 +45,7 @@ mod registration;
 mod registry;
 mod request;
 mod slot;
+mod standing;
 mod stats;
 mod storm;
 #[cfg(test)]
@@ -74,6 +75,7 @@ pub use recovery::{Recovery, RecoveryStats};
 pub use registration::Registration;
 pub use registry::HandlerId;
 pub use request::{Request, Requests};
+pub use standing::{Granted, OwedPoll};
 pub use stats::{CpuStats, HISTOGRAM_COLUMNS, HandlerStats};
 pub use storm::Storm;
 pub use ticket::Ticket;

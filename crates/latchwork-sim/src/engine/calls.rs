@@ -112,6 +112,22 @@ pub fn note(column: usize, text: impl FnOnce() -> String) {
     }
 }
 
+/// Whether somebody records a timeline.
+#[must_use]
+pub fn is_recorded() -> bool {
+    in_progress().is_some_and(|engine| engine.recorder.wants_notes())
+}
+
+/// Looks at the world from outside, for a note: what `look` reads is what lies in memory, no choice point, and no
+/// CPU's. It must change nothing.
+pub fn look<R>(look: impl FnOnce() -> R) -> R {
+    let Some((engine, cpu)) = here() else { return look() };
+    engine.set_current(None);
+    let seen = look();
+    engine.set_current(Some(cpu));
+    seen
+}
+
 /// The base context of this CPU goes on by nothing but what is in memory and in the world's
 /// [`fold`](super::World::fold): its history begins anew. No-op in an interruption.
 pub fn at_rest() {

@@ -117,7 +117,8 @@ mod trace;
 mod world;
 
 pub use calls::{
-    Observed, accesses, acts, at_rest, hardware, memory_fence, note, observe, relax, this_cpu,
+    Observed, accesses, acts, at_rest, hardware, is_recorded, look, memory_fence, note, observe,
+    relax, this_cpu,
 };
 pub use fingerprint::Fingerprint;
 pub use place::Place;

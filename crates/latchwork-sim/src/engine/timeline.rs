@@ -59,8 +59,13 @@ impl Recorder {
     }
 
     #[inline]
+    pub(super) fn wants_notes(&self) -> bool {
+        self.detail.get() >= Detail::Notes
+    }
+
+    #[inline]
     pub(super) fn note(&self, point: usize, column: usize, text: impl FnOnce() -> String) {
-        if self.detail.get() >= Detail::Notes {
+        if self.wants_notes() {
             self.keep(Entry { point, column, text: text() });
         }
     }

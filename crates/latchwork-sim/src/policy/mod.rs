@@ -45,8 +45,22 @@ pub trait Policy {
     /// a PMI where the [`Plan`] says so.
     fn act(&self, action: Action);
 
+    /// What it has granted `cpu` and what it owes, for a timeline. It looks, and does nothing.
+    fn standing(&self, _cpu: usize) -> Standing {
+        Standing::default()
+    }
+
     /// Takes in all state that is not in simulated atomics.
     fn fold(&self, fingerprint: &mut Fingerprint);
+}
+
+/// What a policy remembers between NMIs, in words. Empty if nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Which edges one CPU may absorb.
+    pub grants: String,
+    /// What the whole machine owes.
+    pub debt: String,
 }
 
 /// A line in the timeline, in this CPU's column.

@@ -54,6 +54,10 @@ impl Counts {
         self.0 >> kind.shift() & MOST_CREDITS
     }
 
+    pub(crate) fn by_kind(self) -> [usize; GrantKind::ALL.len()] {
+        GrantKind::ALL.map(|kind| self.of(kind))
+    }
+
     const fn changed(self, counts: usize) -> Self {
         Self((self.0 & !COUNTS).wrapping_add(ONE_CHANGE) | counts & COUNTS)
     }

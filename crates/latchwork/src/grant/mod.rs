@@ -30,7 +30,8 @@
 //!
 //! Its own CPU only, in NMI or with interrupts off, so program order suffices, and what can come between
 //! two accesses is an NMI on top. Such an NMI never makes the pool poorer than the interrupted code
-//! believes; each function says why. `routes` alone is written by others, under the writer lock.
+//! believes; each function says why. `routes` alone is written by others, under the writer lock. Others only look, for
+//! [people](crate::Granted).
 
 mod credits;
 mod hold;
@@ -52,6 +53,7 @@ use crate::{
     moment::Moment,
     order::HANDLERS_PER_CLASS,
     primitive::{AtomicUsize, Ordering, OwnWord, array_of, const_unless_loom},
+    standing::Granted,
 };
 use credits::Credits;
 use hold::{Hold, Look};
@@ -301,6 +303,18 @@ impl Grants {
     fn account(&self, now: Moment, limits: InTicks<'_>) {
         if !self.is_live(now, limits) {
             self.live_time.ends(now);
+        }
+    }
+
+    /// What is granted, for people. Any CPU may ask.
+    pub(crate) fn standing(&self, now: Moment, limits: InTicks<'_>) -> Granted {
+        if !self.is_live(now, limits) {
+            return Granted { waits_for_send: self.hold.holds(), ..Granted::default() };
+        }
+        Granted {
+            edges: self.credits.look().by_kind(),
+            left_ticks: Self::load(&self.deadline).since(now),
+            waits_for_send: self.hold.holds(),
         }
     }
 

@@ -130,8 +130,14 @@ impl Owed {
     /// before the clock was reset, and old.
     #[inline(always)]
     pub(crate) fn is_older_than(self, ticks: usize, now: Moment, skew_ticks: usize) -> bool {
-        let since = Moment::from_word(self.0 & !MARKS);
+        let since = self.since();
         now.since(since) >= ticks || since.since(now) > skew_ticks
+    }
+
+    /// Since when, give or take the marks' two bits.
+    #[inline(always)]
+    pub(crate) const fn since(self) -> Moment {
+        Moment::from_word(self.0 & !MARKS)
     }
 
     pub(crate) const fn word(self) -> usize {

@@ -28,4 +28,6 @@ mod registry;
 #[cfg(not(loom))]
 mod requests;
 #[cfg(not(loom))]
+mod standing;
+#[cfg(not(loom))]
 mod work;

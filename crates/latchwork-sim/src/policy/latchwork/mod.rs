@@ -5,13 +5,14 @@ mod deeds;
 mod handlers;
 mod kernel;
 mod platform;
+mod standing;
 
 use std::{cell::Cell, hash::Hash};
 
 use latchwork::{Interrupted, Limits, Mode, Outcome, SourceMap, UnknownPolicy};
 
 use self::kernel::Kernel;
-use super::{Action, Arrival, Plan, Policy};
+use super::{Action, Arrival, Plan, Policy, Standing};
 use crate::{
     driver::report,
     engine::{Fingerprint, Place},
@@ -117,6 +118,10 @@ impl Policy for Latchwork {
 
     fn act(&self, action: Action) {
         kernel().act(action);
+    }
+
+    fn standing(&self, cpu: usize) -> Standing {
+        standing::of(cpu)
     }
 
     fn fold(&self, fingerprint: &mut Fingerprint) {
