@@ -39,8 +39,12 @@ fn in_order(timeline: &str, lines: &[&str]) -> bool {
 
 #[test]
 fn grants_are_shown_from_their_claim_to_their_end() {
-    let lines =
-        ["takes NMI: PMI", "granted: 1 collapsed, until ", "NMI ends: Absorbed", "granted: nothing"];
+    let lines = [
+        "takes NMI: PMI",
+        "granted: 1 collapsed, until ",
+        "NMI ends: Absorbed",
+        "granted: nothing",
+    ];
     let timelines = timelines("send-after-send");
     assert!(timelines.iter().any(|told| in_order(told, &lines)), "{}", timelines.len());
 }
