@@ -9,6 +9,8 @@ mod simulation;
 mod tree;
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -87,24 +89,55 @@ fn try_all(filter: Option<&str>, is_wanted: fn(&CheckName) -> bool) -> anyhow::R
         ))
         .into());
     }
-    let tree = Tree::copy(&workspace::target_dir().join("mutants"))?;
-    let limit = try_unmutated(&tree, &chosen)?;
+    let trees = copies()?;
+    let limit = try_unmutated(&trees, &chosen)?;
     let mut report = Report::default();
-    for patch in chosen {
-        eprintln!("mutant {}: {}", patch.name, patch.what);
-        let started = Instant::now();
-        let fate = try_one(&tree, &patch, limit)?;
-        eprintln!("mutant {}: {fate} ({:.1} s)", patch.name, started.elapsed().as_secs_f64());
-        report.add(Tried { name: patch.name, what: patch.what, fate });
+    for tried in in_turns(&trees, chosen, |tree, patch| try_named(tree, patch, limit))? {
+        report.add(tried);
     }
     Ok(report)
 }
 
+/// As many copies of the source as are worked on at a time.
+fn copies() -> anyhow::Result<Vec<Tree>> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let folder = workspace::target_dir().join("mutants");
+    (0..processors.min(MOST_COPIES))
+        .map(|copy| Tree::copy(&folder.join(copy.to_string())))
+        .collect()
+}
+
+/// Each copy builds everything once, which costs more than further ones gain.
+const MOST_COPIES: usize = 4;
+
+/// Does `job` with each item, at the place that is free first. The results are in the order of the items.
+fn in_turns<P: Sync, T: Send, R: Send>(
+    places: &[P],
+    items: Vec<T>,
+    job: impl Fn(&P, T) -> anyhow::Result<R> + Sync,
+) -> anyhow::Result<Vec<R>> {
+    let results: Vec<_> = items.iter().map(|_| Mutex::new(None)).collect();
+    let queue = Mutex::new(items.into_iter().zip(&results));
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    thread::scope(|scope| {
+        for place in places {
+            scope.spawn(|| {
+                while let Some((item, result)) = next() {
+                    *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(job(place, item));
+                }
+            });
+        }
+    });
+    let done = results
+        .into_iter()
+        .map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner));
+    done.map(|result| result.context("a mutant was not tried")?).collect()
+}
+
 /// Runs every check on the true source, where it must pass; the value is the time limit for mutated ones.
-fn try_unmutated(tree: &Tree, patches: &[Patch]) -> anyhow::Result<Duration> {
+fn try_unmutated(trees: &[Tree], patches: &[Patch]) -> anyhow::Result<Duration> {
     let names: BTreeSet<&CheckName> = patches.iter().flat_map(|patch| &patch.caught_by).collect();
-    let mut longest = Duration::ZERO;
-    for name in names {
+    let took = in_turns(trees, names.into_iter().collect(), |tree, name| {
         let program = check::build(name, tree)
             .with_context(|| format!("`{name}` does not build on the unmutated source"))?;
         let started = Instant::now();
@@ -114,13 +147,26 @@ fn try_unmutated(tree: &Tree, patches: &[Patch]) -> anyhow::Result<Duration> {
             }
             other => bail!("`{name}` must pass on the unmutated source, but: {other}"),
         }
-        longest = longest.max(started.elapsed());
-    }
+        Ok(started.elapsed())
+    })?;
+    let longest = took.into_iter().max().unwrap_or_default();
     Ok(SHORTEST_LIMIT.max(longest * 10))
 }
 
 /// A check of the true source that takes longer than this is of no use.
 const UNMUTATED_LIMIT: Duration = Duration::from_secs(600);
+
+/// Tries one mutant and tells of it.
+fn try_named(tree: &Tree, patch: Patch, limit: Duration) -> anyhow::Result<Tried> {
+    let started = Instant::now();
+    let fate = try_one(tree, &patch, limit)?;
+    let seconds = started.elapsed().as_secs_f64();
+    eprintln!(
+        "mutant {}: {}\nmutant {}: {fate} ({seconds:.1} s)",
+        patch.name, patch.what, patch.name
+    );
+    Ok(Tried { name: patch.name, what: patch.what, fate })
+}
 
 /// Applies one mutant, runs each check that must catch it, and puts the true source back.
 fn try_one(tree: &Tree, patch: &Patch, limit: Duration) -> anyhow::Result<Fate> {
@@ -140,4 +186,29 @@ fn try_one(tree: &Tree, patch: &Patch, limit: Duration) -> anyhow::Result<Fate> 
     }
     applied.undo()?;
     Ok(Fate::Caught(patch.caught_by.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_is_done_once_and_results_keep_its_order() {
+        let places = [Mutex::new(0), Mutex::new(0)];
+        let results = in_turns(&places, (0..100).collect(), |place, item| {
+            *place.lock().expect("nobody panicked") += 1;
+            Ok(item * 2)
+        });
+        assert_eq!(results.expect("no job failed"), (0..100).map(|it| it * 2).collect::<Vec<_>>());
+        let done: usize = places.into_iter().map(|it| it.into_inner().expect("as before")).sum();
+        assert_eq!(done, 100);
+    }
+
+    #[test]
+    fn one_job_that_fails_fails_all() {
+        let results = in_turns(&[(), ()], (0..100).collect(), |(), item| {
+            if item == 7 { bail!("seven") } else { Ok(item) }
+        });
+        assert_eq!(results.expect_err("one failed").to_string(), "seven");
+    }
 }
