@@ -16,10 +16,11 @@ pub(super) const SHARED_SOURCE: Scenario = Scenario {
             "stray-ring",
             "one NMI is sent that no condition and no request explains: an unknown NMI",
         ),
-        fault(
-            "first-claim-wins",
-            "handlers after the first that claims do not look: their conditions are lost",
-        ),
+        Fault {
+            name: "first-claim-wins",
+            summary: "handlers after the first that claims do not look: their conditions are lost",
+            min_cpus: 2,
+        },
         fault(
             "stuck-sender",
             "a ring comes much later than its request was taken: reported as a late send",
