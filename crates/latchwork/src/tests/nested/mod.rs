@@ -5,6 +5,7 @@
 mod dispatch;
 mod grants;
 mod lifecycle;
+mod on_top;
 mod recovery;
 mod work;
 mod writers;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which edge without a condition is explained, for how long, and what is said about it.
 
+mod wide;
+
 use std::vec::Vec;
 
 use super::{
@@ -328,99 +330,6 @@ mod sends {
         assert_eq!(outcomes(&world, 1), [Unknown]);
         let last = world.nmi.platform.unknowns.lock().unwrap().last().unwrap().kind;
         assert_eq!(last, UnknownKind::Unexplained, "the send has long finished");
-    }
-}
-
-mod wide {
-    use super::*;
-
-    #[test]
-    fn a_platform_claim_explains_one_edge_on_each_other_cpu() {
-        let world = World::new();
-        let source = Leaked::new(Source::new());
-        let _kept = add(&world, platform(EdgeModel::PerCondition), &source);
-        source.0.raise();
-        assert_eq!(outcomes(&world, 1), [Claimed]);
-        become_cpu(Some(1));
-        assert_eq!(outcomes(&world, 2), [Absorbed, Unknown]);
-        become_cpu(Some(0));
-        assert_eq!(outcomes(&world, 1), [Unknown], "its own ring brought it here");
-    }
-
-    /// A claim whose publisher was held up between its clock and its store does not shorten the next one's time.
-    #[test]
-    fn a_claim_that_is_published_late_leaves_the_deadline_of_a_newer_one() {
-        let world = World::new();
-        let source = Leaked::new(Source::new());
-        let _kept = add(&world, platform(EdgeModel::PerCondition), &source);
-        world.wait_us(5_000);
-        source.0.raise();
-        assert_eq!(outcomes(&world, 1), [Claimed]);
-        let core = &world.nmi.core;
-        let limits = core.shared.limits.on(&world.nmi.platform);
-        let slot = core.registry.slot(Class::Platform, 0).unwrap();
-        slot.published.publish(&core.shared.hot.wide, Moment::from_ticks(1_000), limits);
-        become_cpu(Some(1));
-        world.nmi.entering_idle();
-        assert_eq!(outcomes(&world, 3), [Absorbed, Absorbed, Unknown]);
-    }
-
-    #[test]
-    fn a_deadline_as_late_as_the_cap_may_come_from_a_clock_that_is_ahead() {
-        let world = World::new();
-        let source = Leaked::new(Source::new());
-        let late = EdgeModel::PerEvent { late_us: CAP_US as u32, max_late_edges: 0 };
-        let _kept = add(&world, platform(late), &source);
-        world.wait_us(1_000);
-        source.0.raise();
-        assert_eq!(outcomes(&world, 1), [Claimed]);
-        world.nmi.platform.ticks.fetch_sub(500, Ordering::Relaxed);
-        become_cpu(Some(1));
-        assert_eq!(outcomes(&world, 2), [Absorbed, Unknown]);
-    }
-
-    #[test]
-    fn a_route_that_goes_elsewhere_explains_nothing() {
-        let world = World::new();
-        let source = Leaked::new(Source::new());
-        let spec = platform(EdgeModel::PerCondition).delivery(PlatformDelivery::Bsp);
-        let kept = add(&world, spec, &source);
-        source.0.raise();
-        assert_eq!(outcomes(&world, 1), [Claimed]);
-        become_cpu(Some(1));
-        assert_eq!(outcomes(&world, 1), [Unknown]);
-        world.nmi.set_delivery(kept.id(), PlatformDelivery::Cpus(&[1])).unwrap();
-        source.0.raise();
-        become_cpu(Some(0));
-        assert_eq!(outcomes(&world, 2), [Claimed, Unknown]);
-        become_cpu(Some(1));
-        assert_eq!(outcomes(&world, 2), [Absorbed, Unknown]);
-    }
-
-    #[test]
-    fn the_boot_cpus_role_can_be_handed_over() {
-        let world = World::new();
-        let source = Leaked::new(Source::new());
-        let spec = platform(EdgeModel::PerCondition).delivery(PlatformDelivery::Bsp);
-        let _kept = add(&world, spec, &source);
-        world.nmi.set_boot_cpu(1).unwrap();
-        source.0.raise();
-        assert_eq!(outcomes(&world, 1), [Claimed]);
-        become_cpu(Some(1));
-        assert_eq!(outcomes(&world, 1), [Absorbed]);
-    }
-
-    #[test]
-    fn routes_to_nowhere_are_refused() {
-        let world = World::new();
-        let source = Leaked::new(Source::new());
-        let kept = add(&world, local(4, EdgeModel::PerCondition), &source);
-        let refused = world.nmi.set_delivery(kept.id(), PlatformDelivery::All);
-        assert_eq!(refused, Err(SpecError::NotPlatform(Class::Local)));
-        assert_eq!(world.nmi.set_boot_cpu(7), Err(SpecError::NoSuchCpu { cpu: 7 }));
-        let id = kept.id();
-        kept.remove().unwrap();
-        assert_eq!(world.nmi.set_edge_model(id, MESSAGE), Err(SpecError::Stale));
     }
 }
 

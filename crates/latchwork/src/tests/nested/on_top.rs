@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Edges on top of another dispatch of their CPU: what is granted stays for the edge underneath, nothing ends for
+//! it too soon, and each edge is said once.
+
+use core::cell::Cell;
+use std::rc::Rc;
+
+use super::{arm, at_every_access, came, grants::assert_all_is_used_up};
+use crate::{
+    Class, Doorbell, EdgeModel, HandlerSpec, Limits, Outcome, Registration,
+    tests::{
+        source::{Source, time_passes},
+        world::{Leaked, World, take_nmi},
+    },
+};
+
+const LATE_US: usize = 8_000;
+const OVERDUE_US: usize = Limits::BARE_METAL.overdue_us as usize;
+
+/// A CPU that has claimed a message, which rings once more, and asks the Platform handlers at its next edge.
+struct Scene {
+    _kept: [Registration; 2],
+    _message: Leaked<Source>,
+    external: Leaked<Source>,
+    world: World,
+}
+
+fn local(edges: EdgeModel) -> HandlerSpec<'static> {
+    HandlerSpec::new("local", Class::Local, Doorbell::Local(4), edges)
+}
+
+fn message(max_late_edges: u8) -> HandlerSpec<'static> {
+    local(EdgeModel::PerEvent { late_us: LATE_US as u32, max_late_edges })
+}
+
+fn scene() -> Scene {
+    let world = World::new();
+    let (source, external) = (Leaked::new(Source::new()), Leaked::new(Source::new()));
+    let doorbell = Doorbell::Platform(1);
+    let platform = HandlerSpec::new("platform", Class::Platform, doorbell, EdgeModel::PerCondition);
+    let kept = [
+        world.nmi.register(&message(1), source.0).unwrap(),
+        world.nmi.register(&platform, external.0).unwrap(),
+    ];
+    source.0.raise();
+    assert_eq!(take_nmi(world.nmi), Outcome::Claimed);
+    world.wait_us(OVERDUE_US + 100);
+    Scene { _kept: kept, _message: source, external, world }
+}
+
+/// As many as find whatever was lost, in less time than the grant lasts.
+fn ticks(world: &World) {
+    for _ in 0..2 {
+        world.wait_us(1_100);
+        world.nmi.tick();
+    }
+}
+
+/// The granted ring comes, and on top of it that of an external event, which the dispatch underneath may have asked
+/// for already. The grant is for the one underneath.
+#[test]
+fn an_edge_on_top_leaves_the_grant_to_the_edge_underneath() {
+    at_every_access(40, |accesses_before| {
+        let scene = scene();
+        let nmi = scene.world.nmi;
+        let external = scene.external.0;
+        arm(accesses_before, move || {
+            external.raise();
+            take_nmi(nmi);
+        });
+        take_nmi(nmi);
+        let nested = came();
+        ticks(&scene.world);
+        assert_eq!(external.claims(), usize::from(nested));
+        assert_all_is_used_up(nmi);
+        nested
+    });
+}
+
+/// The same, and the other CPU is just claiming that event, so the edge on top finds nothing.
+#[test]
+fn an_edge_on_top_that_another_cpu_explains_leaves_the_grant_to_the_edge_underneath() {
+    let polls_elsewhere = Rc::new(Cell::new(0));
+    at_every_access(40, |accesses_before| {
+        let scene = scene();
+        let nmi = scene.world.nmi;
+        let polls = &nmi.core.shared.polls;
+        let elsewhere = Rc::new(Cell::new(None));
+        let begun = elsewhere.clone();
+        arm(accesses_before, move || {
+            if let Ok(poll) = polls.take(1) {
+                begun.set(Some(poll));
+                take_nmi(nmi);
+            }
+        });
+        take_nmi(nmi);
+        let interrupted = came();
+        if let Some(poll) = elsewhere.take() {
+            polls_elsewhere.set(polls_elsewhere.get() + 1);
+            let core = &nmi.core;
+            let limits = core.shared.limits.on(&nmi.platform);
+            let slot = core.registry.slot(Class::Platform, 0).unwrap();
+            let until = nmi.now().after(limits.late());
+            slot.published.publish(&core.shared.hot.wide, until, limits);
+            polls.note_claim(poll);
+            polls.end(poll);
+        }
+        ticks(&scene.world);
+        assert_all_is_used_up(nmi);
+        interrupted
+    });
+    assert!(polls_elsewhere.get() > 30, "{} polls elsewhere", polls_elsewhere.get());
+}
+
+/// An NMI comes on top of the end of another, late, and a granted ring while it runs. What it leaves with is later
+/// than what the one underneath leaves with, which ends nothing for that.
+#[test]
+fn an_nmi_on_top_that_leaves_later_than_the_one_underneath() {
+    at_every_access(40, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let source = Leaked::new(Source::new());
+        let _kept = nmi.register(&message(2), source.0).unwrap();
+        source.0.raise();
+        arm(accesses_before, move || {
+            time_passes(nmi, LATE_US + 1_000);
+            take_nmi(nmi);
+        });
+        take_nmi(nmi);
+        let nested = came();
+        if nested {
+            assert_eq!(take_nmi(nmi), Outcome::Absorbed, "it came while the one on top ran");
+            assert_all_is_used_up(nmi);
+        }
+        nested
+    });
+}
+
+/// Whatever an edge on top of another dispatch turns out to be, it is said once, and a true unknown is said.
+#[test]
+fn an_unknown_on_top_of_a_dispatch_is_reported() {
+    at_every_access(20, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let source = Leaked::new(Source::new());
+        let _kept = nmi.register(&local(EdgeModel::PerCondition), source.0).unwrap();
+        arm(accesses_before, move || {
+            take_nmi(nmi);
+        });
+        source.0.raise();
+        take_nmi(nmi);
+        let nested = came();
+        nmi.tick();
+        let stats = nmi.cpu_stats(0).unwrap();
+        assert_eq!((stats.claimed, stats.unknown), (1, usize::from(nested)));
+        assert_eq!(nmi.platform.unknowns.lock().unwrap().len(), usize::from(nested));
+        nested
+    });
+}
