@@ -10,6 +10,13 @@ pub fn report(serial: usize, reported: Reported) {
     machine.record(&Fact::Report { cpu, serial, reported });
 }
 
+/// So many edges of this CPU wait to be settled.
+pub fn unsettled(edges: usize) {
+    let machine = current();
+    let cpu = machine.this_cpu();
+    machine.record(&Fact::Unsettled { cpu, edges });
+}
+
 /// This CPU has taken the requests of so many sends, and served them; of these so many that a scenario asked
 /// for, and not the policy itself.
 pub fn served(sends: usize, asked: usize) {

@@ -169,6 +169,13 @@ pub enum Fact {
         /// As what.
         reported: Reported,
     },
+    /// So many edges of a CPU were deferred, and are not settled at the end of its tick, as the policy says.
+    Unsettled {
+        /// Whose.
+        cpu: usize,
+        /// How many.
+        edges: usize,
+    },
     /// A send was accepted, and its request can be taken.
     SendBegan {
         /// To whom.

@@ -5,7 +5,7 @@
 //! reported and pushed an orphan out of place. *A true unknown rings; while it is handled, a counter
 //! overflows and is claimed; now the counter's own edge finds nothing.* One unknown was raised and one is
 //! reported, and no software can tell which of the two edges it was. Such an excuse lasts as long as an edge
-//! may be explained by N2's bound, and claims renew it.
+//! may be explained by N2's bound, and claims renew it. One that is deferred and not reported while it may be settled was absorbed.
 //!
 //! An edge of a doorbell to which no handler attends is a true unknown, too, and so is one whose handler is
 //! removed before anybody has claimed its condition. A report as a late send is
@@ -14,7 +14,7 @@
 
 use std::{collections::BTreeSet, hash::Hash};
 
-use super::Monitor;
+use super::{Monitor, SETTLED_WITHIN_US};
 use crate::{
     engine::{Fingerprint, Property, Violation},
     machine::{Bell, Edge, Ending, Fact, Hardware, Reported, Timing},
@@ -48,6 +48,8 @@ struct OpenEdge {
     /// A true unknown is in it, or excuses it, and was not reported.
     is_unknown: bool,
     reported: bool,
+    /// For how long it has been deferred, in time in which its CPU ticks.
+    deferred_us: Option<u64>,
 }
 
 /// For how long it has been one, in time in which the CPU could take NMIs, and interrupts too.
@@ -64,6 +66,21 @@ impl Cpu {
         self.unanswered.retain(|it| *it != bell);
         let lost = before - self.unanswered.len();
         self.excuses.extend(std::iter::repeat_n(Excuse::default(), lost));
+    }
+}
+
+impl Cpu {
+    /// Time passes. What was deferred for so long has been settled: what was not reported was absorbed.
+    fn settles(&mut self, by_us: u64) {
+        let mut absorbed = 0;
+        self.open.retain_mut(|open| {
+            let Some(age_us) = &mut open.deferred_us else { return true };
+            *age_us += by_us;
+            let waits = *age_us <= SETTLED_WITHIN_US;
+            absorbed += usize::from(!waits && open.is_unknown);
+            waits
+        });
+        self.excuses.extend(std::iter::repeat_n(Excuse::default(), absorbed));
     }
 }
 
@@ -131,6 +148,7 @@ impl FalseUnknown {
         let cpu = &mut self.cpus[cpu];
         cpu.open[place].is_unknown = is_unknown;
         if ending == Ending::Deferred {
+            cpu.open[place].deferred_us = Some(0);
             if !cpu.open[place].is_unknown {
                 cpu.open[place].is_unknown = cpu.excuses.pop().is_some();
             }
@@ -156,7 +174,13 @@ impl Monitor for FalseUnknown {
                 let is_unknown = self.has_unknown(edge);
                 let open = &mut self.cpus[cpu].open;
                 open.retain(|open| open.serial != serial);
-                open.push(OpenEdge { serial, edge, is_unknown, reported: false });
+                open.push(OpenEdge {
+                    serial,
+                    edge,
+                    is_unknown,
+                    reported: false,
+                    deferred_us: None,
+                });
             }
             Fact::Report { cpu, serial, reported } => return self.report(cpu, serial, reported),
             Fact::Ended { cpu, serial, ending, .. } => self.ended(cpu, serial, ending),
@@ -174,6 +198,7 @@ impl Monitor for FalseUnknown {
             Fact::Passed { by_us, deaf, ticking, .. } => {
                 let (late_us, period_us, cap_us) = (self.late_us, self.tick_period_us, self.cap_us);
                 for (number, cpu) in self.cpus.iter_mut().enumerate() {
+                    cpu.settles(if ticking.has(number) { by_us } else { 0 });
                     cpu.excuses.retain_mut(|excuse| {
                         excuse.open_us += if deaf.has(number) { 0 } else { by_us };
                         excuse.attentive_us += if ticking.has(number) { by_us } else { 0 };

@@ -13,6 +13,7 @@ mod judges;
 mod removal;
 mod repeating;
 mod stranded;
+mod told;
 
 use std::fmt::Debug;
 
@@ -31,6 +32,7 @@ pub use self::{
     removal::Removal,
     repeating::{REPORTED_AFTER_US, REPORTS_APART_US, Repeating, SETTLED_WITHIN_US},
     stranded::{RECOVERY_TICKS, Stranded},
+    told::Told,
 };
 
 /// One property.

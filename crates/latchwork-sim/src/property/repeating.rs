@@ -43,6 +43,8 @@ struct Cpu {
     deferred_us: Option<u64>,
     /// Reports may be held back for that much longer.
     held_back_us: u64,
+    /// How long it has existed.
+    age_us: u64,
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -71,7 +73,8 @@ impl Cpu {
     fn ended(&mut self, ending: Ending) -> bool {
         let dispatch = self.dispatches.pop();
         let occurs = dispatch.is_some_and(|it| it.has_unknown && !it.consumed);
-        let is_known = self.held_back_us != 0;
+        let may_be_held_back = matches!(ending, Ending::Absorbed | Ending::Deferred);
+        let is_known = may_be_held_back && self.held_back_us != 0;
         if !occurs || is_known || ending == Ending::Unknown || ending == Ending::TurnedAway {
             return false;
         }
@@ -84,8 +87,14 @@ impl Cpu {
         repeats
     }
 
+    /// Absorbing cannot have gone on for so long that it is suspicious, or that was said a moment ago.
+    fn is_too_soon(&self) -> bool {
+        self.age_us + CLOCK_US < REPORTED_AFTER_US || self.held_back_us > CLOCK_US
+    }
+
     fn passed(&mut self, by_us: u64) -> bool {
         self.held_back_us = self.held_back_us.saturating_sub(by_us);
+        self.age_us = (self.age_us + by_us).min(REPORTED_AFTER_US);
         for age_us in [&mut self.first_us, &mut self.deferred_us].into_iter().flatten() {
             // Beyond the longer of the two limits, ages need not be told apart.
             *age_us = (*age_us + by_us).min(REPORTED_AFTER_US + CLOCK_US);
@@ -110,9 +119,15 @@ impl Monitor for Repeating {
                 None
             }
             Fact::Report { cpu, reported, .. } => {
+                let number = cpu;
                 let cpu = &mut self.cpus[cpu];
                 (cpu.first_us, cpu.deferred_us) = (None, None);
                 if reported == Reported::Absorbed {
+                    if cpu.is_too_soon() {
+                        let text =
+                            format!("CPU {number} reports an absorbed edge that is not suspicious");
+                        return Err(Violation::new(Property::N3, text));
+                    }
                     cpu.held_back_us = REPORTS_APART_US;
                 }
                 // What has just been reported is the occurrence that is being handled.
@@ -173,6 +188,23 @@ mod tests {
             let history = [absorbed(1).as_slice(), &[passed(20_000)], &again].concat();
             assert_eq!(judge(&history), Ok(()), "{reported:?}");
         }
+    }
+
+    #[test]
+    fn absorbing_is_suspicious_after_a_while_and_once_a_second() {
+        let hint = |serial| {
+            [
+                taken(serial, &[Bell::Lvt]),
+                report(serial, Reported::Absorbed),
+                ended(serial, Ending::Absorbed),
+            ]
+        };
+        assert_eq!(judge(&[&[passed(9_000)], &hint(1)[..]].concat()), Err(Property::N3));
+        let begin = [&[passed(10_000)], &hint(1)[..]].concat();
+        assert_eq!(judge(&begin), Ok(()));
+        let again = |us| judge(&[&begin[..], &[passed(us)], &hint(2)].concat());
+        assert_eq!(again(900_000), Err(Property::N3));
+        assert_eq!(again(1_000_000), Ok(()));
     }
 
     #[test]

@@ -166,3 +166,27 @@ pub(super) static FRED: Scenario = Scenario {
     ],
     ..Scenario::STILL
 };
+
+pub(super) static TWO_EXTERNALS: Scenario = Scenario {
+    name: "two-externals",
+    summary: "two external devices, a line to all CPUs and messages to one, ring into each other and into a poll",
+    hardware: Hardware {
+        externals: &[
+            ExternalKind::level_held(Route::All),
+            ExternalKind::per_event(Route::Some(&[1]), 1),
+        ],
+        ..TWO_CPUS
+    },
+    plan: Plan { attended: &[Bell::Lvt, Bell::External(0), Bell::External(1)], on_pmi: None },
+    happenings: &[(Happening::Assert(0), 1), (Happening::Assert(1), 1)],
+    long: &[
+        (overflow(1), 60),
+        (Happening::Assert(0), 40),
+        (Happening::Assert(1), 40),
+        (Happening::Press, 1),
+        (Happening::Hurry, 60),
+    ],
+    timing: Timing { quiet_us: 300, horizon_us: 2_700, ..Timing::SHORT },
+    preemptions: 1,
+    ..Scenario::STILL
+};

@@ -50,7 +50,7 @@ pub(super) static UNKNOWN_REPEATS: Scenario = Scenario {
 
 pub(super) static UNKNOWN_DEFERRED: Scenario = Scenario {
     name: "unknown-deferred",
-    summary: "a true unknown rings all CPUs at once, and all but one find the poll taken",
+    summary: "a true unknown and a line ring all CPUs at once, and all but one find the poll taken",
     hardware: Hardware {
         externals: &[ExternalKind::level_held(Route::All)],
         button: Route::All,
@@ -66,6 +66,22 @@ pub(super) static UNKNOWN_DEFERRED: Scenario = Scenario {
     ],
     timing: Timing { quiet_us: 300, horizon_us: 2_700, ..Timing::SHORT },
     preemptions: 0,
+    ..Scenario::STILL
+};
+
+pub(super) static UNKNOWN_ALONE: Scenario = Scenario {
+    name: "unknown-alone",
+    summary: "a true unknown rings both CPUs, one finds the poll taken, and nothing is claimed that could explain it",
+    hardware: Hardware {
+        externals: &[ExternalKind::level_held(Route::All)],
+        button: Route::All,
+        ..TWO_CPUS
+    },
+    plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
+    happenings: &[(Happening::Press, 1)],
+    long: &[(overflow(0), 3), (Happening::Press, 6), (Happening::Hurry, 60)],
+    timing: Timing { quiet_us: 300, ..Timing::SHORT },
+    preemptions: 2,
     ..Scenario::STILL
 };
 

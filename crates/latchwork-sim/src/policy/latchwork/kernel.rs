@@ -199,6 +199,12 @@ impl Kernel {
         interrupts::restore(true);
     }
 
+    /// The edges of this CPU that were deferred and are not settled.
+    pub(super) fn unsettled_edges(&self) -> usize {
+        let stats = self.nmi.cpu_stats(current().this_cpu()).unwrap_or_default();
+        stats.edges.saturating_sub(stats.claimed + stats.absorbed + stats.unknown)
+    }
+
     /// The requests that were dropped on this CPU so far.
     pub(super) fn requests_dropped(&self) -> usize {
         let stats = self.nmi.cpu_stats(current().this_cpu());

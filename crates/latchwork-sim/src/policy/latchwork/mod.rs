@@ -106,6 +106,7 @@ impl Policy for Latchwork {
         let deeds = deeds::so_far();
         kernel().nmi.tick();
         deeds::tell_since(deeds);
+        report::unsettled(kernel().unsettled_edges());
     }
 
     fn work_interrupt(&self) {

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! N3, of single edges: a true unknown that is called one is reported, and one that is deferred is settled.
+//!
+//! An NMI that ends as unknown has been reported in it. A true unknown that came alone, is deferred, and meets nothing
+//! claimed that could explain it is reported within [`SETTLED_WITHIN_US`] of time in which its CPU ticks. What a policy
+//! says that it has deferred and not settled is settled within [`WAITS_TICKS`] after the last deferral.
+
+use std::hash::Hash;
+
+use super::{Monitor, SETTLED_WITHIN_US};
+use crate::{
+    engine::{Fingerprint, Property, Violation},
+    machine::{Bell, CpuSet, Edge, Ending, Fact, Hardware, Reported, Timing},
+};
+
+/// For how many tick periods an edge waits: until the debt is old enough and its tick comes, twice where
+/// somebody else polls just then, and one for clocks that differ.
+const WAITS_TICKS: u64 = 5;
+
+/// The monitor of what is told.
+#[derive(Debug)]
+pub struct Told {
+    cpus: Vec<Cpu>,
+    /// For how long a claim may explain an edge.
+    explains_us: u64,
+    waits_us: u64,
+}
+
+#[derive(Clone, Debug, Default, Hash)]
+struct Cpu {
+    /// For each NMI that is handled, the innermost last.
+    dispatches: Vec<Dispatch>,
+    /// True unknowns that are deferred and that nothing explains.
+    deferred: Vec<Deferred>,
+    /// How long ago something was claimed that may still explain an edge.
+    claimed_us: Option<u64>,
+    /// How long ago an edge was deferred, unless all are settled.
+    waits_us: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Hash)]
+struct Dispatch {
+    is_unknown_alone: bool,
+    reported: bool,
+}
+
+#[derive(Clone, Copy, Debug, Hash)]
+struct Deferred {
+    serial: usize,
+    ticking_us: u64,
+}
+
+impl Told {
+    /// For that machine.
+    pub fn new(hardware: &Hardware, timing: &Timing) -> Self {
+        Self {
+            cpus: vec![Cpu::default(); hardware.cpus],
+            explains_us: hardware.longest_late_us().max(timing.late_us) + timing.cap_us,
+            waits_us: WAITS_TICKS * hardware.tick_period_us,
+        }
+    }
+
+    fn claimed(&mut self, by: usize, is_machine_wide: bool) {
+        for (number, cpu) in self.cpus.iter_mut().enumerate() {
+            if number == by || is_machine_wide {
+                cpu.claimed_us = Some(0);
+                cpu.deferred.clear();
+            }
+        }
+    }
+
+    fn passed(&mut self, by_us: u64, deaf: CpuSet, ticking: CpuSet) -> Result<(), Violation> {
+        let explains_us = self.explains_us;
+        for (number, cpu) in self.cpus.iter_mut().enumerate() {
+            if !deaf.has(number) {
+                cpu.claimed_us = cpu
+                    .claimed_us
+                    .map(|age_us| age_us + by_us)
+                    .filter(|age_us| *age_us <= explains_us);
+            }
+            if !ticking.has(number) {
+                continue;
+            }
+            // Beyond the limit, ages need not be told apart.
+            cpu.waits_us = cpu.waits_us.map(|age_us| (age_us + by_us).min(self.waits_us + 1));
+            cpu.deferred.iter_mut().for_each(|edge| edge.ticking_us += by_us);
+            if cpu.deferred.iter().any(|edge| edge.ticking_us > SETTLED_WITHIN_US) {
+                return Err(broken(format!("CPU {number} does not settle a true unknown")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn broken(text: String) -> Violation {
+    Violation::new(Property::N3, text)
+}
+
+impl Cpu {
+    fn reported(&mut self, serial: usize) {
+        let own = self.deferred.iter().position(|edge| edge.serial == serial);
+        let told_already = self.dispatches.last().is_none_or(|dispatch| dispatch.reported);
+        // Several that are settled together are reported in the name of the first.
+        let settled = own.or(self.deferred.len().checked_sub(1).filter(|_| told_already));
+        if let Some(place) = settled {
+            self.deferred.remove(place);
+        } else if let Some(dispatch) = self.dispatches.last_mut() {
+            dispatch.reported = true;
+        }
+    }
+
+    /// Says whether that is an unknown nobody was told of.
+    fn ended(&mut self, serial: usize, ending: Ending) -> bool {
+        let Some(dispatch) = self.dispatches.pop() else { return false };
+        if ending == Ending::Deferred {
+            self.waits_us = Some(0);
+            // It may have been settled before its NMI ends.
+            let is_open = dispatch.is_unknown_alone && !dispatch.reported;
+            if is_open && self.claimed_us.is_none() {
+                self.deferred.push(Deferred { serial, ticking_us: 0 });
+            }
+        }
+        ending == Ending::Unknown && !dispatch.reported
+    }
+}
+
+impl Monitor for Told {
+    fn note(&mut self, _: u64, fact: &Fact) -> Result<(), Violation> {
+        match *fact {
+            Fact::Taken { cpu, serial, edge } => {
+                let is_unknown_alone = edge == Edge::of(&[Bell::Button]);
+                let cpu = &mut self.cpus[cpu];
+                cpu.deferred.retain(|edge| edge.serial != serial);
+                cpu.dispatches.push(Dispatch { is_unknown_alone, reported: false });
+            }
+            Fact::Served { cpu, .. } => self.claimed(cpu, false),
+            Fact::Consumed { cpu, condition } => self.claimed(cpu, condition.is_machine_wide()),
+            Fact::FoundClear { cpu, .. } | Fact::ClaimsOutside { cpu, .. } => {
+                self.claimed(cpu, true)
+            }
+            Fact::Report { cpu, serial, reported } if reported != Reported::Absorbed => {
+                self.cpus[cpu].reported(serial);
+            }
+            Fact::Ended { cpu, serial, ending, .. } => {
+                let is_untold = self.cpus[cpu].ended(serial, ending);
+                return match is_untold {
+                    true => {
+                        Err(broken(format!("CPU {cpu} calls an edge unknown and reports nothing")))
+                    }
+                    false => Ok(()),
+                };
+            }
+            Fact::Unsettled { cpu, edges } => {
+                let age_us = self.cpus[cpu].waits_us;
+                if edges == 0 {
+                    self.cpus[cpu].waits_us = None;
+                } else if age_us.is_some_and(|age_us| age_us > self.waits_us) {
+                    return Err(broken(format!(
+                        "CPU {cpu} never settles {edges} deferred edge(s)"
+                    )));
+                }
+            }
+            Fact::Passed { by_us, deaf, ticking, .. } => return self.passed(by_us, deaf, ticking),
+            Fact::WentOffline(cpu) => {
+                (self.cpus[cpu].deferred, self.cpus[cpu].waits_us) = (Vec::new(), None);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<(), Violation> {
+        match self.cpus.iter().position(|cpu| !cpu.deferred.is_empty()) {
+            Some(cpu) => Err(broken(format!("CPU {cpu} never settles a true unknown"))),
+            None => Ok(()),
+        }
+    }
+
+    fn fold(&self, fingerprint: &mut Fingerprint) {
+        self.cpus.hash(fingerprint);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::{ended, passed, report, taken, tell};
+    use super::*;
+
+    fn judge(history: &[Fact]) -> Result<(), Property> {
+        let hardware = Hardware { cpus: 1, ..Hardware::BARE };
+        tell(Told::new(&hardware, &Timing::SHORT), history).map_err(|violation| violation.property)
+    }
+
+    fn deferred() -> Vec<Fact> {
+        vec![taken(1, &[Bell::Button]), ended(1, Ending::Deferred)]
+    }
+
+    #[test]
+    fn what_is_called_unknown_is_reported() {
+        let told =
+            [taken(1, &[Bell::Button]), report(1, Reported::Unknown), ended(1, Ending::Unknown)];
+        assert_eq!(judge(&told), Ok(()));
+        let kept = [taken(1, &[Bell::Button]), ended(1, Ending::Unknown)];
+        assert_eq!(judge(&kept), Err(Property::N3));
+        let hinted =
+            [taken(1, &[Bell::Button]), report(1, Reported::Absorbed), ended(1, Ending::Unknown)];
+        assert_eq!(judge(&hinted), Err(Property::N3));
+    }
+
+    #[test]
+    fn a_deferred_unknown_is_reported_in_time() {
+        let in_time = [deferred(), vec![passed(3_000), report(1, Reported::Unknown)]].concat();
+        assert_eq!(judge(&in_time), Ok(()));
+        assert_eq!(judge(&[deferred(), vec![passed(3_001)]].concat()), Err(Property::N3));
+        assert_eq!(judge(&deferred()), Err(Property::N3), "it is never");
+        let [taken, ended] = &deferred()[..] else { unreachable!() };
+        let at_once = [taken.clone(), report(1, Reported::Unknown), ended.clone()];
+        assert_eq!(judge(&at_once), Ok(()));
+    }
+
+    #[test]
+    fn a_claim_may_explain_a_deferred_edge() {
+        let served = Fact::Served { cpu: 0, sends: 1, asked: 1 };
+        assert_eq!(judge(&[deferred(), vec![served.clone(), passed(9_000)]].concat()), Ok(()));
+        assert_eq!(judge(&[vec![served], deferred(), vec![passed(9_000)]].concat()), Ok(()));
+    }
+
+    #[test]
+    fn what_was_deferred_is_settled_in_the_end() {
+        let served = Fact::Served { cpu: 0, sends: 1, asked: 1 };
+        let waits = |edges| Fact::Unsettled { cpu: 0, edges };
+        let late = WAITS_TICKS * Hardware::BARE.tick_period_us + 1;
+        let begin = [deferred(), vec![served]].concat();
+        let after = |us, edges| judge(&[begin.clone(), vec![passed(us), waits(edges)]].concat());
+        assert_eq!(after(late, 0), Ok(()));
+        assert_eq!(after(late - 1, 1), Ok(()));
+        assert_eq!(after(late, 1), Err(Property::N3));
+    }
+}
