@@ -72,7 +72,8 @@ impl Chance {
     }
 
     fn source(&mut self) -> Source {
-        Source::ALL[self.below(Source::ALL.len())]
+        let place = self.below(Source::ALL.len());
+        Source::ALL.get(place).copied().unwrap_or(Source::Local)
     }
 }
 

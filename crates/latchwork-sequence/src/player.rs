@@ -14,8 +14,8 @@ use crate::{
     turns::{Turn, Turns},
 };
 
-/// How often each CPU ticks at the end, after a long wait each: what is granted ends, and what is owed is paid.
-const TICKS_AT_THE_END: usize = 3;
+/// After which waits each CPU ticks at the end: what is granted ends, and what is owed is paid.
+const WAITS_AT_THE_END_US: [u64; 3] = [LONG_US, PAUSE_US, PAUSE_US];
 
 const SOURCES: usize = Source::ALL.len();
 
@@ -42,6 +42,7 @@ struct Tallies {
     sets: AtomicUsize,
     claims: AtomicUsize,
     rings: AtomicUsize,
+    sends: AtomicUsize,
     absorbed: AtomicUsize,
     deferred: AtomicUsize,
     unknown: AtomicUsize,
@@ -58,6 +59,8 @@ pub struct Played {
     pub claims: usize,
     /// Rings that the sequence made: with a request, with a condition, or with nothing.
     pub rings: usize,
+    /// Those of them that were sent by the library.
+    pub sends: usize,
     pub absorbed: usize,
     pub deferred: usize,
     pub unknown: usize,
@@ -91,6 +94,17 @@ fn subtract(from: &AtomicUsize, amount: usize) {
     from.fetch_sub(amount, Ordering::Relaxed);
 }
 
+/// What is there of each source, of this one.
+fn of_source<T>(each: &[T; SOURCES], source: Source) -> &T {
+    let [local, local_many, wide, wide_many] = each;
+    match source {
+        Source::Local => local,
+        Source::LocalMany => local_many,
+        Source::Wide => wide,
+        Source::WideMany => wide_many,
+    }
+}
+
 impl Player {
     /// Has nothing to play.
     #[must_use]
@@ -115,6 +129,7 @@ impl Player {
                 sets: AtomicUsize::new(0),
                 claims: AtomicUsize::new(0),
                 rings: AtomicUsize::new(0),
+                sends: AtomicUsize::new(0),
                 absorbed: AtomicUsize::new(0),
                 deferred: AtomicUsize::new(0),
                 unknown: AtomicUsize::new(0),
@@ -139,6 +154,7 @@ impl Player {
             &tallies.sets,
             &tallies.claims,
             &tallies.rings,
+            &tallies.sends,
             &tallies.absorbed,
             &tallies.deferred,
             &tallies.unknown,
@@ -159,6 +175,7 @@ impl Player {
             sets: tallies.sets.load(Ordering::Relaxed),
             claims: tallies.claims.load(Ordering::Relaxed),
             rings: tallies.rings.load(Ordering::Relaxed),
+            sends: tallies.sends.load(Ordering::Relaxed),
             absorbed: tallies.absorbed.load(Ordering::Relaxed),
             deferred: tallies.deferred.load(Ordering::Relaxed),
             unknown: tallies.unknown.load(Ordering::Relaxed),
@@ -217,8 +234,8 @@ impl Player {
     /// Lets all that is granted end and all that is owed be paid. CPU 0's thread.
     fn settle(&self, subject: &impl Subject) {
         const NO_STEP: usize = usize::MAX - 1;
-        for _ in 0..TICKS_AT_THE_END {
-            subject.pass_us(LONG_US, false);
+        for wait_us in WAITS_AT_THE_END_US {
+            subject.pass_us(wait_us, false);
             for cpu in 0..self.cpus.load(Ordering::Relaxed) {
                 match cpu {
                     0 => self.tick_at_the_end(subject, 0),
@@ -249,8 +266,10 @@ impl Player {
         let busy = self.is_busy(cpu);
         match deed {
             Deed::Send(to) => {
-                add(&self.tallies.rings, 1);
-                if !subject.send(to) {
+                if subject.send(to) {
+                    add(&self.tallies.rings, 1);
+                    add(&self.tallies.sends, 1);
+                } else {
                     self.say(format_args!("{cpu} could not send"));
                 }
                 self.let_rest(subject, cpu, to);
@@ -295,17 +314,22 @@ impl Player {
 
     /// It must not let maskable interrupts in.
     fn is_busy(&self, cpu: usize) -> bool {
-        let seat = &self.seats[cpu];
+        let seat = self.seat(cpu);
         seat.depth.load(Ordering::Relaxed) + seat.handlers.load(Ordering::Relaxed) != 0
     }
 
+    fn seat(&self, cpu: usize) -> &Seat {
+        let [first, second] = &self.seats;
+        if cpu == 0 { first } else { second }
+    }
+
     fn depth(&self, cpu: usize) -> usize {
-        self.seats[cpu].depth.load(Ordering::Relaxed)
+        self.seat(cpu).depth.load(Ordering::Relaxed)
     }
 
     fn condition(&self, cpu: usize, source: Source) -> &AtomicBool {
         let cpu = if source.is_local() { cpu } else { 0 };
-        &self.seats[cpu].conditions[source as usize]
+        of_source(&self.seat(cpu).conditions, source)
     }
 
     fn set(&self, source: Source, of: usize) {
@@ -321,11 +345,13 @@ impl Player {
 
     /// The handler of `source` is asked on `cpu`, which is this CPU. Says whether it claims. NMI-safe.
     pub fn asked(&self, subject: &impl Subject, cpu: usize, source: Source) -> bool {
-        let seat = &self.seats[cpu];
-        let looks = &seat.looks[source as usize];
+        let seat = self.seat(cpu);
+        let looks = of_source(&seat.looks, source);
         add(&seat.handlers, 1);
         let nth = looks.load(Ordering::Relaxed).saturating_add(1);
-        looks.store(nth, Ordering::Relaxed);
+        if self.logs.load(Ordering::Relaxed) {
+            looks.store(nth, Ordering::Relaxed);
+        }
         self.take_steps_at(subject, cpu, At::Asked { source, nth, after: false });
         let claims = self.condition(cpu, source).swap(false, Ordering::Relaxed);
         if claims {
@@ -359,7 +385,7 @@ impl Player {
         dispatch: impl FnOnce() -> (Ending, R),
     ) -> R {
         self.say(format_args!("{cpu} NMI"));
-        let seat = &self.seats[cpu];
+        let seat = self.seat(cpu);
         add(&seat.depth, 1);
         let (ending, result) = dispatch();
         subtract(&seat.depth, 1);
@@ -376,7 +402,7 @@ impl Player {
             self.say(format_args!("{cpu} {when}"));
         }
         let counts = subject.counts(cpu);
-        self.note_each(cpu, &Counts::CPU, &self.seats[cpu].noted, &counts.cpu);
+        self.note_each(cpu, &Counts::CPU, &self.seat(cpu).noted, &counts.cpu);
         self.note_each(cpu, &Counts::MACHINE, &self.machine_noted, &counts.machine);
     }
 

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask compare`: the same sequences of rings in the simulated machine and by the reference kernel under QEMU.
+//!
+//! Both sides generate a sequence from its seed, and log by the same code what happens. Here the logs are laid side by side.
+
+mod differences;
+mod guest;
+mod simulation;
+
+use clap::{Args, ValueEnum};
+
+use crate::error::UserError;
+use crate::guest::{Host, install, kernel};
+use crate::workspace;
+use differences::{Comparison, Difference};
+use guest::Guest;
+
+/// How many differences are printed whole.
+const PRINTED: usize = 3;
+
+/// How a library that is told so pays the polls that it owes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Recovery {
+    Poll,
+    Probe,
+}
+
+impl Recovery {
+    const ALL: [Self; 2] = [Self::Poll, Self::Probe];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Poll => "poll",
+            Self::Probe => "probe",
+        }
+    }
+}
+
+/// The options of `compare`.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// How many sequences on each machine and with each way of recovery
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
+    sequences: u64,
+    /// The seed of the first one; the others follow
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    first_seed: u64,
+    /// Only on a machine of so many CPUs: 1 or 2
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=2))]
+    cpus: Option<u8>,
+    /// Only with this way of recovery
+    #[arg(long, value_enum)]
+    recovery: Option<Recovery>,
+    /// Make a deliberate mistake of scenario `sequences` in the kernel, which must show as differences
+    #[arg(long, value_name = "NAME")]
+    fault: Option<String>,
+    /// Print both logs of each sequence, also where they agree
+    #[arg(long)]
+    logs: bool,
+    /// Install what is missing without asking
+    #[arg(long)]
+    yes: bool,
+}
+
+/// One run of both sides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    pub(crate) first_seed: u64,
+    pub(crate) sequences: u64,
+    pub(crate) cpus: u8,
+    pub(crate) recovery: Recovery,
+}
+
+impl Setting {
+    /// What runs the sequence of `seed` again.
+    fn replay(&self, seed: u64) -> String {
+        format!(
+            "cargo xtask compare --logs --sequences 1 --first-seed {seed} --cpus {} --recovery {}",
+            self.cpus,
+            self.recovery.name()
+        )
+    }
+}
+
+/// Compares; the value says whether both sides did the same.
+///
+/// # Errors
+///
+/// When a side cannot be built or run, or does not play what it is asked for.
+pub fn run(options: &Options) -> anyhow::Result<bool> {
+    let fault = options.fault.as_deref().map(guest::fault_named).transpose()?;
+    let program = simulation::build(workspace::root(), &workspace::target_dir())?;
+    let host = Host { qemu: install::find_or_install(options.yes)?, kernel: kernel::obtain()? };
+    let guest = Guest { host, fault };
+    let mut all_agree = true;
+    for cpus in options.cpus.map_or(vec![1, 2], |cpus| vec![cpus]) {
+        for recovery in options.recovery.map_or(Recovery::ALL.to_vec(), |recovery| vec![recovery]) {
+            let Options { first_seed, sequences, .. } = *options;
+            let setting = Setting { first_seed, sequences, cpus, recovery };
+            let simulated = simulation::play(&program, &setting)?;
+            let emulated = guest.play(&setting)?;
+            let comparison = Comparison::of(&simulated, &emulated);
+            print(&setting, &comparison, options.logs);
+            all_agree &= comparison.agrees();
+        }
+    }
+    Ok(all_agree)
+}
+
+fn print(setting: &Setting, comparison: &Comparison<'_>, logs: bool) {
+    let Setting { cpus, recovery, .. } = setting;
+    let differences = &comparison.differences;
+    let sums = &comparison.sums;
+    println!(
+        "{cpus} CPU(s), recovery by {}: {} sequences, {} steps, {} NMIs dispatched, {} conditions claimed, \
+         {} edges absorbed, {} deferred, {} unknown: {}",
+        recovery.name(),
+        comparison.sequences,
+        sums.steps,
+        sums.dispatches,
+        sums.claims,
+        sums.absorbed,
+        sums.deferred,
+        sums.unknown,
+        match differences.len() {
+            0 => String::from("both did the same"),
+            1 => String::from("1 DIFFERENCE"),
+            many => format!("{many} DIFFERENCES"),
+        }
+    );
+    if logs {
+        comparison.agreeing.iter().for_each(|pair| println!("{}", differences::side_by_side(pair)));
+    }
+    let printed = if logs { differences.len() } else { PRINTED };
+    for Difference { pair, line } in differences.iter().take(printed) {
+        println!("\nThe sequence of seed {} differs from line {line} on:", pair.seed());
+        println!("{}", differences::side_by_side(pair));
+        println!("Again: {}", setting.replay(pair.seed()));
+    }
+    if differences.len() > printed {
+        let seeds: Vec<_> = differences[printed..]
+            .iter()
+            .map(|difference| difference.pair.seed().to_string())
+            .collect();
+        println!("\nSo do those of seeds {}", seeds.join(", "));
+    }
+}
+
+/// The fault of that name is none of the scenario that plays sequences.
+fn unknown_fault(name: &str, known: String) -> UserError {
+    UserError::UnknownFault { name: name.to_owned(), known }
+}
