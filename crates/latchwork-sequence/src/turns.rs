@@ -60,9 +60,14 @@ impl Turns {
         let asked = self.asked.load(Ordering::Relaxed).wrapping_add(1);
         self.asked.store(asked, Ordering::Release);
         subject.wake(1);
-        while self.answered.load(Ordering::Acquire) != asked && !self.stays() {
+        while self.has_yet_to_answer(asked) && !self.stays() {
             subject.rest(busy);
         }
+    }
+
+    /// An NMI of CPU 0 that comes while this waits may have asked, and been answered, since.
+    fn has_yet_to_answer(&self, asked: usize) -> bool {
+        (asked.wrapping_sub(self.answered.load(Ordering::Acquire)) as isize) > 0
     }
 
     /// Has CPU 1, which does not stay, do that step. CPU 0's thread.
@@ -107,11 +112,11 @@ impl Turns {
         }
     }
 
-    /// Stays inside an NMI of CPU 1 until CPU 0 says otherwise.
+    /// Stays inside an NMI of CPU 1 until CPU 0 says otherwise. An NMI that comes when all is over does not stay.
     pub(crate) fn stay(&self, subject: &impl Subject) {
         self.stays.store(true, Ordering::Release);
         subject.wake(0);
-        while self.stays() {
+        while self.stays() && !self.over.load(Ordering::Acquire) {
             subject.rest(true);
         }
     }

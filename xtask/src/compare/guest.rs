@@ -8,7 +8,7 @@ use crate::catalog::{Boot, SCENARIOS, Scenario};
 use crate::error::UserError;
 use crate::guest::wire::{Line, Played, Record};
 use crate::guest::{Emulator as _, Host, Job, Limits, Listener, OneBoot};
-use crate::machine::{Apic, Clock, Machine, MachineType};
+use crate::machine::{Clock, Machine, MachineType};
 
 const SCENARIO: &str = "sequences";
 
@@ -52,7 +52,7 @@ impl Listener for Heard {
 impl Guest {
     /// What comes of each sequence there.
     pub(crate) fn play(&self, setting: &Setting) -> anyhow::Result<Vec<Played>> {
-        let Setting { first_seed, sequences, cpus, recovery } = *setting;
+        let Setting { first_seed, sequences, cpus, recovery, apic, .. } = *setting;
         let words =
             format!("recovery={} sequences={sequences} first-seed={first_seed}", recovery.name());
         // A boot of the catalogue lives for ever, and there are few of these.
@@ -61,12 +61,8 @@ impl Guest {
             expect_stop: false,
             words: String::leak(words),
         }));
-        let machine = Machine {
-            machine_type: MachineType::Q35,
-            cpus,
-            apic: Apic::Xapic,
-            clock: Clock::Deterministic,
-        };
+        let machine =
+            Machine { machine_type: MachineType::Q35, cpus, apic, clock: Clock::Deterministic };
         let job = Job { scenario: scenario(), fault: self.fault };
         let mut heard = Heard::default();
         let limits = Limits::from_silence_s(SILENCE_S);

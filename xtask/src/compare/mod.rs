@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 use crate::error::UserError;
 use crate::guest::{Host, install, kernel};
+use crate::machine::Apic;
 use crate::workspace;
 use differences::{Comparison, Difference};
 use guest::Guest;
@@ -36,6 +37,24 @@ impl Recovery {
     }
 }
 
+/// When edges land in the simulated machine.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Landing {
+    /// As soon as they can, as under QEMU.
+    AtOnce,
+    /// When no CPU goes on any more.
+    Late,
+}
+
+impl Landing {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::AtOnce => "at-once",
+            Self::Late => "late",
+        }
+    }
+}
+
 /// The options of `compare`.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
@@ -51,6 +70,12 @@ pub struct Options {
     /// Only with this way of recovery
     #[arg(long, value_enum)]
     recovery: Option<Recovery>,
+    /// Mode of the local APICs
+    #[arg(long, value_enum, default_value_t = Apic::Xapic)]
+    apic: Apic,
+    /// When edges land in the simulated machine: `late` is allowed there, and QEMU does not do it
+    #[arg(long, value_enum, default_value_t = Landing::AtOnce)]
+    landing: Landing,
     /// Make a deliberate mistake of scenario `sequences` in the kernel, which must show as differences
     #[arg(long, value_name = "NAME")]
     fault: Option<String>,
@@ -69,15 +94,19 @@ pub(crate) struct Setting {
     pub(crate) sequences: u64,
     pub(crate) cpus: u8,
     pub(crate) recovery: Recovery,
+    pub(crate) apic: Apic,
+    pub(crate) landing: Landing,
 }
 
 impl Setting {
     /// What runs the sequence of `seed` again.
     fn replay(&self, seed: u64) -> String {
         format!(
-            "cargo xtask compare --logs --sequences 1 --first-seed {seed} --cpus {} --recovery {}",
+            "cargo xtask compare --logs --sequences 1 --first-seed {seed} --cpus {} --recovery {} --apic {} --landing {}",
             self.cpus,
-            self.recovery.name()
+            self.recovery.name(),
+            self.apic.name(),
+            self.landing.name()
         )
     }
 }
@@ -90,13 +119,15 @@ impl Setting {
 pub fn run(options: &Options) -> anyhow::Result<bool> {
     let fault = options.fault.as_deref().map(guest::fault_named).transpose()?;
     let program = simulation::build(workspace::root(), &workspace::target_dir())?;
-    let host = Host { qemu: install::find_or_install(options.yes)?, kernel: kernel::obtain()? };
+    let qemu = install::find_or_install(options.yes)?;
+    qemu.require(options.apic)?;
+    let host = Host { qemu, kernel: kernel::obtain()? };
     let guest = Guest { host, fault };
     let mut all_agree = true;
     for cpus in options.cpus.map_or(vec![1, 2], |cpus| vec![cpus]) {
         for recovery in options.recovery.map_or(Recovery::ALL.to_vec(), |recovery| vec![recovery]) {
-            let Options { first_seed, sequences, .. } = *options;
-            let setting = Setting { first_seed, sequences, cpus, recovery };
+            let Options { first_seed, sequences, apic, landing, .. } = *options;
+            let setting = Setting { first_seed, sequences, cpus, recovery, apic, landing };
             let simulated = simulation::play(&program, &setting)?;
             let emulated = guest.play(&setting)?;
             let comparison = Comparison::of(&simulated, &emulated);

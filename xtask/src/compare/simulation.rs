@@ -23,6 +23,8 @@ pub(crate) fn play(program: &Path, setting: &Setting) -> anyhow::Result<Vec<Play
         .args(["--sequences", &setting.sequences.to_string()])
         .args(["--cpus", &setting.cpus.to_string()])
         .args(["--recovery", setting.recovery.name()])
+        .args(["--apic", setting.apic.name()])
+        .args(["--landing", setting.landing.name()])
         .stderr(Stdio::inherit());
     let output = command.output().context("cannot run the simulated machine")?;
     ensure!(output.status.success(), "the simulated machine could not play every sequence");

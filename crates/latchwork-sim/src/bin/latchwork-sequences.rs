@@ -5,7 +5,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use latchwork_sequence::generate;
-use latchwork_sim::{policy, sequence};
+use latchwork_sim::{
+    machine::Apic,
+    policy,
+    sequence::{self, Manner},
+};
 use serde_json::json;
 
 /// Plays sequences of rings in the simulated machine, and prints a JSON line for each.
@@ -24,6 +28,12 @@ struct Options {
     /// How the library pays what it owes
     #[arg(long, value_enum, default_value_t = Recovery::Poll)]
     recovery: Recovery,
+    /// The mode of the local APICs
+    #[arg(long, value_enum, default_value_t = ApicMode::Xapic)]
+    apic: ApicMode,
+    /// When edges land
+    #[arg(long, value_enum, default_value_t = Landing::AtOnce)]
+    landing: Landing,
     /// Print for people
     #[arg(long)]
     readable: bool,
@@ -35,14 +45,42 @@ enum Recovery {
     Probe,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ApicMode {
+    Xapic,
+    X2apic,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Landing {
+    AtOnce,
+    Late,
+}
+
+impl Options {
+    fn manner(&self) -> Manner {
+        Manner {
+            cpus: self.cpus,
+            apic: match self.apic {
+                ApicMode::Xapic => Apic::X,
+                ApicMode::X2apic => Apic::X2,
+            },
+            recovery: match self.recovery {
+                Recovery::Poll => policy::Recovery::Poll,
+                Recovery::Probe => policy::Recovery::Probe,
+            },
+            landing: match self.landing {
+                Landing::AtOnce => sequence::Landing::AtOnce,
+                Landing::Late => sequence::Landing::Late,
+            },
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let options = Options::parse();
-    let recovery = match options.recovery {
-        Recovery::Poll => policy::Recovery::Poll,
-        Recovery::Probe => policy::Recovery::Probe,
-    };
     for seed in options.first_seed..options.first_seed.saturating_add(options.sequences) {
-        let performance = match sequence::perform(seed, options.cpus, recovery) {
+        let performance = match sequence::perform(seed, &options.manner()) {
             Ok(performance) => performance,
             Err(error) => {
                 eprintln!("error: the sequence of seed {seed}: {error}");
@@ -65,7 +103,6 @@ fn main() -> ExitCode {
             "absorbed": played.absorbed,
             "deferred": played.deferred,
             "unknown": played.unknown,
-            "script": script,
             "log": performance.log,
         });
         println!("{line}");

@@ -44,11 +44,11 @@ fn stage() -> &'static Stage {
     STAGE.get().expect("the policy is set up before time begins")
 }
 
-/// What came of the sequence that was last set up, if it was played to its end.
-pub(super) fn performance() -> Option<Performance> {
-    let Stage { player, through, .. } = STAGE.get()?;
-    let is_whole = through.get() == current().hardware.cpus;
-    is_whole.then(|| Performance { played: player.played(), log: player.log().to_string() })
+/// What came of the sequence that was last set up, and whether it was played to its end.
+pub(super) fn performance() -> (Performance, bool) {
+    let Stage { player, through, .. } = stage();
+    let performance = Performance { played: player.played(), log: player.log().to_string() };
+    (performance, through.get() == current().hardware.cpus)
 }
 
 /// The handler of a source.
@@ -193,6 +193,8 @@ impl Subject for Simulated {
 
     fn ring(&self, to: usize) {
         lapic::send_nmi(to);
+        // What a sequence does next is no access, at which an NMI could come.
+        engine::hardware(engine::Access::Local, || ());
     }
 
     fn owe_poll(&self) {
