@@ -29,14 +29,6 @@ pub struct Sequence {
 }
 
 impl Sequence {
-    /// These steps, as many as a sequence may have.
-    #[must_use]
-    pub fn of(steps: &[Step], cpus: usize) -> Self {
-        let mut sequence = Self { steps: [None; MAX_STEPS], cpus };
-        sequence.steps.iter_mut().zip(steps).for_each(|(place, step)| *place = Some(*step));
-        sequence
-    }
-
     /// Its steps: those of threads in the order in which they are done, then those of handlers.
     pub fn steps(&self) -> impl Iterator<Item = Step> {
         self.steps.iter().copied().flatten()

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// After which waits each CPU ticks at the end: what is granted ends, and what is owed is paid.
-const WAITS_AT_THE_END_US: [u64; 3] = [LONG_US, PAUSE_US, PAUSE_US];
+const WAITS_AT_THE_END_US: [u32; 3] = [LONG_US, PAUSE_US, PAUSE_US];
 
 const SOURCES: usize = Source::ALL.len();
 

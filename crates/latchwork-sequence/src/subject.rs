@@ -68,7 +68,7 @@ pub trait Subject {
     /// The library's part of idling.
     fn idle(&self);
     /// Lets `us` microseconds pass: with maskable interrupts let in, unless it is `busy`.
-    fn pass_us(&self, us: u64, busy: bool);
+    fn pass_us(&self, us: u32, busy: bool);
     /// Gives others time to act: with maskable interrupts let in, unless it is `busy`. May return at any time, and does so soon after
     /// `wake`.
     fn rest(&self, busy: bool);

@@ -11,14 +11,14 @@ pub const LATE_US: u32 = 2_000;
 pub const CAP_US: u32 = 60_000;
 
 /// A wait that is longer than [`LATE_US`] by so much, and so much shorter than [`CAP_US`] that several of them are.
-pub const PAUSE_US: u64 = 4_000;
+pub const PAUSE_US: u32 = 4_000;
 
 /// How many of them a sequence has at most.
 pub const MAX_PAUSES: usize = 6;
 
 /// A wait that outlives every grant: [`LATE_US`] after a claim, its deadline, and then [`CAP_US`].
-pub const LONG_US: u64 = 80_000;
+pub const LONG_US: u32 = 80_000;
 
-const _: () = assert!(PAUSE_US >= 2 * LATE_US as u64);
-const _: () = assert!((MAX_PAUSES as u64 + 2) * PAUSE_US * 3 / 2 < CAP_US as u64);
-const _: () = assert!(LONG_US >= (CAP_US + 2 * LATE_US) as u64);
+const _: () = assert!(PAUSE_US >= 2 * LATE_US);
+const _: () = assert!((MAX_PAUSES as u32 + 2) * PAUSE_US * 3 / 2 < CAP_US);
+const _: () = assert!(LONG_US >= CAP_US + 2 * LATE_US);

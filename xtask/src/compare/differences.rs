@@ -82,6 +82,11 @@ impl<'a> Comparison<'a> {
     }
 }
 
+/// Whether both sides have done the same, and something.
+pub(crate) fn agree(simulated: &[Played], emulated: &[Played]) -> bool {
+    Comparison::of(simulated, emulated).agrees()
+}
+
 fn add(sums: &mut Played, played: &Played) {
     let Played { steps, dispatches, claims, absorbed, deferred, unknown, .. } = *played;
     sums.steps += steps;
@@ -95,8 +100,7 @@ fn add(sums: &mut Played, played: &Played) {
 /// Both logs, line by line, with a mark at lines that differ.
 pub(crate) fn side_by_side(pair: &Pair<'_>) -> String {
     let [simulated, emulated] = pair.logs();
-    let mut text =
-        format!("    {:WIDTH$} {}\n", "simulated machine", "reference kernel under QEMU");
+    let mut text = format!("    {:WIDTH$} {}\n", "simulated machine", "reference kernel");
     for line in 0..simulated.len().max(emulated.len()) {
         let [one, other] = [&simulated, &emulated].map(|log| log.get(line).copied().unwrap_or(""));
         let mark = if one == other { ' ' } else { '!' };

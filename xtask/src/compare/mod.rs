@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask compare`: the same sequences of rings in the simulated machine and by the reference kernel under QEMU.
+//! `cargo xtask compare`: the same sequences of rings in the simulated machine and by the reference kernel under QEMU, or Bochs.
 //!
 //! Both sides generate a sequence from its seed, and log by the same code what happens. Here the logs are laid side by side.
 
@@ -10,11 +10,13 @@ mod simulation;
 use clap::{Args, ValueEnum};
 
 use crate::error::UserError;
-use crate::guest::{Host, install, kernel};
 use crate::machine::Apic;
+use crate::run::EmulatorName;
 use crate::workspace;
+pub(crate) use differences::agree;
 use differences::{Comparison, Difference};
-use guest::Guest;
+pub(crate) use guest::Guest;
+pub(crate) use simulation::{build as build_simulation, play as play_simulated};
 
 /// How many differences are printed whole.
 const PRINTED: usize = 3;
@@ -40,7 +42,7 @@ impl Recovery {
 /// When edges land in the simulated machine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Landing {
-    /// As soon as they can, as under QEMU.
+    /// As soon as they can, as with the emulators.
     AtOnce,
     /// When no CPU goes on any more.
     Late,
@@ -58,6 +60,9 @@ impl Landing {
 /// The options of `compare`.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
+    /// What emulates the machine that the kernel is booted on
+    #[arg(long, value_enum, default_value_t = EmulatorName::Qemu)]
+    emulator: EmulatorName,
     /// How many sequences on each machine and with each way of recovery
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
     sequences: u64,
@@ -73,7 +78,7 @@ pub struct Options {
     /// Mode of the local APICs
     #[arg(long, value_enum, default_value_t = Apic::Xapic)]
     apic: Apic,
-    /// When edges land in the simulated machine: `late` is allowed there, and QEMU does not do it
+    /// When edges land in the simulated machine: it may have them land late, and the emulators do not
     #[arg(long, value_enum, default_value_t = Landing::AtOnce)]
     landing: Landing,
     /// Make a deliberate mistake of scenario `sequences` in the kernel, which must show as differences
@@ -96,17 +101,33 @@ pub(crate) struct Setting {
     pub(crate) recovery: Recovery,
     pub(crate) apic: Apic,
     pub(crate) landing: Landing,
+    pub(crate) emulator: EmulatorName,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            first_seed: 0,
+            sequences: 1,
+            cpus: 1,
+            recovery: Recovery::Poll,
+            apic: Apic::Xapic,
+            landing: Landing::AtOnce,
+            emulator: EmulatorName::Qemu,
+        }
+    }
 }
 
 impl Setting {
     /// What runs the sequence of `seed` again.
     fn replay(&self, seed: u64) -> String {
         format!(
-            "cargo xtask compare --logs --sequences 1 --first-seed {seed} --cpus {} --recovery {} --apic {} --landing {}",
+            "cargo xtask compare --logs --sequences 1 --first-seed {seed} --cpus {} --recovery {} --apic {} --landing {} --emulator {}",
             self.cpus,
             self.recovery.name(),
             self.apic.name(),
-            self.landing.name()
+            self.landing.name(),
+            self.emulator.name()
         )
     }
 }
@@ -119,15 +140,13 @@ impl Setting {
 pub fn run(options: &Options) -> anyhow::Result<bool> {
     let fault = options.fault.as_deref().map(guest::fault_named).transpose()?;
     let program = simulation::build(workspace::root(), &workspace::target_dir())?;
-    let qemu = install::find_or_install(options.yes)?;
-    qemu.require(options.apic)?;
-    let host = Host { qemu, kernel: kernel::obtain()? };
-    let guest = Guest { host, fault };
+    let guest = Guest::obtain(options.emulator, options.apic, fault, options.yes)?;
     let mut all_agree = true;
     for cpus in options.cpus.map_or(vec![1, 2], |cpus| vec![cpus]) {
         for recovery in options.recovery.map_or(Recovery::ALL.to_vec(), |recovery| vec![recovery]) {
-            let Options { first_seed, sequences, apic, landing, .. } = *options;
-            let setting = Setting { first_seed, sequences, cpus, recovery, apic, landing };
+            let Options { first_seed, sequences, apic, landing, emulator, .. } = *options;
+            let setting =
+                Setting { first_seed, sequences, cpus, recovery, apic, landing, emulator };
             let simulated = simulation::play(&program, &setting)?;
             let emulated = guest.play(&setting)?;
             let comparison = Comparison::of(&simulated, &emulated);

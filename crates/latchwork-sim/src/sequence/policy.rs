@@ -217,8 +217,8 @@ impl Subject for Simulated {
         stage().nmi.entering_idle();
     }
 
-    fn pass_us(&self, us: u64, busy: bool) {
-        let until_us = current().with(|state| state.now_us) + us;
+    fn pass_us(&self, us: u32, busy: bool) {
+        let until_us = current().with(|state| state.now_us) + u64::from(us);
         let doing = if busy { Doing::Busy { until_us } } else { Doing::Waiting { until_us } };
         self.remain(doing, busy);
     }

@@ -8,6 +8,8 @@
 mod report;
 mod subject;
 
+use core::sync::atomic::{AtomicU32, Ordering};
+
 use latchwork::Limits;
 use latchwork_sequence::{MAX_CPUS, Player, time};
 
@@ -22,13 +24,23 @@ pub(crate) use self::subject::around_dispatch;
 const SEQUENCES: u64 = 25;
 const SEQUENCES_BY_INSTRUCTIONS: u64 = 100;
 
-const LIMITS: Limits = Limits {
-    late_us: time::LATE_US,
-    cap_us: time::CAP_US,
-    tick_period_us: time::LATE_US,
-    overdue_us: time::CAP_US,
-    hold_us: time::CAP_US,
-};
+/// How many times as long all waits and limits are as sequences say, where instructions take long. Written before anything is played.
+static TIME_SCALE: AtomicU32 = AtomicU32::new(1);
+
+/// So many microseconds of a sequence, in those of this machine.
+fn scaled_us(us: u32) -> u32 {
+    us.saturating_mul(TIME_SCALE.load(Ordering::Relaxed))
+}
+
+fn limits() -> Limits {
+    Limits {
+        late_us: scaled_us(time::LATE_US),
+        cap_us: scaled_us(time::CAP_US),
+        tick_period_us: scaled_us(time::LATE_US),
+        overdue_us: scaled_us(time::CAP_US),
+        hold_us: scaled_us(time::CAP_US),
+    }
+}
 
 /// Who plays. Handlers reach it in NMIs.
 static PLAYER: Player = Player::new();
@@ -40,7 +52,9 @@ pub(super) fn run(run: &Run) {
     let sequences = run.number("sequences").unwrap_or(usual);
     let seeds = run.number("first-seed").unwrap_or(0)..;
     subject::make_faults(run);
-    nmi::set_limits(LIMITS);
+    let time_scale = run.number("time-scale").unwrap_or(1);
+    TIME_SCALE.store(u32::try_from(time_scale).unwrap_or(1), Ordering::Relaxed);
+    nmi::set_limits(limits());
     tick::tell_library(false);
     let registrations = subject::register(cpus);
     subject::listen(true);

@@ -11,7 +11,7 @@ use latchwork_sequence::{Counts, Ending, MAX_CPUS, Source, Subject, time as limi
 use latchwork_x86::idle;
 use x86_64::instructions::interrupts;
 
-use super::PLAYER;
+use super::{PLAYER, scaled_us};
 use crate::cpu::area;
 use crate::nmi::{self, NMI};
 use crate::scenario::Run;
@@ -113,7 +113,7 @@ fn register_one(handler: &'static Handler, cpus: usize) -> Registration {
         Source::WideMany => (Class::Platform, Doorbell::Platform(3)),
     };
     let edges = if source.may_merge() {
-        EdgeModel::PerEvent { late_us: limits::LATE_US, max_late_edges: 1 }
+        EdgeModel::PerEvent { late_us: scaled_us(limits::LATE_US), max_late_edges: 1 }
     } else {
         EdgeModel::PerCondition
     };
@@ -175,7 +175,8 @@ impl Subject for Machine<'_> {
         NMI.entering_idle();
     }
 
-    fn pass_us(&self, us: u64, busy: bool) {
+    fn pass_us(&self, us: u32, busy: bool) {
+        let us = u64::from(scaled_us(us));
         if busy {
             time::delay_us(us);
             return;
