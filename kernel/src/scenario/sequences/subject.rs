@@ -58,8 +58,8 @@ fn player_here() -> Option<usize> {
 
 /// Calls `dispatch`, and has the player hear of it if it plays. In an NMI.
 pub(crate) fn around_dispatch(dispatch: impl FnOnce() -> Outcome) {
-    let heard = IS_HEARD.load(Ordering::Relaxed);
-    let Some(cpu) = player_here().filter(|_| heard) else {
+    let player = if IS_HEARD.load(Ordering::Relaxed) { player_here() } else { None };
+    let Some(cpu) = player else {
         dispatch();
         return;
     };
