@@ -14,6 +14,7 @@ mod log;
 mod player;
 mod step;
 mod subject;
+mod tallies;
 pub mod time;
 mod turns;
 
@@ -22,9 +23,10 @@ mod tests;
 
 pub use self::{
     generate::{MAX_STEPS, Sequence, generate},
-    player::{Played, Player},
+    player::Player,
     step::{At, Deed, Place, Source, Step},
     subject::{Counts, Ending, Subject},
+    tallies::Played,
 };
 
 /// The most CPUs that a sequence is played on.

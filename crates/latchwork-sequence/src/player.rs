@@ -10,6 +10,7 @@ use crate::{
     log::Log,
     step::{At, Deed, Source, Step},
     subject::{Counts, Ending, Subject},
+    tallies::{Played, Tallies, add, subtract},
     time::{LONG_US, PAUSE_US},
     turns::{Turn, Turns},
 };
@@ -34,42 +35,6 @@ struct Seat {
     noted: [AtomicUsize; Counts::CPU.len()],
 }
 
-/// How much has happened.
-#[derive(Debug)]
-struct Tallies {
-    steps: AtomicUsize,
-    dispatches: AtomicUsize,
-    sets: AtomicUsize,
-    claims: AtomicUsize,
-    rings: AtomicUsize,
-    sends: AtomicUsize,
-    absorbed: AtomicUsize,
-    deferred: AtomicUsize,
-    unknown: AtomicUsize,
-}
-
-/// What came of a sequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "they are counted as their names say")]
-pub struct Played {
-    pub steps: usize,
-    pub dispatches: usize,
-    /// Conditions that were set and had not been.
-    pub sets: usize,
-    pub claims: usize,
-    /// Rings that the sequence made: with a request, with a condition, or with nothing.
-    pub rings: usize,
-    /// Those of them that were sent by the library.
-    pub sends: usize,
-    pub absorbed: usize,
-    pub deferred: usize,
-    pub unknown: usize,
-    /// Conditions that are still set.
-    pub left: usize,
-    /// Lines that the log has lost.
-    pub torn: usize,
-}
-
 /// Plays one sequence after the other.
 ///
 /// All that it keeps is used by one CPU at a time, as [`Turns`] sees to, but for what an NMI does on top of its own CPU's thread; so
@@ -84,14 +49,6 @@ pub struct Player {
     tallies: Tallies,
     turns: Turns,
     log: Log,
-}
-
-fn add(to: &AtomicUsize, amount: usize) {
-    to.fetch_add(amount, Ordering::Relaxed);
-}
-
-fn subtract(from: &AtomicUsize, amount: usize) {
-    from.fetch_sub(amount, Ordering::Relaxed);
 }
 
 /// What is there of each source, of this one.
@@ -123,17 +80,7 @@ impl Player {
                 }
             }; MAX_CPUS],
             machine_noted: [const { AtomicUsize::new(0) }; Counts::MACHINE.len()],
-            tallies: Tallies {
-                steps: AtomicUsize::new(0),
-                dispatches: AtomicUsize::new(0),
-                sets: AtomicUsize::new(0),
-                claims: AtomicUsize::new(0),
-                rings: AtomicUsize::new(0),
-                sends: AtomicUsize::new(0),
-                absorbed: AtomicUsize::new(0),
-                deferred: AtomicUsize::new(0),
-                unknown: AtomicUsize::new(0),
-            },
+            tallies: Tallies::new(),
             turns: Turns::new(),
             log: Log::new(),
         }
@@ -147,41 +94,16 @@ impl Player {
             seat.conditions.iter().for_each(|condition| condition.store(false, Ordering::Relaxed));
             seat.looks.iter().for_each(|looks| looks.store(0, Ordering::Relaxed));
         }
-        let tallies = &self.tallies;
-        for tally in [
-            &tallies.steps,
-            &tallies.dispatches,
-            &tallies.sets,
-            &tallies.claims,
-            &tallies.rings,
-            &tallies.sends,
-            &tallies.absorbed,
-            &tallies.deferred,
-            &tallies.unknown,
-        ] {
-            tally.store(0, Ordering::Relaxed);
-        }
+        self.tallies.reset();
         self.log.clear();
         self.turns.reset();
     }
 
     /// What came of it. While nobody plays.
     pub fn played(&self) -> Played {
-        let tallies = &self.tallies;
         let is_left = |condition: &&AtomicBool| condition.load(Ordering::Relaxed);
-        Played {
-            steps: tallies.steps.load(Ordering::Relaxed),
-            dispatches: tallies.dispatches.load(Ordering::Relaxed),
-            sets: tallies.sets.load(Ordering::Relaxed),
-            claims: tallies.claims.load(Ordering::Relaxed),
-            rings: tallies.rings.load(Ordering::Relaxed),
-            sends: tallies.sends.load(Ordering::Relaxed),
-            absorbed: tallies.absorbed.load(Ordering::Relaxed),
-            deferred: tallies.deferred.load(Ordering::Relaxed),
-            unknown: tallies.unknown.load(Ordering::Relaxed),
-            left: self.seats.iter().flat_map(|seat| &seat.conditions).filter(is_left).count(),
-            torn: self.log.torn(),
-        }
+        let left = self.seats.iter().flat_map(|seat| &seat.conditions).filter(is_left).count();
+        self.tallies.read(left, self.log.torn())
     }
 
     /// What happened, line by line, with `; ` in between. While nobody plays.
