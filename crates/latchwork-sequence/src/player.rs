@@ -37,7 +37,7 @@ struct Seat {
 
 /// Plays one sequence after the other.
 ///
-/// All that it keeps is used by one CPU at a time, as [`Turns`] sees to, but for what an NMI does on top of its own CPU's thread; so
+/// All that it keeps is used by one CPU at a time, as `Turns` sees to, but for what an NMI does on top of its own CPU's thread; so
 /// what it is made of orders nothing.
 #[derive(Debug)]
 pub struct Player {
