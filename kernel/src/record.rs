@@ -4,6 +4,8 @@
 
 use core::fmt::{self, Display, Write};
 
+use latchwork_sequence::Played;
+
 use crate::console::println;
 
 /// Displays its argument inside a JSON string: quotes, backslashes and control characters are escaped.
@@ -107,6 +109,16 @@ pub(crate) fn check(check: &Check<'_>) {
 /// The library's statistics at the end of a scenario.
 pub(crate) fn totals(totals: &Totals) {
     println!("{totals}");
+}
+
+/// A sequence was played: the seed it is made from, what came of it, and its log.
+pub(crate) fn played(seed: u64, played: &Played, log: &dyn Display) {
+    let Played { steps, dispatches, claims, absorbed, deferred, unknown, .. } = *played;
+    println!(
+        "@latchwork {{\"event\":\"played\",\"seed\":{seed},\"steps\":{steps},\"dispatches\":{dispatches},\"claims\":{claims},\
+         \"absorbed\":{absorbed},\"deferred\":{deferred},\"unknown\":{unknown},\"log\":{}}}",
+        Text(log)
+    );
 }
 
 /// Asks the host to press the machine's NMI button `press` times and then to answer on the console.

@@ -3,7 +3,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{campaign, demo, doctor, explore, iso, mutants, run, test};
+use crate::{campaign, compare, demo, doctor, explore, iso, mutants, run, test};
 
 /// Builds, boots and checks Latchwork.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ enum Command {
     Demo(demo::Options),
     /// Search the simulated machine at random and at length
     Campaign(campaign::Options),
+    /// Play the same sequences of rings in the simulated machine and under QEMU, and compare what came of them
+    Compare(compare::Options),
     /// Apply each known mistake to a copy of the source; its named check must catch it
     Mutants(mutants::Options),
     /// Say what this machine has, what it lacks, and what to do about it
@@ -55,6 +57,7 @@ pub fn execute(cli: Cli) -> anyhow::Result<bool> {
         Command::Explore(options) => explore::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Campaign(options) => campaign::run(&options),
+        Command::Compare(options) => compare::run(&options),
         Command::Mutants(options) => mutants::run(&options),
         Command::Doctor => doctor::run(),
     }

@@ -10,6 +10,7 @@ mod catalog;
 pub mod campaign;
 pub mod cells;
 pub mod cli;
+pub mod compare;
 pub mod demo;
 pub mod doctor;
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod policy;
 pub mod property;
 pub mod run;
 pub mod scenario;
+pub mod sequence;
 pub mod telling;
 mod world;
 

@@ -105,6 +105,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     promises::STOP_AND_CLAIM,
     promises::DEFERRED_STORM,
     promises::STUCK_SENDER,
+    promises::SEQUENCES,
 ];
 
 /// Faults that every scenario accepts, and that the host side must tell apart: they end the boot out of order.

@@ -159,3 +159,21 @@ pub(super) const STUCK_SENDER: Scenario = Scenario {
     boots: &[REPORT, Boot { policy: "panic", expect_stop: false, words: "" }],
     selection: Selection::Narrow,
 };
+
+pub(super) const SEQUENCES: Scenario = Scenario {
+    name: "sequences",
+    summary: "generated sequences of rings, which the simulated machine plays too (cargo xtask compare): nothing is lost or invented",
+    min_cpus: 1,
+    faults: &[
+        fault("no-sequences", "none is played: nothing was observed"),
+        fault("skip-ack", "a handler now and then claims and does not clear: it claims again"),
+        fault("double-ring", "each ring is made twice: more NMIs than rings"),
+        fault(
+            "lost-send",
+            "a request now and then is not sent, and is said to be: it is not taken",
+        ),
+    ],
+    devices: &[],
+    boots: &RECOVERIES,
+    selection: Selection::Narrow,
+};

@@ -9,7 +9,7 @@ use latchwork_x86::idle;
 use super::NMI;
 use crate::console;
 use crate::exit::{Ending, exit};
-use crate::scenario::entry_state;
+use crate::scenario::{entry_state, sequences};
 
 latchwork_x86::nmi_entry!(latchwork_kernel_nmi_entry, enter);
 
@@ -32,11 +32,13 @@ extern "sysv64" fn enter(frame: &mut NmiFrame) {
         nested(frame);
     }
     let interrupted = frame.interrupted();
-    // SAFETY:
-    //  - The entry code calls this in an NMI, which lasts until it returns.
-    //  - Nothing but another NMI runs on this CPU meanwhile: interrupts are off, and no handler takes an exception.
-    //  - The frame is the entry code's, alive during the call.
-    let _ = unsafe { NMI.dispatch(&interrupted) };
+    sequences::around_dispatch(|| {
+        // SAFETY:
+        //  - The entry code calls this in an NMI, which lasts until it returns.
+        //  - Nothing but another NMI runs on this CPU meanwhile: interrupts are off, and no handler takes an exception.
+        //  - The frame is the entry code's, alive during the call.
+        unsafe { NMI.dispatch(&interrupted) }
+    });
     entry_state::after_dispatch(frame);
     if !SKIP_IDLE_FIX_UP.load(Ordering::Relaxed) {
         idle::fix_up(frame);

@@ -17,6 +17,7 @@ mod quiet;
 mod removals;
 mod rings;
 mod self_nmi_in_handler;
+pub(crate) mod sequences;
 mod shared_source;
 mod sleepers;
 mod stop_and_claim;
@@ -100,6 +101,11 @@ impl Run {
     /// The value of a word of the command line.
     pub(crate) fn option(&self, key: &str) -> Option<&'static str> {
         self.cmdline.value(key)
+    }
+
+    /// The number that a word of the command line says.
+    pub(crate) fn number(&self, key: &str) -> Option<u64> {
+        self.cmdline.number(key)
     }
 
     /// How the library pays polls that it owes, as the command line says.
@@ -290,6 +296,7 @@ pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
         "true-unknown-during-probes" => true_unknown::run(&run),
         "deferred-storm" => deferred_storm::run(&run),
         "lost-external" => lost_external::run(&run),
+        "sequences" => sequences::run(&run),
         other => panic!("scenario \"{other}\" is in the catalogue and not in the kernel"),
     }
 }

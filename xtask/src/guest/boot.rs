@@ -256,7 +256,7 @@ impl Transcript {
     fn note(&mut self, record: Record) {
         match record {
             Record::Machine(machine) => self.machine = Some(machine),
-            Record::Progress { .. } | Record::Ask { .. } => {}
+            Record::Progress { .. } | Record::Played(_) | Record::Ask { .. } => {}
             Record::Check(check) => self.checks.push(check),
             Record::Totals(totals) => self.totals = Some(totals),
             Record::End => self.ended = true,

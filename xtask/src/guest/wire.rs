@@ -34,6 +34,8 @@ pub enum Record {
     Check(Check),
     /// What the library's own statistics say.
     Totals(Totals),
+    /// A sequence of rings was played.
+    Played(Played),
     /// The guest wants the machine's NMI button pressed, and then one byte on its serial line.
     Ask {
         /// How many times.
@@ -66,6 +68,27 @@ pub struct GuestMachine {
     pub apic: String,
     /// The target that the kernel was compiled for.
     pub kernel_target: String,
+}
+
+/// What came of a sequence of rings, here or in the simulated machine.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+pub struct Played {
+    /// What it is generated from.
+    pub seed: u64,
+    /// Steps that were done.
+    pub steps: u64,
+    /// NMIs that were dispatched.
+    pub dispatches: u64,
+    /// Conditions that handlers or drivers claimed.
+    pub claims: u64,
+    /// Edges absorbed by grants.
+    pub absorbed: u64,
+    /// Edges that were settled later.
+    pub deferred: u64,
+    /// Edges that nothing explained.
+    pub unknown: u64,
+    /// What happened, line by line, with `; ` in between.
+    pub log: String,
 }
 
 /// One check.
@@ -150,6 +173,19 @@ mod tests {
             (
                 r#"{"event":"totals","nmis":1,"claimed":2,"absorbed":3,"unknown":4,"lost":-5}"#,
                 Record::Totals(totals),
+            ),
+            (
+                r#"{"event":"played","seed":7,"steps":1,"dispatches":2,"claims":3,"absorbed":4,"deferred":5,"unknown":6,"log":"a; b"}"#,
+                Record::Played(Played {
+                    seed: 7,
+                    steps: 1,
+                    dispatches: 2,
+                    claims: 3,
+                    absorbed: 4,
+                    deferred: 5,
+                    unknown: 6,
+                    log: "a; b".into(),
+                }),
             ),
             (r#"{"event":"ask","press":3}"#, Record::Ask { press: 3, condition: None }),
             (

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One check by name, built and run on a copy of the source: a test, or a scenario on Bochs.
+//! One check by name, built and run on a copy of the source: a test, a scenario on Bochs or in the simulated machine, or a comparison.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+use super::comparison::Sides;
 use super::guest::Guest;
 use super::simulation::Simulation;
 use super::tree::Tree;
@@ -30,6 +31,8 @@ pub(super) enum CheckName {
     /// A scenario of the simulated machine, and the property that our policies must violate there:
     /// `sim:SCENARIO:PROPERTY`.
     Simulation { scenario: String, property: String },
+    /// `cargo xtask compare` on so many CPUs, with the kernel of the true source: `compare:CPUS`.
+    Comparison { cpus: u8 },
 }
 
 /// The package of the simulated machine.
@@ -42,8 +45,16 @@ impl CheckName {
         match self {
             Self::Simulation { .. } => true,
             Self::Unit { package, .. } => package == SIMULATION,
-            Self::Loom { .. } | Self::Integration { .. } | Self::Bochs { .. } => false,
+            Self::Loom { .. }
+            | Self::Integration { .. }
+            | Self::Bochs { .. }
+            | Self::Comparison { .. } => false,
         }
+    }
+
+    /// Whether it takes long: the simulated machine is compiled for it.
+    pub(super) fn is_slow(&self) -> bool {
+        self.is_in_simulation() || matches!(self, Self::Comparison { .. })
     }
 }
 
@@ -53,6 +64,7 @@ pub(super) enum Program {
     Tests(TestProgram),
     Guest(Guest),
     Simulation(Simulation),
+    Comparison(Sides),
 }
 
 /// A test program, and the folder that it is run in.
@@ -85,6 +97,10 @@ impl FromStr for CheckName {
             if kind == "loom" {
                 return is_path(rest).then(|| Self::Loom { test: rest.to_owned() });
             }
+            if kind == "compare" {
+                let cpus = rest.parse().ok().filter(|cpus| [1, 2].contains(cpus))?;
+                return Some(Self::Comparison { cpus });
+            }
             let (package, rest) = rest.split_once(':')?;
             if kind == "bochs" {
                 let whole = !package.is_empty() && !rest.trim().is_empty();
@@ -112,7 +128,7 @@ impl FromStr for CheckName {
             Some(name) => Ok(name),
             None => bail!(
                 "`{text}` is none of `loom:TEST`, `unit:PACKAGE:TEST`, `test:PACKAGE:TARGET:TEST`, \
-                 `bochs:SCENARIO:WORDS` and `sim:SCENARIO:PROPERTY`"
+                 `bochs:SCENARIO:WORDS`, `sim:SCENARIO:PROPERTY` and `compare:CPUS`, of 1 or 2 CPUs"
             ),
         }
     }
@@ -128,6 +144,7 @@ impl fmt::Display for CheckName {
             }
             Self::Bochs { scenario, words } => write!(f, "bochs:{scenario}:{words}"),
             Self::Simulation { scenario, property } => write!(f, "sim:{scenario}:{property}"),
+            Self::Comparison { cpus } => write!(f, "compare:{cpus}"),
         }
     }
 }
@@ -168,6 +185,9 @@ pub(super) fn build(name: &CheckName, tree: &Tree) -> anyhow::Result<Program> {
         }
         CheckName::Simulation { scenario, property } => {
             return Simulation::build(scenario, property, tree).map(Program::Simulation);
+        }
+        CheckName::Comparison { cpus } => {
+            return Sides::build(*cpus, tree).map(Program::Comparison);
         }
     }
     command.args(["--no-run", "--quiet", "--message-format=json-render-diagnostics"]);
@@ -211,6 +231,7 @@ pub(super) fn run(name: &CheckName, program: &Program, limit: Duration) -> anyho
         }
         (CheckName::Bochs { .. }, Program::Guest(guest)) => guest.run(limit),
         (CheckName::Simulation { .. }, Program::Simulation(search)) => search.run(limit),
+        (CheckName::Comparison { .. }, Program::Comparison(sides)) => sides.run(),
         _ => bail!("`{name}` was not built as what it is"),
     }
 }
@@ -256,6 +277,7 @@ mod tests {
             "test:latchwork-x86:lapic:sends::nmi",
             "bochs:shared-source:reports errors 0x40",
             "sim:tick-stops:L",
+            "compare:2",
         ] {
             assert_eq!(name.parse::<CheckName>().expect(name).to_string(), name);
         }
@@ -275,6 +297,9 @@ mod tests {
             "sim:a",
             "sim:a:",
             "sim:a:L:b",
+            "compare:",
+            "compare:3",
+            "compare:1:poll",
             "test:a:b",
             "test:a::b",
         ] {

@@ -24,9 +24,19 @@ const BOCHS_SILENCE_S: u64 = 120;
 
 /// What emulates the machine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum EmulatorName {
+pub(crate) enum EmulatorName {
     Qemu,
     Bochs,
+}
+
+impl EmulatorName {
+    /// As it is named on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Qemu => "qemu",
+            Self::Bochs => "bochs",
+        }
+    }
 }
 
 /// The options of `run`.

@@ -45,6 +45,7 @@ impl Progress {
             Record::Totals(totals) => {
                 eprintln!("{scenario}: {} NMIs, {} claimed", totals.nmis, totals.claimed)
             }
+            Record::Played(_) => {}
             Record::Ask { press, .. } => {
                 eprintln!("{scenario}: asks for the NMI button, presses: {press}")
             }

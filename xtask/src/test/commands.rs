@@ -38,6 +38,10 @@ pub(super) fn checks() -> Vec<Check> {
         ),
         under_loom(Check::cargo("loom", "test -p latchwork --lib --release loom")),
         Check::cargo(
+            "the simulated machine against QEMU",
+            "run --quiet --package xtask -- compare --sequences 100",
+        ),
+        Check::cargo(
             "random search of the simulated machine, with seeds of its own",
             "run --quiet --profile explore -p latchwork-sim --bin latchwork-campaign -- --points 100000000 --minutes 2",
         ),

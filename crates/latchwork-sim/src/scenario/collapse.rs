@@ -187,6 +187,6 @@ pub(super) static TWO_EXTERNALS: Scenario = Scenario {
         (Happening::Hurry, 60),
     ],
     timing: Timing { quiet_us: 300, horizon_us: 2_700, ..Timing::SHORT },
-    preemptions: 1,
+    preemptions: 0,
     ..Scenario::STILL
 };
