@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! N3, of single edges: a true unknown that is called one is reported, and one that is deferred is settled.
 //!
-//! An NMI that ends as unknown has been reported in it. A true unknown that came alone, is deferred, and meets nothing
+//! An NMI that ends as unknown has been reported in it. Where it may be a late send's, since one was stuck for long enough,
+//! and there was a report shortly before, it may only be counted. A true unknown that came alone, is deferred, and meets nothing
 //! claimed that could explain it is reported within [`SETTLED_WITHIN_US`] of time in which its CPU ticks. What a policy
 //! says that it has deferred and not settled is settled within [`WAITS_TICKS`] after the last deferral.
 
@@ -17,6 +18,9 @@ use crate::{
 /// somebody else polls just then, and one for clocks that differ.
 const WAITS_TICKS: u64 = 5;
 
+/// After a report, late sends may be held back that long, in microseconds. They are counted in the next.
+const REPORTS_APART_US: u64 = 100_000;
+
 /// The monitor of what is told.
 #[derive(Debug)]
 pub struct Told {
@@ -24,6 +28,8 @@ pub struct Told {
     /// For how long a claim may explain an edge.
     explains_us: u64,
     waits_us: u64,
+    /// How long a send that does not finish may hold grants.
+    hold_us: u64,
 }
 
 #[derive(Clone, Debug, Default, Hash)]
@@ -36,6 +42,13 @@ struct Cpu {
     claimed_us: Option<u64>,
     /// How long ago an edge was deferred, unless all are settled.
     waits_us: Option<u64>,
+    unfinished_sends: u8,
+    /// For how long there has been one.
+    unfinished_us: u64,
+    /// A send to it has been unfinished for so long that it may have been written off.
+    may_meet_late_sends: bool,
+    /// Late sends may be held back for that much longer.
+    held_back_us: u64,
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -57,6 +70,7 @@ impl Told {
             cpus: vec![Cpu::default(); hardware.cpus],
             explains_us: hardware.longest_late_us().max(timing.late_us) + timing.cap_us,
             waits_us: WAITS_TICKS * hardware.tick_period_us,
+            hold_us: timing.hold_us,
         }
     }
 
@@ -72,6 +86,11 @@ impl Told {
     fn passed(&mut self, by_us: u64, deaf: CpuSet, ticking: CpuSet) -> Result<(), Violation> {
         let explains_us = self.explains_us;
         for (number, cpu) in self.cpus.iter_mut().enumerate() {
+            cpu.held_back_us = cpu.held_back_us.saturating_sub(by_us);
+            if cpu.unfinished_sends != 0 && !cpu.may_meet_late_sends {
+                cpu.unfinished_us += by_us;
+                cpu.may_meet_late_sends = cpu.unfinished_us >= self.hold_us;
+            }
             if !deaf.has(number) {
                 cpu.claimed_us = cpu
                     .claimed_us
@@ -120,7 +139,8 @@ impl Cpu {
                 self.deferred.push(Deferred { serial, ticking_us: 0 });
             }
         }
-        ending == Ending::Unknown && !dispatch.reported
+        let may_be_held_back = self.may_meet_late_sends && self.held_back_us != 0;
+        ending == Ending::Unknown && !dispatch.reported && !may_be_held_back
     }
 }
 
@@ -139,7 +159,17 @@ impl Monitor for Told {
                 self.claimed(cpu, true)
             }
             Fact::Report { cpu, serial, reported } if reported != Reported::Absorbed => {
-                self.cpus[cpu].reported(serial);
+                let cpu = &mut self.cpus[cpu];
+                cpu.reported(serial);
+                cpu.held_back_us = REPORTS_APART_US;
+            }
+            Fact::SendBegan { to } => self.cpus[to].unfinished_sends += 1,
+            Fact::SendEnded { to, .. } => {
+                let cpu = &mut self.cpus[to];
+                cpu.unfinished_sends -= 1;
+                if cpu.unfinished_sends == 0 {
+                    cpu.unfinished_us = 0;
+                }
             }
             Fact::Ended { cpu, serial, ending, .. } => {
                 let is_untold = self.cpus[cpu].ended(serial, ending);
@@ -202,6 +232,11 @@ mod tests {
         assert_eq!(judge(&told), Ok(()));
         let kept = [taken(1, &[Bell::Button]), ended(1, Ending::Unknown)];
         assert_eq!(judge(&kept), Err(Property::N3));
+        let after = |us, begin: &[Fact]| judge(&[begin, &told[..], &[passed(us)], &kept].concat());
+        let stuck = [Fact::SendBegan { to: 0 }, passed(Timing::SHORT.hold_us)];
+        assert_eq!(after(99_999, &stuck), Ok(()), "it may be that send's");
+        assert_eq!(after(100_000, &stuck), Err(Property::N3));
+        assert_eq!(after(99_999, &[]), Err(Property::N3));
         let hinted =
             [taken(1, &[Bell::Button]), report(1, Reported::Absorbed), ended(1, Ending::Unknown)];
         assert_eq!(judge(&hinted), Err(Property::N3));
