@@ -67,8 +67,8 @@ impl<P: Platform> Nmi<P> {
         edges.saturating_sub(absorbed)
     }
 
-    /// Where the grants do not suffice, some other edge on top may have used one and left its condition for a
-    /// poll. So this polls, and grants itself what that claims.
+    /// Where the grants do not suffice, another CPU may be just claiming what an edge was for. So this polls, and
+    /// grants itself what that claims.
     fn settle_what_was_on_top(
         &self,
         ctx: &NmiContext<'_>,

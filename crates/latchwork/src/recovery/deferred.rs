@@ -18,9 +18,8 @@
 //! consumed the condition of the one on top and not have granted its ring yet. So the one on top leaves its
 //! edge to the outermost one, which settles it after it has granted what it claimed.
 //!
-//! Another edge on top may have been absorbed by that grant though its own condition was still set. Then it
-//! owes a poll, and the first edge is explained by what that poll claims. So the outermost one polls at once where
-//! its grants do not suffice, and defers the edge where somebody else is polling.
+//! Or another CPU is just claiming the condition of the one on top, and has told nobody yet. So the outermost one
+//! polls where its grants do not suffice, and defers the edge where that CPU is still at it.
 //!
 //! Own CPU only, in NMI or with interrupts off. One word says that a record is in use; an NMI on top that
 //! uses or settles it makes the exchange of that word fail.
