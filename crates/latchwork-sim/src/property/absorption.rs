@@ -149,6 +149,10 @@ impl Absorption {
             Bell::Port61 => self.hardware.port61,
             _ => None,
         };
+        if outside {
+            // Also where its own rings go elsewhere.
+            self.cpus[cpu].renew();
+        }
         if let Some(route) = route {
             for other in route.cpus(self.hardware.cpus) {
                 self.explain(other, edges, late_us);
@@ -379,6 +383,20 @@ mod tests {
     fn two_counters_behind_one_doorbell_explain_none() {
         let claims = [taken(1, &[Bell::Lvt]), counter(1), counter(2), ended(1, Ending::Claimed)];
         assert_eq!(judge(&[&claims, &absorbs()]), Err(Property::N2));
+    }
+
+    #[test]
+    fn a_claim_in_a_tick_renews_what_is_explained_there_though_its_rings_go_elsewhere() {
+        const ELSEWHERE: &[ExternalKind] = &[ExternalKind::per_event(Route::Some(&[1]), 1)];
+        let hardware = Hardware { cpus: 2, externals: ELSEWHERE, ..HARDWARE };
+        let judge = |between: &[Fact]| {
+            let history =
+                [&claims_two()[..], &[passed(BOUND_US)], between, &[passed(1)], &absorbs()];
+            let monitor = Absorption::new(&hardware, &Timing::SHORT);
+            tell(monitor, &history.concat()).map_err(|violation| violation.property)
+        };
+        assert_eq!(judge(&[]), Err(Property::N2));
+        assert_eq!(judge(&[Fact::Consumed { condition: Condition::External(0), cpu: 0 }]), Ok(()));
     }
 
     #[test]
