@@ -19,7 +19,7 @@ use crate::{
 const WAITS_TICKS: u64 = 5;
 
 /// After a report, late sends may be held back that long, in microseconds. They are counted in the next.
-const REPORTS_APART_US: u64 = 100_000;
+const UNKNOWNS_APART_US: u64 = 100_000;
 
 /// The monitor of what is told.
 #[derive(Debug)]
@@ -161,7 +161,7 @@ impl Monitor for Told {
             Fact::Report { cpu, serial, reported } if reported != Reported::Absorbed => {
                 let cpu = &mut self.cpus[cpu];
                 cpu.reported(serial);
-                cpu.held_back_us = REPORTS_APART_US;
+                cpu.held_back_us = UNKNOWNS_APART_US;
             }
             Fact::SendBegan { to } => self.cpus[to].unfinished_sends += 1,
             Fact::SendEnded { to, .. } => {
