@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::book::mdbook;
 use crate::error::X2APIC_REMEDY;
 use crate::guest::bochs::{self, Bochs};
 use crate::guest::kernel::{self, BARE_TARGET, bare_target_installed};
@@ -49,6 +50,7 @@ pub fn run() -> anyhow::Result<bool> {
         kvm(),
         image_tools(),
         bochs(),
+        book(),
     ];
 
     let mut table = table::new(["what", "found", "", "remedy"]);
@@ -108,6 +110,14 @@ fn rust_lld() -> Finding {
         None => {
             note(what, "not in the toolchain", format!("needed only to link for {BARE_TARGET}"))
         }
+    }
+}
+
+fn book() -> Finding {
+    let what = "mdBook";
+    match mdbook::find() {
+        Some(program) => good(what, program.display().to_string()),
+        None => note(what, "none", "`cargo xtask book` builds it once, from source"),
     }
 }
 

@@ -74,6 +74,15 @@ pub enum UserError {
         /// Why it cannot.
         why: &'static str,
     },
+    /// There is no mdBook, and it was not installed.
+    #[error(
+        "the book cannot be built without mdBook: {why}; what to do: `cargo install mdbook`, or read \
+         docs/src/SUMMARY.md and what it links to, which is plain Markdown"
+    )]
+    MdbookMissing {
+        /// Why it was not installed.
+        why: String,
+    },
     /// `LATCHWORK_KERNEL` names no file.
     #[error("LATCHWORK_KERNEL names `{path}`, which is not a file")]
     KernelMissing {

@@ -7,6 +7,7 @@
 #[path = "../../kernel/src/catalog/mod.rs"]
 mod catalog;
 
+pub mod book;
 pub mod campaign;
 pub mod cells;
 pub mod cli;

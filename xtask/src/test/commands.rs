@@ -32,6 +32,7 @@ pub(super) fn checks() -> Vec<Check> {
         )),
         Check::cargo("documentation", "doc --workspace --no-deps --document-private-items")
             .with("RUSTDOCFLAGS", "-D warnings"),
+        Check::cargo("the book", "run --quiet --package xtask -- book"),
         Check::cargo(
             "unit, doc and compile-fail tests",
             "test --workspace --exclude latchwork-qemu-tests",

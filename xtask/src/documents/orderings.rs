@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The chapter *Orderings* has a row for each fence of the core, and for each access with an ordering.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use super::markdown::{Document, quoted};
+use super::source::{functions, lines_of_code};
+use super::{document, files};
+use crate::workspace;
+
+/// A file, a function in it, and an ordering.
+type Access = (String, String, String);
+
+const ORDERINGS: [&str; 4] = ["AcqRel", "Acquire", "Release", "SeqCst"];
+
+/// The source of the core, but for its tests and the atomics' backends.
+fn core_source() -> Vec<(String, String)> {
+    let folder = workspace::root().join("crates/latchwork/src");
+    let in_core = files(&folder, "rs").into_iter().filter_map(|path| {
+        let name = path.strip_prefix(&folder).expect("below").to_string_lossy().replace('\\', "/");
+        let is_core = !name.starts_with("tests/") && !name.starts_with("primitive/");
+        is_core.then(|| (name, fs::read_to_string(&path).expect("text")))
+    });
+    in_core.collect()
+}
+
+/// What a line says of a fence: its ordering, or that it follows a read-modify-write.
+fn fence_in(code: &str) -> Option<&str> {
+    if code.contains("fence_after_rmw()") {
+        return Some("after-rmw");
+    }
+    let (before, rest) = code.split_once("fence(")?;
+    let is_word = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+    let order = rest.split(')').next().unwrap_or(rest);
+    is_word.then(|| order.trim_start_matches("Ordering::"))
+}
+
+/// Every fence of the source.
+fn fences(source: &[(String, String)]) -> Vec<Access> {
+    let mut found = Vec::new();
+    for (file, text) in source {
+        for (function, code) in lines_of_code(text) {
+            if let Some(kind) = fence_in(code) {
+                found.push((file.clone(), function.to_owned(), kind.to_owned()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Every access of the source that is ordered, each once for its function and ordering.
+fn accesses(source: &[(String, String)]) -> BTreeSet<Access> {
+    let mut found = BTreeSet::new();
+    for (file, text) in source {
+        for (function, code) in lines_of_code(text).iter().filter(|line| fence_in(line.1).is_none())
+        {
+            for order in ORDERINGS {
+                if code.contains(&format!("Ordering::{order}")) {
+                    found.insert((file.clone(), (*function).to_owned(), order.to_owned()));
+                }
+            }
+        }
+    }
+    found
+}
+
+fn first_quoted(cell: &str) -> String {
+    quoted(cell).next().unwrap_or_else(|| panic!("no name in `{cell}`")).to_owned()
+}
+
+/// The table of fences: what each row speaks of, by its number.
+fn told_fences(chapter: &Document) -> BTreeMap<&str, (Access, &str)> {
+    let rows = chapter.rows("## Fences");
+    let count = rows.len();
+    let told: BTreeMap<_, _> = rows
+        .into_iter()
+        .map(|row| {
+            let access = (first_quoted(row[1]), first_quoted(row[2]), row[3].to_owned());
+            (row[0], (access, row[4]))
+        })
+        .collect();
+    assert_eq!(told.len(), count, "two rows have one number");
+    told
+}
+
+/// The table of words: each access that a row names, in the files that it names.
+fn told_accesses(chapter: &Document, there: &BTreeSet<Access>) -> BTreeSet<Access> {
+    let mut told = BTreeSet::new();
+    for row in chapter.rows("## Words") {
+        let files: Vec<&str> = quoted(row[1]).collect();
+        for entry in row[2].split(", ").chain(row[3].split(", ")) {
+            let function = first_quoted(entry);
+            let order = entry.rsplit(' ').next().expect("a word").to_owned();
+            let named =
+                files.iter().map(|file| ((*file).to_owned(), function.clone(), order.clone()));
+            let named: Vec<Access> = named.filter(|access| there.contains(access)).collect();
+            assert!(!named.is_empty(), "row `{}`: there is no {entry} in {files:?}", row[0]);
+            told.extend(named);
+        }
+    }
+    told
+}
+
+#[test]
+fn every_fence_has_a_row_and_every_row_a_fence() {
+    let chapter = document("docs/src/orderings.md");
+    let mut told: Vec<Access> =
+        told_fences(&chapter).into_values().map(|(access, _)| access).collect();
+    told.sort();
+    let there = fences(&core_source());
+    assert!(there.len() > 10, "{} fences", there.len());
+    assert_eq!(told, there, "the chapter's table, and the source");
+}
+
+#[test]
+fn partners_name_each_other() {
+    let chapter = document("docs/src/orderings.md");
+    let told = told_fences(&chapter);
+    let known = functions(&workspace::root().join("crates/latchwork/src"));
+    for (number, (_, partners)) in &told {
+        if let Some(name) = quoted(partners).next() {
+            let function = name.rsplit("::").next().expect("a name");
+            assert!(known.contains(function), "{number}: there is no `{name}`");
+            continue;
+        }
+        for partner in partners.split(", ") {
+            let (_, back) = told.get(partner).unwrap_or_else(|| panic!("{number}: no {partner}"));
+            let is_mutual = back.split(", ").any(|it| it == *number);
+            assert!(is_mutual, "{number} names {partner}, and {partner} does not name {number}");
+        }
+    }
+}
+
+#[test]
+fn every_ordered_access_has_a_row() {
+    let chapter = document("docs/src/orderings.md");
+    let there = accesses(&core_source());
+    assert!(there.len() > 40, "{} accesses", there.len());
+    let told = told_accesses(&chapter, &there);
+    let untold: Vec<&Access> = there.difference(&told).collect();
+    assert!(untold.is_empty(), "accesses without a row: {untold:#?}");
+}
+
+#[test]
+fn fences_are_recognised() {
+    assert_eq!(fence_in("fence(Ordering::SeqCst);"), Some("SeqCst"));
+    assert_eq!(fence_in("fence_after_rmw();"), Some("after-rmw"));
+    assert_eq!(fence_in("fence(order);"), Some("order"));
+    assert_eq!(fence_in("primitive::{Ordering, fence},"), None);
+    let source = [("a.rs".to_owned(), "fn f() {\n    fence(Ordering::SeqCst);\n}".to_owned())];
+    assert_eq!(fences(&source), [("a.rs".to_owned(), "f".to_owned(), "SeqCst".to_owned())]);
+}
