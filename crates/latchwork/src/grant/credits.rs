@@ -6,31 +6,17 @@
 //! if the counts are what they were. Each such NMI costs one more try, and how many nest there bounds the
 //! tries.
 
-use crate::primitive::{Ordering, OwnWord, const_unless_loom};
-
-/// Why an edge without a condition was explained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum GrantKind {
-    /// A dispatch claimed the conditions of several doorbells; the ring of one of them came by itself.
-    Collapsed = 0,
-    /// A ring of a [`PerEvent`](crate::EdgeModel::PerEvent) doorbell, after its status was consumed.
-    Late = 1,
-    /// The condition was claimed by a poll on another CPU, or before this one's ring.
-    MachineWide = 2,
-    /// The condition was claimed outside an NMI.
-    OutsideNmi = 3,
-}
-
-impl GrantKind {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Collapsed, Self::Late, Self::MachineWide, Self::OutsideNmi];
-
-    const fn shift(self) -> u32 {
-        (self as u32).wrapping_mul(COUNT_BITS)
-    }
-}
+use crate::{
+    contract::GrantKind,
+    primitive::{Ordering, OwnWord, const_unless_loom},
+};
 
 const COUNT_BITS: u32 = 6;
+
+const fn shift_of(kind: GrantKind) -> u32 {
+    (kind as u32).wrapping_mul(COUNT_BITS)
+}
+
 /// The most edges of a kind that one CPU can be granted at a time. Grants beyond it are left out: so many
 /// rings in flight at once are a storm.
 pub(crate) const MOST_CREDITS: usize = (1 << COUNT_BITS) - 1;
@@ -51,7 +37,7 @@ impl Counts {
     }
 
     const fn of(self, kind: GrantKind) -> usize {
-        self.0 >> kind.shift() & MOST_CREDITS
+        self.0 >> shift_of(kind) & MOST_CREDITS
     }
 
     pub(crate) fn by_kind(self) -> [usize; GrantKind::ALL.len()] {
@@ -64,13 +50,13 @@ impl Counts {
 
     fn plus(self, kind: GrantKind, edges: usize) -> Self {
         let sum = self.of(kind).saturating_add(edges).min(MOST_CREDITS);
-        self.changed(self.0 & !(MOST_CREDITS << kind.shift()) | sum << kind.shift())
+        self.changed(self.0 & !(MOST_CREDITS << shift_of(kind)) | sum << shift_of(kind))
     }
 
     /// One less of the first of `kinds` of which there is any, and which that is.
     fn minus_one_of(self, kinds: &[GrantKind]) -> Option<(Self, GrantKind)> {
         let kind = kinds.iter().copied().find(|kind| self.of(*kind) != 0)?;
-        Some((self.changed(self.0.wrapping_sub(1 << kind.shift())), kind))
+        Some((self.changed(self.0.wrapping_sub(1 << shift_of(kind))), kind))
     }
 }
 

@@ -16,9 +16,8 @@
 //! taken one has finished is taken for it. That errs on the long side, `hold_us` at most.
 
 use crate::{
-    limits::InTicks,
-    moment::Moment,
     primitive::{Ordering, OwnWord, const_unless_loom},
+    time::{InTicks, Moment},
 };
 
 /// No grant ends.

@@ -5,36 +5,11 @@
 //! grant is live looks like one too. One such edge cannot be told apart without NMI-source reporting. One
 //! that repeats can: absorbing is rationed, so it surfaces.
 
-use super::GrantKind;
 use crate::{
-    context::Mode,
-    limits::InTicks,
-    moment::Moment,
+    contract::GrantKind,
     primitive::{Counter, Ordering},
+    time::{InTicks, Moment},
 };
-
-/// An edge was absorbed, and others before it: what was explained so may be a true unknown that repeats.
-///
-/// It is reported when the edge was absorbed by grants that had been live without a gap for more than 10 ms,
-/// or at least 10 ms after another absorbed edge with no second without one in between; at most once a
-/// second and CPU.
-#[derive(Clone, Copy, Debug)]
-pub struct AbsorbedNmi {
-    /// The CPU that took it.
-    pub cpu: usize,
-    /// The interrupted instruction pointer.
-    pub ip: usize,
-    /// Whether user or kernel code was interrupted.
-    pub mode: Mode,
-    /// When dispatch began, in the platform's ticks.
-    pub arrived_ticks: u64,
-    /// What explained it.
-    pub kind: GrantKind,
-    /// How long edges could have been absorbed here without a gap, in ticks.
-    pub absorbable_ticks: usize,
-    /// How many edges this CPU has absorbed since it last reported any, this one included.
-    pub absorbed: usize,
-}
 
 /// One absorbed edge, for the counters and perhaps for a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

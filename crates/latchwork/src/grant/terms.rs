@@ -2,7 +2,7 @@
 //! What dispatch must know of a handler's doorbell, and what a dispatch has claimed.
 
 use crate::{
-    handler::EdgeModel,
+    contract::EdgeModel,
     primitive::{AtomicUsize, Ordering, const_unless_loom},
 };
 
@@ -49,6 +49,11 @@ impl Terms {
     #[inline(always)]
     pub(crate) fn late(&self) -> Late {
         Late(self.late.load(Ordering::Relaxed))
+    }
+
+    /// How many rings may come, to each CPU on the route, for a condition that no edge led to.
+    pub(crate) fn rings_of_a_claim(&self) -> usize {
+        self.late().edges().saturating_add(1)
     }
 }
 

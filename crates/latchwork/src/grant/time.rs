@@ -5,8 +5,8 @@
 //! little late, never early.
 
 use crate::{
-    moment::Moment,
     primitive::{Counter, Ordering, OwnWord, const_unless_loom},
+    time::Moment,
 };
 
 const LIVE: usize = 1;

@@ -20,15 +20,11 @@
 //! is released. So it defers its edge, and settles it by what that poll claimed. A claim outside an NMI holds
 //! no lock, and so is published before.
 
-use super::{GrantKind, Grants, MOST_CREDITS};
+use super::{credits::MOST_CREDITS, pool::Grants, terms::Terms};
 use crate::{
-    handler::Class,
-    limits::InTicks,
-    moment::Moment,
-    order::HANDLERS_PER_CLASS,
+    contract::{GrantKind, HANDLERS_PER_CLASS},
     primitive::{AtomicUsize, Ordering, OwnWord, const_unless_loom},
-    registry::Registry,
-    slot::Slot,
+    time::{InTicks, Moment},
 };
 
 /// What is published of one Platform slot.
@@ -104,6 +100,22 @@ impl Published {
     }
 }
 
+/// The Platform slots, as far as grants go.
+pub(crate) trait PlatformSlots {
+    /// The slots of the handlers that are registered, for a CPU that has entered the read side.
+    fn registered(&self) -> impl Iterator<Item = usize>;
+
+    /// A slot; `None` if there is no such one.
+    fn slot(&self, index: usize) -> Option<PlatformSlot<'_>>;
+}
+
+/// What grants know of one Platform slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlatformSlot<'a> {
+    pub(crate) published: &'a Published,
+    pub(crate) terms: &'a Terms,
+}
+
 impl Grants {
     /// Whether there may be machine-wide claims that this CPU has not looked at.
     #[inline(always)]
@@ -118,7 +130,7 @@ impl Grants {
     /// leaves to the outermost dispatch. So this is called inside the read side.
     pub(crate) fn adopt(
         &self,
-        registry: &Registry,
+        slots: &impl PlatformSlots,
         wide: &WideClaims,
         now: Moment,
         limits: InTicks<'_>,
@@ -127,14 +139,12 @@ impl Grants {
         if self.seen_claims.load(Ordering::Relaxed) == all {
             return;
         }
-        let registered = registry.order(Class::Platform);
-        let registered = registered.fold(0, |slots, index| slots | bit_of(index));
-        let mut slots = registered | self.routes.load(Ordering::Relaxed);
-        while slots != 0 {
-            let index = slots.trailing_zeros() as usize;
-            slots &= slots.wrapping_sub(1);
-            let slot = registry.slot(Class::Platform, index);
-            if let Some((slot, seen)) = slot.zip(self.seen.get(index)) {
+        let registered = slots.registered().fold(0, |bits, index| bits | bit_of(index));
+        let mut rest = registered | self.routes.load(Ordering::Relaxed);
+        while rest != 0 {
+            let index = rest.trailing_zeros() as usize;
+            rest &= rest.wrapping_sub(1);
+            if let Some((slot, seen)) = slots.slot(index).zip(self.seen.get(index)) {
                 self.adopt_of(slot, seen, self.is_routed(index), now, limits);
             }
         }
@@ -145,7 +155,7 @@ impl Grants {
     /// opened later finds none of them.
     fn adopt_of(
         &self,
-        slot: &Slot,
+        slot: PlatformSlot<'_>,
         seen: &OwnWord,
         rings_here: bool,
         now: Moment,
@@ -167,7 +177,7 @@ impl Grants {
         let deadline =
             self.last_claim_ends(now, limits).map_or(deadline, |it| it.later_of(deadline));
         if self.reaches(deadline, now, limits) {
-            let edges = new.min(MOST_CREDITS).saturating_mul(slot.rings_of_a_claim());
+            let edges = new.min(MOST_CREDITS).saturating_mul(slot.terms.rings_of_a_claim());
             self.grant(GrantKind::MachineWide, edges, deadline, now, limits);
         }
     }

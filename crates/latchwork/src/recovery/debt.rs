@@ -29,8 +29,8 @@
 //! stays, and costs a poll.
 
 use crate::{
-    moment::Moment,
     primitive::{AtomicUsize, Ordering, const_unless_loom},
+    time::Moment,
 };
 
 const OWED: usize = 1 << 0;

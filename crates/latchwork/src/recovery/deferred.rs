@@ -26,8 +26,8 @@
 
 use super::poll_lock::{PollLock, PollNumber};
 use crate::{
-    moment::Moment,
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
+    time::Moment,
 };
 
 /// How many polls a CPU can wait for. Edges beyond are counted with the last record, and settled with it, as far as

@@ -3,16 +3,12 @@
 
 use super::poll_lock::PollNumber;
 use crate::{
-    context::{Interrupted, NmiContext},
+    contract::{Claim, Class, NmiContext, Platform},
     cpu::PerCpu,
-    dispatch::HandlerClock,
-    grant::{Claims, GrantKind},
-    handler::{Claim, Class},
-    moment::Moment,
+    grant::Claims,
     nmi::Nmi,
-    platform::Platform,
-    request::Request,
-    slot::Slot,
+    registry::Slot,
+    time::HandlerClock,
 };
 
 /// Why the Platform handlers are asked.
@@ -154,7 +150,7 @@ impl<P: Platform> Nmi<P> {
     /// Tells the CPUs on the route of a Platform doorbell that its condition was claimed. `own` is the area
     /// of this CPU, if it grants itself what it needs.
     pub(crate) fn publish_claim(&self, slot: &Slot, index: usize, own: Option<&PerCpu>) {
-        let limits = self.core.shared.limits.on(&self.platform);
+        let limits = self.limits();
         let late_us = slot.terms.late().us();
         let late = limits.late().max(limits.late_of(late_us));
         let now = self.now();
@@ -162,72 +158,5 @@ impl<P: Platform> Nmi<P> {
             own.grants.saw_own_claim(index);
         }
         slot.published.publish(&self.core.shared.hot.wide, now.after(late), limits);
-    }
-
-    /// Grants this CPU what its claims leave open: of `rings` rings, one brought it here if `edges` is 1.
-    pub(crate) fn grant_for(&self, area: &PerCpu, claims: &Claims, edges: usize, now: Moment) {
-        let shared = &self.core.shared;
-        let limits = shared.limits.on(&self.platform);
-        area.grants.adopt(&self.core.registry, &shared.hot.wide, now, limits);
-        let deadline = now.after(limits.late());
-        let late_deadline = deadline.later_of(now.after(limits.late_of(claims.late_us())));
-        area.grants.raise(late_deadline, now, limits);
-        let open = claims.rings().saturating_sub(edges);
-        if open != 0 {
-            let kind = if edges == 0 { GrantKind::OutsideNmi } else { GrantKind::Collapsed };
-            area.grants.grant(kind, open, deadline, now, limits);
-        }
-        if claims.late_edges() != 0 {
-            area.grants.grant(GrantKind::Late, claims.late_edges(), late_deadline, now, limits);
-        }
-        area.grants.note_claim(now, || limits);
-    }
-
-    /// Asks the Platform handlers outside an NMI, with interrupts off.
-    pub(crate) fn poll_outside_nmi(&'static self, cpu: usize, area: &PerCpu) {
-        self.inside_read_side(cpu, area, |ctx| {
-            let mut clock = HandlerClock::from(ctx);
-            let mut claims = Claims::default();
-            let asked = self.poll_platform(ctx, &mut clock, &mut claims, Why::Debt);
-            if asked == Asked::Claimed {
-                self.grant_for(area, &claims, 0, clock.now());
-            }
-            if claims.want_more() {
-                self.ask_again_later(cpu, area);
-            }
-        });
-    }
-
-    /// Calls `act` inside the read side, outside an NMI, with interrupts off, so that removals wait for it; and
-    /// then settles edges that were deferred.
-    ///
-    /// An NMI may come on top. What it wants done after leaving waits until this has left, since nobody may
-    /// park or debug while a removal waits for this CPU or the poll lock is held. Then the CPU rings itself
-    /// for it: parking needs NMI context, and a debugger the frame.
-    pub(crate) fn inside_read_side(
-        &'static self,
-        cpu: usize,
-        area: &PerCpu,
-        act: impl FnOnce(&NmiContext<'_>),
-    ) {
-        area.own.read.enter();
-        let interrupted = Interrupted::NOWHERE;
-        let ctx = NmiContext::outside_nmi(&interrupted, area, cpu, self.platform.now_ticks());
-        act(&ctx);
-        if area.deferred.any() {
-            self.settle_deferred(&ctx, &mut HandlerClock::from(&ctx));
-        }
-        let outermost = area.own.read.leave();
-        if outermost && area.deferred.any() {
-            self.answer_for_edge(cpu, area);
-        }
-        if outermost && area.own.has_after_leave() {
-            if self.send(cpu, Request::Again).is_ok() {
-                return;
-            }
-            if let Some(due) = area.own.take_after_leave() {
-                self.platform.after_leave(&ctx, due);
-            }
-        }
     }
 }

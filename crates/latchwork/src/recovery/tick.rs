@@ -10,70 +10,15 @@
 //! flag and then looks at the debt; an NMI on that CPU stores the debt and then looks at the flag. Whichever
 //! came first, the second sees it.
 
-use super::{Recovery, debt::Owed};
-use crate::{cpu::PerCpu, moment::Moment, nmi::Nmi, platform::Platform, request::Request};
+use super::shared::Recovery;
+use crate::{
+    contract::{Platform, Request},
+    cpu::PerCpu,
+    nmi::Nmi,
+    time::Moment,
+};
 
 impl<P: Platform> Nmi<P> {
-    /// Whoever skipped a poll, or knows of another reason for one, after a full fence.
-    #[inline(always)]
-    pub(crate) fn owe(&self, cpu: usize, area: &PerCpu) {
-        let debt = &self.core.shared.hot.debt;
-        if debt.owed().is_none() {
-            let made = debt.owe(self.now());
-            self.answer_for(cpu, area, made);
-        }
-    }
-
-    /// As [`owe`](Self::owe), for an edge that waits.
-    pub(crate) fn owe_for_edge(&self, cpu: usize, area: &PerCpu) {
-        let made = self.core.shared.hot.debt.owe_for_edge(self.now());
-        self.answer_for(cpu, area, made);
-    }
-
-    /// This CPU made the debt, so it sees to it that it has a tick.
-    #[cold]
-    pub(super) fn answer_for(&self, cpu: usize, area: &PerCpu, made: Option<Owed>) {
-        let Some(made) = made else {
-            return;
-        };
-        area.duties.made(made);
-        if area.work.tick_is_stopped() {
-            self.platform.interrupt_for_work(cpu);
-        }
-    }
-
-    /// This CPU has deferred an edge, and settles it.
-    pub(crate) fn answer_for_edge(&self, cpu: usize, area: &PerCpu) {
-        if area.work.tick_is_stopped() {
-            self.platform.interrupt_for_work(cpu);
-        }
-    }
-
-    /// Makes this CPU the one that answers for what is owed, whoever made it.
-    pub(crate) fn take_debt_over(&self, cpu: usize, area: &PerCpu) {
-        self.owe_for_edge(cpu, area);
-        let debt = &self.core.shared.hot.debt;
-        if let Some(owed) = debt.owed() {
-            if !area.duties.has_made(owed) {
-                self.answer_for(cpu, area, debt.renew(owed, self.now()));
-            }
-        }
-    }
-
-    /// This CPU answers for the debt that is owed now.
-    pub(crate) fn is_maker(&self, area: &PerCpu) -> bool {
-        self.core.shared.hot.debt.owed().is_some_and(|owed| area.duties.has_made(owed))
-    }
-
-    /// This CPU must have a tick: it answers for the debt, or has an edge to settle.
-    pub(crate) fn needs_tick(&self, area: &PerCpu) -> bool {
-        area.deferred.any() || self.is_maker(area)
-    }
-
-    pub(crate) fn now(&self) -> Moment {
-        Moment::from_ticks(self.platform.now_ticks())
-    }
-
     /// Everything a tick does but running deferred work. Own CPU, outside dispatch, interrupts off.
     pub(crate) fn recover(&'static self, cpu: usize, area: &PerCpu) {
         let now = self.now();
@@ -92,7 +37,7 @@ impl<P: Platform> Nmi<P> {
     /// inside the read side for that.
     fn open(&'static self, cpu: usize, area: &PerCpu, now: Moment) {
         let shared = &self.core.shared;
-        let limits = shared.limits.on(&self.platform);
+        let limits = self.limits();
         if area.grants.is_behind(&shared.hot.wide) {
             self.inside_read_side(cpu, area, |_| {
                 area.grants.adopt(&self.core.registry, &shared.hot.wide, now, limits);
@@ -103,7 +48,7 @@ impl<P: Platform> Nmi<P> {
 
     fn pay_debt(&'static self, cpu: usize, area: &PerCpu, now: Moment) {
         let shared = &self.core.shared;
-        let limits = shared.limits.on(&self.platform);
+        let limits = self.limits();
         let Some(owed) = shared.hot.debt.owed() else {
             return;
         };
@@ -135,7 +80,7 @@ impl<P: Platform> Nmi<P> {
     /// Before this CPU opens, or leaves an NMI.
     pub(crate) fn look_at_sends(&self, area: &PerCpu, now: Moment) {
         if area.grants.waits_for_send() {
-            let limits = self.core.shared.limits.on(&self.platform);
+            let limits = self.limits();
             area.grants.look_at_sends(|| area.unfinished_sends(), now, || self.now(), limits);
         }
     }

@@ -2,15 +2,11 @@
 //! The ways out of the registry. Each is called by the one owner of the registration, so no two
 //! removals of one handler ever meet; and the way from one owner to the next.
 
+use super::{error::RemoveFailure, quiescence::Quiescence, slot::State, writer::Writer};
 use crate::{
-    core_state::Core,
-    error::RemoveFailure,
-    name::Name,
-    platform::Platform,
+    contract::{HandlerId, Name, Platform},
+    nmi::Core,
     primitive::{Ordering, fence},
-    quiescence::Quiescence,
-    registry::{HandlerId, write::Writer},
-    slot::State,
 };
 
 /// Removes the handler and waits until no CPU can be inside it, without bound or up to `limit_ms`.

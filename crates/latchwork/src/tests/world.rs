@@ -17,7 +17,7 @@ use crate::{
         AtomicBool, AtomicUsize, Counter, Ordering, SharedCell, checked::interrupt,
         const_unless_loom,
     },
-    quiescence::Quiescence,
+    registry::Quiescence,
 };
 
 pub(super) const CPUS: usize = 2;

@@ -41,7 +41,7 @@
 //! A round ends with the item that was the newest when the round began. An item that queues itself again
 //! each time it runs does not hold the CPU.
 
-use super::Work;
+use super::item::Work;
 use crate::primitive::{AtomicPtr, AtomicUsize, Ordering, const_unless_loom};
 
 /// The items that wait for one CPU with one urgency.

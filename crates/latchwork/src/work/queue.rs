@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Putting an item on a list, and telling a CPU that will run it.
 
-use super::{Claimed, Place, Urgency, Work};
+use core::{error::Error, fmt};
+
+use super::{
+    item::{Claimed, Place},
+    item::{Urgency, Work},
+};
 use crate::{
+    contract::Platform,
     cpu::PerCpu,
-    error::QueueError,
     nmi::Nmi,
-    platform::Platform,
     primitive::{Ordering, fence},
 };
 
@@ -104,3 +108,34 @@ impl<P: Platform> Nmi<P> {
         }
     }
 }
+
+/// An item was not queued; nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QueueError {
+    /// [`Nmi::init`](crate::Nmi::init) has not been called.
+    NotInitialised,
+    /// There is no such CPU.
+    NoSuchCpu {
+        /// Its number; `None` if the calling CPU has none yet.
+        cpu: Option<usize>,
+    },
+    /// That CPU is [offline](crate::Nmi::go_offline).
+    Offline {
+        /// That CPU.
+        cpu: usize,
+    },
+}
+
+impl fmt::Display for QueueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInitialised => f.write_str("not initialised: call init first"),
+            Self::NoSuchCpu { cpu: Some(cpu) } => write!(f, "there is no CPU {cpu}"),
+            Self::NoSuchCpu { cpu: None } => f.write_str("this CPU has no number yet"),
+            Self::Offline { cpu } => write!(f, "CPU {cpu} is offline: queue it on another"),
+        }
+    }
+}
+
+impl Error for QueueError {}

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Running what is queued: at the interrupt for work, at the tick, and for CPUs that are offline.
 
-use super::{Urgency, Work};
-use crate::{cpu::PerCpu, nmi::Nmi, platform::Platform, request::Request};
+use super::item::{Urgency, Work};
+use crate::{
+    contract::{Platform, Request},
+    cpu::PerCpu,
+    nmi::Nmi,
+};
 
 impl<P: Platform> Nmi<P> {
     /// Runs this CPU's items of urgency [`Now`](Urgency::Now), and the lazy ones if its tick is stopped

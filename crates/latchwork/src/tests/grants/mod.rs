@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     Class, Doorbell, EdgeModel, GrantKind, HandlerSpec, Limits, LimitsError, Outcome,
-    PlatformDelivery, Registration, Request, SpecError, UnknownKind, UnknownPolicy, moment::Moment,
-    primitive::Ordering,
+    PlatformDelivery, Registration, Request, SpecError, UnknownKind, UnknownPolicy,
+    primitive::Ordering, time::Moment,
 };
 
 const LATE_US: usize = Limits::BARE_METAL.late_us as usize;

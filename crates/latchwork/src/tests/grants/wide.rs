@@ -26,7 +26,7 @@ fn a_claim_that_is_published_late_leaves_the_deadline_of_a_newer_one() {
     source.0.raise();
     assert_eq!(outcomes(&world, 1), [Claimed]);
     let core = &world.nmi.core;
-    let limits = core.shared.limits.on(&world.nmi.platform);
+    let limits = world.nmi.limits();
     let slot = core.registry.slot(Class::Platform, 0).unwrap();
     slot.published.publish(&core.shared.hot.wide, Moment::from_ticks(1_000), limits);
     become_cpu(Some(1));
@@ -43,7 +43,7 @@ fn a_claim_that_is_seen_late_lasts_as_long_as_a_newer_one_of_this_cpu() {
     let _plain = add(&world, local(4, EdgeModel::PerCondition), &sources[1]);
     world.wait_us(1_000);
     let core = &world.nmi.core;
-    let limits = core.shared.limits.on(&world.nmi.platform);
+    let limits = world.nmi.limits();
     for (waits_us, expected) in [(LATE_US - 50, Absorbed), (LATE_US + 50, Unknown)] {
         let until = world.nmi.now().after(limits.late());
         world.wait_us(100);

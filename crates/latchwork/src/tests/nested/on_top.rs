@@ -98,7 +98,7 @@ fn an_edge_on_top_that_another_cpu_explains_leaves_the_grant_to_the_edge_underne
         if let Some(poll) = elsewhere.take() {
             polls_elsewhere.set(polls_elsewhere.get() + 1);
             let core = &nmi.core;
-            let limits = core.shared.limits.on(&nmi.platform);
+            let limits = nmi.limits();
             let slot = core.registry.slot(Class::Platform, 0).unwrap();
             let until = nmi.now().after(limits.late());
             slot.published.publish(&core.shared.hot.wide, until, limits);

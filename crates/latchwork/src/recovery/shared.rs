@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What all CPUs share for recovery, and its settings.
+
+use super::{
+    debt::Debt,
+    poll_lock::PollLock,
+    stats::{RecoveryCounters, RecoveryStats},
+};
+use crate::{
+    contract::Platform,
+    grant::WideClaims,
+    nmi::Nmi,
+    primitive::{Counter, Ordering, const_unless_loom},
+    time::{Limits, LimitsError, LimitsInForce},
+};
+
+/// How a tick pays a debt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recovery {
+    /// It asks the Platform handlers there and then, with interrupts off, outside any NMI: no extra NMI,
+    /// and nothing to absorb.
+    #[default]
+    Poll = 0,
+    /// It sends its own CPU a [`Request::Probe`](crate::Request::Probe), so that the Platform handlers are
+    /// asked in NMI context.
+    ProbeNmi = 1,
+}
+
+/// What all CPUs share for it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) hot: HotLine,
+    pub(crate) polls: PollLock,
+    pub(crate) limits: LimitsInForce,
+    pub(crate) counters: RecoveryCounters,
+    /// A setting: a stale one is that of a moment ago.
+    mode: Counter,
+}
+
+/// The line that every NMI reads, and that changes at most a few times per tick.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub(crate) struct HotLine {
+    pub(crate) debt: Debt,
+    pub(crate) wide: WideClaims,
+}
+
+impl Shared {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Self {
+                hot: HotLine { debt: Debt::new(), wide: WideClaims::new() },
+                polls: PollLock::new(),
+                limits: LimitsInForce::new(),
+                counters: RecoveryCounters::new(),
+                mode: Counter::new(Recovery::Poll as usize),
+            }
+        }
+    }
+
+    pub(super) fn mode(&self) -> Recovery {
+        if self.mode.load(Ordering::Relaxed) == Recovery::ProbeNmi as usize {
+            Recovery::ProbeNmi
+        } else {
+            Recovery::Poll
+        }
+    }
+}
+
+impl<P: Platform> Nmi<P> {
+    /// How debts are paid from now on: at first, [`Recovery::Poll`].
+    pub fn set_recovery(&self, recovery: Recovery) {
+        self.core.shared.mode.store(recovery as usize, Ordering::Relaxed);
+    }
+
+    /// Sets the times that grants and recovery go by: at first, [`Limits::BARE_METAL`].
+    ///
+    /// # Errors
+    ///
+    /// See [`LimitsError`]; nothing has changed then.
+    pub fn set_limits(&self, limits: Limits) -> Result<(), LimitsError> {
+        self.core.shared.limits.set(limits, self.platform.ticks_per_ms())
+    }
+
+    /// What recovery has done so far. **NMI-safe.**
+    pub fn recovery_stats(&self) -> RecoveryStats {
+        self.core.shared.counters.read()
+    }
+}
