@@ -10,7 +10,9 @@ use crate::cli::Cli;
 fn fault(words: &str) -> Option<String> {
     let mut words = words.split_whitespace();
     let name = words.next()?.trim_matches(|c: char| !c.is_alphanumeric());
-    let cli = Cli::command();
+    let mut cli = Cli::command();
+    // Only then do subcommands have the options that all of them share.
+    cli.build();
     let Some(command) = cli.find_subcommand(name) else {
         return (name != "help").then(|| format!("there is no `cargo xtask {name}`"));
     };
