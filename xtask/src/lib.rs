@@ -9,6 +9,8 @@ mod catalog;
 
 pub mod campaign;
 pub mod cells;
+#[cfg(test)]
+mod circles;
 pub mod cli;
 pub mod compare;
 pub mod demo;

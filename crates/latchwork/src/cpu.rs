@@ -3,14 +3,14 @@
 
 use crate::{
     contract::{AfterLeave, Class, HANDLERS_PER_CLASS, Requests},
-    dispatch::{ReportLimiter, Storms},
+    dispatch::ReportLimiter,
     grant::Grants,
     presence::Presence,
     primitive::{AtomicUsize, Counter, Ordering, const_unless_loom},
     recovery::{DeferredEdges, Duties},
     registry::ReadWord,
     request::Mailbox,
-    stats::{CpuCounters, HandlerCounters},
+    stats::{CpuCounters, HandlerCounters, Storms},
     work::WorkLine,
 };
 

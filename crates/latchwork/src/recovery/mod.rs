@@ -14,6 +14,7 @@ mod outside_nmi;
 mod owe;
 mod poll;
 mod poll_lock;
+mod settings;
 mod shared;
 mod stats;
 mod tick;

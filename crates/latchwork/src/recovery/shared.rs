@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What all CPUs share for recovery, and its settings.
+//! What all CPUs share for recovery.
 
-use super::{
-    debt::Debt,
-    poll_lock::PollLock,
-    stats::{RecoveryCounters, RecoveryStats},
-};
+use super::{debt::Debt, poll_lock::PollLock, stats::RecoveryCounters};
 use crate::{
-    contract::Platform,
     grant::WideClaims,
-    nmi::Nmi,
     primitive::{Counter, Ordering, const_unless_loom},
-    time::{Limits, LimitsError, LimitsInForce},
+    time::LimitsInForce,
 };
 
 /// How a tick pays a debt.
@@ -34,7 +28,7 @@ pub(crate) struct Shared {
     pub(crate) limits: LimitsInForce,
     pub(crate) counters: RecoveryCounters,
     /// A setting: a stale one is that of a moment ago.
-    mode: Counter,
+    pub(super) mode: Counter,
 }
 
 /// The line that every NMI reads, and that changes at most a few times per tick.
@@ -64,26 +58,5 @@ impl Shared {
         } else {
             Recovery::Poll
         }
-    }
-}
-
-impl<P: Platform> Nmi<P> {
-    /// How debts are paid from now on: at first, [`Recovery::Poll`].
-    pub fn set_recovery(&self, recovery: Recovery) {
-        self.core.shared.mode.store(recovery as usize, Ordering::Relaxed);
-    }
-
-    /// Sets the times that grants and recovery go by: at first, [`Limits::BARE_METAL`].
-    ///
-    /// # Errors
-    ///
-    /// See [`LimitsError`]; nothing has changed then.
-    pub fn set_limits(&self, limits: Limits) -> Result<(), LimitsError> {
-        self.core.shared.limits.set(limits, self.platform.ticks_per_ms())
-    }
-
-    /// What recovery has done so far. **NMI-safe.**
-    pub fn recovery_stats(&self) -> RecoveryStats {
-        self.core.shared.counters.read()
     }
 }

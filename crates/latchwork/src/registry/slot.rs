@@ -28,9 +28,9 @@ use crate::{
     contract::{
         Claim, Doorbell, EdgeModel, HandlerSpec, Name, NmiContext, NmiHandler, PlatformDelivery,
     },
-    dispatch::StormLimit,
     grant::{Published, Terms},
     primitive::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, SharedCell, const_unless_loom},
+    stats::StormLimit,
 };
 
 type Function = unsafe fn(*const (), &NmiContext<'_>) -> Claim;
