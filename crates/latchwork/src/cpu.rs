@@ -147,7 +147,7 @@ impl OwnLine {
     }
 
     /// Another CPU, while this one executes nothing: ends what it was stopped in. The CPU finds all of it
-    /// reset when it has been started again, since [`Presence::mark`] comes after.
+    /// reset when it has been started again, since [`Presence::mark_away`] comes after.
     pub(crate) fn abandon(&self) {
         self.read.abandon();
         self.nmis.store(0, Ordering::Relaxed);

@@ -29,7 +29,7 @@ impl<P: Platform> Nmi<P> {
 
     /// At the tick: tells the owners of storms that began before this millisecond.
     pub(crate) fn end_storms(&self, cpu: usize, area: &PerCpu) {
-        if !area.storms.any() {
+        if !area.storms.has_any() {
             return;
         }
         let ms = self.now_ms();

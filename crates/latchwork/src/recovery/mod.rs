@@ -15,14 +15,14 @@ mod owe;
 mod poll;
 mod poll_lock;
 mod settings;
-mod shared;
+mod state;
 mod stats;
 mod tick;
 
 pub(crate) use deferred::{DeferredEdges, Finding, Settled};
 pub(crate) use duties::Duties;
-pub(crate) use poll::{Asked, Why};
+pub(crate) use poll::{PollOutcome, PollReason};
 pub(crate) use poll_lock::PollNumber;
-pub use shared::Recovery;
-pub(crate) use shared::Shared;
+pub use state::Recovery;
+pub(crate) use state::RecoveryState;
 pub use stats::RecoveryStats;

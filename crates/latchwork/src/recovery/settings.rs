@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How debts are paid, by which times, and what came of it.
 
-use super::{shared::Recovery, stats::RecoveryStats};
+use super::{state::Recovery, stats::RecoveryStats};
 use crate::{
     contract::Platform,
     nmi::Nmi,
@@ -12,7 +12,7 @@ use crate::{
 impl<P: Platform> Nmi<P> {
     /// How debts are paid from now on: at first, [`Recovery::Poll`].
     pub fn set_recovery(&self, recovery: Recovery) {
-        self.core.shared.mode.store(recovery as usize, Ordering::Relaxed);
+        self.core.recovery.mode.store(recovery as usize, Ordering::Relaxed);
     }
 
     /// Sets the times that grants and recovery go by: at first, [`Limits::BARE_METAL`].
@@ -21,11 +21,11 @@ impl<P: Platform> Nmi<P> {
     ///
     /// See [`LimitsError`]; nothing has changed then.
     pub fn set_limits(&self, limits: Limits) -> Result<(), LimitsError> {
-        self.core.shared.limits.set(limits, self.platform.ticks_per_ms())
+        self.core.recovery.limits.set(limits, self.platform.ticks_per_ms())
     }
 
     /// What recovery has done so far. **NMI-safe.**
     pub fn recovery_stats(&self) -> RecoveryStats {
-        self.core.shared.counters.read()
+        self.core.recovery.counters.read()
     }
 }

@@ -54,7 +54,7 @@ impl Storms {
         begun && more != storms
     }
 
-    pub(crate) fn any(&self) -> bool {
+    pub(crate) fn has_any(&self) -> bool {
         self.0.load(Ordering::Relaxed) != 0
     }
 

@@ -3,7 +3,7 @@
 
 use super::{debt::Debt, poll_lock::PollLock, stats::RecoveryCounters};
 use crate::{
-    grant::WideClaims,
+    grant::MachineWideClaims,
     primitive::{Counter, Ordering, const_unless_loom},
     time::LimitsInForce,
 };
@@ -22,7 +22,7 @@ pub enum Recovery {
 
 /// What all CPUs share for it.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct RecoveryState {
     pub(crate) hot: HotLine,
     pub(crate) polls: PollLock,
     pub(crate) limits: LimitsInForce,
@@ -36,14 +36,14 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct HotLine {
     pub(crate) debt: Debt,
-    pub(crate) wide: WideClaims,
+    pub(crate) machine_wide: MachineWideClaims,
 }
 
-impl Shared {
+impl RecoveryState {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
             Self {
-                hot: HotLine { debt: Debt::new(), wide: WideClaims::new() },
+                hot: HotLine { debt: Debt::new(), machine_wide: MachineWideClaims::new() },
                 polls: PollLock::new(),
                 limits: LimitsInForce::new(),
                 counters: RecoveryCounters::new(),
