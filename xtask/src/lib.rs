@@ -10,6 +10,8 @@ mod catalog;
 pub mod book;
 pub mod campaign;
 pub mod cells;
+#[cfg(test)]
+mod circles;
 pub mod cli;
 pub mod compare;
 pub mod demo;

@@ -3,14 +3,14 @@
 
 use crate::{
     contract::{AfterLeave, Class, HANDLERS_PER_CLASS, Requests},
-    dispatch::{ReportLimiter, Storms},
+    dispatch::ReportLimiter,
     grant::Grants,
     presence::Presence,
     primitive::{AtomicUsize, Counter, Ordering, const_unless_loom},
     recovery::{DeferredEdges, Duties},
     registry::ReadWord,
     request::Mailbox,
-    stats::{CpuCounters, HandlerCounters},
+    stats::{CpuCounters, HandlerCounters, Storms},
     work::WorkLine,
 };
 
@@ -147,7 +147,7 @@ impl OwnLine {
     }
 
     /// Another CPU, while this one executes nothing: ends what it was stopped in. The CPU finds all of it
-    /// reset when it has been started again, since [`Presence::mark`] comes after.
+    /// reset when it has been started again, since [`Presence::mark_away`] comes after.
     pub(crate) fn abandon(&self) {
         self.read.abandon();
         self.nmis.store(0, Ordering::Relaxed);

@@ -7,10 +7,10 @@ use crate::{
     contract::{InDispatch, MAX_CPUS, Platform, UnknownPolicy},
     cpu::PerCpu,
     primitive::{AtomicBool, AtomicPtr, AtomicUsize, Counter, Ordering, const_unless_loom},
-    recovery::Shared,
+    recovery::RecoveryState,
     registry::Registry,
     time::InTicks,
-    time::Moment,
+    time::Timestamp,
 };
 
 /// The NMI subsystem of a kernel whose services are `P`.
@@ -87,14 +87,14 @@ impl<P: Platform> Nmi<P> {
     }
 
     pub(crate) fn limits(&self) -> InTicks<'_> {
-        self.core.shared.limits.in_ticks(self.platform.ticks_per_ms())
+        self.core.recovery.limits.in_ticks(self.platform.ticks_per_ms())
     }
 
-    pub(crate) fn now(&self) -> Moment {
-        Moment::from_ticks(self.platform.now_ticks())
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_ticks(self.platform.now_ticks())
     }
 
-    pub(crate) fn parts(&'static self) -> (&'static Core, &'static dyn Platform) {
+    pub(crate) fn core_and_platform(&'static self) -> (&'static Core, &'static dyn Platform) {
         (&self.core, &self.platform)
     }
 }
@@ -104,7 +104,7 @@ impl<P: Platform> Nmi<P> {
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) registry: Registry,
-    pub(crate) shared: Shared,
+    pub(crate) recovery: RecoveryState,
     /// Which CPU plays the boot CPU's role. Written and read under the writer lock.
     pub(crate) boot_cpu: Counter,
     /// Where the per-CPU areas begin; null before `init`. Written once, Release, after `cpu_count`;
@@ -129,7 +129,7 @@ impl Core {
         pub(crate) fn new() -> Self {
             Self {
                 registry: Registry::new(),
-                shared: Shared::new(),
+                recovery: RecoveryState::new(),
                 boot_cpu: Counter::new(0),
                 cpus: AtomicPtr::new(core::ptr::null_mut()),
                 cpu_count: AtomicUsize::new(0),

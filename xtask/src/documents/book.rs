@@ -93,7 +93,8 @@ fn every_word_is_used() {
         if !others.iter().any(|text| text.contains(&term)) {
             faults.push(format!("no document uses `{term}`"));
         }
-        let file = fs::read_to_string(words.folder().join(link)).expect("a link to a file");
+        // A link that leads nowhere is what `links` finds.
+        let file = fs::read_to_string(words.folder().join(link)).unwrap_or_default();
         if !plain(&file).contains(&term) {
             faults.push(format!("`{term}` is not in {link}, where it is said to live"));
         }

@@ -40,7 +40,7 @@ impl Field {
         1 << self.shift
     }
 
-    pub(crate) const fn of(self, word: usize) -> usize {
+    pub(crate) const fn count_in(self, word: usize) -> usize {
         word >> self.shift & !(usize::MAX << self.bits)
     }
 
@@ -94,7 +94,7 @@ impl Requests {
     /// How many sends of `request` are in the set.
     #[must_use]
     pub const fn count(self, request: Request) -> usize {
-        request.field().of(self.0)
+        request.field().count_in(self.0)
     }
 
     /// How many sends are in the set.

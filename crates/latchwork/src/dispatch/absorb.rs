@@ -5,7 +5,7 @@ use crate::{
     contract::{AbsorbedNmi, GrantKind, NmiContext, Platform},
     nmi::Nmi,
     primitive::{Ordering, fence},
-    time::Moment,
+    time::Timestamp,
 };
 
 impl<P: Platform> Nmi<P> {
@@ -16,13 +16,13 @@ impl<P: Platform> Nmi<P> {
 
     /// The same, by a grant of these kinds.
     pub(crate) fn absorb_by(&self, ctx: &NmiContext<'_>, kinds: &[GrantKind]) -> bool {
-        let shared = &self.core.shared;
+        let recovery = &self.core.recovery;
         let limits = self.limits();
-        let now = Moment::from_ticks(ctx.arrived_ticks);
+        let now = Timestamp::from_ticks(ctx.arrived_ticks);
         let grants = &ctx.area.grants;
         // The statuses were looked at before the claims. Partner: the fence in `claim_outside_nmi`.
         fence(Ordering::Acquire);
-        grants.adopt(&self.core.registry, &shared.hot.wide, now, limits);
+        grants.adopt(&self.core.registry, &recovery.hot.machine_wide, now, limits);
         let Some(absorption) = grants.absorb(kinds, now, limits) else {
             return false;
         };

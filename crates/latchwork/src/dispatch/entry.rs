@@ -12,7 +12,7 @@ use crate::{
     nmi::Nmi,
     primitive::Ordering,
     stats::Ending,
-    time::{HandlerClock, Moment},
+    time::{HandlerClock, Timestamp},
 };
 
 /// How an edge was explained.
@@ -85,9 +85,9 @@ impl<P: Platform> Nmi<P> {
             requests: area.take_requests(),
             _this_cpu_only: PhantomData,
         };
-        let mut clock = HandlerClock::from(ctx.arrived_ticks);
+        let mut clock = HandlerClock::started_at(ctx.arrived_ticks);
         let outcome = self.explain(&ctx, &mut clock);
-        if area.deferred.any() {
+        if area.deferred.has_waiting() {
             self.settle_deferred(&ctx, &mut clock);
         }
         let ending = match outcome {
@@ -105,14 +105,14 @@ impl<P: Platform> Nmi<P> {
                 left_ticks = self.platform.now_ticks();
             }
         }
-        self.look_at_sends(area, Moment::from_ticks(left_ticks));
+        self.update_hold(area, Timestamp::from_ticks(left_ticks));
         if outermost {
-            let waits = area.deferred.any();
+            let waits = area.deferred.has_waiting();
             if waits {
                 self.answer_for_edge(cpu, area);
             }
             let limits = || self.limits();
-            area.grants.leave(Moment::from_ticks(left_ticks), waits, limits);
+            area.grants.note_leave(Timestamp::from_ticks(left_ticks), waits, limits);
         }
         outcome
     }

@@ -6,8 +6,8 @@ use crate::{
     contract::{AfterLeave, Claim, Class, NmiContext, Platform, Request, Requests, SourceMap},
     grant::Claims,
     nmi::Nmi,
-    recovery::{Asked, PollNumber, Why},
-    time::{HandlerClock, Moment},
+    recovery::{PollNumber, PollOutcome, PollReason},
+    time::{HandlerClock, Timestamp},
 };
 
 impl<P: Platform> Nmi<P> {
@@ -15,23 +15,23 @@ impl<P: Platform> Nmi<P> {
     #[inline(always)]
     pub(super) fn explain(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> Outcome {
         let mut claims = Claims::of_sends(ctx.requests.total());
-        if claims.any() {
+        if claims.has_any() {
             self.serve(ctx, ctx.requests);
         }
         self.ask_all(Class::Local, ctx, clock, |slot, _, claim| {
-            claims.add(&slot.terms, true);
+            claims.add(&slot.doorbell, true);
             if claim == Claim::More {
                 claims.add_more();
             }
         });
-        if !claims.any() {
+        if !claims.has_any() {
             return self.explain_beyond_local(ctx, clock, claims);
         }
         let asked = match self.must_ask_platform(ctx, clock) {
-            Some(why) => self.poll_platform(ctx, clock, &mut claims, why),
-            None => Asked::Skipped,
+            Some(reason) => self.poll_platform(ctx, clock, &mut claims, reason),
+            None => PollOutcome::Skipped,
         };
-        if !asked.has_asked() {
+        if !asked.has_polled() {
             self.owe_for_skipping(ctx);
         }
         self.grant_what_is_open(ctx, clock, &claims);
@@ -41,7 +41,7 @@ impl<P: Platform> Nmi<P> {
     #[inline]
     fn serve(&self, ctx: &NmiContext<'_>, requests: Requests) {
         ctx.area.counters.record_requests(requests.total());
-        let arrived = Moment::from_ticks(ctx.arrived_ticks);
+        let arrived = Timestamp::from_ticks(ctx.arrived_ticks);
         ctx.area.grants.hold_for(ctx.area.unfinished_sends(), arrived);
         if requests.count(Request::Stop) != 0 {
             ctx.area.own.post_after_leave(AfterLeave::STOP);
@@ -59,7 +59,7 @@ impl<P: Platform> Nmi<P> {
     ) -> Outcome {
         // What is granted there may be for the edge underneath.
         let on_top = ctx.area.own.read.is_on_top();
-        if ctx.area.deferred.any() && !on_top {
+        if ctx.area.deferred.has_waiting() && !on_top {
             self.settle_deferred(ctx, clock);
         }
         let must_ask = self.must_ask_platform(ctx, clock);
@@ -67,25 +67,25 @@ impl<P: Platform> Nmi<P> {
             self.owe_for_skipping(ctx);
             return Outcome::Absorbed;
         }
-        match self.poll_platform(ctx, clock, &mut claims, Why::Edge) {
-            Asked::Claimed => {
+        match self.poll_platform(ctx, clock, &mut claims, PollReason::Edge) {
+            PollOutcome::Claimed => {
                 self.grant_what_is_open(ctx, clock, &claims);
                 Outcome::Claimed
             }
             _ if on_top && self.leave_to_outermost(ctx) => Outcome::Deferred,
             _ if self.absorb(ctx) => Outcome::Absorbed,
-            Asked::Busy(overlapped) if self.defer(ctx, overlapped) => Outcome::Deferred,
+            PollOutcome::Busy(overlapped) if self.defer(ctx, overlapped) => Outcome::Deferred,
             _ => self.last_resort(ctx, clock),
         }
     }
 
     fn leave_to_outermost(&self, ctx: &NmiContext<'_>) -> bool {
-        let arrived = Moment::from_ticks(ctx.arrived_ticks);
+        let arrived = Timestamp::from_ticks(ctx.arrived_ticks);
         ctx.area.deferred.leave_to_outermost(arrived, ctx.ip())
     }
 
     fn defer(&self, ctx: &NmiContext<'_>, overlapped: PollNumber) -> bool {
-        let arrived = Moment::from_ticks(ctx.arrived_ticks);
+        let arrived = Timestamp::from_ticks(ctx.arrived_ticks);
         let noted = ctx.area.deferred.defer(overlapped, 1, arrived, ctx.ip());
         if noted {
             self.answer_for_edge(ctx.cpu, ctx.area);
@@ -96,7 +96,7 @@ impl<P: Platform> Nmi<P> {
     /// The Platform handlers were not asked, and this edge may be one of theirs as well.
     #[inline(always)]
     fn owe_for_skipping(&self, ctx: &NmiContext<'_>) {
-        let owed = self.core.shared.hot.debt.owed();
+        let owed = self.core.recovery.hot.debt.owed();
         if owed.is_none() && !self.core.registry.order(Class::Platform).is_empty() {
             self.owe(ctx.cpu, ctx.area);
         }
@@ -106,7 +106,9 @@ impl<P: Platform> Nmi<P> {
     #[inline(always)]
     fn grant_what_is_open(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, claims: &Claims) {
         let grants = &ctx.area.grants;
-        if !claims.is_plain() || !grants.is_empty() || grants.is_behind(&self.core.shared.hot.wide)
+        if !claims.is_plain()
+            || !grants.is_empty()
+            || grants.has_unseen_claims(&self.core.recovery.hot.machine_wide)
         {
             self.grant_in_nmi(ctx, clock, claims);
         } else {
@@ -119,22 +121,22 @@ impl<P: Platform> Nmi<P> {
 
     #[cold]
     fn grant_in_nmi(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, claims: &Claims) {
-        self.grant_for(ctx.area, claims, 1, clock.now());
+        self.grant_for_claims(ctx.area, claims, 1, clock.now());
     }
 
     /// Whether the Platform handlers must be asked whatever else explains the edge, and why.
     #[inline(always)]
-    fn must_ask_platform(&self, ctx: &NmiContext<'_>, clock: &HandlerClock) -> Option<Why> {
+    fn must_ask_platform(&self, ctx: &NmiContext<'_>, clock: &HandlerClock) -> Option<PollReason> {
         if ctx.requests.count(Request::Probe) != 0 {
-            return Some(Why::Debt);
+            return Some(PollReason::Debt);
         }
         if ctx.sources().is_some_and(SourceMap::may_be_platform) {
-            return Some(Why::Edge);
+            return Some(PollReason::Edge);
         }
-        let shared = &self.core.shared;
-        let owed = shared.hot.debt.owed()?;
+        let recovery = &self.core.recovery;
+        let owed = recovery.hot.debt.owed()?;
         let limits = self.limits();
         let overdue = limits.overdue();
-        owed.is_older_than(overdue, clock.now(), overdue).then_some(Why::Overdue)
+        owed.is_older_than(overdue, clock.now(), overdue).then_some(PollReason::Overdue)
     }
 }

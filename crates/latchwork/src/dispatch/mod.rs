@@ -3,7 +3,7 @@
 //!
 //! An edge is [explained](explain) by what is [found](ask) now, or else by a grant that [absorbs](absorb)
 //! it, or it is deferred until more is known and [settled](settle) then, or it is
-//! [unexplained]. [Storms](storm) of claims are watched on the way.
+//! [unexplained]. [Storms](storm_watch) of claims are watched on the way.
 
 mod absorb;
 mod ask;
@@ -11,9 +11,8 @@ mod entry;
 mod explain;
 mod report_limiter;
 mod settle;
-mod storm;
+mod storm_watch;
 mod unexplained;
 
 pub use entry::{MAX_NESTING, Outcome};
 pub(crate) use report_limiter::ReportLimiter;
-pub(crate) use storm::{StormLimit, Storms};

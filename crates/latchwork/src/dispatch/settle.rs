@@ -7,8 +7,8 @@ use crate::{
     contract::{Class, GrantKind, Interrupted, NmiContext, Platform, Requests, UnknownKind},
     grant::Claims,
     nmi::Nmi,
-    recovery::{Asked, Finding, Settled, Why},
-    time::{HandlerClock, Moment},
+    recovery::{Finding, PollOutcome, PollReason, Settled},
+    time::{HandlerClock, Timestamp},
 };
 
 impl<P: Platform> Nmi<P> {
@@ -20,7 +20,7 @@ impl<P: Platform> Nmi<P> {
         const ELSEWHERE: [GrantKind; 2] = [GrantKind::MachineWide, GrantKind::OutsideNmi];
         let area = ctx.area;
         let outermost = !area.own.read.is_on_top();
-        let polls = &self.core.shared.polls;
+        let polls = &self.core.recovery.polls;
         area.deferred.settle(polls, outermost, |settled| match settled.finding {
             Finding::Claimed => {
                 for _ in 0..self.absorb_each(ctx, settled.edges, &ELSEWHERE) {
@@ -54,16 +54,16 @@ impl<P: Platform> Nmi<P> {
             return;
         }
         let mut claims = Claims::default();
-        match self.poll_platform(ctx, clock, &mut claims, Why::Edge) {
-            Asked::Busy(overlapped) => {
+        match self.poll_platform(ctx, clock, &mut claims, PollReason::Edge) {
+            PollOutcome::Busy(overlapped) => {
                 let deferred = &ctx.area.deferred;
                 if deferred.defer(overlapped, left, settled.arrived, settled.ip) {
                     self.answer_for_edge(ctx.cpu, ctx.area);
                     return;
                 }
             }
-            Asked::Claimed => self.grant_for(ctx.area, &claims, 0, clock.now()),
-            Asked::Nothing | Asked::Skipped => (),
+            PollOutcome::Claimed => self.grant_for_claims(ctx.area, &claims, 0, clock.now()),
+            PollOutcome::Nothing | PollOutcome::Skipped => (),
         }
         if claims.want_more() {
             self.ask_again_later(ctx.cpu, ctx.area);
@@ -97,8 +97,8 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// The ticks of a moment that lies before `now_ticks`.
-    fn ticks_of(&self, moment: Moment, now_ticks: u64) -> u64 {
-        now_ticks.wrapping_sub(Moment::from_ticks(now_ticks).since(moment) as u64)
+    /// The ticks of a timestamp that lies before `now_ticks`.
+    fn ticks_of(&self, past: Timestamp, now_ticks: u64) -> u64 {
+        now_ticks.wrapping_sub(Timestamp::from_ticks(now_ticks).since(past) as u64)
     }
 }

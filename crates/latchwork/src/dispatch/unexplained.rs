@@ -5,7 +5,7 @@ use super::entry::Outcome;
 use crate::{
     contract::{AfterLeave, Class, NmiContext, Platform, UnknownKind, UnknownNmi, UnknownPolicy},
     nmi::Nmi,
-    time::{HandlerClock, Moment},
+    time::{HandlerClock, Timestamp},
 };
 
 impl<P: Platform> Nmi<P> {
@@ -17,7 +17,7 @@ impl<P: Platform> Nmi<P> {
             return Outcome::Claimed;
         }
         let limits = self.limits();
-        let now = Moment::from_ticks(ctx.arrived_ticks);
+        let now = Timestamp::from_ticks(ctx.arrived_ticks);
         let kind = match ctx.area.grants.may_be_late_send(now, limits) {
             true => UnknownKind::LateSend,
             false => UnknownKind::Unexplained,

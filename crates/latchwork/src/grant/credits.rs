@@ -72,7 +72,7 @@ impl Credits {
     }
 
     #[inline(always)]
-    pub(crate) fn look(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         Counts(self.0.load(Ordering::Relaxed))
     }
 
@@ -83,7 +83,7 @@ impl Credits {
 
     pub(crate) fn add(&self, kind: GrantKind, edges: usize) {
         for _ in 0..TRIES {
-            let counts = self.look();
+            let counts = self.counts();
             if self.exchange(counts, counts.plus(kind, edges)) {
                 return;
             }
@@ -93,7 +93,7 @@ impl Credits {
     /// Uses up one credit, of the first of `kinds` of which there is any.
     pub(crate) fn use_one_of(&self, kinds: &[GrantKind]) -> Option<GrantKind> {
         for _ in 0..TRIES {
-            let counts = self.look();
+            let counts = self.counts();
             let (fewer, kind) = counts.minus_one_of(kinds)?;
             if self.exchange(counts, fewer) {
                 return Some(kind);
@@ -130,7 +130,7 @@ mod tests {
             assert_eq!(credits.use_one_of(&[kind]), None);
         }
         assert_eq!(use_one(&credits), None);
-        assert!(credits.look().is_empty());
+        assert!(credits.counts().is_empty());
     }
 
     #[test]
@@ -148,12 +148,12 @@ mod tests {
     fn what_has_changed_since_is_not_dropped_even_if_it_looks_the_same() {
         let credits = Credits::new();
         credits.add(GrantKind::Collapsed, 1);
-        let before = credits.look();
+        let before = credits.counts();
         use_one(&credits);
         credits.add(GrantKind::Collapsed, 1);
         credits.drop_all(before);
-        assert!(!credits.look().is_empty());
-        credits.drop_all(credits.look());
-        assert!(credits.look().is_empty());
+        assert!(!credits.counts().is_empty());
+        credits.drop_all(credits.counts());
+        assert!(credits.counts().is_empty());
     }
 }

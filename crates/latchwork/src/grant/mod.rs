@@ -7,7 +7,7 @@
 //! * a dispatch that claims the conditions of k doorbells: k − 1, since one edge brought it here;
 //! * a claim behind a doorbell that rings late or more often than its status says: as many as its
 //!   [`EdgeModel`](crate::EdgeModel) names;
-//! * a claim of a Platform handler, which may answer a ring that went to another CPU: [published](wide) for
+//! * a claim of a Platform handler, which may answer a ring that went to another CPU: [published](machine_wide) for
 //!   each CPU on its route, and adopted there;
 //! * a claim made [outside an NMI](crate::Registration::claim_outside_nmi): one.
 //!
@@ -33,16 +33,18 @@
 //! believes; each function says why. `routes` alone is written by others, under the writer lock. Others only look, for
 //! [people](crate::Granted).
 
+mod claims;
 mod credits;
+mod doorbell;
 mod for_claims;
 mod hold;
+mod live_time;
+mod machine_wide;
 mod pool;
-mod reports;
-mod terms;
-mod time;
-mod wide;
+mod rationing;
 
+pub(crate) use claims::Claims;
+pub(crate) use doorbell::SlotDoorbell;
+pub(crate) use live_time::LiveTime;
+pub(crate) use machine_wide::{MachineWideClaims, PlatformSlot, PlatformSlots, PublishedClaims};
 pub(crate) use pool::Grants;
-pub(crate) use terms::{Claims, Terms};
-pub(crate) use time::LiveTime;
-pub(crate) use wide::{PlatformSlot, PlatformSlots, Published, WideClaims};

@@ -3,14 +3,14 @@
 
 use super::{
     credits::Credits,
-    hold::{Hold, Look},
-    reports::{Absorption, Rationing},
-    time::LiveTime,
+    hold::{Hold, HoldUpdate},
+    live_time::LiveTime,
+    rationing::{Absorption, Rationing},
 };
 use crate::{
     contract::{GrantKind, Granted, HANDLERS_PER_CLASS},
     primitive::{AtomicUsize, Ordering, OwnWord, array_of, const_unless_loom},
-    time::{InTicks, Moment},
+    time::{InTicks, Timestamp},
 };
 
 /// One CPU's pool of grants.
@@ -57,22 +57,27 @@ impl Grants {
     /// Nothing was ever granted that has not been used up or found dead since.
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.credits.look().is_empty()
+        self.credits.counts().is_empty()
     }
 
-    fn load(word: &OwnWord) -> Moment {
-        Moment::from_word(word.load(Ordering::Relaxed))
+    fn load(word: &OwnWord) -> Timestamp {
+        Timestamp::from_word(word.load(Ordering::Relaxed))
     }
 
     /// Whether an edge that comes now may be absorbed.
-    pub(crate) fn is_live(&self, now: Moment, limits: InTicks<'_>) -> bool {
-        !self.is_empty() && self.reaches(Self::load(&self.deadline), now, limits)
+    pub(crate) fn is_live(&self, now: Timestamp, limits: InTicks<'_>) -> bool {
+        !self.is_empty() && self.has_not_ended(Self::load(&self.deadline), now, limits)
     }
 
     /// Whether a grant that ends at `deadline` has not ended. One farther ahead than any lateness can be
     /// is from before the clock was reset, and has. Twice the cap is no reset: other CPUs' clocks may be ahead, and
     /// an NMI on top may have lasted.
-    pub(super) fn reaches(&self, deadline: Moment, now: Moment, limits: InTicks<'_>) -> bool {
+    pub(super) fn has_not_ended(
+        &self,
+        deadline: Timestamp,
+        now: Timestamp,
+        limits: InTicks<'_>,
+    ) -> bool {
         if deadline.is_before(Self::load(&self.last_open)) {
             return false;
         }
@@ -91,34 +96,34 @@ impl Grants {
         &self,
         kind: GrantKind,
         edges: usize,
-        deadline: Moment,
-        now: Moment,
+        deadline: Timestamp,
+        now: Timestamp,
         limits: InTicks<'_>,
     ) {
-        self.account(now, limits);
+        self.update_live_time(now, limits);
         let before = Self::load(&self.deadline);
-        let counts = self.credits.look();
+        let counts = self.credits.counts();
         let is_steady = Self::load(&self.deadline) == before;
-        let was_live = !is_steady || !counts.is_empty() && self.reaches(before, now, limits);
+        let was_live = !is_steady || !counts.is_empty() && self.has_not_ended(before, now, limits);
         if !was_live && !counts.is_empty() {
             self.credits.drop_all(counts);
         }
-        if !self.reaches(deadline, now, limits) {
+        if !self.has_not_ended(deadline, now, limits) {
             // The clock was reset since.
             self.last_open.store(now.word(), Ordering::Relaxed);
         }
         if was_live || !self.replace_deadline(before, deadline) {
-            self.raise_to(deadline);
+            self.extend_to(deadline);
         }
         self.credits.add(kind, edges);
-        self.raise_for_claims_on_top(now, limits);
+        self.extend_for_claims_on_top(now, limits);
         self.live_time.begins(now);
     }
 
     /// Something was claimed: what is granted already stays so until `deadline` at least.
-    pub(crate) fn raise(&self, deadline: Moment, now: Moment, limits: InTicks<'_>) {
+    pub(crate) fn extend(&self, deadline: Timestamp, now: Timestamp, limits: InTicks<'_>) {
         if self.is_live(now, limits) {
-            self.raise_to(deadline);
+            self.extend_to(deadline);
         }
     }
 
@@ -127,7 +132,7 @@ impl Grants {
     ///
     /// An NMI on top may have noted a later one, which stays, unless it is of a clock that was reset since.
     #[inline(always)]
-    pub(crate) fn note_claim<'a>(&self, now: Moment, limits: impl FnOnce() -> InTicks<'a>) {
+    pub(crate) fn note_claim<'a>(&self, now: Timestamp, limits: impl FnOnce() -> InTicks<'a>) {
         let last = Self::load(&self.last_claim);
         if last.is_before(now) || last != now && last.since(now) > limits().cap() {
             self.last_claim.store(now.word(), Ordering::Relaxed);
@@ -138,22 +143,22 @@ impl Grants {
     /// have brought the CPU to that claim, and then that ring comes instead.
     ///
     /// A claim later than `now` by more than the cap is of a clock that was reset since.
-    pub(super) fn last_claim_ends(&self, now: Moment, limits: InTicks<'_>) -> Option<Moment> {
+    pub(super) fn last_claim_ends(&self, now: Timestamp, limits: InTicks<'_>) -> Option<Timestamp> {
         let claim = Self::load(&self.last_claim);
         (claim.since(now) <= limits.cap()).then(|| claim.after(limits.late()))
     }
 
     /// What is granted now, by somebody who has looked at the clock at `now`, lasts as long as what NMIs on top
     /// have claimed since.
-    fn raise_for_claims_on_top(&self, now: Moment, limits: InTicks<'_>) {
+    fn extend_for_claims_on_top(&self, now: Timestamp, limits: InTicks<'_>) {
         if !Self::load(&self.last_claim).is_before(now) {
             if let Some(ends) = self.last_claim_ends(now, limits) {
-                self.raise_to(ends);
+                self.extend_to(ends);
             }
         }
     }
 
-    fn raise_to(&self, deadline: Moment) {
+    fn extend_to(&self, deadline: Timestamp) {
         const TRIES: usize = 16;
         for _ in 0..TRIES {
             let before = Self::load(&self.deadline);
@@ -163,7 +168,7 @@ impl Grants {
         }
     }
 
-    fn replace_deadline(&self, before: Moment, after: Moment) -> bool {
+    fn replace_deadline(&self, before: Timestamp, after: Timestamp) -> bool {
         let (before, after) = (before.word(), after.word());
         self.deadline.compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
@@ -172,16 +177,16 @@ impl Grants {
     pub(crate) fn absorb(
         &self,
         kinds: &[GrantKind],
-        now: Moment,
+        now: Timestamp,
         limits: InTicks<'_>,
     ) -> Option<Absorption> {
         if !self.is_live(now, limits) {
             return None;
         }
         let kind = self.credits.use_one_of(kinds)?;
-        let live_ticks = self.live_time.so_far(now);
-        self.account(now, limits);
-        Some(self.rationing.absorbed(kind, live_ticks, now, limits))
+        let live_ticks = self.live_time.ticks_so_far(now);
+        self.update_live_time(now, limits);
+        Some(self.rationing.record(kind, live_ticks, now, limits))
     }
 
     /// The CPU leaves an NMI that was on top of no other: the edge of one underneath, too, may need what was
@@ -191,9 +196,9 @@ impl Grants {
     ///
     /// One that left later came on top of the end of this one. It has said all, unless its clock was reset since.
     #[inline(always)]
-    pub(crate) fn leave<'a>(
+    pub(crate) fn note_leave<'a>(
         &self,
-        left: Moment,
+        left: Timestamp,
         is_shut: bool,
         limits: impl FnOnce() -> InTicks<'a>,
     ) {
@@ -212,14 +217,14 @@ impl Grants {
     ///
     /// An NMI on top may open later than `now`. Going back to `now` only lets a grant live until the next
     /// open point.
-    pub(crate) fn open(&self, now: Moment, is_shut: bool, limits: InTicks<'_>) {
+    pub(crate) fn note_open_point(&self, now: Timestamp, is_shut: bool, limits: InTicks<'_>) {
         if !is_shut && !self.hold.holds() {
             self.last_open.store(now.word(), Ordering::Relaxed);
         }
-        self.account(now, limits);
+        self.update_live_time(now, limits);
     }
 
-    /// A send was taken before it finished, and somebody should [look](Self::look_at_sends) whether it has.
+    /// A send was taken before it finished, and somebody should [look](Self::update_hold) whether it has.
     #[inline(always)]
     pub(crate) fn waits_for_send(&self) -> bool {
         self.hold.is_set()
@@ -227,53 +232,53 @@ impl Grants {
 
     /// Before the CPU opens or leaves: `unfinished` are the sends to it whose ring is not known to be made. The clock
     /// is read after that look: one that has finished may have done so just before it.
-    pub(crate) fn look_at_sends(
+    pub(crate) fn update_hold(
         &self,
         unfinished: impl FnOnce() -> usize,
-        now: Moment,
-        clock: impl FnOnce() -> Moment,
+        now: Timestamp,
+        clock: impl FnOnce() -> Timestamp,
         limits: InTicks<'_>,
     ) {
         let was_live = self.is_live(now, limits);
-        let look = self.hold.look(unfinished, now, limits);
-        if was_live && look != Look::HoldsNothing {
-            self.raise_to(clock().after(limits.late()));
+        let update = self.hold.update(unfinished, now, limits);
+        if was_live && update != HoldUpdate::HoldsNothing {
+            self.extend_to(clock().after(limits.late()));
         }
     }
 
     /// A dispatch took requests, and `unfinished` sends have not rung as far as is known. Also where nothing is
     /// granted yet: what brought the CPU here may be claimed, and granted, later, by a poll.
     #[inline(always)]
-    pub(crate) fn hold_for(&self, unfinished: usize, now: Moment) {
+    pub(crate) fn hold_for(&self, unfinished: usize, now: Timestamp) {
         self.hold.begin(unfinished, now);
     }
 
     /// An edge that nothing explains may be that of a send whose sender was stuck between request and
     /// ring.
-    pub(crate) fn may_be_late_send(&self, now: Moment, limits: InTicks<'_>) -> bool {
+    pub(crate) fn may_be_late_send(&self, now: Timestamp, limits: InTicks<'_>) -> bool {
         self.hold.may_be_late_send(now, limits)
     }
 
-    fn account(&self, now: Moment, limits: InTicks<'_>) {
+    fn update_live_time(&self, now: Timestamp, limits: InTicks<'_>) {
         if !self.is_live(now, limits) {
             self.live_time.ends(now);
         }
     }
 
     /// What is granted, for people. Any CPU may ask.
-    pub(crate) fn standing(&self, now: Moment, limits: InTicks<'_>) -> Granted {
+    pub(crate) fn snapshot(&self, now: Timestamp, limits: InTicks<'_>) -> Granted {
         if !self.is_live(now, limits) {
             return Granted { waits_for_send: self.hold.holds(), ..Granted::default() };
         }
         Granted {
-            edges: self.credits.look().by_kind(),
+            edges: self.credits.counts().by_kind(),
             left_ticks: Self::load(&self.deadline).since(now),
             waits_for_send: self.hold.holds(),
         }
     }
 
     /// The CPU comes back from being offline. Nothing that was granted before counts.
-    pub(crate) fn reset(&self, now: Moment) {
+    pub(crate) fn reset(&self, now: Timestamp) {
         self.credits.reset();
         self.hold.reset();
         self.live_time.ends(now);

@@ -38,7 +38,7 @@ impl<P: Platform> Nmi<P> {
             if area.is_in_dispatch() {
                 return Err(PresenceError::InDispatch(InDispatch { cpu }));
             }
-            area.presence().go();
+            area.presence().go_away();
             self.leave_work_of(area);
             Ok(())
         })
@@ -72,7 +72,7 @@ impl<P: Platform> Nmi<P> {
             area.deferred.reset();
             area.presence().come_back();
             // Whoever saw this CPU offline while it queued work for it is seen by this CPU's next look
-            // at its lists. Partner: the fence in `Nmi::tell`. And what was asserted while this CPU was away
+            // at its lists. Partner: the fence in `Nmi::notify_cpu`. And what was asserted while this CPU was away
             // is seen by the poll that is owed now. Partner: the fence in `Debt::take`.
             fence(Ordering::SeqCst);
             self.owe(cpu, area);
@@ -105,9 +105,9 @@ impl<P: Platform> Nmi<P> {
     pub unsafe fn mark_offline(&'static self, cpu: usize) -> Result<(), PresenceError> {
         let area = self.core.cpus().get(cpu);
         let area = area.ok_or(PresenceError::NoSuchCpu { cpu: Some(cpu) })?;
-        self.core.shared.polls.abandon(cpu);
+        self.core.recovery.polls.abandon(cpu);
         area.own.abandon();
-        area.presence().mark();
+        area.presence().mark_away();
         self.leave_work_of(area);
         // It may have made the debt, or taken it and not polled.
         let _ = self.on_this_cpu(|cpu, area| self.take_debt_over(cpu, area));
@@ -121,7 +121,7 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// Deferred work that waits for a CPU that has just been taken offline is there for others. The fence
-    /// has its partner in `Nmi::tell`: whoever put an item there is seen here, or sees the CPU offline.
+    /// has its partner in `Nmi::notify_cpu`: whoever put an item there is seen here, or sees the CPU offline.
     fn leave_work_of(&self, area: &PerCpu) {
         fence(Ordering::SeqCst);
         if area.work.has_items() {

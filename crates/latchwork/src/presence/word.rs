@@ -8,11 +8,11 @@
 //!
 //! * The CPU's own NMIs read it with Relaxed: they see what this CPU stored before them in program
 //!   order, and what another CPU stored before it started this one.
-//! * `go` is an exchange, so that nothing after it is moved before it: from then on NMIs of this
+//! * `go_away` is an exchange, so that nothing after it is moved before it: from then on NMIs of this
 //!   CPU are turned away. `come_back` is a Release store, paired with the Acquire of senders: who sees
 //!   the CPU online sees what it did before, and sends to a mailbox that has been emptied, so that
 //!   the request is not dropped with the old ones.
-//! * `mark` is Release, paired with the Acquire of `is_away` in
+//! * `mark_away` is Release, paired with the Acquire of `is_away` in
 //!   [`Nmi::come_online`](crate::Nmi::come_online): the CPU returns with everything reset.
 //! * Removers do not look at it. Whoever becomes absent has depth 0, or gets it from whoever marks it,
 //!   and while absent never raises it. Whoever is back announces its next dispatch as ever.
@@ -48,12 +48,12 @@ impl Presence {
     }
 
     /// The CPU itself, outside dispatch.
-    pub(crate) fn go(&self) {
+    pub(crate) fn go_away(&self) {
         self.away.swap(true, Ordering::AcqRel);
     }
 
     /// Another CPU, after it has reset what this one left behind.
-    pub(crate) fn mark(&self) {
+    pub(crate) fn mark_away(&self) {
         self.away.store(true, Ordering::Release);
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The debt: a poll of the Platform handlers that is owed.
 //!
-//! One word for the machine, since any poll pays for every CPU: 0, or the moment since which a poll is
+//! One word for the machine, since any poll pays for every CPU: 0, or the time since which a poll is
 //! owed with a mark in bit 0. Bit 1 says that an edge waits for it.
 //!
 //! # Orderings
@@ -30,7 +30,7 @@
 
 use crate::{
     primitive::{AtomicUsize, Ordering, const_unless_loom},
-    time::Moment,
+    time::Timestamp,
 };
 
 const OWED: usize = 1 << 0;
@@ -66,24 +66,24 @@ impl Debt {
     /// Owes a poll from `now` on, unless one is owed. Returns the debt that this call made. After a full
     /// fence that follows the reason.
     #[inline(always)]
-    pub(crate) fn owe(&self, now: Moment) -> Option<Owed> {
+    pub(crate) fn owe(&self, now: Timestamp) -> Option<Owed> {
         if self.owed().is_some() {
             return None;
         }
-        Some(self.put(now.word() & !MARKS | OWED))
+        Some(self.store(now.word() & !MARKS | OWED))
     }
 
     /// Owes a poll for an edge that waits. A debt that is there keeps its age. As [`owe`](Self::owe).
-    pub(crate) fn owe_for_edge(&self, now: Moment) -> Option<Owed> {
+    pub(crate) fn owe_for_edge(&self, now: Timestamp) -> Option<Owed> {
         match self.owed() {
             Some(owed) if owed.has_edge() => None,
-            Some(owed) => Some(self.put(owed.0 | EDGE_WAITS)),
-            None => Some(self.put(now.word() & !MARKS | MARKS)),
+            Some(owed) => Some(self.store(owed.0 | EDGE_WAITS)),
+            None => Some(self.store(now.word() & !MARKS | MARKS)),
         }
     }
 
     #[inline(always)]
-    fn put(&self, word: usize) -> Owed {
+    fn store(&self, word: usize) -> Owed {
         self.owed_since.store(word, Ordering::Release);
         Owed(word)
     }
@@ -102,9 +102,9 @@ impl Debt {
     /// nothing.
     pub(crate) fn put_back(&self, taken: Owed) -> Option<Owed> {
         match self.owed() {
-            None => Some(self.put(taken.0)),
+            None => Some(self.store(taken.0)),
             Some(owed) if taken.has_edge() && !owed.has_edge() => {
-                Some(self.put(owed.0 | EDGE_WAITS))
+                Some(self.store(owed.0 | EDGE_WAITS))
             }
             Some(_) => None,
         }
@@ -112,7 +112,7 @@ impl Debt {
 
     /// Makes the debt one from `now`, for who has just arranged for a poll, so that nobody else does the
     /// same. Of several that try, one succeeds.
-    pub(crate) fn renew(&self, seen: Owed, now: Moment) -> Option<Owed> {
+    pub(crate) fn renew(&self, seen: Owed, now: Timestamp) -> Option<Owed> {
         let renewed = now.word() & !MARKS | seen.0 & MARKS;
         let swapped =
             self.owed_since.compare_exchange(seen.0, renewed, Ordering::AcqRel, Ordering::Relaxed);
@@ -129,15 +129,15 @@ impl Owed {
     /// Whether it was owed at least `ticks` before `now`. One from a future farther than `skew` is from
     /// before the clock was reset, and old.
     #[inline(always)]
-    pub(crate) fn is_older_than(self, ticks: usize, now: Moment, skew_ticks: usize) -> bool {
+    pub(crate) fn is_older_than(self, ticks: usize, now: Timestamp, skew_ticks: usize) -> bool {
         let since = self.since();
         now.since(since) >= ticks || since.since(now) > skew_ticks
     }
 
     /// Since when, give or take the marks' two bits.
     #[inline(always)]
-    pub(crate) const fn since(self) -> Moment {
-        Moment::from_word(self.0 & !MARKS)
+    pub(crate) const fn since(self) -> Timestamp {
+        Timestamp::from_word(self.0 & !MARKS)
     }
 
     pub(crate) const fn word(self) -> usize {
@@ -149,7 +149,7 @@ impl Owed {
 mod tests {
     use super::*;
 
-    const NOW: Moment = Moment::from_ticks(1_000);
+    const NOW: Timestamp = Timestamp::from_ticks(1_000);
 
     #[test]
     fn the_first_who_owes_makes_the_debt_and_its_age_stays() {
@@ -180,8 +180,8 @@ mod tests {
         let debt = Debt::new();
         debt.owe(NOW);
         let owed = debt.owed().unwrap();
-        assert!(!owed.is_older_than(5, Moment::from_ticks(990), 10));
-        assert!(owed.is_older_than(5, Moment::from_ticks(900), 10));
+        assert!(!owed.is_older_than(5, Timestamp::from_ticks(990), 10));
+        assert!(owed.is_older_than(5, Timestamp::from_ticks(900), 10));
     }
 
     #[test]

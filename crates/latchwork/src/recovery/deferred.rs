@@ -27,7 +27,7 @@
 use super::poll_lock::{PollLock, PollNumber};
 use crate::{
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
-    time::Moment,
+    time::Timestamp,
 };
 
 /// How many polls a CPU can wait for. Edges beyond are counted with the last record, and settled with it, as far as
@@ -63,7 +63,7 @@ pub(crate) struct Settled {
     pub(crate) edges: usize,
     pub(crate) finding: Finding,
     /// Of the first of them.
-    pub(crate) arrived: Moment,
+    pub(crate) arrived: Timestamp,
     /// Where the first of them interrupted.
     pub(crate) ip: usize,
 }
@@ -95,7 +95,7 @@ impl DeferredEdges {
 
     /// Something may wait here.
     #[inline(always)]
-    pub(crate) fn any(&self) -> bool {
+    pub(crate) fn has_waiting(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) != 0
     }
 
@@ -106,7 +106,7 @@ impl DeferredEdges {
         &self,
         overlapped: PollNumber,
         edges: usize,
-        arrived: Moment,
+        arrived: Timestamp,
         ip: usize,
     ) -> bool {
         self.note(overlapped.word(), edges, arrived, ip)
@@ -114,11 +114,11 @@ impl DeferredEdges {
 
     /// The edge came on top of another dispatch, which settles it. Says whether there is room.
     #[must_use]
-    pub(crate) fn leave_to_outermost(&self, arrived: Moment, ip: usize) -> bool {
+    pub(crate) fn leave_to_outermost(&self, arrived: Timestamp, ip: usize) -> bool {
         self.note(ON_TOP, 1, arrived, ip)
     }
 
-    fn note(&self, what: usize, edges: usize, arrived: Moment, ip: usize) -> bool {
+    fn note(&self, what: usize, edges: usize, arrived: Timestamp, ip: usize) -> bool {
         for _ in 0..TRIES {
             if self.try_note(what, edges.min(MOST_EDGES), arrived, ip) {
                 // After: an NMI on top that settles says that nothing waits if it does not find the record.
@@ -130,7 +130,7 @@ impl DeferredEdges {
     }
 
     /// Counts the edges with those that wait for the same, or begins a record.
-    fn try_note(&self, what: usize, edges: usize, arrived: Moment, ip: usize) -> bool {
+    fn try_note(&self, what: usize, edges: usize, arrived: Timestamp, ip: usize) -> bool {
         let of_the_same = |word: usize| word & MOST_EDGES != 0 && word & !MOST_EDGES == what;
         if let Some((record, word)) = self.find(of_the_same) {
             return record.count_more(word, edges);
@@ -163,7 +163,7 @@ impl DeferredEdges {
             let settled = Settled {
                 edges: word & MOST_EDGES,
                 finding,
-                arrived: Moment::from_word(record.arrived.load(Ordering::Relaxed)),
+                arrived: Timestamp::from_word(record.arrived.load(Ordering::Relaxed)),
                 ip: record.ip.load(Ordering::Relaxed),
             };
             if record.replace(word, 0) {
@@ -223,16 +223,16 @@ mod tests {
     fn an_edge_waits_for_a_later_poll_and_is_settled_once() {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
         let first = polls.take(0).unwrap();
-        assert!(edges.defer(first, 1, Moment::from_ticks(7), 0x1000));
+        assert!(edges.defer(first, 1, Timestamp::from_ticks(7), 0x1000));
         polls.end(first);
-        assert!(settle(&edges, &polls).is_empty() && edges.any());
+        assert!(settle(&edges, &polls).is_empty() && edges.has_waiting());
         let second = polls.take(0).unwrap();
         polls.note_claim(second);
         polls.end(second);
-        let arrived = Moment::from_ticks(7);
+        let arrived = Timestamp::from_ticks(7);
         let expected = Settled { edges: 1, finding: Finding::Claimed, arrived, ip: 0x1000 };
         assert_eq!(settle(&edges, &polls), [expected]);
-        assert!(settle(&edges, &polls).is_empty() && !edges.any());
+        assert!(settle(&edges, &polls).is_empty() && !edges.has_waiting());
     }
 
     fn poll(polls: &PollLock) -> PollNumber {
@@ -246,11 +246,11 @@ mod tests {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
         let first = polls.take(0).unwrap();
         for ip in 0..RECORDS + 2 {
-            assert!(edges.defer(first, 1, Moment::from_ticks(0), ip));
+            assert!(edges.defer(first, 1, Timestamp::from_ticks(0), ip));
         }
         polls.end(first);
         let second = polls.take(0).unwrap();
-        assert!(edges.defer(second, 1, Moment::from_ticks(9), 0x9000));
+        assert!(edges.defer(second, 1, Timestamp::from_ticks(9), 0x9000));
         polls.note_claim(second);
         polls.end(second);
         let told = |it: &Settled| (it.edges, it.finding, it.ip);
@@ -269,7 +269,7 @@ mod tests {
     fn edges_beyond_the_records_are_counted_with_the_last() {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
         for ip in 0..RECORDS + 2 {
-            assert!(edges.defer(poll(&polls), 1, Moment::from_ticks(0), ip));
+            assert!(edges.defer(poll(&polls), 1, Timestamp::from_ticks(0), ip));
         }
         poll(&polls);
         let settled = settle(&edges, &polls);
@@ -281,21 +281,24 @@ mod tests {
     fn what_there_is_no_room_for_is_said() {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
         let overlapped = poll(&polls);
-        assert!((0..MOST_EDGES).all(|_| edges.defer(overlapped, 1, Moment::from_ticks(0), 0)));
-        assert!(!edges.defer(overlapped, 1, Moment::from_ticks(0), 0));
+        assert!((0..MOST_EDGES).all(|_| edges.defer(overlapped, 1, Timestamp::from_ticks(0), 0)));
+        assert!(!edges.defer(overlapped, 1, Timestamp::from_ticks(0), 0));
         poll(&polls);
         assert_eq!(settle(&edges, &polls)[0].edges, MOST_EDGES);
-        assert!(edges.defer(overlapped, 1, Moment::from_ticks(0), 0));
+        assert!(edges.defer(overlapped, 1, Timestamp::from_ticks(0), 0));
     }
 
     #[test]
     fn an_edge_on_top_of_another_dispatch_waits_for_that_one_only() {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
-        assert!(edges.leave_to_outermost(Moment::from_ticks(7), 0x1000));
+        assert!(edges.leave_to_outermost(Timestamp::from_ticks(7), 0x1000));
         let mut settled = 0;
         edges.settle(&polls, false, |_| settled += 1);
-        assert!(settled == 0 && edges.any());
+        assert!(settled == 0 && edges.has_waiting());
         let told = settle(&edges, &polls);
-        assert_eq!((told.len(), told[0].finding, edges.any()), (1, Finding::WasOnTop, false));
+        assert_eq!(
+            (told.len(), told[0].finding, edges.has_waiting()),
+            (1, Finding::WasOnTop, false)
+        );
     }
 }

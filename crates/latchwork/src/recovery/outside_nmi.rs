@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Asking handlers, and settling edges, outside an NMI.
 
-use super::poll::{Asked, Why};
+use super::poll::{PollOutcome, PollReason};
 use crate::{
     contract::{Interrupted, NmiContext, Platform, Request},
     cpu::PerCpu,
@@ -14,11 +14,11 @@ impl<P: Platform> Nmi<P> {
     /// Asks the Platform handlers outside an NMI, with interrupts off.
     pub(crate) fn poll_outside_nmi(&'static self, cpu: usize, area: &PerCpu) {
         self.inside_read_side(cpu, area, |ctx| {
-            let mut clock = HandlerClock::from(ctx.arrived_ticks);
+            let mut clock = HandlerClock::started_at(ctx.arrived_ticks);
             let mut claims = Claims::default();
-            let asked = self.poll_platform(ctx, &mut clock, &mut claims, Why::Debt);
-            if asked == Asked::Claimed {
-                self.grant_for(area, &claims, 0, clock.now());
+            let asked = self.poll_platform(ctx, &mut clock, &mut claims, PollReason::Debt);
+            if asked == PollOutcome::Claimed {
+                self.grant_for_claims(area, &claims, 0, clock.now());
             }
             if claims.want_more() {
                 self.ask_again_later(cpu, area);
@@ -42,11 +42,11 @@ impl<P: Platform> Nmi<P> {
         let interrupted = Interrupted::NOWHERE;
         let ctx = NmiContext::outside_nmi(&interrupted, area, cpu, self.platform.now_ticks());
         act(&ctx);
-        if area.deferred.any() {
-            self.settle_deferred(&ctx, &mut HandlerClock::from(ctx.arrived_ticks));
+        if area.deferred.has_waiting() {
+            self.settle_deferred(&ctx, &mut HandlerClock::started_at(ctx.arrived_ticks));
         }
         let outermost = area.own.read.leave();
-        if outermost && area.deferred.any() {
+        if outermost && area.deferred.has_waiting() {
             self.answer_for_edge(cpu, area);
         }
         if outermost && area.own.has_after_leave() {

@@ -8,7 +8,7 @@ impl<P: Platform> Nmi<P> {
     /// Whoever skipped a poll, or knows of another reason for one, after a full fence.
     #[inline(always)]
     pub(crate) fn owe(&self, cpu: usize, area: &PerCpu) {
-        let debt = &self.core.shared.hot.debt;
+        let debt = &self.core.recovery.hot.debt;
         if debt.owed().is_none() {
             let made = debt.owe(self.now());
             self.answer_for(cpu, area, made);
@@ -17,7 +17,7 @@ impl<P: Platform> Nmi<P> {
 
     /// As [`owe`](Self::owe), for an edge that waits.
     pub(crate) fn owe_for_edge(&self, cpu: usize, area: &PerCpu) {
-        let made = self.core.shared.hot.debt.owe_for_edge(self.now());
+        let made = self.core.recovery.hot.debt.owe_for_edge(self.now());
         self.answer_for(cpu, area, made);
     }
 
@@ -27,7 +27,7 @@ impl<P: Platform> Nmi<P> {
         let Some(made) = made else {
             return;
         };
-        area.duties.made(made);
+        area.duties.set_own_debt(made);
         if area.work.tick_is_stopped() {
             self.platform.interrupt_for_work(cpu);
         }
@@ -43,9 +43,9 @@ impl<P: Platform> Nmi<P> {
     /// Makes this CPU the one that answers for what is owed, whoever made it.
     pub(crate) fn take_debt_over(&self, cpu: usize, area: &PerCpu) {
         self.owe_for_edge(cpu, area);
-        let debt = &self.core.shared.hot.debt;
+        let debt = &self.core.recovery.hot.debt;
         if let Some(owed) = debt.owed() {
-            if !area.duties.has_made(owed) {
+            if !area.duties.is_own_debt(owed) {
                 self.answer_for(cpu, area, debt.renew(owed, self.now()));
             }
         }
@@ -53,11 +53,11 @@ impl<P: Platform> Nmi<P> {
 
     /// This CPU answers for the debt that is owed now.
     pub(crate) fn is_maker(&self, area: &PerCpu) -> bool {
-        self.core.shared.hot.debt.owed().is_some_and(|owed| area.duties.has_made(owed))
+        self.core.recovery.hot.debt.owed().is_some_and(|owed| area.duties.is_own_debt(owed))
     }
 
     /// This CPU must have a tick: it answers for the debt, or has an edge to settle.
     pub(crate) fn needs_tick(&self, area: &PerCpu) -> bool {
-        area.deferred.any() || self.is_maker(area)
+        area.deferred.has_waiting() || self.is_maker(area)
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 
 /// Why the Platform handlers are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum PollReason {
     /// An edge that nothing else explains, or that says itself that it is machine-wide.
     Edge,
     /// A probe, or a tick.
@@ -24,7 +24,7 @@ pub(crate) enum Why {
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum PollOutcome {
     /// Something was claimed.
     Claimed,
     /// Nothing was.
@@ -35,9 +35,9 @@ pub(crate) enum Asked {
     Skipped,
 }
 
-impl Asked {
+impl PollOutcome {
     /// Whatever was there has been looked at.
-    pub(crate) const fn has_asked(self) -> bool {
+    pub(crate) const fn has_polled(self) -> bool {
         matches!(self, Self::Claimed | Self::Nothing)
     }
 }
@@ -58,13 +58,13 @@ impl<P: Platform> Nmi<P> {
         ctx: &NmiContext<'_>,
         clock: &mut HandlerClock,
         claims: &mut Claims,
-        why: Why,
-    ) -> Asked {
-        if self.nobody_to_ask(ctx) {
-            return Asked::Nothing;
+        reason: PollReason,
+    ) -> PollOutcome {
+        if self.has_no_platform_handlers(ctx) {
+            return PollOutcome::Nothing;
         }
         let first = self.begin_poll(ctx).or_else(|overlapped| {
-            if why == Why::Edge {
+            if reason == PollReason::Edge {
                 self.owe_for_edge(ctx.cpu, ctx.area);
                 // Its holder may have released it before it could see the debt. Whoever holds it now began
                 // after the edge came, and is the later poll that settles it.
@@ -74,11 +74,11 @@ impl<P: Platform> Nmi<P> {
         });
         let mut poll = match first {
             Ok(number) => number,
-            Err(overlapped) => return Asked::Busy(overlapped),
+            Err(overlapped) => return PollOutcome::Busy(overlapped),
         };
-        let mut claimed = self.poll_once(ctx, clock, claims, why, poll);
+        let mut claimed = self.poll_once(ctx, clock, claims, reason, poll);
         for _ in 1..POLLS_AT_ONCE {
-            if !self.core.shared.hot.debt.owed().is_some_and(|owed| owed.has_edge()) {
+            if !self.core.recovery.hot.debt.owed().is_some_and(|owed| owed.has_edge()) {
                 break;
             }
             poll = match self.begin_poll(ctx) {
@@ -86,22 +86,22 @@ impl<P: Platform> Nmi<P> {
                 Err(_) => break,
             };
             claims.next_round();
-            claimed |= self.poll_once(ctx, clock, claims, Why::Debt, poll);
+            claimed |= self.poll_once(ctx, clock, claims, PollReason::Debt, poll);
         }
-        if claimed { Asked::Claimed } else { Asked::Nothing }
+        if claimed { PollOutcome::Claimed } else { PollOutcome::Nothing }
     }
 
     /// There is no Platform handler. What is owed is paid by that, in a poll that asks nobody, so that edges
     /// that wait for one are settled. But whoever registers a handler owes a poll *after* it is published, so
     /// who takes that debt finds it.
-    fn nobody_to_ask(&self, ctx: &NmiContext<'_>) -> bool {
+    fn has_no_platform_handlers(&self, ctx: &NmiContext<'_>) -> bool {
         let nobody = || self.core.registry.order(Class::Platform).is_empty();
         if !nobody() {
             return false;
         }
-        if self.core.shared.hot.debt.owed().is_some() {
+        if self.core.recovery.hot.debt.owed().is_some() {
             if let Ok(number) = self.begin_poll(ctx) {
-                self.core.shared.polls.end(number);
+                self.core.recovery.polls.end(number);
             }
         }
         nobody()
@@ -109,12 +109,12 @@ impl<P: Platform> Nmi<P> {
 
     /// Takes the debt, then the lock, then executes a full fence: see `debt` and `poll_lock`.
     fn begin_poll(&self, ctx: &NmiContext<'_>) -> Result<PollNumber, PollNumber> {
-        let shared = &self.core.shared;
-        let free = shared.polls.look()?;
-        let taken = shared.hot.debt.take();
-        let begun = shared.polls.begin(free, ctx.cpu);
+        let recovery = &self.core.recovery;
+        let free = recovery.polls.check_free()?;
+        let taken = recovery.hot.debt.take();
+        let begun = recovery.polls.begin(free, ctx.cpu);
         if let (Err(_), Some(taken)) = (begun, taken) {
-            self.answer_for(ctx.cpu, ctx.area, shared.hot.debt.put_back(taken));
+            self.answer_for(ctx.cpu, ctx.area, recovery.hot.debt.put_back(taken));
         }
         begun
     }
@@ -125,25 +125,25 @@ impl<P: Platform> Nmi<P> {
         ctx: &NmiContext<'_>,
         clock: &mut HandlerClock,
         claims: &mut Claims,
-        why: Why,
+        reason: PollReason,
         number: PollNumber,
     ) -> bool {
-        let shared = &self.core.shared;
-        shared.counters.count_poll(why == Why::Overdue);
+        let recovery = &self.core.recovery;
+        recovery.counters.count_poll(reason == PollReason::Overdue);
         let mut claimed = false;
         self.ask_all(Class::Platform, ctx, clock, |slot, index, claim| {
             claimed = true;
-            shared.polls.note_claim(number);
-            if why != Why::Edge {
-                shared.counters.count_recovered();
+            recovery.polls.note_claim(number);
+            if reason != PollReason::Edge {
+                recovery.counters.count_recovered();
             }
-            claims.add(&slot.terms, ctx.area.grants.is_routed(index));
+            claims.add(&slot.doorbell, ctx.area.grants.is_routed(index));
             if claim == Claim::More {
                 claims.add_more();
             }
             self.publish_claim(slot, index, Some(ctx.area));
         });
-        shared.polls.end(number);
+        recovery.polls.end(number);
         claimed
     }
 
@@ -151,12 +151,12 @@ impl<P: Platform> Nmi<P> {
     /// of this CPU, if it grants itself what it needs.
     pub(crate) fn publish_claim(&self, slot: &Slot, index: usize, own: Option<&PerCpu>) {
         let limits = self.limits();
-        let late_us = slot.terms.late().us();
+        let late_us = slot.doorbell.late_rings().us();
         let late = limits.late().max(limits.late_of(late_us));
         let now = self.now();
         if let Some(own) = own {
             own.grants.saw_own_claim(index);
         }
-        slot.published.publish(&self.core.shared.hot.wide, now.after(late), limits);
+        slot.published.publish(&self.core.recovery.hot.machine_wide, now.after(late), limits);
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct PollNumber(usize);
 
 /// The lock as somebody saw it who found it free.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Free(usize);
+pub(crate) struct FreePollLock(usize);
 
 /// The lock, and what is known of the polls made under it.
 #[derive(Debug)]
@@ -58,9 +58,9 @@ impl PollLock {
     /// # Errors
     ///
     /// The poll that another CPU, or this one underneath, is at.
-    pub(crate) fn look(&self) -> Result<Free, PollNumber> {
+    pub(crate) fn check_free(&self) -> Result<FreePollLock, PollNumber> {
         let word = self.word.load(Ordering::Acquire);
-        if word & HOLDER_MASK == 0 { Ok(Free(word)) } else { Err(PollNumber::of(word)) }
+        if word & HOLDER_MASK == 0 { Ok(FreePollLock(word)) } else { Err(PollNumber::of(word)) }
     }
 
     /// Makes `cpu` the one that asks the Platform handlers.
@@ -68,7 +68,7 @@ impl PollLock {
     /// # Errors
     ///
     /// The poll that somebody else has begun since.
-    pub(crate) fn begin(&self, free: Free, cpu: usize) -> Result<PollNumber, PollNumber> {
+    pub(crate) fn begin(&self, free: FreePollLock, cpu: usize) -> Result<PollNumber, PollNumber> {
         let number = PollNumber(free.0.wrapping_add(ONE_POLL));
         let held = number.0 | cpu.wrapping_add(1) & HOLDER_MASK;
         let taken = self.word.compare_exchange(free.0, held, Ordering::AcqRel, Ordering::Acquire);
@@ -145,7 +145,7 @@ impl PollNumber {
 impl PollLock {
     /// For tests in which nothing is owed.
     pub(crate) fn take(&self, cpu: usize) -> Result<PollNumber, PollNumber> {
-        self.begin(self.look()?, cpu)
+        self.begin(self.check_free()?, cpu)
     }
 }
 
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn who_was_overtaken_learns_by_which_poll() {
         let lock = PollLock::new();
-        let free = lock.look().unwrap();
+        let free = lock.check_free().unwrap();
         let other = lock.take(1).unwrap();
         assert_eq!(lock.begin(free, 0), Err(other));
     }

@@ -10,62 +10,62 @@
 //! flag and then looks at the debt; an NMI on that CPU stores the debt and then looks at the flag. Whichever
 //! came first, the second sees it.
 
-use super::shared::Recovery;
+use super::state::Recovery;
 use crate::{
     contract::{Platform, Request},
     cpu::PerCpu,
     nmi::Nmi,
-    time::Moment,
+    time::Timestamp,
 };
 
 impl<P: Platform> Nmi<P> {
     /// Everything a tick does but running deferred work. Own CPU, outside dispatch, interrupts off.
-    pub(crate) fn recover(&'static self, cpu: usize, area: &PerCpu) {
+    pub(crate) fn run_tick_duties(&'static self, cpu: usize, area: &PerCpu) {
         let now = self.now();
-        self.look_at_sends(area, now);
+        self.update_hold(area, now);
         self.pay_debt(cpu, area, now);
-        if area.deferred.any() {
+        if area.deferred.has_waiting() {
             self.inside_read_side(cpu, area, |_| {});
         }
         self.end_storms(cpu, area);
-        self.open(cpu, area, now);
+        self.note_open_point(cpu, area, now);
     }
 
     /// This CPU has taken any edge that came before `now`.
     ///
     /// An NMI on top of the adoption may need what is being adopted: it leaves its edge to this CPU, which is
     /// inside the read side for that.
-    fn open(&'static self, cpu: usize, area: &PerCpu, now: Moment) {
-        let shared = &self.core.shared;
+    fn note_open_point(&'static self, cpu: usize, area: &PerCpu, now: Timestamp) {
+        let recovery = &self.core.recovery;
         let limits = self.limits();
-        if area.grants.is_behind(&shared.hot.wide) {
+        if area.grants.has_unseen_claims(&recovery.hot.machine_wide) {
             self.inside_read_side(cpu, area, |_| {
-                area.grants.adopt(&self.core.registry, &shared.hot.wide, now, limits);
+                area.grants.adopt(&self.core.registry, &recovery.hot.machine_wide, now, limits);
             });
         }
-        area.grants.open(now, area.deferred.any(), limits);
+        area.grants.note_open_point(now, area.deferred.has_waiting(), limits);
     }
 
-    fn pay_debt(&'static self, cpu: usize, area: &PerCpu, now: Moment) {
-        let shared = &self.core.shared;
+    fn pay_debt(&'static self, cpu: usize, area: &PerCpu, now: Timestamp) {
+        let recovery = &self.core.recovery;
         let limits = self.limits();
-        let Some(owed) = shared.hot.debt.owed() else {
+        let Some(owed) = recovery.hot.debt.owed() else {
             return;
         };
         if !owed.is_older_than(limits.tick_period(), now, limits.overdue()) {
             return;
         }
-        if shared.mode() == Recovery::ProbeNmi {
-            let Some(renewed) = shared.hot.debt.renew(owed, now) else {
+        if recovery.mode() == Recovery::ProbeNmi {
+            let Some(renewed) = recovery.hot.debt.renew(owed, now) else {
                 return;
             };
-            area.duties.made(renewed);
-            shared.counters.count_tick(true);
+            area.duties.set_own_debt(renewed);
+            recovery.counters.count_tick(true);
             if self.send(cpu, Request::Probe).is_ok() {
                 return;
             }
         } else {
-            shared.counters.count_tick(false);
+            recovery.counters.count_tick(false);
         }
         self.poll_outside_nmi(cpu, area);
     }
@@ -78,10 +78,10 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// Before this CPU opens, or leaves an NMI.
-    pub(crate) fn look_at_sends(&self, area: &PerCpu, now: Moment) {
+    pub(crate) fn update_hold(&self, area: &PerCpu, now: Timestamp) {
         if area.grants.waits_for_send() {
             let limits = self.limits();
-            area.grants.look_at_sends(|| area.unfinished_sends(), now, || self.now(), limits);
+            area.grants.update_hold(|| area.unfinished_sends(), now, || self.now(), limits);
         }
     }
 
@@ -92,8 +92,8 @@ impl<P: Platform> Nmi<P> {
         let _ = self.on_this_cpu(|cpu, area| {
             if !area.is_in_dispatch() {
                 let now = self.now();
-                self.look_at_sends(area, now);
-                self.open(cpu, area, now);
+                self.update_hold(area, now);
+                self.note_open_point(cpu, area, now);
             }
         });
     }

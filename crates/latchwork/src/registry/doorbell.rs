@@ -19,8 +19,8 @@ impl Writer<'_> {
         let mut taken = 0;
         for slot in Class::ALL.into_iter().flat_map(|class| self.slots(class)).map(|(_, slot)| slot)
         {
-            let bit = slot.terms.doorbell();
-            let its = self.with_book(slot, |book| book.is_taken().then_some(book.doorbell));
+            let bit = slot.doorbell.bit();
+            let its = self.with_record(slot, |record| record.is_taken().then_some(record.doorbell));
             match its {
                 Some(its) if its == doorbell => return bit,
                 Some(_) => taken |= bit,
@@ -70,7 +70,7 @@ pub(crate) fn set_delivery(
     let writer = Writer::lock(core, platform);
     let slot = core.registry.slot_of(id).ok_or(SpecError::Stale)?;
     let route = check_route(core, delivery).map_err(|cpu| SpecError::NoSuchCpu { cpu })?;
-    writer.with_book(slot, |book| book.route = route);
+    writer.with_record(slot, |record| record.route = route);
     open_route(core, id.slot, route, delivery);
     Ok(())
 }
@@ -84,12 +84,12 @@ pub(crate) fn set_edge_model(
     core.refuse_in_dispatch(platform).map_err(SpecError::InDispatch)?;
     let writer = Writer::lock(core, platform);
     let named = core.registry.slot_of(id).ok_or(SpecError::Stale)?;
-    let doorbell = writer.with_book(named, |book| book.doorbell);
+    let doorbell = writer.with_record(named, |record| record.doorbell);
     for (_, slot) in Class::ALL.into_iter().flat_map(|class| writer.slots(class)) {
-        writer.with_book(slot, |book| {
-            if book.is_taken() && book.doorbell == doorbell {
-                book.edges = edges;
-                slot.terms.set_model(edges);
+        writer.with_record(slot, |record| {
+            if record.is_taken() && record.doorbell == doorbell {
+                record.edges = edges;
+                slot.doorbell.set_model(edges);
             }
         });
     }
@@ -108,7 +108,8 @@ pub(crate) fn set_boot_cpu(
     let writer = Writer::lock(core, platform);
     core.boot_cpu.store(cpu, Ordering::Relaxed);
     for (index, slot) in writer.slots(Class::Platform) {
-        let is_bsp = writer.with_book(slot, |book| book.is_taken() && book.route == Route::Bsp);
+        let is_bsp =
+            writer.with_record(slot, |record| record.is_taken() && record.route == Route::Bsp);
         if is_bsp {
             open_route(core, index, Route::Bsp, PlatformDelivery::Bsp);
         }

@@ -98,7 +98,7 @@ impl<H: NmiHandler + 'static> PinnedHandler<H> {
         if node.link.in_use.swap(true, Ordering::Acquire) {
             return Err(RegisterError::AlreadyRegistered);
         }
-        let (core, platform) = nmi.parts();
+        let (core, platform) = nmi.core_and_platform();
         // SAFETY: the node is pinned, so its memory stays until its `Drop` has run, and `Drop`
         // removes the handler and waits for quiescence, or does not return.
         let registered =

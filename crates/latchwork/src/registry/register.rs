@@ -45,14 +45,14 @@ pub(crate) unsafe fn register(
     let registered = writer.registry.registered.load(Ordering::Relaxed);
     writer.registry.registered.store(registered.wrapping_add(1), Ordering::Relaxed);
     let rank = Rank { priority: spec.priority, registered };
-    slot.terms.set_doorbell(writer.doorbell_bit(spec.doorbell));
-    slot.terms.set_model(spec.edges);
+    slot.doorbell.set_bit(writer.doorbell_bit(spec.doorbell));
+    slot.doorbell.set_model(spec.edges);
     slot.storm_above.set(spec.claims_per_ms);
     if class == Class::Platform {
         doorbell::open_route(core, index, route, spec.delivery);
     }
     slot.fill(handler);
-    writer.with_book(slot, |book| book.open(spec, name, rank));
+    writer.with_record(slot, |record| record.open(spec, name, rank));
     writer.publish(class);
     Ok(HandlerId { class, slot: index, generation: slot.generation() })
 }

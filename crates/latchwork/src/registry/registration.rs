@@ -45,7 +45,9 @@ impl Registration {
         Self { core, platform, id }
     }
 
-    pub(crate) const fn parts(&self) -> (&'static Core, &'static dyn Platform, HandlerId) {
+    pub(crate) const fn core_platform_and_id(
+        &self,
+    ) -> (&'static Core, &'static dyn Platform, HandlerId) {
         (self.core, self.platform, self.id)
     }
 
@@ -121,7 +123,7 @@ impl<P: Platform> Nmi<P> {
         spec: &HandlerSpec<'_>,
         handler: &'static H,
     ) -> Result<Registration, RegisterError> {
-        let (core, platform) = self.parts();
+        let (core, platform) = self.core_and_platform();
         // SAFETY: the handler is valid for ever.
         let id = unsafe { register::register(core, platform, spec, ErasedHandler::new(handler)) }?;
         self.owe_poll_for(id);
@@ -134,7 +136,7 @@ impl<P: Platform> Nmi<P> {
     ///
     /// [`HandleError::Stale`] if the handler is gone, [`HandleError::Guarded`] if a guard has it.
     pub fn reclaim(&'static self, id: HandlerId) -> Result<Registration, HandleError> {
-        let (core, platform) = self.parts();
+        let (core, platform) = self.core_and_platform();
         register::reclaim(core, platform, id)?;
         Ok(Registration::new(core, platform, id))
     }

@@ -2,7 +2,7 @@
 //! The ways out of the registry. Each is called by the one owner of the registration, so no two
 //! removals of one handler ever meet; and the way from one owner to the next.
 
-use super::{error::RemoveFailure, quiescence::Quiescence, slot::State, writer::Writer};
+use super::{error::RemoveFailure, quiescence::Quiescence, slot::SlotState, writer::Writer};
 use crate::{
     contract::{HandlerId, Name, Platform},
     nmi::Core,
@@ -20,7 +20,7 @@ pub(crate) fn remove(
     limit_ms: Option<u64>,
 ) -> Result<(), RemoveFailure> {
     core.refuse_in_dispatch(platform).map_err(RemoveFailure::InDispatch)?;
-    let Some(handler) = set_state(core, platform, id, State::Removing) else {
+    let Some(handler) = set_state(core, platform, id, SlotState::Removing) else {
         return Ok(());
     };
     // Partner: the fence in `ReadWord::enter`.
@@ -29,14 +29,14 @@ pub(crate) fn remove(
     let mut wait = Quiescence::begin();
     while let Err(cpu) = wait.advance(core.cpus()) {
         if let Some(waited_ms) = deadline.as_ref().and_then(|it| it.passed(platform)) {
-            set_state(core, platform, id, State::Live);
+            set_state(core, platform, id, SlotState::Live);
             return Err(RemoveFailure::StillRunning { handler, cpu, waited_ms });
         }
         platform.relax();
     }
     let writer = Writer::lock(core, platform);
     if let Some(slot) = core.registry.slot_of(id) {
-        writer.with_book(slot, |book| slot.free(book));
+        writer.with_record(slot, |record| slot.free(record));
     }
     writer.reclaim_dead_slots(core, id.class);
     Ok(())
@@ -62,12 +62,17 @@ pub(crate) fn give_up(core: &Core, id: HandlerId) {
 }
 
 /// Moves a handler out of, or back into, the published order. Returns its name.
-fn set_state(core: &Core, platform: &dyn Platform, id: HandlerId, state: State) -> Option<Name> {
+fn set_state(
+    core: &Core,
+    platform: &dyn Platform,
+    id: HandlerId,
+    state: SlotState,
+) -> Option<Name> {
     let writer = Writer::lock(core, platform);
     let slot = core.registry.slot_of(id)?;
-    let name = writer.with_book(slot, |book| {
-        book.state = state;
-        book.name
+    let name = writer.with_record(slot, |record| {
+        record.state = state;
+        record.name
     });
     writer.publish(id.class);
     Some(name)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A slot: one registered handler, as dispatch reads it and as writers keep its books.
+//! A slot: one registered handler, as dispatch reads it and as writers keep its records.
 //!
 //! # Life of a slot
 //!
@@ -15,7 +15,7 @@
 //! `function` and `data` are written by a writer while the slot is Free, when no dispatch can reach
 //! it, and published by the order word's Release. `try_remove` alone writes to a Live slot: a no-op
 //! into `function`, so that `data` never goes with a function that it was not made for. `dead` goes
-//! with it. `book` belongs to the holder of the writer lock.
+//! with it. `record` belongs to the holder of the writer lock.
 //!
 //! `given_up` says who may remove the handler: false, the one guard; true, whoever turns a handle into
 //! a guard first. The owner of the guard sets it, in any context, by a Release store. Whoever wants a
@@ -28,9 +28,9 @@ use crate::{
     contract::{
         Claim, Doorbell, EdgeModel, HandlerSpec, Name, NmiContext, NmiHandler, PlatformDelivery,
     },
-    dispatch::StormLimit,
-    grant::{Published, Terms},
+    grant::{PublishedClaims, SlotDoorbell},
     primitive::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, SharedCell, const_unless_loom},
+    stats::StormLimit,
 };
 
 type Function = unsafe fn(*const (), &NmiContext<'_>) -> Claim;
@@ -43,21 +43,21 @@ pub(crate) struct Slot {
     given_up: AtomicBool,
     /// How often the slot has been freed. Written under the writer lock, read from anywhere.
     generation: AtomicUsize,
-    pub(crate) terms: Terms,
+    pub(crate) doorbell: SlotDoorbell,
     pub(crate) storm_above: StormLimit,
     /// Used by Platform slots only.
-    pub(crate) published: Published,
-    pub(crate) book: SharedCell<Book>,
+    pub(crate) published: PublishedClaims,
+    pub(crate) record: SharedCell<SlotRecord>,
 }
 
-// SAFETY: `data` points to a `NmiHandler`, which is `Sync`; `book` is accessed by the holder of the
+// SAFETY: `data` points to a `NmiHandler`, which is `Sync`; `record` is accessed by the holder of the
 // writer lock only; everything else is atomic.
 unsafe impl Sync for Slot {}
 
 /// What writers know of a slot.
 #[derive(Debug)]
-pub(crate) struct Book {
-    pub(crate) state: State,
+pub(crate) struct SlotRecord {
+    pub(crate) state: SlotState,
     pub(crate) name: Name,
     pub(crate) doorbell: Doorbell,
     pub(crate) edges: EdgeModel,
@@ -75,7 +75,7 @@ pub(crate) enum Route {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum State {
+pub(crate) enum SlotState {
     Free,
     Live,
     /// A `remove` waits for it.
@@ -131,11 +131,11 @@ impl Slot {
                 dead: AtomicBool::new(false),
                 given_up: AtomicBool::new(false),
                 generation: AtomicUsize::new(0),
-                terms: Terms::new(),
+                doorbell: SlotDoorbell::new(),
                 storm_above: StormLimit::new(),
-                published: Published::new(),
-                book: SharedCell::new(Book {
-                    state: State::Free,
+                published: PublishedClaims::new(),
+                record: SharedCell::new(SlotRecord {
+                    state: SlotState::Free,
                     name: Name::EMPTY,
                     doorbell: Doorbell::Software,
                     edges: EdgeModel::PerCondition,
@@ -198,11 +198,11 @@ impl Slot {
 
     /// Makes the slot free for the next handler. The caller holds the writer lock, and quiescence is
     /// reached. Every handle to the former handler is stale from here on.
-    pub(crate) fn free(&self, book: &mut Book) {
+    pub(crate) fn free(&self, record: &mut SlotRecord) {
         self.dead.store(false, Ordering::Relaxed);
         let generation = self.generation.load(Ordering::Relaxed);
         self.generation.store(generation.wrapping_add(1), Ordering::Release);
-        book.state = State::Free;
+        record.state = SlotState::Free;
     }
 
     pub(crate) fn generation(&self) -> usize {
@@ -220,9 +220,9 @@ impl Route {
     }
 }
 
-impl Book {
+impl SlotRecord {
     pub(crate) fn open(&mut self, spec: &HandlerSpec<'_>, name: Name, rank: Rank) {
-        self.state = State::Live;
+        self.state = SlotState::Live;
         self.name = name;
         self.doorbell = spec.doorbell;
         self.edges = spec.edges;
@@ -232,6 +232,6 @@ impl Book {
 
     /// A handler is here, on its way out or not.
     pub(crate) fn is_taken(&self) -> bool {
-        !matches!(self.state, State::Free)
+        !matches!(self.state, SlotState::Free)
     }
 }

@@ -63,6 +63,6 @@ impl PlatformSlots for Registry {
 
     fn slot(&self, index: usize) -> Option<PlatformSlot<'_>> {
         let slot = self.slot(Class::Platform, index)?;
-        Some(PlatformSlot { published: &slot.published, terms: &slot.terms })
+        Some(PlatformSlot { published: &slot.published, doorbell: &slot.doorbell })
     }
 }

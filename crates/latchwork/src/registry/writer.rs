@@ -5,7 +5,7 @@ use super::{
     error::RegisterError,
     order::Order,
     quiescence::Quiescence,
-    slot::{Book, Slot, State},
+    slot::{Slot, SlotRecord, SlotState},
     table::Registry,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     primitive::{Ordering, fence},
 };
 
-/// The writer lock, held: interrupts are off on this CPU, and the books of all slots are ours.
+/// The writer lock, held: interrupts are off on this CPU, and the records of all slots are ours.
 pub(super) struct Writer<'a> {
     pub(super) registry: &'a Registry,
     platform: &'a dyn Platform,
@@ -33,13 +33,13 @@ impl<'a> Writer<'a> {
         Self { registry, platform, interrupts }
     }
 
-    /// Reads and writes the books of one slot.
-    pub(super) fn with_book<R>(&self, slot: &Slot, edit: impl FnOnce(&mut Book) -> R) -> R {
-        slot.book.with_mut(|book| {
-            // SAFETY: the books belong to the holder of the writer lock, which is us, and `edit`
-            // cannot reach another `with_book` of the same slot: nobody else calls it but this file
+    /// Reads and writes the records of one slot.
+    pub(super) fn with_record<R>(&self, slot: &Slot, edit: impl FnOnce(&mut SlotRecord) -> R) -> R {
+        slot.record.with_mut(|record| {
+            // SAFETY: the records belong to the holder of the writer lock, which is us, and `edit`
+            // cannot reach another `with_record` of the same slot: nobody else calls it but this file
             // and `remove`, never nested.
-            edit(unsafe { &mut *book })
+            edit(unsafe { &mut *record })
         })
     }
 
@@ -51,8 +51,8 @@ impl<'a> Writer<'a> {
     pub(super) fn publish(&self, class: Class) {
         let mut ranked = [None; HANDLERS_PER_CLASS];
         for ((index, slot), entry) in self.slots(class).zip(&mut ranked) {
-            *entry = self.with_book(slot, |book| match book.state {
-                State::Live => Some((book.rank, index)),
+            *entry = self.with_record(slot, |record| match record.state {
+                SlotState::Live => Some((record.rank, index)),
                 _ => None,
             });
         }
@@ -69,9 +69,9 @@ impl<'a> Writer<'a> {
     pub(super) fn reclaim_dead_slots(&self, core: &Core, class: Class) {
         let mut unpublished = false;
         for (_, slot) in self.slots(class).filter(|(_, slot)| slot.is_dead()) {
-            self.with_book(slot, |book| {
-                if matches!(book.state, State::Live) {
-                    book.state = State::Draining(Quiescence::begin());
+            self.with_record(slot, |record| {
+                if matches!(record.state, SlotState::Live) {
+                    record.state = SlotState::Draining(Quiescence::begin());
                     unpublished = true;
                 }
             });
@@ -82,10 +82,10 @@ impl<'a> Writer<'a> {
             fence(Ordering::SeqCst);
         }
         for (_, slot) in self.slots(class) {
-            self.with_book(slot, |book| {
-                if let State::Draining(wait) = &mut book.state {
+            self.with_record(slot, |record| {
+                if let SlotState::Draining(wait) = &mut record.state {
                     if wait.advance(core.cpus()).is_ok() {
-                        slot.free(book);
+                        slot.free(record);
                     }
                 }
             });
@@ -95,10 +95,10 @@ impl<'a> Writer<'a> {
     pub(super) fn free_slot(&self, class: Class) -> Result<(usize, &'a Slot), RegisterError> {
         let mut draining: usize = 0;
         for (index, slot) in self.slots(class) {
-            match self.with_book(slot, |book| book.state) {
-                State::Free => return Ok((index, slot)),
-                State::Draining(_) => draining = draining.saturating_add(1),
-                State::Live | State::Removing => {}
+            match self.with_record(slot, |record| record.state) {
+                SlotState::Free => return Ok((index, slot)),
+                SlotState::Draining(_) => draining = draining.saturating_add(1),
+                SlotState::Live | SlotState::Removing => {}
             }
         }
         Err(RegisterError::ClassFull { class, draining })
@@ -111,9 +111,9 @@ impl<'a> Writer<'a> {
         edges: EdgeModel,
     ) -> Result<(), RegisterError> {
         for slot in self.registry.slots.iter().flatten() {
-            self.with_book(slot, |book| {
-                if book.is_taken() && book.doorbell == doorbell && book.edges != edges {
-                    return Err(RegisterError::EdgeModelConflict { doorbell, with: book.name });
+            self.with_record(slot, |record| {
+                if record.is_taken() && record.doorbell == doorbell && record.edges != edges {
+                    return Err(RegisterError::EdgeModelConflict { doorbell, with: record.name });
                 }
                 Ok(())
             })?;

@@ -45,7 +45,7 @@ impl Mailbox {
     /// Sender, before the ring, with interrupts off. NMI-safe.
     pub(crate) fn post(&self, request: Request) -> Result<(), Saturated> {
         let field = request.field();
-        if field.of(self.pending.load(Ordering::Relaxed)) >= field.refused_at() {
+        if field.count_in(self.pending.load(Ordering::Relaxed)) >= field.refused_at() {
             return Err(Saturated);
         }
         self.pending.fetch_add(field.unit(), Ordering::Release);

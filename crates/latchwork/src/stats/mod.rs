@@ -8,12 +8,14 @@
 mod cpu;
 mod handler;
 mod query;
+mod storm;
 
 pub use cpu::CpuStats;
 pub(crate) use cpu::{CpuCounters, Ending};
 pub(crate) use handler::HandlerCounters;
 pub use handler::{HISTOGRAM_COLUMNS, HandlerStats};
 pub use query::StatsError;
+pub(crate) use storm::{StormLimit, Storms};
 
 use crate::primitive::{Counter, Ordering};
 

@@ -10,7 +10,7 @@ use crate::{
     contract::{Granted, HandlerId, OwedPoll, Platform},
     nmi::Nmi,
     primitive::{Ordering, fence},
-    time::Moment,
+    time::Timestamp,
 };
 
 impl<P: Platform> Nmi<P> {
@@ -43,14 +43,14 @@ impl<P: Platform> Nmi<P> {
     pub fn granted(&self, cpu: usize) -> Option<Granted> {
         let area = self.core.cpus().get(cpu)?;
         let limits = self.limits();
-        Some(area.grants.standing(Moment::from_ticks(self.platform.now_ticks()), limits))
+        Some(area.grants.snapshot(Timestamp::from_ticks(self.platform.now_ticks()), limits))
     }
 
     /// The poll that is owed, if one is. **NMI-safe.** One that stays owed for longer than
     /// [`overdue_us`](crate::Limits::overdue_us) says that no CPU ticks or takes NMIs.
     pub fn owed_poll(&self) -> Option<OwedPoll> {
-        let owed = self.core.shared.hot.debt.owed()?;
-        let now = Moment::from_ticks(self.platform.now_ticks());
+        let owed = self.core.recovery.hot.debt.owed()?;
+        let now = Timestamp::from_ticks(self.platform.now_ticks());
         Some(OwedPoll { age_ticks: now.since(owed.since()), edge_waits: owed.has_edge() })
     }
 }

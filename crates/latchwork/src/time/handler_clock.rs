@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What each handler of a dispatch took.
 
-use super::moment::Moment;
+use super::timestamp::Timestamp;
 
 /// Splits a dispatch among its handlers with one clock reading each.
 pub(crate) struct HandlerClock {
@@ -10,14 +10,14 @@ pub(crate) struct HandlerClock {
 
 impl HandlerClock {
     #[inline(always)]
-    pub(crate) fn from(arrived_ticks: u64) -> Self {
+    pub(crate) fn started_at(arrived_ticks: u64) -> Self {
         Self { last_ticks: arrived_ticks }
     }
 
     /// The last reading.
     #[inline(always)]
-    pub(crate) fn now(&self) -> Moment {
-        Moment::from_ticks(self.last_ticks)
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_ticks(self.last_ticks)
     }
 
     #[inline(always)]

@@ -67,7 +67,7 @@ impl Default for Limits {
     }
 }
 
-/// Far less than the range in which moments can be told apart, and than what the multiplication below can
+/// Far less than the range in which timestamps can be told apart, and than what the multiplication below can
 /// say.
 const LONGEST_TICKS: usize = usize::MAX / 1_024;
 
@@ -153,7 +153,7 @@ impl InTicks<'_> {
         ticks_in(late_us, self.ticks_per_ms).min(self.cap())
     }
 
-    pub(crate) fn ms(self, ms: u32) -> usize {
+    pub(crate) fn ms_to_ticks(self, ms: u32) -> usize {
         ticks_in(ms.saturating_mul(1_000), self.ticks_per_ms)
     }
 }

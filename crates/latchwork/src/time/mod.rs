@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Time: [moments](moment), the [limits] that grants and recovery go by, and the clock that splits a
+//! Time: [timestamps](timestamp), the [limits] that grants and recovery go by, and the clock that splits a
 //! dispatch among its handlers.
 
 mod handler_clock;
 mod limits;
-mod moment;
+mod timestamp;
 
 pub(crate) use handler_clock::HandlerClock;
 pub(crate) use limits::{InTicks, LimitsInForce};
 pub use limits::{Limits, LimitsError};
-pub(crate) use moment::Moment;
+pub(crate) use timestamp::Timestamp;

@@ -71,7 +71,7 @@ unsafe impl Send for Work {}
 
 /// What the state word says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum ItemState {
     Idle,
     Running,
     Queued(Place),
@@ -101,7 +101,7 @@ const QUEUED: usize = 2;
 const LAZY: usize = 4;
 const CPU_SHIFT: u32 = 3;
 
-impl State {
+impl ItemState {
     const fn from_word(word: usize) -> Self {
         if word & QUEUED != 0 {
             let urgency = if word & LAZY != 0 { Urgency::Lazy } else { Urgency::Now };
@@ -142,10 +142,10 @@ impl Work {
 
     /// Queuer. Any context.
     pub(super) fn claim(&self, place: Place) -> Claimed {
-        match State::from_word(self.state.swap(place.queued_word(), Ordering::AcqRel)) {
-            State::Idle => Claimed::ByQueuer,
-            State::Running => Claimed::ByRunner,
-            State::Queued(_) => Claimed::Before,
+        match ItemState::from_word(self.state.swap(place.queued_word(), Ordering::AcqRel)) {
+            ItemState::Idle => Claimed::ByQueuer,
+            ItemState::Running => Claimed::ByRunner,
+            ItemState::Queued(_) => Claimed::Before,
         }
     }
 
@@ -164,9 +164,9 @@ impl Work {
     pub(super) fn end(&self) -> Option<Place> {
         let ended =
             self.state.compare_exchange(RUNNING, IDLE, Ordering::Release, Ordering::Relaxed);
-        match State::from_word(ended.err()?) {
-            State::Queued(place) => Some(place),
-            State::Idle | State::Running => None,
+        match ItemState::from_word(ended.err()?) {
+            ItemState::Queued(place) => Some(place),
+            ItemState::Idle | ItemState::Running => None,
         }
     }
 
@@ -187,7 +187,7 @@ unsafe fn call<F: Fn(usize)>(data: *const (), cpu: usize) {
 
 impl fmt::Debug for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = State::from_word(self.state.load(Ordering::Relaxed));
+        let state = ItemState::from_word(self.state.load(Ordering::Relaxed));
         f.debug_struct("Work").field("state", &state).finish_non_exhaustive()
     }
 }
@@ -199,12 +199,12 @@ mod tests {
 
     #[test]
     fn the_state_word_tells_every_place_apart() {
-        assert_eq!(State::from_word(IDLE), State::Idle);
-        assert_eq!(State::from_word(RUNNING), State::Running);
+        assert_eq!(ItemState::from_word(IDLE), ItemState::Idle);
+        assert_eq!(ItemState::from_word(RUNNING), ItemState::Running);
         for cpu in [0, 1, 2, MAX_CPUS - 1] {
             for urgency in [Urgency::Now, Urgency::Lazy] {
                 let place = Place { cpu, urgency };
-                assert_eq!(State::from_word(place.queued_word()), State::Queued(place));
+                assert_eq!(ItemState::from_word(place.queued_word()), ItemState::Queued(place));
             }
         }
     }

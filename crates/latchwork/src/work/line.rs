@@ -40,7 +40,7 @@ impl WorkLine {
         }
     }
 
-    /// Whether something waits here, after a fence whose partner is the one in `Nmi::tell`: whoever is
+    /// Whether something waits here, after a fence whose partner is the one in `Nmi::notify_cpu`: whoever is
     /// not seen here by then sees what this CPU stored before the fence.
     pub(crate) fn has_items(&self) -> bool {
         !self.now.is_empty() || !self.lazy.is_empty()
@@ -49,7 +49,7 @@ impl WorkLine {
     /// Own CPU: from here on, whoever queues a lazy item raises an interrupt. Says whether one was queued
     /// before.
     ///
-    /// The fence has its partner in `Nmi::tell`, between a producer's link and its look at the flag. In
+    /// The fence has its partner in `Nmi::notify_cpu`, between a producer's link and its look at the flag. In
     /// the total order of the two, either this one is first, and the producer sees the flag, or the
     /// producer's is, and its item is seen here. An NMI on this CPU comes before the store, and its item
     /// is seen, or after it, and it sees the flag.

@@ -63,17 +63,17 @@ impl<P: Platform> Nmi<P> {
         let queued = match target {
             None => Err(QueueError::NoSuchCpu { cpu }),
             Some((cpu, area)) if area.presence().is_away() => Err(QueueError::Offline { cpu }),
-            Some((cpu, _)) => Ok(self.claim_and_put(item, Place { cpu, urgency })),
+            Some((cpu, _)) => Ok(self.claim_and_push(item, Place { cpu, urgency })),
         };
         // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
         unsafe { self.platform.restore_interrupts(interrupts) };
         queued
     }
 
-    fn claim_and_put(&self, item: &'static Work, place: Place) -> bool {
+    fn claim_and_push(&self, item: &'static Work, place: Place) -> bool {
         match item.claim(place) {
             Claimed::ByQueuer => {
-                self.put(item, place);
+                self.push_and_notify(item, place);
                 true
             }
             Claimed::ByRunner => true,
@@ -82,12 +82,12 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// Puts a claimed item on its list. Any context, with interrupts off.
-    pub(super) fn put(&self, item: &'static Work, place: Place) {
+    pub(super) fn push_and_notify(&self, item: &'static Work, place: Place) {
         let Some(area) = self.core.cpus().get(place.cpu) else {
             return;
         };
         area.work.list(place.urgency).push(item);
-        self.tell(place, area);
+        self.notify_cpu(place, area);
     }
 
     /// Tells a CPU that an item was put on a list, after it was linked.
@@ -96,7 +96,7 @@ impl<P: Platform> Nmi<P> {
     /// [`Nmi::go_offline`], [`Nmi::mark_offline`] and [`Nmi::come_online`], each between a store of what
     /// is read here and a look at the lists. Whichever of the two fences comes first: either this
     /// producer sees what that CPU said, or that CPU sees the item, linked.
-    fn tell(&self, place: Place, area: &PerCpu) {
+    fn notify_cpu(&self, place: Place, area: &PerCpu) {
         fence(Ordering::SeqCst);
         if area.presence().is_away() {
             self.core.leave_work();

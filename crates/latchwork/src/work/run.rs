@@ -51,7 +51,7 @@ impl<P: Platform> Nmi<P> {
     pub fn tick(&'static self) -> usize {
         let _ = self.on_this_cpu(|cpu, area| {
             if !area.is_in_dispatch() && !area.presence().is_away() {
-                self.recover(cpu, area);
+                self.run_tick_duties(cpu, area);
             }
         });
         self.run_here(|_| true)
@@ -113,7 +113,7 @@ impl<P: Platform> Nmi<P> {
         item.call(cpu);
         area.work.set_running(outer);
         if let Some(place) = item.end() {
-            self.put(item, place);
+            self.push_and_notify(item, place);
         }
     }
 }

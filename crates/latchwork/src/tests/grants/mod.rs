@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Class, Doorbell, EdgeModel, GrantKind, HandlerSpec, Limits, LimitsError, Outcome,
     PlatformDelivery, Registration, Request, SpecError, UnknownKind, UnknownPolicy,
-    primitive::Ordering, time::Moment,
+    primitive::Ordering, time::Timestamp,
 };
 
 const LATE_US: usize = Limits::BARE_METAL.late_us as usize;

@@ -78,7 +78,7 @@ fn scene(cpus: usize) -> Scene {
         world.nmi.register(&external(), source.0).unwrap(),
     ];
     world.wait_us(100_000);
-    world.nmi.core.shared.hot.debt.take();
+    world.nmi.core.recovery.hot.debt.take();
     Scene { world, pmi: pmis, external: source, kept }
 }
 
@@ -89,16 +89,19 @@ impl Scene {
 
     /// What was set is found, or will be looked for.
     fn assert_nothing_is_stranded(&self) {
-        let owed = self.world.nmi.core.shared.hot.debt.owed().is_some();
+        let owed = self.world.nmi.core.recovery.hot.debt.owed().is_some();
         assert!(owed || !self.external.0.is_raised(), "nobody will look for it");
     }
 
     /// Edges that wait have somebody to wait for.
     fn assert_every_edge_can_be_settled(&self) {
-        let owed = self.world.nmi.core.shared.hot.debt.owed().is_some();
+        let owed = self.world.nmi.core.recovery.hot.debt.owed().is_some();
         for (cpu, area) in self.world.nmi.core.cpus().iter().enumerate() {
             self.world.nmi.inside_read_side(cpu, area, |_| ());
-            assert!(owed || !area.deferred.any(), "an edge waits for a poll that nobody owes");
+            assert!(
+                owed || !area.deferred.has_waiting(),
+                "an edge waits for a poll that nobody owes"
+            );
         }
     }
 
@@ -111,7 +114,7 @@ impl Scene {
             self.world.nmi.tick();
         }
         assert!(!self.external.0.is_raised());
-        self.world.nmi.core.cpus().iter().for_each(|area| assert!(!area.deferred.any()));
+        self.world.nmi.core.cpus().iter().for_each(|area| assert!(!area.deferred.has_waiting()));
         (0..cpus).map(|cpu| self.world.nmi.cpu_stats(cpu).unwrap().unknown).collect()
     }
 }
@@ -242,10 +245,10 @@ fn a_loser_between_two_polls_is_judged_by_the_later_one() {
     explore_up_to(PREEMPTIONS, || {
         let scene = scene(3);
         let (nmi, _, external) = scene.parts();
-        let poll = nmi.core.shared.polls.take(2).unwrap();
+        let poll = nmi.core.recovery.polls.take(2).unwrap();
         let polls = thread::spawn(move || {
             become_cpu(Some(2));
-            nmi.core.shared.polls.end(poll);
+            nmi.core.recovery.polls.end(poll);
             take_nmi(nmi);
         });
         become_cpu(Some(1));
@@ -278,7 +281,7 @@ fn an_asserted_line_is_found_after_its_registration() {
         });
         let kept = nmi.register(&external(), source.0).unwrap();
         other_cpu.join().unwrap();
-        let owed = nmi.core.shared.hot.debt.owed().is_some();
+        let owed = nmi.core.recovery.hot.debt.owed().is_some();
         assert!(owed || !source.0.is_raised(), "nobody will look for it");
         kept.remove().unwrap();
         local.remove().unwrap();

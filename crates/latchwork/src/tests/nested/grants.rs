@@ -139,7 +139,7 @@ fn while_machine_wide_claims_are_adopted(
         });
         adopt(nmi);
         let nested = came();
-        if nmi.core.cpus()[0].deferred.any() {
+        if nmi.core.cpus()[0].deferred.has_waiting() {
             nmi.tick();
         }
         while nmi.cpu_stats(0).unwrap().absorbed < 1 + usize::from(nested) {

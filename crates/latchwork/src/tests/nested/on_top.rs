@@ -84,7 +84,7 @@ fn an_edge_on_top_that_another_cpu_explains_leaves_the_grant_to_the_edge_underne
     at_every_access(40, |accesses_before| {
         let scene = scene();
         let nmi = scene.world.nmi;
-        let polls = &nmi.core.shared.polls;
+        let polls = &nmi.core.recovery.polls;
         let elsewhere = Rc::new(Cell::new(None));
         let begun = elsewhere.clone();
         arm(accesses_before, move || {
@@ -101,7 +101,7 @@ fn an_edge_on_top_that_another_cpu_explains_leaves_the_grant_to_the_edge_underne
             let limits = nmi.limits();
             let slot = core.registry.slot(Class::Platform, 0).unwrap();
             let until = nmi.now().after(limits.late());
-            slot.published.publish(&core.shared.hot.wide, until, limits);
+            slot.published.publish(&core.recovery.hot.machine_wide, until, limits);
             polls.note_claim(poll);
             polls.end(poll);
         }

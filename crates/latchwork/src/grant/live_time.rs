@@ -6,7 +6,7 @@
 
 use crate::{
     primitive::{Counter, Ordering, OwnWord, const_unless_loom},
-    time::Moment,
+    time::Timestamp,
 };
 
 const LIVE: usize = 1;
@@ -14,7 +14,7 @@ const LIVE: usize = 1;
 /// The statistics of a pool's life.
 #[derive(Debug)]
 pub(crate) struct LiveTime {
-    /// 0, or the moment since which the pool has been live, with bit 0 set.
+    /// 0, or the time since which the pool has been live, with bit 0 set.
     since: OwnWord,
     total_ticks: Counter,
     longest_ticks: Counter,
@@ -32,19 +32,19 @@ impl LiveTime {
     }
 
     /// The pool is live, and was perhaps before.
-    pub(super) fn begins(&self, now: Moment) {
+    pub(super) fn begins(&self, now: Timestamp) {
         if self.since.load(Ordering::Relaxed) == 0 {
             self.since.store(now.word() | LIVE, Ordering::Relaxed);
         }
     }
 
     /// The pool is not live, and was perhaps before.
-    pub(super) fn ends(&self, now: Moment) {
+    pub(super) fn ends(&self, now: Timestamp) {
         let since = self.since.swap(0, Ordering::Relaxed);
         if since == 0 {
             return;
         }
-        let ticks = now.since(Moment::from_word(since));
+        let ticks = now.since(Timestamp::from_word(since));
         let total = self.total_ticks.load(Ordering::Relaxed).wrapping_add(ticks);
         self.total_ticks.store(total, Ordering::Relaxed);
         if ticks > self.longest_ticks.load(Ordering::Relaxed) {
@@ -53,10 +53,10 @@ impl LiveTime {
     }
 
     /// How long the pool has been live without a gap.
-    pub(super) fn so_far(&self, now: Moment) -> usize {
+    pub(super) fn ticks_so_far(&self, now: Timestamp) -> usize {
         match self.since.load(Ordering::Relaxed) {
             0 => 0,
-            since => now.since(Moment::from_word(since)),
+            since => now.since(Timestamp::from_word(since)),
         }
     }
 

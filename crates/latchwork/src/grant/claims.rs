@@ -1,79 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What dispatch must know of a handler's doorbell, and what a dispatch has claimed.
+//! What a dispatch has claimed.
 
-use crate::{
-    contract::EdgeModel,
-    primitive::{AtomicUsize, Ordering, const_unless_loom},
-};
-
-/// A slot's terms. Written under the writer lock: while the slot is free, or one word at a time when the
-/// doorbell's model changes; read by dispatch, after the order that names the slot.
-#[derive(Debug)]
-pub(crate) struct Terms {
-    /// The bit that stands for the doorbell. Slots behind one doorbell have the same; the software doorbell has
-    /// none.
-    doorbell: AtomicUsize,
-    late: AtomicUsize,
-}
-
-/// An [`EdgeModel`] in one word: 0, or microseconds and edges.
-const EDGES_BITS: u32 = 8;
-const MOST_LATE_US: usize = usize::MAX >> EDGES_BITS;
-
-impl Terms {
-    const_unless_loom! {
-        pub(crate) fn new() -> Self {
-            Self { doorbell: AtomicUsize::new(0), late: AtomicUsize::new(0) }
-        }
-    }
-
-    pub(crate) fn set_doorbell(&self, bit: usize) {
-        self.doorbell.store(bit, Ordering::Relaxed);
-    }
-
-    #[inline(always)]
-    pub(crate) fn doorbell(&self) -> usize {
-        self.doorbell.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_model(&self, model: EdgeModel) {
-        let word = match model {
-            EdgeModel::PerCondition => 0,
-            EdgeModel::PerEvent { late_us, max_late_edges } => {
-                (late_us as usize).min(MOST_LATE_US) << EDGES_BITS | usize::from(max_late_edges)
-            }
-        };
-        self.late.store(word, Ordering::Relaxed);
-    }
-
-    #[inline(always)]
-    pub(crate) fn late(&self) -> Late {
-        Late(self.late.load(Ordering::Relaxed))
-    }
-
-    /// How many rings may come, to each CPU on the route, for a condition that no edge led to.
-    pub(crate) fn rings_of_a_claim(&self) -> usize {
-        self.late().edges().saturating_add(1)
-    }
-}
-
-/// The rings that may come after a status was consumed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Late(usize);
-
-impl Late {
-    /// How many, at most.
-    #[inline(always)]
-    pub(crate) const fn edges(self) -> usize {
-        self.0 & ((1 << EDGES_BITS) - 1)
-    }
-
-    /// How late, at most; 0 where the kernel's own limit holds.
-    #[inline(always)]
-    pub(crate) const fn us(self) -> u32 {
-        (self.0 >> EDGES_BITS) as u32
-    }
-}
+use super::doorbell::SlotDoorbell;
 
 /// What one dispatch, or one poll outside an NMI, has claimed so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,16 +25,16 @@ impl Claims {
 
     /// A handler claimed. `rings_here`: its doorbell's ring comes to this CPU.
     #[inline(always)]
-    pub(crate) fn add(&mut self, terms: &Terms, rings_here: bool) {
+    pub(crate) fn add(&mut self, doorbell: &SlotDoorbell, rings_here: bool) {
         self.any = true;
-        let doorbell = terms.doorbell();
+        let bit = doorbell.bit();
         // Claimed before, or the software doorbell, which has no bit: its sends count.
-        if !rings_here || self.doorbells & doorbell == doorbell {
+        if !rings_here || self.doorbells & bit == bit {
             return;
         }
-        self.doorbells |= doorbell;
-        let late = terms.late();
-        self.late_edges = self.late_edges.saturating_add(late.edges());
+        self.doorbells |= bit;
+        let late = doorbell.late_rings();
+        self.late_edges = self.late_edges.saturating_add(late.count());
         self.late_us = self.late_us.max(late.us());
     }
 
@@ -122,7 +50,7 @@ impl Claims {
     }
 
     #[inline(always)]
-    pub(crate) const fn any(&self) -> bool {
+    pub(crate) const fn has_any(&self) -> bool {
         self.any
     }
 
@@ -161,24 +89,25 @@ impl Claims {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::contract::EdgeModel;
 
-    fn terms(bit: usize, model: EdgeModel) -> Terms {
-        let terms = Terms::new();
-        terms.set_doorbell(bit);
-        terms.set_model(model);
-        terms
+    fn doorbell(bit: usize, model: EdgeModel) -> SlotDoorbell {
+        let doorbell = SlotDoorbell::new();
+        doorbell.set_bit(bit);
+        doorbell.set_model(model);
+        doorbell
     }
 
     #[test]
     fn everybody_behind_one_doorbell_counts_one() {
-        let counters = terms(1, EdgeModel::PerCondition);
-        let trace = terms(1, EdgeModel::PerCondition);
+        let counters = doorbell(1, EdgeModel::PerCondition);
+        let trace = doorbell(1, EdgeModel::PerCondition);
         let mut claims = Claims::of_sends(0);
         claims.add(&counters, true);
         claims.add(&trace, true);
         assert_eq!(claims.rings(), 1);
         assert!(claims.is_plain());
-        claims.add(&terms(2, EdgeModel::PerCondition), true);
+        claims.add(&doorbell(2, EdgeModel::PerCondition), true);
         assert_eq!(claims.rings(), 2);
         assert!(!claims.is_plain());
     }
@@ -187,8 +116,8 @@ mod tests {
     fn each_send_counts_one_and_late_edges_count_once_a_doorbell() {
         let message = EdgeModel::PerEvent { late_us: 300, max_late_edges: 2 };
         let mut claims = Claims::of_sends(2);
-        claims.add(&terms(4, message), true);
-        claims.add(&terms(4, message), true);
+        claims.add(&doorbell(4, message), true);
+        claims.add(&doorbell(4, message), true);
         assert_eq!((claims.rings(), claims.late_edges(), claims.late_us()), (3, 2, 300));
         assert!(!claims.is_plain());
         assert!(Claims::of_sends(1).is_plain() && !Claims::of_sends(2).is_plain());
@@ -196,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_doorbell_that_is_claimed_in_two_rounds_has_rung_twice() {
-        let line = terms(1, EdgeModel::PerCondition);
+        let line = doorbell(1, EdgeModel::PerCondition);
         let mut claims = Claims::of_sends(0);
         claims.add(&line, true);
         claims.next_round();
@@ -209,7 +138,7 @@ mod tests {
     #[test]
     fn one_send_and_a_doorbell_of_the_round_before_are_two_rings() {
         let mut claims = Claims::of_sends(1);
-        claims.add(&terms(1, EdgeModel::PerCondition), true);
+        claims.add(&doorbell(1, EdgeModel::PerCondition), true);
         claims.next_round();
         assert_eq!(claims.rings(), 2);
         assert!(!claims.is_plain());
@@ -218,8 +147,8 @@ mod tests {
     #[test]
     fn a_ring_that_goes_elsewhere_is_none_here() {
         let mut claims = Claims::of_sends(0);
-        claims.add(&terms(1, EdgeModel::PerCondition), false);
-        assert!(claims.any());
+        claims.add(&doorbell(1, EdgeModel::PerCondition), false);
+        assert!(claims.has_any());
         assert_eq!(claims.rings(), 0);
     }
 }

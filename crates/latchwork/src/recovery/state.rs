@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What all CPUs share for recovery, and its settings.
+//! What all CPUs share for recovery.
 
-use super::{
-    debt::Debt,
-    poll_lock::PollLock,
-    stats::{RecoveryCounters, RecoveryStats},
-};
+use super::{debt::Debt, poll_lock::PollLock, stats::RecoveryCounters};
 use crate::{
-    contract::Platform,
-    grant::WideClaims,
-    nmi::Nmi,
+    grant::MachineWideClaims,
     primitive::{Counter, Ordering, const_unless_loom},
-    time::{Limits, LimitsError, LimitsInForce},
+    time::LimitsInForce,
 };
 
 /// How a tick pays a debt.
@@ -28,13 +22,13 @@ pub enum Recovery {
 
 /// What all CPUs share for it.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct RecoveryState {
     pub(crate) hot: HotLine,
     pub(crate) polls: PollLock,
     pub(crate) limits: LimitsInForce,
     pub(crate) counters: RecoveryCounters,
     /// A setting: a stale one is that of a moment ago.
-    mode: Counter,
+    pub(super) mode: Counter,
 }
 
 /// The line that every NMI reads, and that changes at most a few times per tick.
@@ -42,14 +36,14 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct HotLine {
     pub(crate) debt: Debt,
-    pub(crate) wide: WideClaims,
+    pub(crate) machine_wide: MachineWideClaims,
 }
 
-impl Shared {
+impl RecoveryState {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
             Self {
-                hot: HotLine { debt: Debt::new(), wide: WideClaims::new() },
+                hot: HotLine { debt: Debt::new(), machine_wide: MachineWideClaims::new() },
                 polls: PollLock::new(),
                 limits: LimitsInForce::new(),
                 counters: RecoveryCounters::new(),
@@ -64,26 +58,5 @@ impl Shared {
         } else {
             Recovery::Poll
         }
-    }
-}
-
-impl<P: Platform> Nmi<P> {
-    /// How debts are paid from now on: at first, [`Recovery::Poll`].
-    pub fn set_recovery(&self, recovery: Recovery) {
-        self.core.shared.mode.store(recovery as usize, Ordering::Relaxed);
-    }
-
-    /// Sets the times that grants and recovery go by: at first, [`Limits::BARE_METAL`].
-    ///
-    /// # Errors
-    ///
-    /// See [`LimitsError`]; nothing has changed then.
-    pub fn set_limits(&self, limits: Limits) -> Result<(), LimitsError> {
-        self.core.shared.limits.set(limits, self.platform.ticks_per_ms())
-    }
-
-    /// What recovery has done so far. **NMI-safe.**
-    pub fn recovery_stats(&self) -> RecoveryStats {
-        self.core.shared.counters.read()
     }
 }

@@ -20,25 +20,25 @@
 //! is released. So it defers its edge, and settles it by what that poll claimed. A claim outside an NMI holds
 //! no lock, and so is published before.
 
-use super::{credits::MOST_CREDITS, pool::Grants, terms::Terms};
+use super::{credits::MOST_CREDITS, doorbell::SlotDoorbell, pool::Grants};
 use crate::{
     contract::{GrantKind, HANDLERS_PER_CLASS},
     primitive::{AtomicUsize, Ordering, OwnWord, const_unless_loom},
-    time::{InTicks, Moment},
+    time::{InTicks, Timestamp},
 };
 
 /// What is published of one Platform slot.
 #[derive(Debug)]
-pub(crate) struct Published {
+pub(crate) struct PublishedClaims {
     claims: AtomicUsize,
     deadline: AtomicUsize,
 }
 
 /// How many machine-wide claims there were.
 #[derive(Debug)]
-pub(crate) struct WideClaims(AtomicUsize);
+pub(crate) struct MachineWideClaims(AtomicUsize);
 
-impl WideClaims {
+impl MachineWideClaims {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
             Self(AtomicUsize::new(0))
@@ -51,7 +51,7 @@ impl WideClaims {
     }
 }
 
-impl Published {
+impl PublishedClaims {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
             Self { claims: AtomicUsize::new(0), deadline: AtomicUsize::new(0) }
@@ -59,22 +59,27 @@ impl Published {
     }
 
     /// One more claim, whose rings reach their CPUs until `deadline`.
-    pub(crate) fn publish(&self, wide: &WideClaims, deadline: Moment, limits: InTicks<'_>) {
-        self.raise_to(deadline, limits);
+    pub(crate) fn publish(
+        &self,
+        all: &MachineWideClaims,
+        deadline: Timestamp,
+        limits: InTicks<'_>,
+    ) {
+        self.extend_to(deadline, limits);
         self.claims.fetch_add(1, Ordering::Release);
-        wide.0.fetch_add(1, Ordering::Release);
+        all.0.fetch_add(1, Ordering::Release);
     }
 
     /// The rings of the last claim reach their CPUs until `deadline`, later than was published. CPUs that have
     /// adopted it look again.
-    pub(crate) fn renew(&self, wide: &WideClaims, deadline: Moment, limits: InTicks<'_>) {
-        self.raise_to(deadline, limits);
-        wide.0.fetch_add(1, Ordering::Release);
+    pub(crate) fn renew(&self, all: &MachineWideClaims, deadline: Timestamp, limits: InTicks<'_>) {
+        self.extend_to(deadline, limits);
+        all.0.fetch_add(1, Ordering::Release);
     }
 
     /// Each failure of the exchange is a claim that somebody published meanwhile, so their deadlines are about
     /// the same. One farther ahead than any lateness can be is from before the clock was reset.
-    fn raise_to(&self, deadline: Moment, limits: InTicks<'_>) {
+    fn extend_to(&self, deadline: Timestamp, limits: InTicks<'_>) {
         const TRIES: usize = 4;
         for _ in 0..TRIES {
             let before = self.deadline();
@@ -95,8 +100,8 @@ impl Published {
         self.claims.load(Ordering::Acquire)
     }
 
-    fn deadline(&self) -> Moment {
-        Moment::from_word(self.deadline.load(Ordering::Relaxed))
+    fn deadline(&self) -> Timestamp {
+        Timestamp::from_word(self.deadline.load(Ordering::Relaxed))
     }
 }
 
@@ -112,15 +117,15 @@ pub(crate) trait PlatformSlots {
 /// What grants know of one Platform slot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlatformSlot<'a> {
-    pub(crate) published: &'a Published,
-    pub(crate) terms: &'a Terms,
+    pub(crate) published: &'a PublishedClaims,
+    pub(crate) doorbell: &'a SlotDoorbell,
 }
 
 impl Grants {
     /// Whether there may be machine-wide claims that this CPU has not looked at.
     #[inline(always)]
-    pub(crate) fn is_behind(&self, wide: &WideClaims) -> bool {
-        self.seen_claims.load(Ordering::Relaxed) != wide.count()
+    pub(crate) fn has_unseen_claims(&self, all: &MachineWideClaims) -> bool {
+        self.seen_claims.load(Ordering::Relaxed) != all.count()
     }
 
     /// Takes the machine-wide grants that this CPU has not looked at into its pool, if they have not ended.
@@ -131,12 +136,12 @@ impl Grants {
     pub(crate) fn adopt(
         &self,
         slots: &impl PlatformSlots,
-        wide: &WideClaims,
-        now: Moment,
+        all: &MachineWideClaims,
+        now: Timestamp,
         limits: InTicks<'_>,
     ) {
-        let all = wide.count();
-        if self.seen_claims.load(Ordering::Relaxed) == all {
+        let count = all.count();
+        if self.seen_claims.load(Ordering::Relaxed) == count {
             return;
         }
         let registered = slots.registered().fold(0, |bits, index| bits | bit_of(index));
@@ -148,7 +153,7 @@ impl Grants {
                 self.adopt_of(slot, seen, self.is_routed(index), now, limits);
             }
         }
-        self.seen_claims.store(all, Ordering::Relaxed);
+        self.seen_claims.store(count, Ordering::Relaxed);
     }
 
     /// Looks at the claims of one slot. Those whose rings go elsewhere are seen, too, so that a route which is
@@ -158,7 +163,7 @@ impl Grants {
         slot: PlatformSlot<'_>,
         seen: &OwnWord,
         rings_here: bool,
-        now: Moment,
+        now: Timestamp,
         limits: InTicks<'_>,
     ) {
         let claims = slot.published.claims();
@@ -166,7 +171,7 @@ impl Grants {
         let new = claims.wrapping_sub(before);
         let is_news = new != 0 && new <= usize::MAX / 2;
         if new == 0 && rings_here {
-            self.raise(slot.published.deadline(), now, limits);
+            self.extend(slot.published.deadline(), now, limits);
         }
         let is_seen =
             || seen.compare_exchange(before, claims, Ordering::Relaxed, Ordering::Relaxed);
@@ -176,8 +181,8 @@ impl Grants {
         let deadline = slot.published.deadline();
         let deadline =
             self.last_claim_ends(now, limits).map_or(deadline, |it| it.later_of(deadline));
-        if self.reaches(deadline, now, limits) {
-            let edges = new.min(MOST_CREDITS).saturating_mul(slot.terms.rings_of_a_claim());
+        if self.has_not_ended(deadline, now, limits) {
+            let edges = new.min(MOST_CREDITS).saturating_mul(slot.doorbell.rings_of_a_claim());
             self.grant(GrantKind::MachineWide, edges, deadline, now, limits);
         }
     }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Points in time, in one machine word.
 //!
-//! A moment is the low word of the platform's ticks. Moments are compared by their difference, so they
+//! A timestamp is the low word of the platform's ticks. Timestamps are compared by their difference, so they
 //! wrap without harm as long as those that are compared lie less than half a word apart. On 64-bit
 //! targets that is for ever. On 32-bit ones it is 2³¹ ticks, which is why
 //! [`Nmi::set_limits`](crate::Nmi::set_limits) refuses limits of more than a thousandth of it.
 
 /// A point in time on one CPU's clock, or on another's, as far as those agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Moment(usize);
+pub(crate) struct Timestamp(usize);
 
-impl Moment {
+impl Timestamp {
     #[inline(always)]
     pub(crate) const fn from_ticks(ticks: u64) -> Self {
         Self(ticks as usize)
@@ -52,8 +52,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_compare_across_the_wrap() {
-        let early = Moment::from_word(usize::MAX - 1);
+    fn timestamps_compare_across_the_wrap() {
+        let early = Timestamp::from_word(usize::MAX - 1);
         let late = early.after(5);
         assert!(early.is_before(late) && !late.is_before(early) && !late.is_before(late));
         assert_eq!((late.since(early), early.since(late)), (5, 0));

@@ -8,7 +8,7 @@
 use crate::{
     contract::GrantKind,
     primitive::{Counter, Ordering},
-    time::{InTicks, Moment},
+    time::{InTicks, Timestamp},
 };
 
 /// One absorbed edge, for the counters and perhaps for a report.
@@ -48,19 +48,19 @@ impl Rationing {
         }
     }
 
-    pub(super) fn absorbed(
+    pub(super) fn record(
         &self,
         kind: GrantKind,
         absorbable_ticks: usize,
-        now: Moment,
+        now: Timestamp,
         limits: InTicks<'_>,
     ) -> Absorption {
-        let tolerated = limits.ms(Self::TOLERATED_MS);
-        let streak = self.streak_ticks(now, limits.ms(Self::STREAK_MS));
+        let tolerated = limits.ms_to_ticks(Self::TOLERATED_MS);
+        let streak = self.streak_ticks(now, limits.ms_to_ticks(Self::STREAK_MS));
         let unreported = self.unreported.load(Ordering::Relaxed).wrapping_add(1);
         self.unreported.store(unreported, Ordering::Relaxed);
         let is_too_long = absorbable_ticks > tolerated || streak >= tolerated;
-        let report = is_too_long && self.may_report(now, limits.ms(Self::STREAK_MS));
+        let report = is_too_long && self.may_report(now, limits.ms_to_ticks(Self::STREAK_MS));
         if report {
             self.unreported.store(0, Ordering::Relaxed);
         }
@@ -68,20 +68,20 @@ impl Rationing {
     }
 
     /// How long ago the streak began to which an edge absorbed now belongs.
-    fn streak_ticks(&self, now: Moment, gap_ticks: usize) -> usize {
+    fn streak_ticks(&self, now: Timestamp, gap_ticks: usize) -> usize {
         let from = self.streak_from.load(Ordering::Relaxed);
-        let last = Moment::from_word(self.last.load(Ordering::Relaxed));
+        let last = Timestamp::from_word(self.last.load(Ordering::Relaxed));
         self.last.store(now.word(), Ordering::Relaxed);
         if from == 0 || now.since(last) > gap_ticks {
             self.streak_from.store(now.word() | 1, Ordering::Relaxed);
             return 0;
         }
-        now.since(Moment::from_word(from))
+        now.since(Timestamp::from_word(from))
     }
 
-    fn may_report(&self, now: Moment, interval_ticks: usize) -> bool {
+    fn may_report(&self, now: Timestamp, interval_ticks: usize) -> bool {
         let reported_at = self.reported_at.load(Ordering::Relaxed);
-        if reported_at != 0 && now.since(Moment::from_word(reported_at)) < interval_ticks {
+        if reported_at != 0 && now.since(Timestamp::from_word(reported_at)) < interval_ticks {
             return false;
         }
         self.reported_at.store(now.word() | 1, Ordering::Relaxed);
