@@ -3,6 +3,7 @@
 
 mod book;
 mod commands;
+mod identifiers;
 mod links;
 mod markdown;
 mod names;
