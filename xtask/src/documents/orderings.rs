@@ -25,15 +25,18 @@ fn core_source() -> Vec<(String, String)> {
     in_core.collect()
 }
 
-/// What a line says of a fence: its ordering, or that it follows a read-modify-write.
-fn fence_in(code: &str) -> Option<&str> {
-    if code.contains("fence_after_rmw()") {
-        return Some("after-rmw");
-    }
-    let (before, rest) = code.split_once("fence(")?;
-    let is_word = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-    let order = rest.split(')').next().unwrap_or(rest);
-    is_word.then(|| order.trim_start_matches("Ordering::"))
+/// What a line says of each fence in it: its ordering, or that it follows a read-modify-write.
+fn fences_in(code: &str) -> Vec<&str> {
+    let called = code.match_indices("fence").filter_map(|(at, name)| {
+        let is_word = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let rest = &code[at + name.len()..];
+        if rest.starts_with("_after_rmw()") {
+            return is_word.then_some("after-rmw");
+        }
+        let order = rest.strip_prefix('(')?.split(')').next()?;
+        is_word.then(|| order.trim_start_matches("Ordering::"))
+    });
+    called.collect()
 }
 
 /// Every fence of the source.
@@ -41,7 +44,7 @@ fn fences(source: &[(String, String)]) -> Vec<Access> {
     let mut found = Vec::new();
     for (file, text) in source {
         for (function, code) in lines_of_code(text) {
-            if let Some(kind) = fence_in(code) {
+            for kind in fences_in(code) {
                 found.push((file.clone(), function.to_owned(), kind.to_owned()));
             }
         }
@@ -54,7 +57,8 @@ fn fences(source: &[(String, String)]) -> Vec<Access> {
 fn accesses(source: &[(String, String)]) -> BTreeSet<Access> {
     let mut found = BTreeSet::new();
     for (file, text) in source {
-        for (function, code) in lines_of_code(text).iter().filter(|line| fence_in(line.1).is_none())
+        for (function, code) in
+            lines_of_code(text).iter().filter(|line| fences_in(line.1).is_empty())
         {
             for order in ORDERINGS {
                 if code.contains(&format!("Ordering::{order}")) {
@@ -164,10 +168,9 @@ fn every_ordered_access_has_a_row() {
 
 #[test]
 fn fences_are_recognised() {
-    assert_eq!(fence_in("fence(Ordering::SeqCst);"), Some("SeqCst"));
-    assert_eq!(fence_in("fence_after_rmw();"), Some("after-rmw"));
-    assert_eq!(fence_in("fence(order);"), Some("order"));
-    assert_eq!(fence_in("primitive::{Ordering, fence},"), None);
+    assert_eq!(fences_in("fence(Ordering::SeqCst);"), ["SeqCst"]);
+    assert_eq!(fences_in("fence(order); fence_after_rmw();"), ["order", "after-rmw"]);
+    assert!(fences_in("primitive::{Ordering, fence}, self.fence_count(), a_fence()").is_empty());
     let source = [("a.rs".to_owned(), "fn f() {\n    fence(Ordering::SeqCst);\n}".to_owned())];
     assert_eq!(fences(&source), [("a.rs".to_owned(), "f".to_owned(), "SeqCst".to_owned())]);
 }
