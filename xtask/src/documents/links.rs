@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every relative link leads to a file that is there, and to a heading in it.
 
+use std::fs;
+
 use super::markdown::Document;
 use super::{document, documents};
 use crate::workspace;
@@ -51,6 +53,30 @@ fn every_link_leads_somewhere() {
     }
     assert!(faults.is_empty(), "{} links lead nowhere:\n{}", faults.len(), faults.join("\n"));
     assert!(checked > 200, "{checked} links");
+}
+
+/// The crates whose folders `ARCHITECTURE.md` shows.
+const CRATES: [&str; 5] =
+    ["crates/latchwork", "crates/latchwork-x86", "crates/latchwork-sim", "kernel", "xtask"];
+
+#[test]
+fn every_room_is_one_click_from_the_index() {
+    let index = document("ARCHITECTURE.md");
+    let mut rooms = 0;
+    for folder in CRATES {
+        let entries = fs::read_dir(workspace::root().join(folder).join("src")).expect("a folder");
+        for entry in entries {
+            let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+            let room = format!("{folder}/src/{name}/mod.rs");
+            let is_room = workspace::root().join(&room).exists() && name != "tests";
+            rooms += usize::from(is_room);
+            assert!(
+                !is_room || index.links.contains(&room),
+                "ARCHITECTURE.md has no link to {room}"
+            );
+        }
+    }
+    assert!(rooms > 40, "{rooms} rooms");
 }
 
 #[test]
