@@ -29,7 +29,7 @@ impl<P: Platform> Nmi<P> {
             let claim = unsafe { slot.ask(ctx) };
             let ticks = clock.lap(self.platform.now_ticks());
             if let Some(counters) = ctx.area.slot_counters(class, index) {
-                counters.record(claim != Claim::None, ticks);
+                counters.record(claim, ticks);
             }
             if claim != Claim::None {
                 claimed(slot, index, claim);

@@ -9,6 +9,7 @@ use core::marker::PhantomData;
 use crate::{
     contract::{Interrupted, NmiContext, Platform},
     cpu::PerCpu,
+    grant::Unsettled,
     nmi::Nmi,
     primitive::Ordering,
     stats::Ending,
@@ -107,12 +108,12 @@ impl<P: Platform> Nmi<P> {
         }
         self.update_hold(area, Timestamp::from_ticks(left_ticks));
         if outermost {
-            let waits = area.deferred.has_waiting();
-            if waits {
+            let unsettled = area.deferred.unsettled();
+            if unsettled == Unsettled::Edges {
                 self.answer_for_edge(cpu, area);
             }
             let limits = || self.limits();
-            area.grants.note_leave(Timestamp::from_ticks(left_ticks), waits, limits);
+            area.grants.note_leave(Timestamp::from_ticks(left_ticks), unsettled, limits);
         }
         outcome
     }

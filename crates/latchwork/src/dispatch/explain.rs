@@ -4,7 +4,9 @@
 use super::entry::Outcome;
 use crate::{
     contract::{AfterLeave, Claim, Class, NmiContext, Platform, Request, Requests, SourceMap},
+    grant::BroughtBy,
     grant::Claims,
+    grant::RingTarget,
     nmi::Nmi,
     recovery::{PollNumber, PollOutcome, PollReason},
     time::{HandlerClock, Timestamp},
@@ -19,7 +21,7 @@ impl<P: Platform> Nmi<P> {
             self.serve(ctx, ctx.requests);
         }
         self.ask_all(Class::Local, ctx, clock, |slot, _, claim| {
-            claims.add(&slot.doorbell, true);
+            claims.add(&slot.doorbell, RingTarget::ThisCpu);
             if claim == Claim::More {
                 claims.add_more();
             }
@@ -121,7 +123,7 @@ impl<P: Platform> Nmi<P> {
 
     #[cold]
     fn grant_in_nmi(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, claims: &Claims) {
-        self.grant_for_claims(ctx.area, claims, 1, clock.now());
+        self.grant_for_claims(ctx.area, claims, BroughtBy::Ring, clock.now());
     }
 
     /// Whether the Platform handlers must be asked whatever else explains the edge, and why.

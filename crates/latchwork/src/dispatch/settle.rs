@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 
 use crate::{
     contract::{Class, GrantKind, Interrupted, NmiContext, Platform, Requests, UnknownKind},
+    grant::BroughtBy,
     grant::Claims,
     nmi::Nmi,
     recovery::{Finding, PollOutcome, PollReason, Settled},
@@ -19,9 +20,9 @@ impl<P: Platform> Nmi<P> {
         /// Grants of claims made in no dispatch of this CPU. Others are for rings that came after the edge.
         const ELSEWHERE: [GrantKind; 2] = [GrantKind::MachineWide, GrantKind::OutsideNmi];
         let area = ctx.area;
-        let outermost = !area.own.read.is_on_top();
+        let nesting = area.own.read.nesting();
         let polls = &self.core.recovery.polls;
-        area.deferred.settle(polls, outermost, |settled| match settled.finding {
+        area.deferred.settle(polls, nesting, |settled| match settled.finding {
             Finding::Claimed => {
                 for _ in 0..self.absorb_each(ctx, settled.edges, &ELSEWHERE) {
                     area.counters.record_absorbed(GrantKind::MachineWide);
@@ -62,7 +63,9 @@ impl<P: Platform> Nmi<P> {
                     return;
                 }
             }
-            PollOutcome::Claimed => self.grant_for_claims(ctx.area, &claims, 0, clock.now()),
+            PollOutcome::Claimed => {
+                self.grant_for_claims(ctx.area, &claims, BroughtBy::Poll, clock.now())
+            }
             PollOutcome::Nothing | PollOutcome::Skipped => (),
         }
         if claims.want_more() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a dispatch has claimed.
 
-use super::doorbell::SlotDoorbell;
+use super::doorbell::{RingTarget, SlotDoorbell};
 
 /// What one dispatch, or one poll outside an NMI, has claimed so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,13 +23,13 @@ impl Claims {
         Self { any: sends != 0, sends, ..Self::default() }
     }
 
-    /// A handler claimed. `rings_here`: its doorbell's ring comes to this CPU.
+    /// A handler claimed a condition whose ring comes to `ring`.
     #[inline(always)]
-    pub(crate) fn add(&mut self, doorbell: &SlotDoorbell, rings_here: bool) {
+    pub(crate) fn add(&mut self, doorbell: &SlotDoorbell, ring: RingTarget) {
         self.any = true;
         let bit = doorbell.bit();
         // Claimed before, or the software doorbell, which has no bit: its sends count.
-        if !rings_here || self.doorbells & bit == bit {
+        if ring == RingTarget::OtherCpus || self.doorbells & bit == bit {
             return;
         }
         self.doorbells |= bit;
@@ -103,11 +103,11 @@ mod tests {
         let counters = doorbell(1, EdgeModel::PerCondition);
         let trace = doorbell(1, EdgeModel::PerCondition);
         let mut claims = Claims::of_sends(0);
-        claims.add(&counters, true);
-        claims.add(&trace, true);
+        claims.add(&counters, RingTarget::ThisCpu);
+        claims.add(&trace, RingTarget::ThisCpu);
         assert_eq!(claims.rings(), 1);
         assert!(claims.is_plain());
-        claims.add(&doorbell(2, EdgeModel::PerCondition), true);
+        claims.add(&doorbell(2, EdgeModel::PerCondition), RingTarget::ThisCpu);
         assert_eq!(claims.rings(), 2);
         assert!(!claims.is_plain());
     }
@@ -116,8 +116,8 @@ mod tests {
     fn each_send_counts_one_and_late_edges_count_once_a_doorbell() {
         let message = EdgeModel::PerEvent { late_us: 300, max_late_edges: 2 };
         let mut claims = Claims::of_sends(2);
-        claims.add(&doorbell(4, message), true);
-        claims.add(&doorbell(4, message), true);
+        claims.add(&doorbell(4, message), RingTarget::ThisCpu);
+        claims.add(&doorbell(4, message), RingTarget::ThisCpu);
         assert_eq!((claims.rings(), claims.late_edges(), claims.late_us()), (3, 2, 300));
         assert!(!claims.is_plain());
         assert!(Claims::of_sends(1).is_plain() && !Claims::of_sends(2).is_plain());
@@ -127,10 +127,10 @@ mod tests {
     fn a_doorbell_that_is_claimed_in_two_rounds_has_rung_twice() {
         let line = doorbell(1, EdgeModel::PerCondition);
         let mut claims = Claims::of_sends(0);
-        claims.add(&line, true);
+        claims.add(&line, RingTarget::ThisCpu);
         claims.next_round();
         assert!(claims.is_plain());
-        claims.add(&line, true);
+        claims.add(&line, RingTarget::ThisCpu);
         assert_eq!(claims.rings(), 2);
         assert!(!claims.is_plain());
     }
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn one_send_and_a_doorbell_of_the_round_before_are_two_rings() {
         let mut claims = Claims::of_sends(1);
-        claims.add(&doorbell(1, EdgeModel::PerCondition), true);
+        claims.add(&doorbell(1, EdgeModel::PerCondition), RingTarget::ThisCpu);
         claims.next_round();
         assert_eq!(claims.rings(), 2);
         assert!(!claims.is_plain());
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_ring_that_goes_elsewhere_is_none_here() {
         let mut claims = Claims::of_sends(0);
-        claims.add(&doorbell(1, EdgeModel::PerCondition), false);
+        claims.add(&doorbell(1, EdgeModel::PerCondition), RingTarget::OtherCpus);
         assert!(claims.has_any());
         assert_eq!(claims.rings(), 0);
     }

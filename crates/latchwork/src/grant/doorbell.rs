@@ -6,6 +6,13 @@ use crate::{
     primitive::{AtomicUsize, Ordering, const_unless_loom},
 };
 
+/// Where the ring of a claimed condition comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RingTarget {
+    ThisCpu,
+    OtherCpus,
+}
+
 /// A slot's doorbell. Written under the writer lock: while the slot is free, or one word at a time when the
 /// doorbell's model changes; read by dispatch, after the order that names the slot.
 #[derive(Debug)]

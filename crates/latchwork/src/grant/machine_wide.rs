@@ -20,7 +20,11 @@
 //! is released. So it defers its edge, and settles it by what that poll claimed. A claim outside an NMI holds
 //! no lock, and so is published before.
 
-use super::{credits::MOST_CREDITS, doorbell::SlotDoorbell, pool::Grants};
+use super::{
+    credits::MOST_CREDITS,
+    doorbell::{RingTarget, SlotDoorbell},
+    pool::Grants,
+};
 use crate::{
     contract::{GrantKind, HANDLERS_PER_CLASS},
     primitive::{AtomicUsize, Ordering, OwnWord, const_unless_loom},
@@ -150,7 +154,7 @@ impl Grants {
             let index = rest.trailing_zeros() as usize;
             rest &= rest.wrapping_sub(1);
             if let Some((slot, seen)) = slots.slot(index).zip(self.seen.get(index)) {
-                self.adopt_of(slot, seen, self.is_routed(index), now, limits);
+                self.adopt_of(slot, seen, self.ring_target(index), now, limits);
             }
         }
         self.seen_claims.store(count, Ordering::Relaxed);
@@ -162,7 +166,7 @@ impl Grants {
         &self,
         slot: PlatformSlot<'_>,
         seen: &OwnWord,
-        rings_here: bool,
+        ring: RingTarget,
         now: Timestamp,
         limits: InTicks<'_>,
     ) {
@@ -170,12 +174,12 @@ impl Grants {
         let before = seen.load(Ordering::Relaxed);
         let new = claims.wrapping_sub(before);
         let is_news = new != 0 && new <= usize::MAX / 2;
-        if new == 0 && rings_here {
+        if new == 0 && ring == RingTarget::ThisCpu {
             self.extend(slot.published.deadline(), now, limits);
         }
         let is_seen =
             || seen.compare_exchange(before, claims, Ordering::Relaxed, Ordering::Relaxed);
-        if !is_news || is_seen().is_err() || !rings_here {
+        if !is_news || is_seen().is_err() || ring == RingTarget::OtherCpus {
             return;
         }
         let deadline = slot.published.deadline();
@@ -196,16 +200,22 @@ impl Grants {
         self.seen_claims.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The doorbell of Platform slot `slot` may ring here.
-    pub(crate) fn is_routed(&self, slot: usize) -> bool {
-        self.routes.load(Ordering::Relaxed) & bit_of(slot) != 0
+    /// Whether the doorbell of Platform slot `slot` may ring this CPU.
+    pub(crate) fn ring_target(&self, slot: usize) -> RingTarget {
+        match self.routes.load(Ordering::Relaxed) & bit_of(slot) {
+            0 => RingTarget::OtherCpus,
+            _ => RingTarget::ThisCpu,
+        }
     }
 
     /// Under the writer lock.
-    pub(crate) fn set_route(&self, slot: usize, routed: bool) {
+    pub(crate) fn set_route(&self, slot: usize, ring: RingTarget) {
         let routes = self.routes.load(Ordering::Relaxed);
         let bit = bit_of(slot);
-        let routes = if routed { routes | bit } else { routes & !bit };
+        let routes = match ring {
+            RingTarget::ThisCpu => routes | bit,
+            RingTarget::OtherCpus => routes & !bit,
+        };
         self.routes.store(routes, Ordering::Relaxed);
     }
 }

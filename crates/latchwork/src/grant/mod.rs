@@ -44,7 +44,8 @@ mod pool;
 mod rationing;
 
 pub(crate) use claims::Claims;
-pub(crate) use doorbell::SlotDoorbell;
+pub(crate) use doorbell::{RingTarget, SlotDoorbell};
+pub(crate) use for_claims::BroughtBy;
 pub(crate) use live_time::LiveTime;
 pub(crate) use machine_wide::{MachineWideClaims, PlatformSlot, PlatformSlots, PublishedClaims};
-pub(crate) use pool::Grants;
+pub(crate) use pool::{Grants, Unsettled};

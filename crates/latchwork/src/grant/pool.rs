@@ -13,6 +13,13 @@ use crate::{
     time::{InTicks, Timestamp},
 };
 
+/// Whether edges of a CPU wait to be settled by what is granted to it: then nothing ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsettled {
+    Nothing,
+    Edges,
+}
+
 /// One CPU's pool of grants.
 #[repr(C, align(64))]
 #[derive(Debug)]
@@ -192,21 +199,25 @@ impl Grants {
     /// The CPU leaves an NMI that was on top of no other: the edge of one underneath, too, may need what was
     /// granted. What had come when it left the one before has been taken since: as this one, or
     /// as one in between. When this one was delivered is not known: the clock was read later, perhaps much
-    /// later on a virtual CPU. `is_shut`: an edge waits to be settled by what is granted.
+    /// later on a virtual CPU. Nothing that came can have been taken
+    /// while `unsettled` edges wait for what is granted.
     ///
     /// One that left later came on top of the end of this one. It has said all, unless its clock was reset since.
     #[inline(always)]
     pub(crate) fn note_leave<'a>(
         &self,
         left: Timestamp,
-        is_shut: bool,
+        unsettled: Unsettled,
         limits: impl FnOnce() -> InTicks<'a>,
     ) {
         let before = Self::load(&self.last_leave);
         if left.is_before(before) && before.since(left) <= limits().cap() {
             return;
         }
-        if !is_shut && !self.hold.holds() && Self::load(&self.last_open).is_before(before) {
+        if unsettled == Unsettled::Nothing
+            && !self.hold.holds()
+            && Self::load(&self.last_open).is_before(before)
+        {
             self.last_open.store(before.word(), Ordering::Relaxed);
         }
         self.last_leave.store(left.word(), Ordering::Relaxed);
@@ -217,8 +228,13 @@ impl Grants {
     ///
     /// An NMI on top may open later than `now`. Going back to `now` only lets a grant live until the next
     /// open point.
-    pub(crate) fn note_open_point(&self, now: Timestamp, is_shut: bool, limits: InTicks<'_>) {
-        if !is_shut && !self.hold.holds() {
+    pub(crate) fn note_open_point(
+        &self,
+        now: Timestamp,
+        unsettled: Unsettled,
+        limits: InTicks<'_>,
+    ) {
+        if unsettled == Unsettled::Nothing && !self.hold.holds() {
             self.last_open.store(now.word(), Ordering::Relaxed);
         }
         self.update_live_time(now, limits);

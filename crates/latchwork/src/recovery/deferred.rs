@@ -26,7 +26,9 @@
 
 use super::poll_lock::{PollLock, PollNumber};
 use crate::{
+    grant::Unsettled,
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
+    registry::Nesting,
     time::Timestamp,
 };
 
@@ -99,6 +101,11 @@ impl DeferredEdges {
         self.waiting.load(Ordering::Relaxed) != 0
     }
 
+    /// The same, for the grants by which edges are settled.
+    pub(crate) fn unsettled(&self) -> Unsettled {
+        if self.has_waiting() { Unsettled::Edges } else { Unsettled::Nothing }
+    }
+
     /// The Platform handlers were being asked, in the poll `overlapped`, when `edges` came. Says whether there is room
     /// to write that down.
     #[must_use]
@@ -147,16 +154,16 @@ impl DeferredEdges {
         self.records.iter().map(|record| (record, record.word())).find(|(_, word)| is_it(*word))
     }
 
-    /// Hands out, one by one, the records of which it is known by now what they were. `outermost`: nothing
-    /// of this CPU is underneath that could still grant what it has claimed.
-    pub(crate) fn settle(&self, polls: &PollLock, outermost: bool, mut tell: impl FnMut(Settled)) {
+    /// Hands out, one by one, the records of which it is known by now what they were. What came on
+    /// top is known in the outermost dispatch: nothing is underneath that could still grant what it has claimed.
+    pub(crate) fn settle(&self, polls: &PollLock, nesting: Nesting, mut tell: impl FnMut(Settled)) {
         self.waiting.store(0, Ordering::Relaxed);
         for record in &self.records {
             let word = record.word();
             if word == 0 {
                 continue;
             }
-            let Some(finding) = finding(word, polls, outermost) else {
+            let Some(finding) = finding(word, polls, nesting) else {
                 self.waiting.store(1, Ordering::Relaxed);
                 continue;
             };
@@ -182,9 +189,9 @@ impl DeferredEdges {
 }
 
 /// What is known by now of the edges of a record.
-fn finding(word: usize, polls: &PollLock, outermost: bool) -> Option<Finding> {
+fn finding(word: usize, polls: &PollLock, nesting: Nesting) -> Option<Finding> {
     if word & ON_TOP != 0 {
-        return outermost.then_some(Finding::WasOnTop);
+        return (nesting == Nesting::Outermost).then_some(Finding::WasOnTop);
     }
     let has_claimed = polls.verdict_on(PollNumber::from_word(word))?;
     Some(if has_claimed { Finding::Claimed } else { Finding::NothingClaimed })
@@ -215,7 +222,7 @@ mod tests {
 
     fn settle(edges: &DeferredEdges, polls: &PollLock) -> Vec<Settled> {
         let mut settled = Vec::new();
-        edges.settle(polls, true, |one| settled.push(one));
+        edges.settle(polls, Nesting::Outermost, |one| settled.push(one));
         settled
     }
 
@@ -293,7 +300,7 @@ mod tests {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
         assert!(edges.leave_to_outermost(Timestamp::from_ticks(7), 0x1000));
         let mut settled = 0;
-        edges.settle(&polls, false, |_| settled += 1);
+        edges.settle(&polls, Nesting::OnTop, |_| settled += 1);
         assert!(settled == 0 && edges.has_waiting());
         let told = settle(&edges, &polls);
         assert_eq!(

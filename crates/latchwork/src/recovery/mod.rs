@@ -10,10 +10,12 @@
 mod debt;
 mod deferred;
 mod duties;
+mod mode;
 mod outside_nmi;
 mod owe;
 mod poll;
 mod poll_lock;
+mod reason;
 mod settings;
 mod state;
 mod stats;
@@ -21,8 +23,8 @@ mod tick;
 
 pub(crate) use deferred::{DeferredEdges, Finding, Settled};
 pub(crate) use duties::Duties;
-pub(crate) use poll::{PollOutcome, PollReason};
+pub use mode::Recovery;
 pub(crate) use poll_lock::PollNumber;
-pub use state::Recovery;
+pub(crate) use reason::{PollOutcome, PollReason};
 pub(crate) use state::RecoveryState;
 pub use stats::RecoveryStats;

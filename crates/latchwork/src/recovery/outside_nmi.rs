@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Asking handlers, and settling edges, outside an NMI.
 
-use super::poll::{PollOutcome, PollReason};
+use super::reason::{PollOutcome, PollReason};
 use crate::{
     contract::{Interrupted, NmiContext, Platform, Request},
     cpu::PerCpu,
+    grant::BroughtBy,
     grant::Claims,
     nmi::Nmi,
     time::HandlerClock,
@@ -18,7 +19,7 @@ impl<P: Platform> Nmi<P> {
             let mut claims = Claims::default();
             let asked = self.poll_platform(ctx, &mut clock, &mut claims, PollReason::Debt);
             if asked == PollOutcome::Claimed {
-                self.grant_for_claims(area, &claims, 0, clock.now());
+                self.grant_for_claims(area, &claims, BroughtBy::Poll, clock.now());
             }
             if claims.want_more() {
                 self.ask_again_later(cpu, area);

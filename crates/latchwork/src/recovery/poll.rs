@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A poll: asking the Platform handlers, in an NMI or outside.
 
-use super::poll_lock::PollNumber;
+use super::{
+    poll_lock::PollNumber,
+    reason::{PollOutcome, PollReason},
+};
 use crate::{
     contract::{Claim, Class, NmiContext, Platform},
     cpu::PerCpu,
@@ -10,37 +13,6 @@ use crate::{
     registry::Slot,
     time::HandlerClock,
 };
-
-/// Why the Platform handlers are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PollReason {
-    /// An edge that nothing else explains, or that says itself that it is machine-wide.
-    Edge,
-    /// A probe, or a tick.
-    Debt,
-    /// A debt that is overdue.
-    Overdue,
-}
-
-/// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PollOutcome {
-    /// Something was claimed.
-    Claimed,
-    /// Nothing was.
-    Nothing,
-    /// Somebody else is at it, in the poll of that number.
-    Busy(PollNumber),
-    /// Nobody asked them.
-    Skipped,
-}
-
-impl PollOutcome {
-    /// Whatever was there has been looked at.
-    pub(crate) const fn has_polled(self) -> bool {
-        matches!(self, Self::Claimed | Self::Nothing)
-    }
-}
 
 /// A poll after which an edge still waits is followed by another, up to this many in all. The tick pays
 /// what remains.
@@ -129,7 +101,7 @@ impl<P: Platform> Nmi<P> {
         number: PollNumber,
     ) -> bool {
         let recovery = &self.core.recovery;
-        recovery.counters.count_poll(reason == PollReason::Overdue);
+        recovery.counters.count_poll(reason);
         let mut claimed = false;
         self.ask_all(Class::Platform, ctx, clock, |slot, index, claim| {
             claimed = true;
@@ -137,7 +109,7 @@ impl<P: Platform> Nmi<P> {
             if reason != PollReason::Edge {
                 recovery.counters.count_recovered();
             }
-            claims.add(&slot.doorbell, ctx.area.grants.is_routed(index));
+            claims.add(&slot.doorbell, ctx.area.grants.ring_target(index));
             if claim == Claim::More {
                 claims.add_more();
             }

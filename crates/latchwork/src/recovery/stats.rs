@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What recovery has done: the numbers that tell a user what was being lost.
 
+use super::{mode::Recovery, reason::PollReason};
 use crate::primitive::{Counter, Ordering};
 
 /// What recovery has done since the beginning.
@@ -41,18 +42,18 @@ impl RecoveryCounters {
         }
     }
 
-    pub(super) fn count_poll(&self, is_overdue: bool) {
+    pub(super) fn count_poll(&self, reason: PollReason) {
         self.polls.fetch_add(1, Ordering::Relaxed);
-        self.paid_overdue.fetch_add(usize::from(is_overdue), Ordering::Relaxed);
+        self.paid_overdue.fetch_add(usize::from(reason == PollReason::Overdue), Ordering::Relaxed);
     }
 
     pub(super) fn count_recovered(&self) {
         self.recovered.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn count_tick(&self, is_probe: bool) {
+    pub(super) fn count_tick(&self, paid_by: Recovery) {
         self.paid_by_tick.fetch_add(1, Ordering::Relaxed);
-        self.probes.fetch_add(usize::from(is_probe), Ordering::Relaxed);
+        self.probes.fetch_add(usize::from(paid_by == Recovery::ProbeNmi), Ordering::Relaxed);
     }
 
     pub(super) fn read(&self) -> RecoveryStats {

@@ -10,7 +10,7 @@
 //! flag and then looks at the debt; an NMI on that CPU stores the debt and then looks at the flag. Whichever
 //! came first, the second sees it.
 
-use super::state::Recovery;
+use super::mode::Recovery;
 use crate::{
     contract::{Platform, Request},
     cpu::PerCpu,
@@ -43,7 +43,7 @@ impl<P: Platform> Nmi<P> {
                 area.grants.adopt(&self.core.registry, &recovery.hot.machine_wide, now, limits);
             });
         }
-        area.grants.note_open_point(now, area.deferred.has_waiting(), limits);
+        area.grants.note_open_point(now, area.deferred.unsettled(), limits);
     }
 
     fn pay_debt(&'static self, cpu: usize, area: &PerCpu, now: Timestamp) {
@@ -60,12 +60,12 @@ impl<P: Platform> Nmi<P> {
                 return;
             };
             area.duties.set_own_debt(renewed);
-            recovery.counters.count_tick(true);
+            recovery.counters.count_tick(Recovery::ProbeNmi);
             if self.send(cpu, Request::Probe).is_ok() {
                 return;
             }
         } else {
-            recovery.counters.count_tick(false);
+            recovery.counters.count_tick(Recovery::Poll);
         }
         self.poll_outside_nmi(cpu, area);
     }

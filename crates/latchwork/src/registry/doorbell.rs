@@ -4,6 +4,7 @@
 use super::{error::SpecError, slot::Route, writer::Writer};
 use crate::{
     contract::{Class, Doorbell, EdgeModel, HandlerId, Platform, PlatformDelivery},
+    grant::RingTarget,
     nmi::Core,
     primitive::Ordering,
 };
@@ -53,7 +54,8 @@ pub(super) fn open_route(core: &Core, slot: usize, route: Route, delivery: Platf
             (_, PlatformDelivery::Cpus(named)) => named.contains(&cpu),
             _ => true,
         };
-        area.grants.set_route(slot, routed);
+        let ring = if routed { RingTarget::ThisCpu } else { RingTarget::OtherCpus };
+        area.grants.set_route(slot, ring);
     }
 }
 

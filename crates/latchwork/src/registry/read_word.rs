@@ -32,6 +32,14 @@ const GENERATION_ONE: usize = 1 << DEPTH_BITS;
 #[derive(Debug)]
 pub(crate) struct ReadWord(AtomicUsize);
 
+/// Where a dispatch stands among those of its CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nesting {
+    Outermost,
+    /// Another dispatch, or a poll outside NMIs, is underneath.
+    OnTop,
+}
+
 /// What a reader of another CPU's word saw.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Observed(usize);
@@ -76,6 +84,11 @@ impl ReadWord {
     /// This dispatch is on top of another of this CPU, or of a poll outside NMIs. Own CPU, inside.
     pub(crate) fn is_on_top(&self) -> bool {
         self.0.load(Ordering::Relaxed) & DEPTH_MASK > 1
+    }
+
+    /// Whether this dispatch is the outermost one of this CPU. Own CPU, inside.
+    pub(crate) fn nesting(&self) -> Nesting {
+        if self.is_on_top() { Nesting::OnTop } else { Nesting::Outermost }
     }
 
     /// Looks at the word from anywhere.
