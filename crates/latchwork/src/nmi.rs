@@ -9,8 +9,7 @@ use crate::{
     primitive::{AtomicBool, AtomicPtr, AtomicUsize, Counter, Ordering, const_unless_loom},
     recovery::RecoveryState,
     registry::Registry,
-    time::InTicks,
-    time::Timestamp,
+    time::{InTicks, Timestamp},
 };
 
 /// The NMI subsystem of a kernel whose services are `P`.

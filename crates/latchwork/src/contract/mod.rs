@@ -4,6 +4,7 @@
 
 mod after_leave;
 mod capacity;
+mod claim;
 mod context;
 mod error;
 mod handler;
@@ -17,9 +18,10 @@ mod spec;
 
 pub use after_leave::AfterLeave;
 pub use capacity::{HANDLERS_PER_CLASS, MAX_CPUS};
+pub use claim::Claim;
 pub use context::NmiContext;
 pub use error::{Fatal, InDispatch, RingError};
-pub use handler::{Claim, NmiHandler};
+pub use handler::NmiHandler;
 pub use interrupted::{Interrupted, Mode, OpaqueFrame, SourceMap};
 pub use name::Name;
 pub use platform::{InterruptState, Platform};

@@ -4,9 +4,7 @@
 use super::entry::Outcome;
 use crate::{
     contract::{AfterLeave, Claim, Class, NmiContext, Platform, Request, Requests, SourceMap},
-    grant::BroughtBy,
-    grant::Claims,
-    grant::RingTarget,
+    grant::{BroughtBy, Claims, RingTarget},
     nmi::Nmi,
     recovery::{PollNumber, PollOutcome, PollReason},
     time::{HandlerClock, Timestamp},

@@ -5,8 +5,7 @@ use core::marker::PhantomData;
 
 use crate::{
     contract::{Class, GrantKind, Interrupted, NmiContext, Platform, Requests, UnknownKind},
-    grant::BroughtBy,
-    grant::Claims,
+    grant::{BroughtBy, Claims},
     nmi::Nmi,
     recovery::{Finding, PollOutcome, PollReason, Settled},
     time::{HandlerClock, Timestamp},

@@ -5,8 +5,7 @@ use super::reason::{PollOutcome, PollReason};
 use crate::{
     contract::{Interrupted, NmiContext, Platform, Request},
     cpu::PerCpu,
-    grant::BroughtBy,
-    grant::Claims,
+    grant::{BroughtBy, Claims},
     nmi::Nmi,
     time::HandlerClock,
 };

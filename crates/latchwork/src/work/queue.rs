@@ -3,10 +3,7 @@
 
 use core::{error::Error, fmt};
 
-use super::{
-    item::{Claimed, Place},
-    item::{Urgency, Work},
-};
+use super::item::{Claimed, Place, Urgency, Work};
 use crate::{
     contract::Platform,
     cpu::PerCpu,
