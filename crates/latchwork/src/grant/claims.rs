@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a dispatch has claimed.
+//! What a dispatch, or a poll, has claimed: how many rings that stands for.
+//!
+//! Rule: each doorbell that is claimed has rung once, whoever is behind it, and once more in each round in which
+//! it is claimed again. Each software send has rung once.
 
 use super::doorbell::{RingTarget, SlotDoorbell};
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The word of credits: how many edges a CPU may absorb, by kind.
 //!
+//! Rule: a credit is used up once, and what is found dead is dropped only if nothing was added since.
+//!
 //! Four counts, and above them a number that grows with each change. Its own CPU alone changes it, by an
 //! exchange: the number makes the exchange fail if an NMI on the same CPU changed the word in between, even
 //! if the counts are what they were. Each such NMI costs one more try, and how many nest there bounds the

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What dispatch must know of a slot's doorbell: which it is, and what its edges are like.
+//!
+//! Rule: slots behind one doorbell have the same bit and the same edge model.
 
 use crate::{
     contract::EdgeModel,

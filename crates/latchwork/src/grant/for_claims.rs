@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the claims of a dispatch, or of a poll, leave open.
+//! Granting what the claims of a dispatch, or of a poll, leave open.
+//!
+//! Rule: as many edges as rings were claimed, but for the one that brought the CPU here.
 
 use super::claims::Claims;
 use crate::{

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Holding grants for sends that were taken before they rang.
 //!
+//! Rule: while such a send is unfinished, no grant of its CPU ends; but not for longer than `hold_us`.
+//!
 //! *Set the request; another source's NMI claims both; IRET; only now the sender rings.* The edge comes as
 //! late as the sender pleases, so no deadline fits. While such a send is unfinished no grant of the
 //! receiving CPU ends, and when it has finished, its edge is due within `late` of that. The moment at which

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How long a CPU could have absorbed an edge: in all, and without a gap.
 //!
+//! Rule: a span is never counted too short.
+//!
 //! Own CPU only. It is looked at where the pool changes and at open points, so the end of a span is noted a
 //! little late, never early.
 

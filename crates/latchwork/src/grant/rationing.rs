@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What was absorbed: counted, and said where it may hide something.
+//! What was absorbed: counted, and reported where it may hide something.
+//!
+//! Rule: edges that are absorbed for longer than a grant lasts by itself are reported, once a second at most.
 //!
 //! An orphan and a true unknown that collapsed look like an orphan, and a true unknown that comes while a
 //! grant is live looks like one too. One such edge cannot be told apart without NMI-source reporting. One

@@ -109,7 +109,7 @@ impl<P: Platform> Nmi<P> {
             if reason != PollReason::Edge {
                 recovery.counters.count_recovered();
             }
-            claims.add(&slot.doorbell, ctx.area.grants.ring_target(index));
+            claims.add(&slot.doorbell, ctx.area.grants.routes.ring_target(index));
             if claim == Claim::More {
                 claims.add_more();
             }

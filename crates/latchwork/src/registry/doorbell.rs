@@ -55,7 +55,7 @@ pub(super) fn open_route(core: &Core, slot: usize, route: Route, delivery: Platf
             _ => true,
         };
         let ring = if routed { RingTarget::ThisCpu } else { RingTarget::OtherCpus };
-        area.grants.set_route(slot, ring);
+        area.grants.routes.set(slot, ring);
     }
 }
 
