@@ -10,8 +10,9 @@ pub enum Claim {
     None,
     /// The condition held and was consumed.
     Handled,
-    /// The condition held; part of it was consumed, and the rest left for later, so that this NMI ends:
-    /// a status that is set again each time it is cleared, for example. This CPU takes another NMI, in which
-    /// its Local handlers are asked again, once it has run other code in between.
+    /// The condition held; part of it was consumed, and the rest left for later, so that this NMI
+    /// ends: a status that is set again each time it is cleared, for example. This CPU takes
+    /// another NMI, in which its Local handlers are asked again, once it has run other code in
+    /// between.
     More,
 }

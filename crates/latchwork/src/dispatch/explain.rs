@@ -102,7 +102,8 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// Something was claimed: grants what that leaves open, and has grants that are there last as long.
+    /// Something was claimed: grants what that leaves open, and has grants that are there last as
+    /// long.
     #[inline(always)]
     fn grant_what_is_open(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, claims: &Claims) {
         let grants = &ctx.area.grants;

@@ -12,11 +12,12 @@ use crate::{
 };
 
 impl<P: Platform> Nmi<P> {
-    /// Says of this CPU's deferred edges what they were, as far as it is known by now. Own CPU, inside the
-    /// read side.
+    /// Says of this CPU's deferred edges what they were, as far as it is known by now. Own CPU,
+    /// inside the read side.
     #[cold]
     pub(crate) fn settle_deferred(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
-        /// Grants of claims made in no dispatch of this CPU. Others are for rings that came after the edge.
+        /// Grants of claims made in no dispatch of this CPU. Others are for rings that came after
+        /// the edge.
         const ELSEWHERE: [GrantKind; 2] = [GrantKind::MachineWide, GrantKind::OutsideNmi];
         let area = ctx.area;
         let nesting = area.own.read.nesting();
@@ -41,8 +42,8 @@ impl<P: Platform> Nmi<P> {
         edges.saturating_sub(absorbed)
     }
 
-    /// Where the grants do not suffice, another CPU may be just claiming what an edge was for. So this polls, and
-    /// grants itself what that claims.
+    /// Where the grants do not suffice, another CPU may be just claiming what an edge was for. So
+    /// this polls, and grants itself what that claims.
     fn settle_what_was_on_top(
         &self,
         ctx: &NmiContext<'_>,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a dispatch, or a poll, has claimed: how many rings that stands for.
 //!
-//! Rule: each doorbell that is claimed has rung once, whoever is behind it, and once more in each round in which
-//! it is claimed again. Each software send has rung once.
+//! Rule: each doorbell that is claimed has rung once, whoever is behind it, and once more in each
+//! round in which it is claimed again. Each software send has rung once.
 
 use super::doorbell::{RingTarget, SlotDoorbell};
 
@@ -70,8 +70,8 @@ impl Claims {
         before.saturating_add(self.doorbells.count_ones() as usize)
     }
 
-    /// One ring and nothing late: the edge that brought the CPU here was that ring, or another's is due
-    /// for which a grant is there already.
+    /// One ring and nothing late: the edge that brought the CPU here was that ring, or another's is
+    /// due for which a grant is there already.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
         let one_doorbell = self.doorbells & self.doorbells.wrapping_sub(1) == 0;

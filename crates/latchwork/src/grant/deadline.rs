@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The deadline of all that a CPU was granted: by then each of those rings has reached it.
 //!
-//! Rule: the deadline only moves on. An earlier one takes the place of one that was found dead, and only if it
-//! is that one still.
+//! Rule: the deadline only moves on. An earlier one takes the place of one that was found dead, and
+//! only if it is that one still.
 //!
-//! Own CPU only, so whoever comes in between is an NMI on top. It, too, only moves the deadline on, and then
-//! the exchange of the code underneath fails.
+//! Own CPU only, so whoever comes in between is an NMI on top. It, too, only moves the deadline on,
+//! and then the exchange of the code underneath fails.
 
 use crate::{
     primitive::{Ordering, OwnWord, const_unless_loom},

@@ -15,12 +15,12 @@ pub(crate) enum RingTarget {
     OtherCpus,
 }
 
-/// A slot's doorbell. Written under the writer lock: while the slot is free, or one word at a time when the
-/// doorbell's model changes; read by dispatch, after the order that names the slot.
+/// A slot's doorbell. Written under the writer lock: while the slot is free, or one word at a time
+/// when the doorbell's model changes; read by dispatch, after the order that names the slot.
 #[derive(Debug)]
 pub(crate) struct SlotDoorbell {
-    /// The bit that stands for the doorbell. Slots behind one doorbell have the same; the software doorbell has
-    /// none.
+    /// The bit that stands for the doorbell. Slots behind one doorbell have the same; the software
+    /// doorbell has none.
     bit: AtomicUsize,
     late: AtomicUsize,
 }

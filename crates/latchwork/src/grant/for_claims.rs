@@ -21,7 +21,8 @@ pub(crate) enum BroughtBy {
 }
 
 impl<P: Platform> Nmi<P> {
-    /// Grants this CPU what its claims leave open: the rings that were claimed, but the one that brought it here.
+    /// Grants this CPU what its claims leave open: the rings that were claimed, but the one that
+    /// brought it here.
     pub(crate) fn grant_for_claims(
         &self,
         area: &PerCpu,

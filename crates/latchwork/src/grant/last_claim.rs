@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! When a CPU last claimed something, in an NMI or in a poll outside.
 //!
-//! Rule: what is granted lasts at least until the ring of the CPU's last claim is due. An edge that is granted
-//! only now may have brought the CPU to that claim, and then the ring of what it claimed is still to come.
+//! Rule: what is granted lasts at least until the ring of the CPU's last claim is due. An edge that
+//! is granted only now may have brought the CPU to that claim, and then the ring of what it claimed
+//! is still to come.
 //!
 //! Own CPU only, in NMI or with interrupts off.
 
@@ -23,7 +24,8 @@ impl LastClaim {
 
     /// Something was claimed at `now`.
     ///
-    /// An NMI on top may have noted a later claim, which stays, unless it is of a clock that was reset since.
+    /// An NMI on top may have noted a later claim, which stays, unless it is of a clock that was
+    /// reset since.
     #[inline(always)]
     pub(super) fn note<'a>(&self, now: Timestamp, limits: impl FnOnce() -> InTicks<'a>) {
         let last = self.get();
@@ -40,7 +42,8 @@ impl LastClaim {
         (claim.since(now) <= limits.cap()).then(|| claim.after(limits.late()))
     }
 
-    /// The same, if the claim was made since `now`, when the caller looked at the clock: by an NMI on top.
+    /// The same, if the claim was made since `now`, when the caller looked at the clock: by an NMI
+    /// on top.
     pub(super) fn ring_is_due_since(
         &self,
         now: Timestamp,

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Open points: moments at which a CPU would have taken any edge that had come.
 //!
-//! Rule: a grant ends at the first open point after its deadline. The clock alone ends nothing, since a
-//! deadline says when the ring must have reached the CPU's latch, not when the CPU took it: that may have been
-//! parked, stopped by firmware, or a virtual CPU that did not run.
+//! Rule: a grant ends at the first open point after its deadline. The clock alone ends nothing,
+//! since a deadline says when the ring must have reached the CPU's latch, not when the CPU took it:
+//! that may have been parked, stopped by firmware, or a virtual CPU that did not run.
 //!
-//! The open points are the CPU's tick, its entry into idle, and, once it has left an NMI, the end of the NMI
-//! before: whatever had come by then has been taken since, as the NMI that it left or as one in between. When
-//! the NMI that it left was delivered is not known: the clock was read later, perhaps much later on a virtual
-//! CPU.
+//! The open points are the CPU's tick, its entry into idle, and, once it has left an NMI, the end
+//! of the NMI before: whatever had come by then has been taken since, as the NMI that it left or as
+//! one in between. When the NMI that it left was delivered is not known: the clock was read later,
+//! perhaps much later on a virtual CPU.
 //!
-//! A cap ends a grant all the same, without any open point: after its deadline or the last NMI, whichever is
-//! later.
+//! A cap ends a grant all the same, without any open point: after its deadline or the last NMI,
+//! whichever is later.
 //!
 //! Own CPU only, in NMI or with interrupts off.
 
@@ -43,8 +43,9 @@ impl OpenPoints {
 
     /// Whether a grant that ends at `deadline` has not ended.
     ///
-    /// One farther ahead than any lateness can be is from before the clock was reset, and has. Twice the cap is
-    /// no reset: other CPUs' clocks may be ahead, and an NMI on top may have lasted.
+    /// One farther ahead than any lateness can be is from before the clock was reset, and has.
+    /// Twice the cap is no reset: other CPUs' clocks may be ahead, and an NMI on top may have
+    /// lasted.
     pub(super) fn let_live(
         &self,
         deadline: Timestamp,
@@ -61,16 +62,16 @@ impl OpenPoints {
 
     /// `now` is one.
     ///
-    /// An NMI on top may have noted one later than `now`. Going back to `now` only lets a grant live until the
-    /// next open point.
+    /// An NMI on top may have noted one later than `now`. Going back to `now` only lets a grant
+    /// live until the next open point.
     pub(super) fn note(&self, now: Timestamp) {
         self.last.store(now.word(), Ordering::Relaxed);
     }
 
     /// The CPU leaves an NMI at `left`. The end of the one before is an open point, if `may_open`.
     ///
-    /// One that left later came on top of the end of this one. It has said all, unless its clock was reset
-    /// since.
+    /// One that left later came on top of the end of this one. It has said all, unless its clock
+    /// was reset since.
     #[inline(always)]
     pub(super) fn note_leave<'a>(
         &self,

@@ -65,10 +65,11 @@ impl Grants {
 
     /// Grants `edges`, and moves the deadline of all to `deadline` at least.
     ///
-    /// An NMI on top may grant, use up, or find dead. It comes before the exchange in `drop_all`, which then
-    /// drops nothing, or after, and then what it grants stays. A deadline that it moved is never moved back:
-    /// only the one that was found dead is replaced by an earlier one. It was read before and after the counts,
-    /// so that no new count is found dead by an old deadline, or an old count by a new one.
+    /// An NMI on top may grant, use up, or find dead. It comes before the exchange in `drop_all`,
+    /// which then drops nothing, or after, and then what it grants stays. A deadline that it moved
+    /// is never moved back: only the one that was found dead is replaced by an earlier one. It was
+    /// read before and after the counts, so that no new count is found dead by an old deadline, or
+    /// an old count by a new one.
     pub(crate) fn grant(
         &self,
         kind: GrantKind,
@@ -107,8 +108,8 @@ impl Grants {
         }
     }
 
-    /// Something was claimed. After what that grants has been granted, and what others have claimed before has been
-    /// adopted: a claim that is seen later may be older than this one.
+    /// Something was claimed. After what that grants has been granted, and what others have claimed
+    /// before has been adopted: a claim that is seen later may be older than this one.
     #[inline(always)]
     pub(crate) fn note_claim<'a>(&self, now: Timestamp, limits: impl FnOnce() -> InTicks<'a>) {
         self.last_claim.note(now, limits);
@@ -130,8 +131,8 @@ impl Grants {
         Some(self.rationing.record(kind, live_ticks, now, limits))
     }
 
-    /// The CPU leaves an NMI that was on top of no other: the edge of one underneath, too, may need what was
-    /// granted. While `unsettled` edges wait for what is granted, nothing ends.
+    /// The CPU leaves an NMI that was on top of no other: the edge of one underneath, too, may need
+    /// what was granted. While `unsettled` edges wait for what is granted, nothing ends.
     #[inline(always)]
     pub(crate) fn note_leave<'a>(
         &self,
@@ -142,8 +143,8 @@ impl Grants {
         self.open_points.note_leave(left, || self.may_open(unsettled), limits);
     }
 
-    /// The CPU is at its tick or about to idle: any edge that came before `now` has been taken. `now` was
-    /// read before.
+    /// The CPU is at its tick or about to idle: any edge that came before `now` has been taken.
+    /// `now` was read before.
     pub(crate) fn note_open_point(
         &self,
         now: Timestamp,

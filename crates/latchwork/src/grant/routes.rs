@@ -3,8 +3,9 @@
 //!
 //! Rule: a grant goes to the CPUs that the ring may reach, and to no other.
 //!
-//! *Writers*: the holder of the writer lock, on any CPU. *Reader*: the CPU itself, with Relaxed: whoever changes
-//! a route owes a poll afterwards, and a stale route is that of a claim made before.
+//! *Writers*: the holder of the writer lock, on any CPU. *Reader*: the CPU itself, with Relaxed:
+//! whoever changes a route owes a poll afterwards, and a stale route is that of a claim made
+//! before.
 
 use super::doorbell::RingTarget;
 use crate::primitive::{AtomicUsize, Ordering, const_unless_loom};

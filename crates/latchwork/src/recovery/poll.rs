@@ -14,17 +14,17 @@ use crate::{
     time::HandlerClock,
 };
 
-/// A poll after which an edge still waits is followed by another, up to this many in all. The tick pays
-/// what remains.
+/// A poll after which an edge still waits is followed by another, up to this many in all. The tick
+/// pays what remains.
 const POLLS_AT_ONCE: usize = 2;
 
 impl<P: Platform> Nmi<P> {
-    /// Asks the Platform handlers, unless another CPU, or this one underneath, is at it. Where there are
-    /// none, nobody is: an edge that reaches all CPUs at once, such as a button's, is not deferred for
-    /// nothing. Inside the read side.
+    /// Asks the Platform handlers, unless another CPU, or this one underneath, is at it. Where
+    /// there are none, nobody is: an edge that reaches all CPUs at once, such as a button's, is not
+    /// deferred for nothing. Inside the read side.
     ///
-    /// Who loses and has an edge that may be theirs owes a poll: here, if that is why they are asked. A tick that
-    /// loses owes nothing: what it wanted to pay is paid, or still owed.
+    /// Who loses and has an edge that may be theirs owes a poll: here, if that is why they are
+    /// asked. A tick that loses owes nothing: what it wanted to pay is paid, or still owed.
     pub(crate) fn poll_platform(
         &self,
         ctx: &NmiContext<'_>,
@@ -38,8 +38,8 @@ impl<P: Platform> Nmi<P> {
         let first = self.begin_poll(ctx).or_else(|overlapped| {
             if reason == PollReason::Edge {
                 self.owe_for_edge(ctx.cpu, ctx.area);
-                // Its holder may have released it before it could see the debt. Whoever holds it now began
-                // after the edge came, and is the later poll that settles it.
+                // Its holder may have released it before it could see the debt. Whoever holds it
+                // now began after the edge came, and is the later poll that settles it.
                 return self.begin_poll(ctx).map_err(|_| overlapped);
             }
             Err(overlapped)
@@ -63,9 +63,9 @@ impl<P: Platform> Nmi<P> {
         if claimed { PollOutcome::Claimed } else { PollOutcome::Nothing }
     }
 
-    /// There is no Platform handler. What is owed is paid by that, in a poll that asks nobody, so that edges
-    /// that wait for one are settled. But whoever registers a handler owes a poll *after* it is published, so
-    /// who takes that debt finds it.
+    /// There is no Platform handler. What is owed is paid by that, in a poll that asks nobody, so
+    /// that edges that wait for one are settled. But whoever registers a handler owes a poll
+    /// *after* it is published, so who takes that debt finds it.
     fn has_no_platform_handlers(&self, ctx: &NmiContext<'_>) -> bool {
         let nobody = || self.core.registry.order(Class::Platform).is_empty();
         if !nobody() {
@@ -119,8 +119,8 @@ impl<P: Platform> Nmi<P> {
         claimed
     }
 
-    /// Tells the CPUs on the route of a Platform doorbell that its condition was claimed. `own` is the area
-    /// of this CPU, if it grants itself what it needs.
+    /// Tells the CPUs on the route of a Platform doorbell that its condition was claimed. `own` is
+    /// the area of this CPU, if it grants itself what it needs.
     pub(crate) fn publish_claim(&self, slot: &Slot, index: usize, own: Option<&PerCpu>) {
         let limits = self.limits();
         let late_us = slot.doorbell.late_rings().us();

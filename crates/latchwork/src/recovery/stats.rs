@@ -10,8 +10,9 @@ use crate::primitive::{Counter, Ordering};
 pub struct RecoveryStats {
     /// How often the Platform handlers were asked, for whatever reason.
     pub polls: usize,
-    /// Conditions that were found by a poll for which no unexplained edge asked: their ring had collapsed
-    /// into another, or had never come. Without recovery they would have been lost, or late.
+    /// Conditions that were found by a poll for which no unexplained edge asked: their ring had
+    /// collapsed into another, or had never come. Without recovery they would have been lost, or
+    /// late.
     pub recovered: usize,
     /// Polls by ticks, outside NMIs, and ticks that sent a probe.
     pub paid_by_tick: usize,
@@ -21,7 +22,8 @@ pub struct RecoveryStats {
     pub paid_overdue: usize,
 }
 
-/// Counted by whoever holds the poll lock, but for `probes` and `paid_by_tick`, which any CPU adds to.
+/// Counted by whoever holds the poll lock, but for `probes` and `paid_by_tick`, which any CPU adds
+/// to.
 #[derive(Debug)]
 pub(crate) struct RecoveryCounters {
     polls: Counter,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What dispatch must know of doorbells: which handlers share one, what its edges are like, where it rings.
+//! What dispatch must know of doorbells: which handlers share one, what its edges are like, where
+//! it rings.
 
 use super::{error::SpecError, slot::Route, writer::Writer};
 use crate::{
@@ -10,9 +11,9 @@ use crate::{
 };
 
 impl Writer<'_> {
-    /// The bit of `doorbell`: that of the handlers that are behind it already, or else one that no doorbell
-    /// has. There are as many as slots. The software doorbell has none, since each send counts as a ring of it,
-    /// whoever claims what the send was made for.
+    /// The bit of `doorbell`: that of the handlers that are behind it already, or else one that no
+    /// doorbell has. There are as many as slots. The software doorbell has none, since each send
+    /// counts as a ring of it, whoever claims what the send was made for.
     pub(super) fn doorbell_bit(&self, doorbell: Doorbell) -> usize {
         if doorbell == Doorbell::Software {
             return 0;

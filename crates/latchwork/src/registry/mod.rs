@@ -2,8 +2,9 @@
 //! The registry: who is asked, in which order, and how handlers come and go.
 //!
 //! * What dispatch reads: the [table] of [slots](slot), and the [order] of each class.
-//! * How handlers come and go: the [writer] lock, [registration](register) and [removal](remove), which
-//!   waits for [quiescence]: until no CPU's [read word](read_word) says that it may be inside.
+//! * How handlers come and go: the [writer] lock, [registration](register) and [removal](remove),
+//!   which waits for [quiescence]: until no CPU's [read word](read_word) says that it may be
+//!   inside.
 //! * What [doorbells](doorbell) are like, and what changes that ([delivery]).
 //! * What drivers hold: a [registration], a [pinned] node, a [ticket].
 
