@@ -70,8 +70,8 @@ fn in_xapic_mode() -> XApic<MmioWindow> {
 }
 
 /// Chooses the mode for all CPUs. Boot CPU, before [`init_this_cpu`].
-pub(crate) fn choose_mode(x2apic: bool) {
-    X2APIC.store(x2apic, Ordering::Relaxed);
+pub(crate) fn choose_mode(mode: ApicMode) {
+    X2APIC.store(mode == ApicMode::X2Apic, Ordering::Relaxed);
 }
 
 /// Enables this CPU's APIC, masks all it could raise by itself but its tick, calls `calibrate` before the tick is started, and
