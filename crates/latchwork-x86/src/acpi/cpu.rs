@@ -41,6 +41,20 @@ impl<'m, M: PhysicalMemory> Madt<'m, M> {
         Cpus { entries: self.entries() }
     }
 
+    /// Whether one of [`cpus`](Self::cpus) has the ACPI processor UID `processor_uid`. It takes one
+    /// walk over the table, and one more for each entry with that UID.
+    pub(crate) fn lists(&self, processor_uid: u32) -> bool {
+        let mut entries = self.entries();
+        loop {
+            let offset = entries.offset();
+            let Some(Ok(entry)) = entries.next() else { return false };
+            let cpu = usable_cpu(&entry).filter(|cpu| cpu.processor_uid == processor_uid);
+            if cpu.is_some_and(|cpu| offset_of(cpu.apic_id, self.entries()) == Some(offset)) {
+                return true;
+            }
+        }
+    }
+
     /// The CPUs that are enabled and that an interprocessor interrupt reaches while local APICs are
     /// in `mode`: those that a kernel can start now, and the executing one.
     ///
