@@ -66,6 +66,7 @@ extern "C" fn kernel_main(info_address: u32, magic: u32) -> ! {
     apic::silence_8259s();
     apic::choose_mode(mode);
     apic::init_this_cpu(apic::calibrate);
+    apic::forget_errors();
     if let Some(area) = area::this() {
         area.apic_id.store(apic::id().get(), Ordering::Relaxed);
     }
