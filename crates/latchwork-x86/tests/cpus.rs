@@ -38,7 +38,7 @@ const ENABLED: u8 = 1;
 const ONLINE_CAPABLE: u8 = 2;
 
 #[test]
-fn tables_of_real_kinds() {
+fn cpus_of_tables_of_real_kinds() {
     for (hex, expected) in [
         (tables::CPUS_LISTED_TWICE, &[(0, 0), (1, 1)][..]),
         (tables::NMI_UIDS_ONE_TOO_HIGH, &[(0, 0), (2, 1)]),

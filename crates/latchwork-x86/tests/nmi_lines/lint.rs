@@ -150,7 +150,7 @@ fn what_comes_before_a_malformed_entry_counts() {
 
 /// The boot CPU's UID in each table, and what is known of its line.
 #[test]
-fn tables_of_real_kinds() {
+fn nmi_lines_of_tables_of_real_kinds() {
     let wiring = |hex, uid| {
         let image = tables::read(hex);
         LintNmis::of_cpu(&Madt::at(&image, 0).unwrap(), uid)
