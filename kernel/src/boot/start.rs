@@ -135,6 +135,7 @@ pub(super) extern "C" fn ap_main(cpu: usize) -> ! {
     apic::init_this_cpu(|| {});
     // SAFETY: the boot CPU chose this number for this CPU and prepared its stacks.
     unsafe { become_cpu(cpu) };
+    apic::forget_errors();
     x86_64::instructions::interrupts::enable();
     smp::serve_jobs(cpu)
 }

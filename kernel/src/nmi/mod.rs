@@ -4,6 +4,7 @@
 pub(crate) mod entry;
 pub(crate) mod parking;
 pub(crate) mod platform;
+mod port_61;
 pub(crate) mod reports;
 pub(crate) mod steps;
 
