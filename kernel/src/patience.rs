@@ -24,6 +24,13 @@ pub(crate) fn spin_until(mut done: impl FnMut() -> bool, turns: u32) -> bool {
     done()
 }
 
+/// Passes the time between two looks of a CPU that waits for another with interrupts off or in an NMI: executes instructions for
+/// `us`, by which the deterministic clock goes on, and then gives this CPU's turn away. Any context.
+pub(crate) fn between_looks_us(us: u64) {
+    time::delay_us(us);
+    core::hint::spin_loop();
+}
+
 /// Sleeps until `done`, and says whether it came within ten seconds. What makes it true had better raise an interrupt here, else
 /// the next tick finds it. Threads only.
 pub(crate) fn sleep_until(done: impl FnMut() -> bool) -> bool {

@@ -25,6 +25,10 @@ const PERFORMANCE: u8 = 4;
 /// How long a burst may take.
 const BURST_TURNS: u32 = 1_000_000;
 
+/// In a burst, one NMI in this many hints that its CPU waits, with the next one latched: at the hint the deterministic clock's host
+/// goes on to the next CPU, whose rings then collapse with what is latched. Without it, QEMU before 8.1 may never execute the others.
+const GIVES_TURN_EVERY: u64 = 16;
+
 /// One CPU's counters.
 struct Pmu {
     /// The status. Set by whoever has the counters overflow, before the ring; taken by the handler.
@@ -73,6 +77,9 @@ unsafe impl NmiHandler for Counters {
         if let Some(to_come) = pmu.to_come.load(Ordering::Relaxed).checked_sub(1) {
             pmu.to_come.store(to_come, Ordering::Relaxed);
             overflow(ctx.cpu());
+            if to_come % GIVES_TURN_EVERY == GIVES_TURN_EVERY / 2 {
+                core::hint::spin_loop();
+            }
             if let Some(call) = IN_BURSTS.get() {
                 call(ctx.cpu());
             }
