@@ -14,6 +14,9 @@ use crate::cpu;
 /// How long the TSC is measured.
 const MEASURE_MS: u64 = 5;
 
+/// How long the 8254's count is waited for: seconds, whatever the TSC's rate.
+const MOST_TICKS_TO_COUNT: u64 = 100_000_000_000;
+
 const PIT_HZ: u64 = 1_193_182;
 const PIT_CHANNEL_2: u16 = 0x42;
 const PIT_COMMAND: u16 = 0x43;
@@ -87,6 +90,8 @@ fn measure_ticks_per_ms(ms: u64, before: impl FnOnce(), after: impl FnOnce()) ->
     // SAFETY: reading port 0x61 clears nothing.
     while unsafe { port_b.read() } & OUTPUT == 0 {
         pass_time();
+        let waited_ticks = now_ticks().wrapping_sub(start);
+        assert!(waited_ticks < MOST_TICKS_TO_COUNT, "the 8254 does not count");
     }
     let ticks = now_ticks().wrapping_sub(start);
     after();

@@ -18,6 +18,7 @@ use crate::cpu::{self, MAX_CPUS};
 use crate::nmi;
 use crate::once::Once;
 use crate::patience;
+use crate::waiting::awaited;
 
 /// The doorbell's number: the LVT entry of the performance counters.
 const PERFORMANCE: u8 = 4;
@@ -131,7 +132,11 @@ pub(super) fn burst(cpu: usize, overflows: u64) {
     pmu.to_come.store(overflows.saturating_sub(1), Ordering::Relaxed);
     overflow(cpu);
     let is_over = || pmu.to_come.load(Ordering::Relaxed) == 0 && !has_overflowed(cpu);
-    assert!(patience::spin_until(is_over, BURST_TURNS), "the counters of CPU {cpu} are stuck");
+    let over = awaited!("its counters to have overflowed {} times", overflows);
+    assert!(
+        patience::spin_until(over, is_over, BURST_TURNS),
+        "the counters of CPU {cpu} are stuck"
+    );
 }
 
 /// Whether an overflow waits for the handler.
