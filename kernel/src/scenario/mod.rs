@@ -38,7 +38,7 @@ use crate::console::println;
 use crate::cpu::{self, tables};
 use crate::nmi::NMI;
 use crate::record::{self, Check, Totals};
-use crate::waiting::{Waiting, awaited};
+use crate::waiting::{self, Waiting, awaited};
 use crate::{idle, smp, tick};
 
 /// Faults that are not in the catalogue, because they do not turn every machine red.
@@ -309,6 +309,16 @@ fn make_common_fault(run: &Run) {
         println!("hanging");
         let _waiting = Waiting::begin(awaited!("what never comes, as fault hang asks"));
         cpu::park();
+    }
+    if run.has_fault("standstill") {
+        println!("standing still");
+        const SHORT_MS: u64 = 2_000;
+        waiting::set_limit_ms(SHORT_MS);
+        idle::until_or_ms(
+            awaited!("what never comes, as fault standstill asks"),
+            || false,
+            2 * SHORT_MS,
+        );
     }
     if run.has_fault("panic") {
         panic!("asked to panic");

@@ -4,7 +4,7 @@
 //! A kernel that stands still says nothing by itself: the CPU that could speak may be the one that waits, or may not be executed
 //! at all. So each wait has a name, and each CPU notes its waits in an array that others read:
 //!
-//! - other CPUs: a tick looks at all now and then, and a wait that lasts for longer than [`STANDSTILL_MS`] ends the kernel with a
+//! - other CPUs: a tick looks at all now and then, and a wait that lasts for two minutes ends the kernel with a
 //!   panic that names what every CPU waits for;
 //! - the host, through the emulator's monitor, when the kernel is silent for too long, even if no CPU executes anything.
 //!
@@ -22,7 +22,17 @@ use crate::cpu::{MAX_CPUS, area};
 use crate::time;
 
 /// After how long a wait is one that will not end: longer than hosts do not run a CPU, and than a host's own limit for silence.
-const STANDSTILL_MS: u64 = 120_000;
+/// Written by the boot CPU, for a fault that is to show just that.
+static STANDSTILL_MS: AtomicU64 = AtomicU64::new(120_000);
+
+/// From now on, a wait that has lasted for `ms` is one that will not end.
+pub(crate) fn set_limit_ms(ms: u64) {
+    STANDSTILL_MS.store(ms, Ordering::Relaxed);
+}
+
+fn limit_ms() -> u64 {
+    STANDSTILL_MS.load(Ordering::Relaxed)
+}
 
 /// A place in the source where CPUs wait, and for what. As [`layout`] says.
 #[derive(Debug)]
@@ -225,7 +235,7 @@ pub(crate) fn start_anew(cpu: usize) {
 }
 
 fn has_lasted_too_long(since_ticks: u64) -> bool {
-    time::now_ticks().saturating_sub(since_ticks) > STANDSTILL_MS * time::ticks_per_ms()
+    time::now_ticks().saturating_sub(since_ticks) > limit_ms() * time::ticks_per_ms()
 }
 
 /// Ends the kernel, with what everybody waits for, if some CPU has waited for too long for something that should come. Any context.
@@ -238,7 +248,7 @@ pub(crate) fn check_all() {
 
 /// Ends the kernel with what everybody waits for.
 fn stand_still() -> ! {
-    panic!("a wait has lasted for {} s; {Everybody}", STANDSTILL_MS / 1_000)
+    panic!("a wait has lasted for {} s; {Everybody}", limit_ms() / 1_000)
 }
 
 /// Displays what every CPU waits for.
