@@ -108,7 +108,7 @@ pub enum Ending {
     Exited(ExitStatus),
     /// It was given up.
     GivenUp {
-        /// Why, in words.
+        /// Why, in words, and what each of its CPUs did and waited for, if an emulator's monitor could tell.
         why: String,
     },
 }
@@ -138,8 +138,6 @@ pub struct Transcript {
     pub report: Vec<String>,
     /// The last lines, records included.
     pub tail: VecDeque<String>,
-    /// Of a guest that was given up: what each CPU does and waits for, as the emulator's monitor tells.
-    pub standstill: Vec<String>,
     /// What the emulator itself had to say.
     pub emulator_messages: String,
 }
@@ -170,11 +168,10 @@ pub(crate) fn run(
         Heard::End if limits.over_at_end_record => Ending::Exited(process.stop()?),
         Heard::End => Ending::Exited(process.child().wait()?),
         Heard::TooMuch(why) => {
-            if let Some(monitor) = controls.monitor() {
-                transcript.standstill = standstill::look(monitor, kernel);
-            }
+            let stand = controls.monitor().map(|monitor| standstill::look(monitor, kernel));
             process.stop()?;
-            Ending::GivenUp { why }
+            let words: Vec<_> = [why].into_iter().chain(stand.into_iter().flatten()).collect();
+            Ending::GivenUp { why: words.join("; ") }
         }
         Heard::Unanswerable(error) => {
             transcript.unanswered = Some(error.to_string());
@@ -278,7 +275,6 @@ impl Transcript {
             unreadable: Vec::new(),
             report: Vec::new(),
             tail: VecDeque::new(),
-            standstill: Vec::new(),
             emulator_messages: String::new(),
         }
     }

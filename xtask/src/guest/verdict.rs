@@ -145,10 +145,12 @@ fn judge_ending(heard: &Transcript, verdict: &mut BootVerdict) -> bool {
     }
     let status = match &heard.ending {
         Ending::GivenUp { why } => {
-            let mut saw = vec![why.clone()];
-            saw.extend(heard.standstill.iter().cloned());
-            let expected = "an end within the time limit";
-            verdict.broke(Breakage::Hung, "guest-hung", expected, saw.join("; "));
+            verdict.broke(
+                Breakage::Hung,
+                "guest-hung",
+                "an end within the time limit",
+                why.clone(),
+            );
             return false;
         }
         Ending::Exited(status) => *status,

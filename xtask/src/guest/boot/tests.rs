@@ -60,6 +60,19 @@ fn a_silent_guest_is_given_up_and_its_unfinished_line_kept() {
 }
 
 #[test]
+fn the_monitor_of_a_silent_guest_is_asked_where_it_stands() {
+    let argv = ["sh", "-c", "exec sleep 60"].map(str::to_owned);
+    let limits = Limits { silence: Duration::from_millis(300), ..Limits::from_silence_s(30) };
+    let mut controls = Controls::Monitor(Monitor::new().expect("a folder"));
+    let heard =
+        run(&argv, Path::new(NO_KERNEL), &mut controls, limits, &mut Deaf).expect("sh runs");
+    let Ending::GivenUp { why } = heard.ending else {
+        panic!("{heard:?}");
+    };
+    assert!(why.starts_with("no output for 0 s; where its CPUs stand cannot be told: "), "{why}");
+}
+
+#[test]
 fn a_guest_that_babbles_for_ever_is_given_up() {
     let limits = Limits {
         silence: Duration::from_secs(30),

@@ -135,16 +135,15 @@ fn a_hang_is_told() {
     let argv = ["sh", "-c", &format!("{GREETING}; exec sleep 60")].map(str::to_owned);
     let limits =
         Limits { silence: std::time::Duration::from_millis(300), ..Limits::from_silence_s(30) };
-    let mut heard = run(&argv, Path::new(NO_KERNEL), &mut Controls::Nothing, limits, &mut Deaf)
+    let heard = run(&argv, Path::new(NO_KERNEL), &mut Controls::Nothing, limits, &mut Deaf)
         .expect("sh runs");
-    heard.standstill = vec![String::from("CPU 0 waits for a job"), String::from("CPU 1 as well")];
     let outcome = merge("s", vec![(&TO_END, judge(&TO_END, MACHINE, &heard), heard)]);
     assert_eq!(
         (failed(&outcome), &outcome.breakages[..]),
         (vec!["guest-hung"], &[Breakage::Hung][..])
     );
     let saw = outcome.report.checks.into_iter().find(|check| !check.held).expect("one").saw;
-    assert_eq!(saw, "no output for 0 s; CPU 0 waits for a job; CPU 1 as well");
+    assert_eq!(saw, "no output for 0 s");
 }
 
 #[test]
