@@ -19,7 +19,8 @@ use latchwork_x86::nmi_lines::LintNmis;
 use x86_64::instructions::port::Port;
 
 use crate::cpu::area;
-use crate::{time, trap};
+use crate::waiting::awaited;
+use crate::{patience, time, trap};
 
 type LocalApic = Lapic<AnyApic<MmioWindow, CpuMsr>>;
 
@@ -281,9 +282,8 @@ pub(crate) fn flush_pending() {
     };
     let before = area.wakes.load(Ordering::Acquire);
     send_wake_to_self();
-    while area.wakes.load(Ordering::Acquire) == before {
-        core::hint::spin_loop();
-    }
+    let is_taken = || area.wakes.load(Ordering::Acquire) != before;
+    patience::spin(awaited!("the interrupt that it has sent itself"), is_taken);
 }
 
 /// Programs the pins of this CPU to which NMI lines are wired. Ordinary context.

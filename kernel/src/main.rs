@@ -37,6 +37,7 @@ mod smp;
 mod tick;
 mod time;
 mod trap;
+mod waiting;
 
 use core::sync::atomic::Ordering;
 
