@@ -29,6 +29,8 @@ mod process;
 pub mod run;
 mod table;
 pub mod test;
+#[cfg(test)]
+mod width;
 mod workspace;
 
 pub use workspace::under_ci;

@@ -146,8 +146,8 @@ impl OwnLine {
         self.after_leave.fetch_or(due.word(), Ordering::Relaxed);
     }
 
-    /// Another CPU, while this one executes nothing: ends what it was stopped in. The CPU finds all of it
-    /// reset when it has been started again, since [`Presence::mark_away`] comes after.
+    /// Another CPU, while this one executes nothing: ends what it was stopped in. The CPU finds all
+    /// of it reset when it has been started again, since [`Presence::mark_away`] comes after.
     pub(crate) fn abandon(&self) {
         self.read.abandon();
         self.nmis.store(0, Ordering::Relaxed);

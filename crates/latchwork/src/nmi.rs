@@ -9,8 +9,7 @@ use crate::{
     primitive::{AtomicBool, AtomicPtr, AtomicUsize, Counter, Ordering, const_unless_loom},
     recovery::RecoveryState,
     registry::Registry,
-    time::InTicks,
-    time::Timestamp,
+    time::{InTicks, Timestamp},
 };
 
 /// The NMI subsystem of a kernel whose services are `P`.
@@ -64,8 +63,8 @@ impl<P: Platform> Nmi<P> {
         self.core.too_early.load(Ordering::Relaxed)
     }
 
-    /// Calls `act` with this CPU's number and area, with interrupts off, so that the thread does not move
-    /// between.
+    /// Calls `act` with this CPU's number and area, with interrupts off, so that the thread does
+    /// not move between.
     ///
     /// # Errors
     ///
@@ -99,8 +98,8 @@ impl<P: Platform> Nmi<P> {
     }
 }
 
-/// The part of [`Nmi`] that does not depend on the platform's type, so that guards and tickets need not
-/// either.
+/// The part of [`Nmi`] that does not depend on the platform's type, so that guards and tickets need
+/// not either.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) registry: Registry,
@@ -117,10 +116,10 @@ pub(crate) struct Core {
     /// Written from ordinary context, read on an unknown NMI; a stale value is the policy of a
     /// moment ago.
     policy: AtomicUsize,
-    /// A CPU that is offline may have items on its lists. Set by whoever put one there or took that CPU
-    /// offline, Release; taken by whoever then looks at the lists of all CPUs that are offline, Acquire. A
-    /// look that misses it is made up for at the next tick; whoever raises an interrupt after setting it
-    /// sees it there.
+    /// A CPU that is offline may have items on its lists. Set by whoever put one there or took that
+    /// CPU offline, Release; taken by whoever then looks at the lists of all CPUs that are offline,
+    /// Acquire. A look that misses it is made up for at the next tick; whoever raises an interrupt
+    /// after setting it sees it there.
     work_is_left: AtomicBool,
 }
 
@@ -196,7 +195,8 @@ impl Core {
         self.work_is_left.store(true, Ordering::Release);
     }
 
-    /// Whether somebody must look at the lists of the CPUs that are offline; if so, it is the caller.
+    /// Whether somebody must look at the lists of the CPUs that are offline; if so, it is the
+    /// caller.
     pub(crate) fn take_left_work(&self) -> bool {
         self.work_is_left.load(Ordering::Relaxed)
             && self.work_is_left.swap(false, Ordering::Acquire)

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::cpu::PerCpu;
 
-/// One NMI, as handlers see it, or one [poll outside an NMI](Self::is_outside_nmi). Valid on the CPU and for the time of the call: it is neither `Send`
-/// nor `Sync`, nor can it be kept.
+/// One NMI, as handlers see it, or one [poll outside an NMI](Self::is_outside_nmi). Valid on the
+/// CPU and for the time of the call: it is neither `Send` nor `Sync`, nor can it be kept.
 #[derive(Debug)]
 pub struct NmiContext<'a> {
     pub(crate) interrupted: &'a Interrupted,
@@ -41,7 +41,8 @@ impl<'a> NmiContext<'a> {
 }
 
 impl NmiContext<'_> {
-    /// The CPU that took the NMI, as [`Platform::current_cpu`](crate::Platform::current_cpu) counts.
+    /// The CPU that took the NMI, as [`Platform::current_cpu`](crate::Platform::current_cpu)
+    /// counts.
     #[must_use]
     pub const fn cpu(&self) -> usize {
         self.cpu
@@ -77,8 +78,8 @@ impl NmiContext<'_> {
         self.arrived_ticks
     }
 
-    /// Whether the handler is asked without an NMI's frame: by a tick that pays a debt, with interrupts off,
-    /// or about an edge that was deferred. Then [`frame`](Self::frame) is null.
+    /// Whether the handler is asked without an NMI's frame: by a tick that pays a debt, with
+    /// interrupts off, or about an edge that was deferred. Then [`frame`](Self::frame) is null.
     #[must_use]
     pub const fn is_outside_nmi(&self) -> bool {
         self.interrupted.frame.is_null()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a driver provides: its handler.
 
-use super::context::NmiContext;
+use super::{claim::Claim, context::NmiContext};
 
 /// Something that is asked, on every NMI of its class, whether its condition holds.
 ///
@@ -25,19 +25,4 @@ pub unsafe trait NmiHandler: Sync {
     /// Runs in NMI context, inside the read side: no removal of this handler returns before this
     /// call does.
     fn handle(&self, ctx: &NmiContext<'_>) -> Claim;
-}
-
-/// A handler's answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[must_use]
-pub enum Claim {
-    /// The condition did not hold: this edge is not explained by this handler.
-    None,
-    /// The condition held and was consumed.
-    Handled,
-    /// The condition held; part of it was consumed, and the rest left for later, so that this NMI ends:
-    /// a status that is set again each time it is cleared, for example. This CPU takes another NMI, in which
-    /// its Local handlers are asked again, once it has run other code in between.
-    More,
 }

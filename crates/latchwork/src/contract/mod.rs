@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The contract: what a kernel provides ([`Platform`]), what a driver provides ([`NmiHandler`], with a
-//! [`HandlerSpec`]), and what either is handed or told.
+//! The contract: what a kernel provides ([`Platform`]), what a driver provides ([`NmiHandler`],
+//! with a [`HandlerSpec`]), and what either is handed or told.
 
 mod after_leave;
 mod capacity;
+mod claim;
 mod context;
 mod error;
 mod handler;
@@ -17,9 +18,10 @@ mod spec;
 
 pub use after_leave::AfterLeave;
 pub use capacity::{HANDLERS_PER_CLASS, MAX_CPUS};
+pub use claim::Claim;
 pub use context::NmiContext;
 pub use error::{Fatal, InDispatch, RingError};
-pub use handler::{Claim, NmiHandler};
+pub use handler::NmiHandler;
 pub use interrupted::{Interrupted, Mode, OpaqueFrame, SourceMap};
 pub use name::Name;
 pub use platform::{InterruptState, Platform};

@@ -26,16 +26,16 @@ pub struct InterruptState(pub usize);
 ///    while interrupts are off the number does not change.
 /// 2. A CPU never leaves NMI context other than by returning from
 ///    [`Nmi::dispatch`](crate::Nmi::dispatch), and what it does in
-///    [`after_leave`](Self::after_leave) may last for ever but never resumes a handler. A CPU that is
-///    stopped for good, or reset, leaves by [`Nmi::mark_offline`](crate::Nmi::mark_offline).
-/// 3. [`disable_interrupts`](Self::disable_interrupts) keeps the calling thread on its CPU, and keeps
-///    maskable interrupts out, until the matching restore.
+///    [`after_leave`](Self::after_leave) may last for ever but never resumes a handler. A CPU that
+///    is stopped for good, or reset, leaves by [`Nmi::mark_offline`](crate::Nmi::mark_offline).
+/// 3. [`disable_interrupts`](Self::disable_interrupts) keeps the calling thread on its CPU, and
+///    keeps maskable interrupts out, until the matching restore.
 /// 4. [`fatal`](Self::fatal) does not return and does not unwind.
 /// 5. The methods marked **NMI-safe** take no lock that code outside NMI context takes, allocate
 ///    nothing, and neither block nor unwind.
 pub unsafe trait Platform: Sync + 'static {
-    /// This CPU's number, an index into the slice given to [`Nmi::init`](crate::Nmi::init), or `None`
-    /// while it has no per-CPU data yet. **NMI-safe.**
+    /// This CPU's number, an index into the slice given to [`Nmi::init`](crate::Nmi::init), or
+    /// `None` while it has no per-CPU data yet. **NMI-safe.**
     fn current_cpu(&self) -> Option<usize>;
 
     /// This CPU's clock, in ticks of any constant length; monotonic on one CPU. **NMI-safe.**
@@ -46,11 +46,12 @@ pub unsafe trait Platform: Sync + 'static {
     /// How many ticks make a millisecond. **NMI-safe.**
     fn ticks_per_ms(&self) -> u64;
 
-    /// Makes one NMI arrive at `cpu`, this one included. **NMI-safe**, and called with interrupts off.
+    /// Makes one NMI arrive at `cpu`, this one included. **NMI-safe**, and called with interrupts
+    /// off.
     ///
-    /// *Ordering*: every store before the call is visible to `cpu` when it takes the NMI. On x86 the
-    /// xAPIC's register write is ordered behind them; the x2APIC's WRMSR is not serialising and needs
-    /// `MFENCE; LFENCE` in front (SDM Vol. 3A, "MSR Access in x2APIC Mode").
+    /// *Ordering*: every store before the call is visible to `cpu` when it takes the NMI. On x86
+    /// the xAPIC's register write is ordered behind them; the x2APIC's WRMSR is not serialising and
+    /// needs `MFENCE; LFENCE` in front (SDM Vol. 3A, "MSR Access in x2APIC Mode").
     ///
     /// # Errors
     ///
@@ -82,19 +83,20 @@ pub unsafe trait Platform: Sync + 'static {
     /// Makes one maskable interrupt arrive at `cpu`, this one included, whose handler calls
     /// [`Nmi::run_work`](crate::Nmi::run_work). **NMI-safe**, and called with interrupts off.
     ///
-    /// It may collapse with others of its kind that were raised and not taken yet. To a CPU that has just
-    /// gone offline it may get lost. Where it cannot be raised, what it is for waits for that CPU's next
-    /// tick.
+    /// It may collapse with others of its kind that were raised and not taken yet. To a CPU that
+    /// has just gone offline it may get lost. Where it cannot be raised, what it is for waits for
+    /// that CPU's next tick.
     ///
-    /// *Ordering*: every store before the call is visible to `cpu` when it takes the interrupt, as for
-    /// [`ring`](Self::ring).
+    /// *Ordering*: every store before the call is visible to `cpu` when it takes the interrupt, as
+    /// for [`ring`](Self::ring).
     fn interrupt_for_work(&self, cpu: usize);
 
-    /// Whether maskable interrupts can come to this CPU now. **NMI-safe**; in an NMI any answer will do.
+    /// Whether maskable interrupts can come to this CPU now. **NMI-safe**; in an NMI any answer
+    /// will do.
     fn interrupts_are_on(&self) -> bool;
 
-    /// Gives this CPU a tick, a tick period from now at the latest: its tick is stopped, and it owes a poll.
-    /// Called outside NMIs, with interrupts off, and only on a CPU that said
+    /// Gives this CPU a tick, a tick period from now at the latest: its tick is stopped, and it
+    /// owes a poll. Called outside NMIs, with interrupts off, and only on a CPU that said
     /// [`tick_stopped`](crate::Nmi::tick_stopped); the kernel says
     /// [`tick_restarted`](crate::Nmi::tick_restarted) when it ticks, and may stop it again after.
     fn restart_tick(&self);
@@ -103,20 +105,20 @@ pub unsafe trait Platform: Sync + 'static {
     /// CPU in 100 ms, unless the policy is to panic.
     fn report_unknown(&self, report: &UnknownNmi);
 
-    /// Reports that edges were absorbed for so long, or so often, that a true unknown which repeats may be
-    /// among them. **NMI-safe**; at most once a second and CPU.
+    /// Reports that edges were absorbed for so long, or so often, that a true unknown which repeats
+    /// may be among them. **NMI-safe**; at most once a second and CPU.
     fn report_absorbed(&self, report: &AbsorbedNmi) {
         let _ = report;
     }
 
-    /// A handler claims too often on this CPU: mask its doorbell, if you own it. **NMI-safe**; in the NMI
-    /// that was one too many.
+    /// A handler claims too often on this CPU: mask its doorbell, if you own it. **NMI-safe**; in
+    /// the NMI that was one too many.
     fn storm_began(&self, storm: &Storm) {
         let _ = storm;
     }
 
-    /// The doorbell may be unmasked. A tick after the storm's last claim; outside NMIs, with interrupts
-    /// off.
+    /// The doorbell may be unmasked. A tick after the storm's last claim; outside NMIs, with
+    /// interrupts off.
     fn storm_ended(&self, storm: &Storm) {
         let _ = storm;
     }

@@ -21,11 +21,12 @@ pub enum UnknownPolicy {
 pub enum UnknownKind {
     /// Every handler was asked, and none claimed.
     Unexplained,
-    /// Another CPU was asking the Platform handlers when it came. Since then they have been asked again, and
-    /// nothing was found that explains it. Of what it interrupted, only the instruction pointer is known.
+    /// Another CPU was asking the Platform handlers when it came. Since then they have been asked
+    /// again, and nothing was found that explains it. Of what it interrupted, only the instruction
+    /// pointer is known.
     Deferred,
-    /// It may be the ring of a software send whose sender was stuck after it had posted the request. It is
-    /// never panicked on.
+    /// It may be the ring of a software send whose sender was stuck after it had posted the
+    /// request. It is never panicked on.
     LateSend,
 }
 
@@ -57,9 +58,11 @@ pub struct UnknownNmi {
 /// Why an edge without a condition was explained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GrantKind {
-    /// A dispatch claimed the conditions of several doorbells; the ring of one of them came by itself.
+    /// A dispatch claimed the conditions of several doorbells; the ring of one of them came by
+    /// itself.
     Collapsed = 0,
-    /// A ring of a [`PerEvent`](crate::EdgeModel::PerEvent) doorbell, after its status was consumed.
+    /// A ring of a [`PerEvent`](crate::EdgeModel::PerEvent) doorbell, after its status was
+    /// consumed.
     Late = 1,
     /// The condition was claimed by a poll on another CPU, or before this one's ring.
     MachineWide = 2,
@@ -72,11 +75,12 @@ impl GrantKind {
         [Self::Collapsed, Self::Late, Self::MachineWide, Self::OutsideNmi];
 }
 
-/// An edge was absorbed, and others before it: what was explained so may be a true unknown that repeats.
+/// An edge was absorbed, and others before it: what was explained so may be a true unknown that
+/// repeats.
 ///
-/// It is reported when the edge was absorbed by grants that had been live without a gap for more than 10 ms,
-/// or at least 10 ms after another absorbed edge with no second without one in between; at most once a
-/// second and CPU.
+/// It is reported when the edge was absorbed by grants that had been live without a gap for more
+/// than 10 ms, or at least 10 ms after another absorbed edge with no second without one in between;
+/// at most once a second and CPU.
 #[derive(Clone, Copy, Debug)]
 pub struct AbsorbedNmi {
     /// The CPU that took it.

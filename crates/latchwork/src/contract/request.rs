@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a software NMI asks for, and a set of such requests: a counter per [`Request`], packed in one
-//! word.
+//! What a software NMI asks for, and a set of such requests: a counter per [`Request`], packed in
+//! one word.
 //!
-//! Counters, not bits, because every sender rings: three sends that one NMI takes leave up to two edges
-//! that will find nothing, and the receiver must know that they are three.
+//! Counters, not bits, because every sender rings: three sends that one NMI takes leave up to two
+//! edges that will find nothing, and the receiver must know that they are three.
 //!
-//! A counter is refused at half its range ([`SendError::Saturated`](crate::SendError::Saturated)). It
-//! cannot overflow beyond that, into its neighbour: a sender is between its look and its add with
-//! interrupts off, so at most two contexts a CPU are, a thread and an NMI, and the other half has room
-//! for them. `Probe`, `Selftest` and `Again` are narrower, for which reason a CPU sends them to itself
-//! only.
+//! A counter is refused at half its range ([`SendError::Saturated`](crate::SendError::Saturated)).
+//! It cannot overflow beyond that, into its neighbour: a sender is between its look and its add
+//! with interrupts off, so at most two contexts a CPU are, a thread and an NMI, and the other half
+//! has room for them. `Probe`, `Selftest` and `Again` are narrower, for which reason a CPU sends
+//! them to itself only.
 
 /// What a software NMI asks of the CPU that takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +24,8 @@ pub enum Request {
     Probe = 3,
     /// Prove that NMIs arrive. To the sending CPU only.
     Selftest = 4,
-    /// Take an NMI for what this CPU has noted for itself. To the sending CPU only; the library sends it.
+    /// Take an NMI for what this CPU has noted for itself. To the sending CPU only; the library
+    /// sends it.
     Again = 5,
 }
 

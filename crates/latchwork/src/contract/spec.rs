@@ -50,16 +50,16 @@ pub enum EdgeModel {
     PerEvent {
         /// How long after its status was consumed a ring may still arrive, in microseconds.
         late_us: u32,
-        /// How many rings at most, besides the one that every condition has: what its status may have
-        /// merged.
+        /// How many rings at most, besides the one that every condition has: what its status may
+        /// have merged.
         max_late_edges: u8,
     },
 }
 
 /// To which CPUs a Platform doorbell rings.
 ///
-/// A route that names too many CPUs makes those absorb what may be a true unknown; one that names too few
-/// makes the others report edges that a claim explains.
+/// A route that names too many CPUs makes those absorb what may be a true unknown; one that names
+/// too few makes the others report edges that a claim explains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlatformDelivery<'c> {
     /// To every CPU, or to one that is not known beforehand.
@@ -111,8 +111,8 @@ impl<'n> HandlerSpec<'n> {
         self
     }
 
-    /// Says to which CPUs the doorbell of a Platform handler rings; unless said, to all. For the other
-    /// classes it means nothing.
+    /// Says to which CPUs the doorbell of a Platform handler rings; unless said, to all. For the
+    /// other classes it means nothing.
     #[must_use]
     pub const fn delivery(mut self, delivery: PlatformDelivery<'n>) -> Self {
         self.delivery = delivery;
@@ -120,8 +120,8 @@ impl<'n> HandlerSpec<'n> {
     }
 
     /// Says how many claims a millisecond and CPU are a storm:
-    /// [`Platform::storm_began`](crate::Platform::storm_began) is told beyond that. 0, which it is unless
-    /// said, stands for no limit.
+    /// [`Platform::storm_began`](crate::Platform::storm_began) is told beyond that. 0, which it is
+    /// unless said, stands for no limit.
     #[must_use]
     pub const fn storm_above(mut self, claims_per_ms: u16) -> Self {
         self.claims_per_ms = claims_per_ms;

@@ -24,12 +24,12 @@ impl<P: Platform> Nmi<P> {
             let Some(slot) = self.core.registry.slot(class, index) else {
                 continue;
             };
-            // SAFETY: the caller entered the read side before `order` was loaded just above, and leaves
-            // it after this call: `dispatch_on` and `inside_read_side` do.
+            // SAFETY: the caller entered the read side before `order` was loaded just above, and
+            // leaves it after this call: `dispatch_on` and `inside_read_side` do.
             let claim = unsafe { slot.ask(ctx) };
             let ticks = clock.lap(self.platform.now_ticks());
             if let Some(counters) = ctx.area.slot_counters(class, index) {
-                counters.record(claim != Claim::None, ticks);
+                counters.record(claim, ticks);
             }
             if claim != Claim::None {
                 claimed(slot, index, claim);
@@ -40,8 +40,8 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// A Local or Platform handler stopped before it was through: this CPU asks again, in an NMI of its
-    /// own, once it has run other code.
+    /// A Local or Platform handler stopped before it was through: this CPU asks again, in an NMI of
+    /// its own, once it has run other code.
     #[cold]
     pub(crate) fn ask_again_later(&self, cpu: usize, area: &PerCpu) {
         area.duties.ask_again();

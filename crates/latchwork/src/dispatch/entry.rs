@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The entry and the end of a dispatch.
 //!
-//! Wait-free and bounded: no loop whose length another CPU controls, no lock but the try-lock of the
-//! Platform handlers, no store to a line that other CPUs store to on their hot path.
+//! Wait-free and bounded: no loop whose length another CPU controls, no lock but the try-lock of
+//! the Platform handlers, no store to a line that other CPUs store to on their hot path.
 
 use core::marker::PhantomData;
 
 use crate::{
     contract::{Interrupted, NmiContext, Platform},
     cpu::PerCpu,
+    grant::Unsettled,
     nmi::Nmi,
     primitive::Ordering,
     stats::Ending,
@@ -23,18 +24,18 @@ pub enum Outcome {
     Claimed,
     /// Nothing was found, and a grant of an earlier claim explained it.
     Absorbed,
-    /// Nothing on this CPU explained it, and what may is not known yet: another CPU was asking the Platform
-    /// handlers, or this NMI came on top of another. It is settled later.
+    /// Nothing on this CPU explained it, and what may is not known yet: another CPU was asking the
+    /// Platform handlers, or this NMI came on top of another. It is settled later.
     Deferred,
     /// Nothing explained it. It was counted, and reported as the policy says.
     Unknown,
     /// It came before [`Nmi::init`], or before this CPU had per-CPU data. It was counted.
     TooEarly,
-    /// This CPU is [offline](Nmi::go_offline). No handler was asked; it was counted, and the requests that
-    /// it took were dropped.
+    /// This CPU is [offline](Nmi::go_offline). No handler was asked; it was counted, and the
+    /// requests that it took were dropped.
     Offline,
-    /// It is nested deeper than [`MAX_NESTING`]: the entry code is broken. No handler was asked; it was
-    /// counted as nested.
+    /// It is nested deeper than [`MAX_NESTING`]: the entry code is broken. No handler was asked; it
+    /// was counted as nested.
     TooDeep,
 }
 
@@ -107,12 +108,12 @@ impl<P: Platform> Nmi<P> {
         }
         self.update_hold(area, Timestamp::from_ticks(left_ticks));
         if outermost {
-            let waits = area.deferred.has_waiting();
-            if waits {
+            let unsettled = area.deferred.unsettled();
+            if unsettled == Unsettled::Edges {
                 self.answer_for_edge(cpu, area);
             }
             let limits = || self.limits();
-            area.grants.note_leave(Timestamp::from_ticks(left_ticks), waits, limits);
+            area.grants.note_leave(Timestamp::from_ticks(left_ticks), unsettled, limits);
         }
         outcome
     }

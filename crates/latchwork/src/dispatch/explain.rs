@@ -4,7 +4,7 @@
 use super::entry::Outcome;
 use crate::{
     contract::{AfterLeave, Claim, Class, NmiContext, Platform, Request, Requests, SourceMap},
-    grant::Claims,
+    grant::{BroughtBy, Claims, RingTarget},
     nmi::Nmi,
     recovery::{PollNumber, PollOutcome, PollReason},
     time::{HandlerClock, Timestamp},
@@ -19,7 +19,7 @@ impl<P: Platform> Nmi<P> {
             self.serve(ctx, ctx.requests);
         }
         self.ask_all(Class::Local, ctx, clock, |slot, _, claim| {
-            claims.add(&slot.doorbell, true);
+            claims.add(&slot.doorbell, RingTarget::ThisCpu);
             if claim == Claim::More {
                 claims.add_more();
             }
@@ -102,7 +102,8 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// Something was claimed: grants what that leaves open, and has grants that are there last as long.
+    /// Something was claimed: grants what that leaves open, and has grants that are there last as
+    /// long.
     #[inline(always)]
     fn grant_what_is_open(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, claims: &Claims) {
         let grants = &ctx.area.grants;
@@ -121,7 +122,7 @@ impl<P: Platform> Nmi<P> {
 
     #[cold]
     fn grant_in_nmi(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, claims: &Claims) {
-        self.grant_for_claims(ctx.area, claims, 1, clock.now());
+        self.grant_for_claims(ctx.area, claims, BroughtBy::Ring, clock.now());
     }
 
     /// Whether the Platform handlers must be asked whatever else explains the edge, and why.

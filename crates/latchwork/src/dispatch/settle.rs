@@ -5,23 +5,24 @@ use core::marker::PhantomData;
 
 use crate::{
     contract::{Class, GrantKind, Interrupted, NmiContext, Platform, Requests, UnknownKind},
-    grant::Claims,
+    grant::{BroughtBy, Claims},
     nmi::Nmi,
     recovery::{Finding, PollOutcome, PollReason, Settled},
     time::{HandlerClock, Timestamp},
 };
 
 impl<P: Platform> Nmi<P> {
-    /// Says of this CPU's deferred edges what they were, as far as it is known by now. Own CPU, inside the
-    /// read side.
+    /// Says of this CPU's deferred edges what they were, as far as it is known by now. Own CPU,
+    /// inside the read side.
     #[cold]
     pub(crate) fn settle_deferred(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
-        /// Grants of claims made in no dispatch of this CPU. Others are for rings that came after the edge.
+        /// Grants of claims made in no dispatch of this CPU. Others are for rings that came after
+        /// the edge.
         const ELSEWHERE: [GrantKind; 2] = [GrantKind::MachineWide, GrantKind::OutsideNmi];
         let area = ctx.area;
-        let outermost = !area.own.read.is_on_top();
+        let nesting = area.own.read.nesting();
         let polls = &self.core.recovery.polls;
-        area.deferred.settle(polls, outermost, |settled| match settled.finding {
+        area.deferred.settle(polls, nesting, |settled| match settled.finding {
             Finding::Claimed => {
                 for _ in 0..self.absorb_each(ctx, settled.edges, &ELSEWHERE) {
                     area.counters.record_absorbed(GrantKind::MachineWide);
@@ -41,8 +42,8 @@ impl<P: Platform> Nmi<P> {
         edges.saturating_sub(absorbed)
     }
 
-    /// Where the grants do not suffice, another CPU may be just claiming what an edge was for. So this polls, and
-    /// grants itself what that claims.
+    /// Where the grants do not suffice, another CPU may be just claiming what an edge was for. So
+    /// this polls, and grants itself what that claims.
     fn settle_what_was_on_top(
         &self,
         ctx: &NmiContext<'_>,
@@ -62,7 +63,9 @@ impl<P: Platform> Nmi<P> {
                     return;
                 }
             }
-            PollOutcome::Claimed => self.grant_for_claims(ctx.area, &claims, 0, clock.now()),
+            PollOutcome::Claimed => {
+                self.grant_for_claims(ctx.area, &claims, BroughtBy::Poll, clock.now())
+            }
             PollOutcome::Nothing | PollOutcome::Skipped => (),
         }
         if claims.want_more() {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Storms: a handler claims far too often. Its doorbell's owner is told, to mask it, and told again when
-//! it may unmask.
+//! Storms: a handler claims far too often. Its doorbell's owner is told, to mask it, and told again
+//! when it may unmask.
 //!
-//! The library counts and tells. It masks nothing itself: only the owner of a doorbell knows how, and who
-//! else is behind it.
+//! The library counts and tells. It masks nothing itself: only the owner of a doorbell knows how,
+//! and who else is behind it.
 
 use crate::{
     contract::{Class, HandlerId, Platform, Storm},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An edge that neither a condition nor a grant explains.
 
-use super::entry::Outcome;
+use super::{entry::Outcome, report_limiter::Due};
 use crate::{
     contract::{AfterLeave, Class, NmiContext, Platform, UnknownKind, UnknownNmi, UnknownPolicy},
     nmi::Nmi,
@@ -31,7 +31,8 @@ impl<P: Platform> Nmi<P> {
         let panics = policy == UnknownPolicy::Panic && kind != UnknownKind::LateSend;
         let count = ctx.area.counters.record_unknown();
         let ticks_per_ms = self.platform.ticks_per_ms();
-        let admitted = ctx.area.own.limiter.admit(ctx.arrived_ticks, ticks_per_ms, panics);
+        let due = if panics { Due::Now } else { Due::AtTheRate };
+        let admitted = ctx.area.own.limiter.admit(ctx.arrived_ticks, ticks_per_ms, due);
         if let Some(suppressed) = admitted {
             self.platform.report_unknown(&UnknownNmi {
                 cpu: ctx.cpu,

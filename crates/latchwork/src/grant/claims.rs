@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a dispatch has claimed.
+//! What a dispatch, or a poll, has claimed: how many rings that stands for.
+//!
+//! Rule: each doorbell that is claimed has rung once, whoever is behind it, and once more in each
+//! round in which it is claimed again. Each software send has rung once.
 
-use super::doorbell::SlotDoorbell;
+use super::doorbell::{RingTarget, SlotDoorbell};
 
 /// What one dispatch, or one poll outside an NMI, has claimed so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,13 +26,13 @@ impl Claims {
         Self { any: sends != 0, sends, ..Self::default() }
     }
 
-    /// A handler claimed. `rings_here`: its doorbell's ring comes to this CPU.
+    /// A handler claimed a condition whose ring comes to `ring`.
     #[inline(always)]
-    pub(crate) fn add(&mut self, doorbell: &SlotDoorbell, rings_here: bool) {
+    pub(crate) fn add(&mut self, doorbell: &SlotDoorbell, ring: RingTarget) {
         self.any = true;
         let bit = doorbell.bit();
         // Claimed before, or the software doorbell, which has no bit: its sends count.
-        if !rings_here || self.doorbells & bit == bit {
+        if ring == RingTarget::OtherCpus || self.doorbells & bit == bit {
             return;
         }
         self.doorbells |= bit;
@@ -67,8 +70,8 @@ impl Claims {
         before.saturating_add(self.doorbells.count_ones() as usize)
     }
 
-    /// One ring and nothing late: the edge that brought the CPU here was that ring, or another's is due
-    /// for which a grant is there already.
+    /// One ring and nothing late: the edge that brought the CPU here was that ring, or another's is
+    /// due for which a grant is there already.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
         let one_doorbell = self.doorbells & self.doorbells.wrapping_sub(1) == 0;
@@ -103,11 +106,11 @@ mod tests {
         let counters = doorbell(1, EdgeModel::PerCondition);
         let trace = doorbell(1, EdgeModel::PerCondition);
         let mut claims = Claims::of_sends(0);
-        claims.add(&counters, true);
-        claims.add(&trace, true);
+        claims.add(&counters, RingTarget::ThisCpu);
+        claims.add(&trace, RingTarget::ThisCpu);
         assert_eq!(claims.rings(), 1);
         assert!(claims.is_plain());
-        claims.add(&doorbell(2, EdgeModel::PerCondition), true);
+        claims.add(&doorbell(2, EdgeModel::PerCondition), RingTarget::ThisCpu);
         assert_eq!(claims.rings(), 2);
         assert!(!claims.is_plain());
     }
@@ -116,8 +119,8 @@ mod tests {
     fn each_send_counts_one_and_late_edges_count_once_a_doorbell() {
         let message = EdgeModel::PerEvent { late_us: 300, max_late_edges: 2 };
         let mut claims = Claims::of_sends(2);
-        claims.add(&doorbell(4, message), true);
-        claims.add(&doorbell(4, message), true);
+        claims.add(&doorbell(4, message), RingTarget::ThisCpu);
+        claims.add(&doorbell(4, message), RingTarget::ThisCpu);
         assert_eq!((claims.rings(), claims.late_edges(), claims.late_us()), (3, 2, 300));
         assert!(!claims.is_plain());
         assert!(Claims::of_sends(1).is_plain() && !Claims::of_sends(2).is_plain());
@@ -127,10 +130,10 @@ mod tests {
     fn a_doorbell_that_is_claimed_in_two_rounds_has_rung_twice() {
         let line = doorbell(1, EdgeModel::PerCondition);
         let mut claims = Claims::of_sends(0);
-        claims.add(&line, true);
+        claims.add(&line, RingTarget::ThisCpu);
         claims.next_round();
         assert!(claims.is_plain());
-        claims.add(&line, true);
+        claims.add(&line, RingTarget::ThisCpu);
         assert_eq!(claims.rings(), 2);
         assert!(!claims.is_plain());
     }
@@ -138,7 +141,7 @@ mod tests {
     #[test]
     fn one_send_and_a_doorbell_of_the_round_before_are_two_rings() {
         let mut claims = Claims::of_sends(1);
-        claims.add(&doorbell(1, EdgeModel::PerCondition), true);
+        claims.add(&doorbell(1, EdgeModel::PerCondition), RingTarget::ThisCpu);
         claims.next_round();
         assert_eq!(claims.rings(), 2);
         assert!(!claims.is_plain());
@@ -147,7 +150,7 @@ mod tests {
     #[test]
     fn a_ring_that_goes_elsewhere_is_none_here() {
         let mut claims = Claims::of_sends(0);
-        claims.add(&doorbell(1, EdgeModel::PerCondition), false);
+        claims.add(&doorbell(1, EdgeModel::PerCondition), RingTarget::OtherCpus);
         assert!(claims.has_any());
         assert_eq!(claims.rings(), 0);
     }

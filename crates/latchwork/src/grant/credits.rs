@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The word of credits: how many edges a CPU may absorb, by kind.
 //!
-//! Four counts, and above them a number that grows with each change. Its own CPU alone changes it, by an
-//! exchange: the number makes the exchange fail if an NMI on the same CPU changed the word in between, even
-//! if the counts are what they were. Each such NMI costs one more try, and how many nest there bounds the
-//! tries.
+//! Rule: a credit is used up once, and what is found dead is dropped only if nothing was added
+//! since.
+//!
+//! Four counts, and above them a number that grows with each change. Its own CPU alone changes it,
+//! by an exchange: the number makes the exchange fail if an NMI on the same CPU changed the word in
+//! between, even if the counts are what they were. Each such NMI costs one more try, and how many
+//! nest there bounds the tries.
 
 use crate::{
     contract::GrantKind,
@@ -17,8 +20,8 @@ const fn shift_of(kind: GrantKind) -> u32 {
     (kind as u32).wrapping_mul(COUNT_BITS)
 }
 
-/// The most edges of a kind that one CPU can be granted at a time. Grants beyond it are left out: so many
-/// rings in flight at once are a storm.
+/// The most edges of a kind that one CPU can be granted at a time. Grants beyond it are left out:
+/// so many rings in flight at once are a storm.
 pub(crate) const MOST_CREDITS: usize = (1 << COUNT_BITS) - 1;
 const COUNTS: usize = (1 << (4 * COUNT_BITS)) - 1;
 const ONE_CHANGE: usize = COUNTS + 1;

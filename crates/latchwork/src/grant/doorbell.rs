@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What dispatch must know of a slot's doorbell: which it is, and what its edges are like.
+//!
+//! Rule: slots behind one doorbell have the same bit and the same edge model.
 
 use crate::{
     contract::EdgeModel,
     primitive::{AtomicUsize, Ordering, const_unless_loom},
 };
 
-/// A slot's doorbell. Written under the writer lock: while the slot is free, or one word at a time when the
-/// doorbell's model changes; read by dispatch, after the order that names the slot.
+/// Where the ring of a claimed condition comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RingTarget {
+    ThisCpu,
+    OtherCpus,
+}
+
+/// A slot's doorbell. Written under the writer lock: while the slot is free, or one word at a time
+/// when the doorbell's model changes; read by dispatch, after the order that names the slot.
 #[derive(Debug)]
 pub(crate) struct SlotDoorbell {
-    /// The bit that stands for the doorbell. Slots behind one doorbell have the same; the software doorbell has
-    /// none.
+    /// The bit that stands for the doorbell. Slots behind one doorbell have the same; the software
+    /// doorbell has none.
     bit: AtomicUsize,
     late: AtomicUsize,
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the claims of a dispatch, or of a poll, leave open.
+//! Granting what the claims of a dispatch, or of a poll, leave open.
+//!
+//! Rule: as many edges as rings were claimed, but for the one that brought the CPU here.
 
 use super::claims::Claims;
 use crate::{
@@ -9,13 +11,23 @@ use crate::{
     time::Timestamp,
 };
 
+/// What had a CPU ask its handlers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BroughtBy {
+    /// One of the rings that were claimed.
+    Ring,
+    /// None of them: a poll outside an NMI, or for edges that came before.
+    Poll,
+}
+
 impl<P: Platform> Nmi<P> {
-    /// Grants this CPU what its claims leave open: of `rings` rings, one brought it here if `edges` is 1.
+    /// Grants this CPU what its claims leave open: the rings that were claimed, but the one that
+    /// brought it here.
     pub(crate) fn grant_for_claims(
         &self,
         area: &PerCpu,
         claims: &Claims,
-        edges: usize,
+        brought_by: BroughtBy,
         now: Timestamp,
     ) {
         let recovery = &self.core.recovery;
@@ -24,9 +36,11 @@ impl<P: Platform> Nmi<P> {
         let deadline = now.after(limits.late());
         let late_deadline = deadline.later_of(now.after(limits.late_of(claims.late_us())));
         area.grants.extend(late_deadline, now, limits);
-        let open = claims.rings().saturating_sub(edges);
+        let (kind, open) = match brought_by {
+            BroughtBy::Ring => (GrantKind::Collapsed, claims.rings().saturating_sub(1)),
+            BroughtBy::Poll => (GrantKind::OutsideNmi, claims.rings()),
+        };
         if open != 0 {
-            let kind = if edges == 0 { GrantKind::OutsideNmi } else { GrantKind::Collapsed };
             area.grants.grant(kind, open, deadline, now, limits);
         }
         if claims.late_edges() != 0 {

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Holding grants for sends that were taken before they rang.
 //!
-//! *Set the request; another source's NMI claims both; IRET; only now the sender rings.* The edge comes as
-//! late as the sender pleases, so no deadline fits. While such a send is unfinished no grant of the
-//! receiving CPU ends, and when it has finished, its edge is due within `late` of that. The moment at which
-//! it finished is not known; the next open point sees only that it has, and counts from there.
+//! Rule: while such a send is unfinished, no grant of its CPU ends; but not for longer than
+//! `hold_us`.
 //!
-//! A sender that is stuck, or a virtual CPU that does not run, may leave a send unfinished for ever. After
-//! `hold_us` it is *written off*: it holds no longer, but later ones do. Its edge, if it comes at all, is
-//! explained by nothing and said to be a *late send*: reported, and never panicked on.
+//! *Set the request; another source's NMI claims both; IRET; only now the sender rings.* The edge
+//! comes as late as the sender pleases, so no deadline fits. While such a send is unfinished no
+//! grant of the receiving CPU ends, and when it has finished, its edge is due within `late` of
+//! that. The moment at which it finished is not known; the next open point sees only that it has,
+//! and counts from there.
 //!
-//! Own CPU only. A look counts the sends after it has read the state, and changes the state by an exchange. An NMI
-//! on top that takes another unfinished send changes it too, so that what was counted before does not end the hold
-//! for that one. The sends are those that `taken + pending − finished` counts: one that begins after the
-//! taken one has finished is taken for it. That errs on the long side, `hold_us` at most.
+//! A sender that is stuck, or a virtual CPU that does not run, may leave a send unfinished for
+//! ever. After `hold_us` it is *written off*: it holds no longer, but later ones do. Its edge, if
+//! it comes at all, is explained by nothing and said to be a *late send*: reported, and never
+//! panicked on.
+//!
+//! Own CPU only. A look counts the sends after it has read the state, and changes the state by an
+//! exchange. An NMI on top that takes another unfinished send changes it too, so that what was
+//! counted before does not end the hold for that one. The sends are those that
+//! `taken + pending − finished` counts: one that begins after the taken one has finished is taken
+//! for it. That errs on the long side, `hold_us` at most.
 
 use crate::{
     primitive::{Ordering, OwnWord, const_unless_loom},
@@ -73,7 +79,8 @@ impl Hold {
         self.state.load(Ordering::Relaxed) & HOLDS != 0
     }
 
-    /// A request was taken, and `unfinished` sends are. An NMI on top finds the hold set, or sets it by itself.
+    /// A request was taken, and `unfinished` sends are. An NMI on top finds the hold set, or sets
+    /// it by itself.
     #[inline(always)]
     pub(super) fn begin(&self, unfinished: usize, now: Timestamp) {
         if unfinished == 0 {

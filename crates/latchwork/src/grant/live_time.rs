@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How long a CPU could have absorbed an edge: in all, and without a gap.
 //!
-//! Own CPU only. It is looked at where the pool changes and at open points, so the end of a span is noted a
-//! little late, never early.
+//! Rule: a span is never counted too short.
+//!
+//! Own CPU only. It is looked at where the pool changes and at open points, so the end of a span is
+//! noted a little late, never early.
 
 use crate::{
     primitive::{Counter, Ordering, OwnWord, const_unless_loom},
@@ -60,8 +62,8 @@ impl LiveTime {
         }
     }
 
-    /// The ticks in which an edge could be absorbed, in all and the most without a gap. From anywhere;
-    /// a span that has not ended is not in it yet.
+    /// The ticks in which an edge could be absorbed, in all and the most without a gap. From
+    /// anywhere; a span that has not ended is not in it yet.
     pub(crate) fn read(&self) -> (usize, usize) {
         let total = self.total_ticks.load(Ordering::Relaxed);
         (total, self.longest_ticks.load(Ordering::Relaxed))

@@ -1,50 +1,64 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Grants: which edge without a condition is explained.
 //!
-//! A CPU has one pool: counts of edges that it may absorb, by kind, and one deadline for them all. They
-//! come from
+//! A CPU has one [`pool`]: counts of edges that it may absorb, by kind ([`credits`]), and one
+//! [`deadline`] for them all. They come from
 //!
-//! * a dispatch that claims the conditions of k doorbells: k − 1, since one edge brought it here;
+//! * a dispatch that [claims] the conditions of k [doorbells](doorbell): k − 1, since one edge
+//!   brought it here;
 //! * a claim behind a doorbell that rings late or more often than its status says: as many as its
 //!   [`EdgeModel`](crate::EdgeModel) names;
-//! * a claim of a Platform handler, which may answer a ring that went to another CPU: [published](machine_wide) for
-//!   each CPU on its route, and adopted there;
+//! * a claim of a Platform handler, which may answer a ring that went to another CPU: [`published`]
+//!   for each CPU on its [route](routes), and [adopted](adopt) there, [once](seen_claims);
 //! * a claim made [outside an NMI](crate::Registration::claim_outside_nmi): one.
+//!
+//! [`for_claims`] grants what a dispatch, or a poll, has claimed.
 //!
 //! # When a grant ends
 //!
-//! A deadline says when the ring must have reached the CPU's latch, not when the CPU took it: that may have
-//! been parked, stopped by firmware, or a virtual CPU that did not run. So the clock alone ends nothing. A
-//! grant ends at an **open point** after its deadline: a moment at which the CPU would have taken any edge
-//! that had come. These are its tick, its entry into idle, and, once it has left an NMI, the end of the one
-//! before. The pool remembers the last of them, and is live while its deadline is not before it. A cap ends it all
-//! the same: without any open point, after the deadline or the last NMI, whichever is later.
+//! At the first [open point](open_points) after its deadline, or by a cap.
 //!
 //! Every claim moves the deadline of what is granted already to its own. The edge that brought a
-//! granted CPU here may have been the granted one, and then the ring of what was claimed is still to come.
+//! granted CPU here may have been the granted one, and then the ring of what was claimed is still
+//! to come. For what is granted later than that, the CPU remembers its [last claim](last_claim).
 //!
-//! A send that was taken before it rang has its ring ahead of it for as long as its sender pleases. It
-//! [holds](hold) the open points back.
+//! A [send](sends) that was taken before it rang has its ring ahead of it for as long as its sender
+//! pleases. It [holds](hold) the open points back.
+//!
+//! # What may be hidden
+//!
+//! A true unknown that comes while a grant is live looks like a granted ring. How long that could
+//! happen is [counted](live_time), and one that repeats [is reported](rationing).
 //!
 //! # Who touches it
 //!
-//! Its own CPU only, in NMI or with interrupts off, so program order suffices, and what can come between
-//! two accesses is an NMI on top. Such an NMI never makes the pool poorer than the interrupted code
-//! believes; each function says why. `routes` alone is written by others, under the writer lock. Others only look, for
-//! [people](crate::Granted).
+//! Its own CPU only, in NMI or with interrupts off, so program order suffices, and what can come
+//! between two accesses is an NMI on top. Such an NMI never makes the pool poorer than the
+//! interrupted code believes; each function says why. The routes alone are written by others, under
+//! the writer lock. Others only look, for [people](crate::Granted).
 
+mod adopt;
 mod claims;
 mod credits;
+mod deadline;
 mod doorbell;
 mod for_claims;
 mod hold;
+mod last_claim;
 mod live_time;
-mod machine_wide;
+mod open_points;
 mod pool;
+mod published;
 mod rationing;
+mod routes;
+mod seen_claims;
+mod sends;
 
+pub(crate) use adopt::{PlatformSlot, PlatformSlots};
 pub(crate) use claims::Claims;
-pub(crate) use doorbell::SlotDoorbell;
+pub(crate) use doorbell::{RingTarget, SlotDoorbell};
+pub(crate) use for_claims::BroughtBy;
 pub(crate) use live_time::LiveTime;
-pub(crate) use machine_wide::{MachineWideClaims, PlatformSlot, PlatformSlots, PublishedClaims};
+pub(crate) use open_points::Unsettled;
 pub(crate) use pool::Grants;
+pub(crate) use published::{MachineWideClaims, PublishedClaims};

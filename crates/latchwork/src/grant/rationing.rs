@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What was absorbed: counted, and said where it may hide something.
+//! What was absorbed: counted, and reported where it may hide something.
 //!
-//! An orphan and a true unknown that collapsed look like an orphan, and a true unknown that comes while a
-//! grant is live looks like one too. One such edge cannot be told apart without NMI-source reporting. One
-//! that repeats can: absorbing is rationed, so it surfaces.
+//! Rule: edges that are absorbed for longer than a grant lasts by itself are reported, once a
+//! second at most.
+//!
+//! An orphan and a true unknown that collapsed look like an orphan, and a true unknown that comes
+//! while a grant is live looks like one too. One such edge cannot be told apart without NMI-source
+//! reporting. One that repeats can: absorbing is rationed, so it surfaces.
 
 use crate::{
     contract::GrantKind,
@@ -20,8 +23,8 @@ pub(crate) struct Absorption {
     pub(crate) to_report: Option<usize>,
 }
 
-/// Decides which absorbed edges are reported. Own CPU, in NMI; an NMI on top can at worst bring one report
-/// more.
+/// Decides which absorbed edges are reported. Own CPU, in NMI; an NMI on top can at worst bring one
+/// report more.
 #[derive(Debug)]
 pub(super) struct Rationing {
     /// When the first edge of the present streak was absorbed, with bit 0 set; 0 before any.
@@ -35,8 +38,8 @@ pub(super) struct Rationing {
 impl Rationing {
     /// Longer than any grant lasts that nothing raises.
     const TOLERATED_MS: u32 = 10;
-    /// Absorbed edges that are farther apart belong to different streaks; and the least time from one
-    /// report to the next.
+    /// Absorbed edges that are farther apart belong to different streaks; and the least time from
+    /// one report to the next.
     const STREAK_MS: u32 = 1_000;
 
     pub(super) const fn new() -> Self {

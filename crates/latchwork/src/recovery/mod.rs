@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Recovering machine-wide events whose ring was lost.
 //!
-//! A dispatch that found a Local condition does not ask the Platform handlers: that would cost every PMI a
-//! lock and slow reads. But its edge may be two, collapsed. So it [owes](debt) a poll. Each CPU's
-//! [`tick`] pays a debt that is a tick period old, by a [`poll`] there and then or by an NMI to
-//! itself; and so does an NMI that finds the debt overdue. Whoever fails to take the poll's
+//! A dispatch that found a Local condition does not ask the Platform handlers: that would cost
+//! every PMI a lock and slow reads. But its edge may be two, collapsed. So it [owes](debt) a poll.
+//! Each CPU's [`tick`] pays a debt that is a tick period old, by a [`poll`] there and then or by an
+//! NMI to itself; and so does an NMI that finds the debt overdue. Whoever fails to take the poll's
 //! [lock](poll_lock) owes one too, and [defers](deferred) its edge where nothing else explains it.
 
 mod debt;
 mod deferred;
 mod duties;
+mod mode;
 mod outside_nmi;
 mod owe;
 mod poll;
 mod poll_lock;
+mod reason;
 mod settings;
 mod state;
 mod stats;
@@ -21,8 +23,8 @@ mod tick;
 
 pub(crate) use deferred::{DeferredEdges, Finding, Settled};
 pub(crate) use duties::Duties;
-pub(crate) use poll::{PollOutcome, PollReason};
+pub use mode::Recovery;
 pub(crate) use poll_lock::PollNumber;
-pub use state::Recovery;
+pub(crate) use reason::{PollOutcome, PollReason};
 pub(crate) use state::RecoveryState;
 pub use stats::RecoveryStats;

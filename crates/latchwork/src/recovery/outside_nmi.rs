@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Asking handlers, and settling edges, outside an NMI.
 
-use super::poll::{PollOutcome, PollReason};
+use super::reason::{PollOutcome, PollReason};
 use crate::{
     contract::{Interrupted, NmiContext, Platform, Request},
     cpu::PerCpu,
-    grant::Claims,
+    grant::{BroughtBy, Claims},
     nmi::Nmi,
     time::HandlerClock,
 };
@@ -18,7 +18,7 @@ impl<P: Platform> Nmi<P> {
             let mut claims = Claims::default();
             let asked = self.poll_platform(ctx, &mut clock, &mut claims, PollReason::Debt);
             if asked == PollOutcome::Claimed {
-                self.grant_for_claims(area, &claims, 0, clock.now());
+                self.grant_for_claims(area, &claims, BroughtBy::Poll, clock.now());
             }
             if claims.want_more() {
                 self.ask_again_later(cpu, area);
@@ -26,12 +26,12 @@ impl<P: Platform> Nmi<P> {
         });
     }
 
-    /// Calls `act` inside the read side, outside an NMI, with interrupts off, so that removals wait for it; and
-    /// then settles edges that were deferred.
+    /// Calls `act` inside the read side, outside an NMI, with interrupts off, so that removals wait
+    /// for it; and then settles edges that were deferred.
     ///
-    /// An NMI may come on top. What it wants done after leaving waits until this has left, since nobody may
-    /// park or debug while a removal waits for this CPU or the poll lock is held. Then the CPU rings itself
-    /// for it: parking needs NMI context, and a debugger the frame.
+    /// An NMI may come on top. What it wants done after leaving waits until this has left, since
+    /// nobody may park or debug while a removal waits for this CPU or the poll lock is held. Then
+    /// the CPU rings itself for it: parking needs NMI context, and a debugger the frame.
     pub(crate) fn inside_read_side(
         &'static self,
         cpu: usize,

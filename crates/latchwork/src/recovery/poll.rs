@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A poll: asking the Platform handlers, in an NMI or outside.
 
-use super::poll_lock::PollNumber;
+use super::{
+    poll_lock::PollNumber,
+    reason::{PollOutcome, PollReason},
+};
 use crate::{
     contract::{Claim, Class, NmiContext, Platform},
     cpu::PerCpu,
@@ -11,48 +14,17 @@ use crate::{
     time::HandlerClock,
 };
 
-/// Why the Platform handlers are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PollReason {
-    /// An edge that nothing else explains, or that says itself that it is machine-wide.
-    Edge,
-    /// A probe, or a tick.
-    Debt,
-    /// A debt that is overdue.
-    Overdue,
-}
-
-/// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PollOutcome {
-    /// Something was claimed.
-    Claimed,
-    /// Nothing was.
-    Nothing,
-    /// Somebody else is at it, in the poll of that number.
-    Busy(PollNumber),
-    /// Nobody asked them.
-    Skipped,
-}
-
-impl PollOutcome {
-    /// Whatever was there has been looked at.
-    pub(crate) const fn has_polled(self) -> bool {
-        matches!(self, Self::Claimed | Self::Nothing)
-    }
-}
-
-/// A poll after which an edge still waits is followed by another, up to this many in all. The tick pays
-/// what remains.
+/// A poll after which an edge still waits is followed by another, up to this many in all. The tick
+/// pays what remains.
 const POLLS_AT_ONCE: usize = 2;
 
 impl<P: Platform> Nmi<P> {
-    /// Asks the Platform handlers, unless another CPU, or this one underneath, is at it. Where there are
-    /// none, nobody is: an edge that reaches all CPUs at once, such as a button's, is not deferred for
-    /// nothing. Inside the read side.
+    /// Asks the Platform handlers, unless another CPU, or this one underneath, is at it. Where
+    /// there are none, nobody is: an edge that reaches all CPUs at once, such as a button's, is not
+    /// deferred for nothing. Inside the read side.
     ///
-    /// Who loses and has an edge that may be theirs owes a poll: here, if that is why they are asked. A tick that
-    /// loses owes nothing: what it wanted to pay is paid, or still owed.
+    /// Who loses and has an edge that may be theirs owes a poll: here, if that is why they are
+    /// asked. A tick that loses owes nothing: what it wanted to pay is paid, or still owed.
     pub(crate) fn poll_platform(
         &self,
         ctx: &NmiContext<'_>,
@@ -66,8 +38,8 @@ impl<P: Platform> Nmi<P> {
         let first = self.begin_poll(ctx).or_else(|overlapped| {
             if reason == PollReason::Edge {
                 self.owe_for_edge(ctx.cpu, ctx.area);
-                // Its holder may have released it before it could see the debt. Whoever holds it now began
-                // after the edge came, and is the later poll that settles it.
+                // Its holder may have released it before it could see the debt. Whoever holds it
+                // now began after the edge came, and is the later poll that settles it.
                 return self.begin_poll(ctx).map_err(|_| overlapped);
             }
             Err(overlapped)
@@ -91,9 +63,9 @@ impl<P: Platform> Nmi<P> {
         if claimed { PollOutcome::Claimed } else { PollOutcome::Nothing }
     }
 
-    /// There is no Platform handler. What is owed is paid by that, in a poll that asks nobody, so that edges
-    /// that wait for one are settled. But whoever registers a handler owes a poll *after* it is published, so
-    /// who takes that debt finds it.
+    /// There is no Platform handler. What is owed is paid by that, in a poll that asks nobody, so
+    /// that edges that wait for one are settled. But whoever registers a handler owes a poll
+    /// *after* it is published, so who takes that debt finds it.
     fn has_no_platform_handlers(&self, ctx: &NmiContext<'_>) -> bool {
         let nobody = || self.core.registry.order(Class::Platform).is_empty();
         if !nobody() {
@@ -129,7 +101,7 @@ impl<P: Platform> Nmi<P> {
         number: PollNumber,
     ) -> bool {
         let recovery = &self.core.recovery;
-        recovery.counters.count_poll(reason == PollReason::Overdue);
+        recovery.counters.count_poll(reason);
         let mut claimed = false;
         self.ask_all(Class::Platform, ctx, clock, |slot, index, claim| {
             claimed = true;
@@ -137,7 +109,7 @@ impl<P: Platform> Nmi<P> {
             if reason != PollReason::Edge {
                 recovery.counters.count_recovered();
             }
-            claims.add(&slot.doorbell, ctx.area.grants.is_routed(index));
+            claims.add(&slot.doorbell, ctx.area.grants.routes.ring_target(index));
             if claim == Claim::More {
                 claims.add_more();
             }
@@ -147,8 +119,8 @@ impl<P: Platform> Nmi<P> {
         claimed
     }
 
-    /// Tells the CPUs on the route of a Platform doorbell that its condition was claimed. `own` is the area
-    /// of this CPU, if it grants itself what it needs.
+    /// Tells the CPUs on the route of a Platform doorbell that its condition was claimed. `own` is
+    /// the area of this CPU, if it grants itself what it needs.
     pub(crate) fn publish_claim(&self, slot: &Slot, index: usize, own: Option<&PerCpu>) {
         let limits = self.limits();
         let late_us = slot.doorbell.late_rings().us();

@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The try-lock of the Platform handlers, which numbers the polls.
 //!
-//! One word: the number of the last poll that began, and the CPU that is at it, if one is. So who fails to
-//! take the lock learns in the same access which poll it overlaps, and can settle its edge by what that
-//! poll and later ones claimed. With the number in a word of its own, a loser might read that of the poll
-//! before, and have its edge explained by what *that* claimed, long ago.
+//! One word: the number of the last poll that began, and the CPU that is at it, if one is. So who
+//! fails to take the lock learns in the same access which poll it overlaps, and can settle its edge
+//! by what that poll and later ones claimed. With the number in a word of its own, a loser might
+//! read that of the poll before, and have its edge explained by what *that* claimed, long ago.
 //!
 //! # Orderings
 //!
-//! *Writers*: whoever takes the lock, by one exchange that may fail, so nobody waits for it; its holder;
-//! and, about a holder that executes nothing any more, who knows that. Acquire and Release make what one
-//! poll did visible to the next, and to who sees it finished. `claimed` is written by the holder, and read
-//! by who has seen a later poll finished.
+//! *Writers*: whoever takes the lock, by one exchange that may fail, so nobody waits for it; its
+//! holder; and, about a holder that executes nothing any more, who knows that. Acquire and Release
+//! make what one poll did visible to the next, and to who sees it finished. `claimed` is written by
+//! the holder, and read by who has seen a later poll finished.
 //!
 //! Whoever takes the lock has taken the debt *before*, and executes a full fence after. So
 //!
-//! * who finds the lock held, and then owes a poll, owes one that this holder does not pay: the debt was taken
-//!   before the lock, Release, and the lock was looked at, Acquire, before the debt is stored. A poll that
-//!   paid for those whom it kept waiting would leave them waiting for the next one, which nobody owes;
-//! * a poll that looked at a source before the condition of a loser's edge was set is not later than the one
-//!   that the loser finds: its fence comes before the loser's, in `ReadWord::enter`, so the loser sees its lock.
+//! * who finds the lock held, and then owes a poll, owes one that this holder does not pay: the
+//!   debt was taken before the lock, Release, and the lock was looked at, Acquire, before the debt
+//!   is stored. A poll that paid for those whom it kept waiting would leave them waiting for the
+//!   next one, which nobody owes;
+//! * a poll that looked at a source before the condition of a loser's edge was set is not later
+//!   than the one that the loser finds: its fence comes before the loser's, in `ReadWord::enter`,
+//!   so the loser sees its lock.
 
 use crate::primitive::{AtomicUsize, Ordering, const_unless_loom, fence_after_rmw};
 
@@ -53,7 +55,8 @@ impl PollLock {
         }
     }
 
-    /// Says that nobody asks the Platform handlers, for whoever then takes the debt and [begins](Self::begin).
+    /// Says that nobody asks the Platform handlers, for whoever then takes the debt and
+    /// [begins](Self::begin).
     ///
     /// # Errors
     ///
@@ -92,8 +95,8 @@ impl PollLock {
 
     /// Ends the poll in which `cpu` was stopped. The caller has seen all that it did.
     ///
-    /// It may have consumed a condition and not said so, and it has not looked at all sources: so what waits for
-    /// it counts as explained.
+    /// It may have consumed a condition and not said so, and it has not looked at all sources: so
+    /// what waits for it counts as explained.
     pub(crate) fn abandon(&self, cpu: usize) {
         let word = self.word.load(Ordering::Relaxed);
         if word & HOLDER_MASK == cpu.wrapping_add(1) {
@@ -104,8 +107,8 @@ impl PollLock {
         }
     }
 
-    /// Whether a poll that began after `overlapped` has finished; if so, whether `overlapped` or a later
-    /// one claimed anything.
+    /// Whether a poll that began after `overlapped` has finished; if so, whether `overlapped` or a
+    /// later one claimed anything.
     pub(crate) fn verdict_on(&self, overlapped: PollNumber) -> Option<bool> {
         let word = self.word.load(Ordering::Acquire);
         let begun = PollNumber::of(word);

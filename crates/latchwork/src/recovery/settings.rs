@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How debts are paid, by which times, and what came of it.
 
-use super::{state::Recovery, stats::RecoveryStats};
+use super::{mode::Recovery, stats::RecoveryStats};
 use crate::{
     contract::Platform,
     nmi::Nmi,

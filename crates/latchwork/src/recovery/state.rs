@@ -1,24 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What all CPUs share for recovery.
 
-use super::{debt::Debt, poll_lock::PollLock, stats::RecoveryCounters};
+use super::{debt::Debt, mode::Recovery, poll_lock::PollLock, stats::RecoveryCounters};
 use crate::{
     grant::MachineWideClaims,
     primitive::{Counter, Ordering, const_unless_loom},
     time::LimitsInForce,
 };
-
-/// How a tick pays a debt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Recovery {
-    /// It asks the Platform handlers there and then, with interrupts off, outside any NMI: no extra NMI,
-    /// and nothing to absorb.
-    #[default]
-    Poll = 0,
-    /// It sends its own CPU a [`Request::Probe`](crate::Request::Probe), so that the Platform handlers are
-    /// asked in NMI context.
-    ProbeNmi = 1,
-}
 
 /// What all CPUs share for it.
 #[derive(Debug)]

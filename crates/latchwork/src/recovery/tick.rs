@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What happens at a CPU's tick, and who sees to it that there is one.
 //!
-//! Whoever makes a debt, the *maker*, is the one that must not sleep over it: where its tick is stopped,
-//! it raises an interrupt for work, and there asks the kernel for a tick. Everybody else may stop ticking
-//! whatever is owed. So an idle machine with one busy CPU keeps one tick, not all. Likewise a CPU does not sleep over
-//! edges that it has deferred, since nobody else may settle them.
+//! Whoever makes a debt, the *maker*, is the one that must not sleep over it: where its tick is
+//! stopped, it raises an interrupt for work, and there asks the kernel for a tick. Everybody else
+//! may stop ticking whatever is owed. So an idle machine with one busy CPU keeps one tick, not all.
+//! Likewise a CPU does not sleep over edges that it has deferred, since nobody else may settle
+//! them.
 //!
-//! The race of a tick that stops: the kernel stops it and says so ([`Nmi::tick_stopped`]), which stores the
-//! flag and then looks at the debt; an NMI on that CPU stores the debt and then looks at the flag. Whichever
-//! came first, the second sees it.
+//! The race of a tick that stops: the kernel stops it and says so ([`Nmi::tick_stopped`]), which
+//! stores the flag and then looks at the debt; an NMI on that CPU stores the debt and then looks at
+//! the flag. Whichever came first, the second sees it.
 
-use super::state::Recovery;
+use super::mode::Recovery;
 use crate::{
     contract::{Platform, Request},
     cpu::PerCpu,
@@ -33,8 +34,8 @@ impl<P: Platform> Nmi<P> {
 
     /// This CPU has taken any edge that came before `now`.
     ///
-    /// An NMI on top of the adoption may need what is being adopted: it leaves its edge to this CPU, which is
-    /// inside the read side for that.
+    /// An NMI on top of the adoption may need what is being adopted: it leaves its edge to this
+    /// CPU, which is inside the read side for that.
     fn note_open_point(&'static self, cpu: usize, area: &PerCpu, now: Timestamp) {
         let recovery = &self.core.recovery;
         let limits = self.limits();
@@ -43,7 +44,7 @@ impl<P: Platform> Nmi<P> {
                 area.grants.adopt(&self.core.registry, &recovery.hot.machine_wide, now, limits);
             });
         }
-        area.grants.note_open_point(now, area.deferred.has_waiting(), limits);
+        area.grants.note_open_point(now, area.deferred.unsettled(), limits);
     }
 
     fn pay_debt(&'static self, cpu: usize, area: &PerCpu, now: Timestamp) {
@@ -60,12 +61,12 @@ impl<P: Platform> Nmi<P> {
                 return;
             };
             area.duties.set_own_debt(renewed);
-            recovery.counters.count_tick(true);
+            recovery.counters.count_tick(Recovery::ProbeNmi);
             if self.send(cpu, Request::Probe).is_ok() {
                 return;
             }
         } else {
-            recovery.counters.count_tick(false);
+            recovery.counters.count_tick(Recovery::Poll);
         }
         self.poll_outside_nmi(cpu, area);
     }
@@ -85,9 +86,9 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// This CPU is about to idle. The kernel calls it with interrupts off, before each wait for one. What was
-    /// granted here then ends at its deadline, and not only at the next tick, which may be stopped. Not
-    /// NMI-safe: in an NMI it does nothing.
+    /// This CPU is about to idle. The kernel calls it with interrupts off, before each wait for
+    /// one. What was granted here then ends at its deadline, and not only at the next tick, which
+    /// may be stopped. Not NMI-safe: in an NMI it does nothing.
     pub fn entering_idle(&'static self) {
         let _ = self.on_this_cpu(|cpu, area| {
             if !area.is_in_dispatch() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Claims made outside an NMI: a driver stops its device and clears the status, whose ring may be on its
-//! way.
+//! Claims made outside an NMI: a driver stops its device and clears the status, whose ring may be
+//! on its way.
 
 use super::{registration::Registration, slot::Slot};
 use crate::{
@@ -11,12 +11,13 @@ use crate::{
 };
 
 impl Registration {
-    /// Claims this handler's condition outside an NMI: grants the edge that its ring may still make, and
-    /// *then* has `acknowledge` clear the status. Not NMI-safe.
+    /// Claims this handler's condition outside an NMI: grants the edge that its ring may still
+    /// make, and *then* has `acknowledge` clear the status. Not NMI-safe.
     ///
-    /// For a Local handler it is this CPU's condition, and interrupts are off meanwhile, so that the
-    /// thread stays here. Look at the status in `acknowledge`'s place first: whoever claims nothing
-    /// had better not call this, since a grant may hide a true unknown for as long as it lives.
+    /// For a Local handler it is this CPU's condition, and interrupts are off meanwhile, so that
+    /// the thread stays here. Look at the status in `acknowledge`'s place first: whoever claims
+    /// nothing had better not call this, since a grant may hide a true unknown for as long as it
+    /// lives.
     pub fn claim_outside_nmi<R>(&self, acknowledge: impl FnOnce() -> R) -> R {
         let (core, platform, id) = self.core_platform_and_id();
         let interrupts = platform.disable_interrupts();
@@ -34,9 +35,9 @@ impl Registration {
 
 /// After the acknowledgement: its ring is late from here on, however long that took.
 ///
-/// A CPU that had adopted the claim meanwhile is told of the later deadline. If the first one has passed by then,
-/// its grant may have ended, and the claim is published once more: then an edge more than necessary may be
-/// absorbed, rather than the ring called unknown.
+/// A CPU that had adopted the claim meanwhile is told of the later deadline. If the first one has
+/// passed by then, its grant may have ended, and the claim is published once more: then an edge
+/// more than necessary may be absorbed, rather than the ring called unknown.
 fn extend_outside_nmi(
     core: &Core,
     platform: &dyn Platform,
@@ -60,8 +61,8 @@ fn extend_outside_nmi(
     }
 }
 
-/// Before the acknowledgement: an NMI that comes between the two finds the condition or the grant. Returns until
-/// when that lasts.
+/// Before the acknowledgement: an NMI that comes between the two finds the condition or the grant.
+/// Returns until when that lasts.
 fn grant_outside_nmi(
     core: &Core,
     platform: &dyn Platform,

@@ -9,9 +9,9 @@ use crate::{
 };
 
 impl<P: Platform> Nmi<P> {
-    /// Says to which CPUs the doorbell of a Platform handler rings from now on. The library then owes a
-    /// poll, since a line that was asserted while it was masked gives no edge. Call it **before** the new
-    /// route is opened, and [`owe_poll`](Self::owe_poll) after. Not NMI-safe.
+    /// Says to which CPUs the doorbell of a Platform handler rings from now on. The library then
+    /// owes a poll, since a line that was asserted while it was masked gives no edge. Call it
+    /// **before** the new route is opened, and [`owe_poll`](Self::owe_poll) after. Not NMI-safe.
     ///
     /// # Errors
     ///
@@ -26,9 +26,9 @@ impl<P: Platform> Nmi<P> {
         Ok(())
     }
 
-    /// Says how the edges of a handler's doorbell relate to its conditions from now on, for all handlers
-    /// behind that doorbell: a driver learned, for example, that this CPU does not mask its LVT entry when
-    /// it delivers. Not NMI-safe.
+    /// Says how the edges of a handler's doorbell relate to its conditions from now on, for all
+    /// handlers behind that doorbell: a driver learned, for example, that this CPU does not mask
+    /// its LVT entry when it delivers. Not NMI-safe.
     ///
     /// # Errors
     ///
@@ -37,8 +37,8 @@ impl<P: Platform> Nmi<P> {
         doorbell::set_edge_model(&self.core, &self.platform, id, edges)
     }
 
-    /// Says which CPU plays the boot CPU's role, to which [`PlatformDelivery::Bsp`] rings: at first, CPU 0.
-    /// As [`set_delivery`](Self::set_delivery). Not NMI-safe.
+    /// Says which CPU plays the boot CPU's role, to which [`PlatformDelivery::Bsp`] rings: at
+    /// first, CPU 0. As [`set_delivery`](Self::set_delivery). Not NMI-safe.
     ///
     /// # Errors
     ///
@@ -49,11 +49,12 @@ impl<P: Platform> Nmi<P> {
         Ok(())
     }
 
-    /// Owes a poll of the Platform handlers: whoever unmasks a line, resumes the machine, or knows another
-    /// reason why a condition may be there without an edge. Some CPU pays, at its tick, a tick period later
-    /// at the earliest. **NMI-safe.**
+    /// Owes a poll of the Platform handlers: whoever unmasks a line, resumes the machine, or knows
+    /// another reason why a condition may be there without an edge. Some CPU pays, at its tick, a
+    /// tick period later at the earliest. **NMI-safe.**
     pub fn owe_poll(&'static self) {
-        // What the caller did comes before the look at the debt. Partner: the fence in `Debt::take`.
+        // What the caller did comes before the look at the debt. Partner: the fence in
+        // `Debt::take`.
         fence(Ordering::SeqCst);
         let _ = self.on_this_cpu(|cpu, area| self.owe(cpu, area));
     }

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What dispatch must know of doorbells: which handlers share one, what its edges are like, where it rings.
+//! What dispatch must know of doorbells: which handlers share one, what its edges are like, where
+//! it rings.
 
 use super::{error::SpecError, slot::Route, writer::Writer};
 use crate::{
     contract::{Class, Doorbell, EdgeModel, HandlerId, Platform, PlatformDelivery},
+    grant::RingTarget,
     nmi::Core,
     primitive::Ordering,
 };
 
 impl Writer<'_> {
-    /// The bit of `doorbell`: that of the handlers that are behind it already, or else one that no doorbell
-    /// has. There are as many as slots. The software doorbell has none, since each send counts as a ring of it,
-    /// whoever claims what the send was made for.
+    /// The bit of `doorbell`: that of the handlers that are behind it already, or else one that no
+    /// doorbell has. There are as many as slots. The software doorbell has none, since each send
+    /// counts as a ring of it, whoever claims what the send was made for.
     pub(super) fn doorbell_bit(&self, doorbell: Doorbell) -> usize {
         if doorbell == Doorbell::Software {
             return 0;
@@ -53,7 +55,8 @@ pub(super) fn open_route(core: &Core, slot: usize, route: Route, delivery: Platf
             (_, PlatformDelivery::Cpus(named)) => named.contains(&cpu),
             _ => true,
         };
-        area.grants.set_route(slot, routed);
+        let ring = if routed { RingTarget::ThisCpu } else { RingTarget::OtherCpus };
+        area.grants.routes.set(slot, ring);
     }
 }
 

@@ -22,8 +22,8 @@ pub enum RegisterError {
     ClassFull {
         /// The class.
         class: Class,
-        /// How many of its slots wait for quiescence after a `try_remove`: when some do, trying again
-        /// helps.
+        /// How many of its slots wait for quiescence after a `try_remove`: when some do, trying
+        /// again helps.
         draining: usize,
     },
     /// A handler behind the same doorbell named another edge model. The model belongs to the
@@ -36,8 +36,8 @@ pub enum RegisterError {
     },
     /// This pinned handler is registered already.
     AlreadyRegistered,
-    /// The [delivery](crate::HandlerSpec::delivery) names a CPU that [`Nmi::init`](crate::Nmi::init) gave
-    /// no area.
+    /// The [delivery](crate::HandlerSpec::delivery) names a CPU that
+    /// [`Nmi::init`](crate::Nmi::init) gave no area.
     NoSuchCpu {
         /// The number that was given.
         cpu: usize,
@@ -74,7 +74,8 @@ impl Error for RegisterError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RemoveFailure {
-    /// See [`InDispatch`]. From an NMI use [`Registration::try_remove`](crate::Registration::try_remove).
+    /// See [`InDispatch`]. From an NMI use
+    /// [`Registration::try_remove`](crate::Registration::try_remove).
     InDispatch(InDispatch),
     /// The deadline passed while a CPU was still in a dispatch that may have reached the handler.
     StillRunning {
@@ -93,7 +94,8 @@ impl fmt::Display for RemoveFailure {
             Self::InDispatch(error) => write!(f, "{error}: use try_remove"),
             Self::StillRunning { handler, cpu, waited_ms } => write!(
                 f,
-                "handler \"{handler}\" was not removed: CPU {cpu} did not leave dispatch within {waited_ms} ms"
+                "handler \"{handler}\" was not removed: CPU {cpu} did not leave dispatch within \
+                 {waited_ms} ms"
             ),
         }
     }

@@ -2,8 +2,9 @@
 //! The registry: who is asked, in which order, and how handlers come and go.
 //!
 //! * What dispatch reads: the [table] of [slots](slot), and the [order] of each class.
-//! * How handlers come and go: the [writer] lock, [registration](register) and [removal](remove), which
-//!   waits for [quiescence]: until no CPU's [read word](read_word) says that it may be inside.
+//! * How handlers come and go: the [writer] lock, [registration](register) and [removal](remove),
+//!   which waits for [quiescence]: until no CPU's [read word](read_word) says that it may be
+//!   inside.
 //! * What [doorbells](doorbell) are like, and what changes that ([delivery]).
 //! * What drivers hold: a [registration], a [pinned] node, a [ticket].
 
@@ -27,7 +28,7 @@ pub use error::{HandleError, RegisterError, RemoveFailure, SpecError};
 pub use pinned::{PinnedHandler, PinnedRegistration};
 #[cfg(test)]
 pub(crate) use quiescence::Quiescence;
-pub(crate) use read_word::ReadWord;
+pub(crate) use read_word::{Nesting, ReadWord};
 pub use registration::{Registration, RemoveError};
 pub(crate) use slot::Slot;
 pub(crate) use table::Registry;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Handlers that do not live for ever: a pinned node that takes itself out of the registry.
 //!
-//! A guard that borrows its handler would be unsound alone: leaking it (`mem::forget`) ends the borrow
-//! and leaves the registry with a dangling pointer. So the *node* is what removes: once pinned, its
-//! memory cannot be used again before its own `Drop` has run. What the handler borrows has no such
-//! guarantee, so it borrows nothing that ends.
+//! A guard that borrows its handler would be unsound alone: leaking it (`mem::forget`) ends the
+//! borrow and leaves the registry with a dangling pointer. So the *node* is what removes: once
+//! pinned, its memory cannot be used again before its own `Drop` has run. What the handler borrows
+//! has no such guarantee, so it borrows nothing that ends.
 
 use core::{marker::PhantomPinned, pin::Pin};
 

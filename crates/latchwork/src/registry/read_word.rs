@@ -7,8 +7,8 @@
 //!
 //! # Orderings
 //!
-//! *Writers*: only the CPU that owns the word, in NMI context; and, while that executes nothing, whoever
-//! knows that. *Readers*: removers on any CPU.
+//! *Writers*: only the CPU that owns the word, in NMI context; and, while that executes nothing,
+//! whoever knows that. *Readers*: removers on any CPU.
 //!
 //! * `enter` is a read-modify-write followed by a full fence, whose partner is the fence that every
 //!   remover executes between publishing an order (or a no-op function) and its first `observe`.
@@ -18,9 +18,9 @@
 //! * `enter` must be a read-modify-write and not a load and a store even where a fence follows: a
 //!   remover may read the word of a *later* dispatch and conclude from the generation that an
 //!   earlier one is over. Only a read-modify-write carries the earlier `leave`'s Release on to it.
-//! * `leave` is a Release store, paired with the Acquire in `observe`: what the handlers did happens
-//!   before the removal returns. It needs no read-modify-write: an NMI between its load and its store
-//!   is nested, so it leaves depth and generation as it found them.
+//! * `leave` is a Release store, paired with the Acquire in `observe`: what the handlers did
+//!   happens before the removal returns. It needs no read-modify-write: an NMI between its load and
+//!   its store is nested, so it leaves depth and generation as it found them.
 
 use crate::primitive::{AtomicUsize, Ordering, const_unless_loom, fence_after_rmw};
 
@@ -31,6 +31,14 @@ const GENERATION_ONE: usize = 1 << DEPTH_BITS;
 /// One CPU's announcement that it is inside dispatch.
 #[derive(Debug)]
 pub(crate) struct ReadWord(AtomicUsize);
+
+/// Where a dispatch stands among those of its CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nesting {
+    Outermost,
+    /// Another dispatch, or a poll outside NMIs, is underneath.
+    OnTop,
+}
 
 /// What a reader of another CPU's word saw.
 #[derive(Clone, Copy, Debug)]
@@ -59,12 +67,12 @@ impl ReadWord {
         outermost
     }
 
-    /// Ends every dispatch of a CPU that executes nothing any more, as its outermost `leave` would have.
-    /// On another CPU.
+    /// Ends every dispatch of a CPU that executes nothing any more, as its outermost `leave` would
+    /// have. On another CPU.
     ///
-    /// Release, for the same reason as in `leave`: what the handlers did happens before this, since the
-    /// caller has seen it, and so before the removal returns. A word of depth 0 is left alone, so that
-    /// its own `leave` stays what removers pair with.
+    /// Release, for the same reason as in `leave`: what the handlers did happens before this, since
+    /// the caller has seen it, and so before the removal returns. A word of depth 0 is left alone,
+    /// so that its own `leave` stays what removers pair with.
     pub(crate) fn abandon(&self) {
         let word = self.0.load(Ordering::Relaxed);
         if word & DEPTH_MASK != 0 {
@@ -76,6 +84,11 @@ impl ReadWord {
     /// This dispatch is on top of another of this CPU, or of a poll outside NMIs. Own CPU, inside.
     pub(crate) fn is_on_top(&self) -> bool {
         self.0.load(Ordering::Relaxed) & DEPTH_MASK > 1
+    }
+
+    /// Whether this dispatch is the outermost one of this CPU. Own CPU, inside.
+    pub(crate) fn nesting(&self) -> Nesting {
+        if self.is_on_top() { Nesting::OnTop } else { Nesting::Outermost }
     }
 
     /// Looks at the word from anywhere.

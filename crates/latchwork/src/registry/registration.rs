@@ -24,8 +24,10 @@ use crate::{
 /// |---|---|---|
 /// | [`remove`](Self::remove) | without bound | not in dispatch |
 /// | [`remove_within_ms`](Self::remove_within_ms) | up to a limit | not in dispatch |
-/// | [`try_remove`](Self::try_remove) | never; a [`Ticket`] tells when it is over | anywhere, NMIs included |
+/// | [`try_remove`](Self::try_remove) | never; a [`Ticket`] tells when it is over | anywhere |
 /// | `drop` | without bound; in dispatch like `try_remove`, without ticket | anywhere |
+///
+/// "Anywhere" includes NMIs.
 ///
 /// What waits must not hold anything that a handler, or a CPU in a handler, waits for.
 #[derive(Debug)]
@@ -72,8 +74,8 @@ impl Registration {
     /// # Errors
     ///
     /// [`RemoveFailure::StillRunning`] names the CPU that did not leave dispatch in time. The
-    /// registration comes back whole. While the attempt lasted the handler was not asked, so look at
-    /// its condition if an edge of its doorbell may have come meanwhile.
+    /// registration comes back whole. While the attempt lasted the handler was not asked, so look
+    /// at its condition if an edge of its doorbell may have come meanwhile.
     pub fn remove_within_ms(self, limit_ms: u64) -> Result<(), RemoveError> {
         self.remove_up_to(Some(limit_ms))
     }
@@ -141,8 +143,8 @@ impl<P: Platform> Nmi<P> {
         Ok(Registration::new(core, platform, id))
     }
 
-    /// A handler has been published. If it is a Platform one, its line may be asserted already, and give no
-    /// edge.
+    /// A handler has been published. If it is a Platform one, its line may be asserted already, and
+    /// give no edge.
     pub(crate) fn owe_poll_for(&'static self, id: HandlerId) {
         if id.class == Class::Platform {
             self.owe_poll();

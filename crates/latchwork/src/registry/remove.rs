@@ -53,8 +53,8 @@ pub(crate) fn try_remove(core: &Core, id: HandlerId) -> Quiescence {
     Quiescence::begin()
 }
 
-/// Hands the right to remove from a guard to whoever holds the handle. One store, so any context, an
-/// NMI or a half-done writer included.
+/// Hands the right to remove from a guard to whoever holds the handle. One store, so any context,
+/// an NMI or a half-done writer included.
 pub(crate) fn give_up(core: &Core, id: HandlerId) {
     if let Some(slot) = core.registry.slot_of(id) {
         slot.give_up();
@@ -88,8 +88,8 @@ impl Deadline {
         Self { started_ticks: platform.now_ticks(), limit_ms }
     }
 
-    /// The limit, once it has passed. A thread that changes CPU meanwhile may meet a clock that is a
-    /// little behind: that is no time at all, not a very long one.
+    /// The limit, once it has passed. A thread that changes CPU meanwhile may meet a clock that is
+    /// a little behind: that is no time at all, not a very long one.
     fn passed(&self, platform: &dyn Platform) -> Option<u64> {
         let waited = platform.now_ticks().saturating_sub(self.started_ticks);
         let limit = self.limit_ms.saturating_mul(platform.ticks_per_ms());

@@ -4,11 +4,13 @@
 //! # Life of a slot
 //!
 //! ```text
-//! Free ──register──► Live ──remove───────► Removing ──quiescence──► Free, generation + 1
+//! Free ──register──► Live ──remove───────► Removing ──quiescence──► Free
 //!                     │ ▲                     │
 //!                     │ └──deadline passed────┘
-//!                     └─try_remove─► (dead) ──next writer──► Draining ──quiescence──► Free, generation + 1
+//!                     └─try_remove─► (dead) ──next writer──► Draining ──quiescence──► Free
 //! ```
+//!
+//! Each time the slot becomes Free its generation grows by one.
 //!
 //! # Who writes what
 //!
@@ -17,11 +19,11 @@
 //! into `function`, so that `data` never goes with a function that it was not made for. `dead` goes
 //! with it. `record` belongs to the holder of the writer lock.
 //!
-//! `given_up` says who may remove the handler: false, the one guard; true, whoever turns a handle into
-//! a guard first. The owner of the guard sets it, in any context, by a Release store. Whoever wants a
-//! guard swaps it, Acquire: one swap alone finds it set, so there is one guard at most, and what the
-//! former owner did happens before what the next one does. `register` resets it under the writer lock,
-//! before the registration has an owner.
+//! `given_up` says who may remove the handler: false, the one guard; true, whoever turns a handle
+//! into a guard first. The owner of the guard sets it, in any context, by a Release store. Whoever
+//! wants a guard swaps it, Acquire: one swap alone finds it set, so there is one guard at most, and
+//! what the former owner did happens before what the next one does. `register` resets it under the
+//! writer lock, before the registration has an owner.
 
 use super::quiescence::Quiescence;
 use crate::{
@@ -50,8 +52,8 @@ pub(crate) struct Slot {
     pub(crate) record: SharedCell<SlotRecord>,
 }
 
-// SAFETY: `data` points to a `NmiHandler`, which is `Sync`; `record` is accessed by the holder of the
-// writer lock only; everything else is atomic.
+// SAFETY: `data` points to a `NmiHandler`, which is `Sync`; `record` is accessed by the holder of
+// the writer lock only; everything else is atomic.
 unsafe impl Sync for Slot {}
 
 /// What writers know of a slot.
@@ -185,7 +187,8 @@ impl Slot {
         self.dead.load(Ordering::Acquire)
     }
 
-    /// Leaves the handler to whoever turns its handle into a guard. Any context, by the handler's owner.
+    /// Leaves the handler to whoever turns its handle into a guard. Any context, by the handler's
+    /// owner.
     pub(crate) fn give_up(&self) {
         self.given_up.store(true, Ordering::Release);
     }
@@ -196,8 +199,8 @@ impl Slot {
         self.given_up.swap(false, Ordering::Acquire)
     }
 
-    /// Makes the slot free for the next handler. The caller holds the writer lock, and quiescence is
-    /// reached. Every handle to the former handler is stale from here on.
+    /// Makes the slot free for the next handler. The caller holds the writer lock, and quiescence
+    /// is reached. Every handle to the former handler is stale from here on.
     pub(crate) fn free(&self, record: &mut SlotRecord) {
         self.dead.store(false, Ordering::Relaxed);
         let generation = self.generation.load(Ordering::Relaxed);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The table of slots, and the order of each class. Dispatch reads [`Registry::order`] and the slots and
-//! nothing else.
+//! The table of slots, and the order of each class. Dispatch reads [`Registry::order`] and the
+//! slots and nothing else.
 
 use super::{order::Order, slot::Slot};
 use crate::{

@@ -4,7 +4,8 @@
 use super::quiescence::Quiescence;
 use crate::nmi::Core;
 
-/// Tells when a [`try_remove`](crate::Registration::try_remove) is over. Dropping it changes nothing.
+/// Tells when a [`try_remove`](crate::Registration::try_remove) is over. Dropping it changes
+/// nothing.
 #[derive(Clone, Debug)]
 #[must_use = "until the ticket says so, the handler may still be running"]
 pub struct Ticket {

@@ -37,8 +37,8 @@ impl<'a> Writer<'a> {
     pub(super) fn with_record<R>(&self, slot: &Slot, edit: impl FnOnce(&mut SlotRecord) -> R) -> R {
         slot.record.with_mut(|record| {
             // SAFETY: the records belong to the holder of the writer lock, which is us, and `edit`
-            // cannot reach another `with_record` of the same slot: nobody else calls it but this file
-            // and `remove`, never nested.
+            // cannot reach another `with_record` of the same slot: nobody else calls it but this
+            // file and `remove`, never nested.
             edit(unsafe { &mut *record })
         })
     }
@@ -64,8 +64,8 @@ impl<'a> Writer<'a> {
     }
 
     /// Takes slots that `try_remove` gave up one step further, without waiting: out of the order,
-    /// and, once quiescence is reached *after that*, free. Quiescence of the handler alone would not
-    /// do: a dispatch may still hold an order that names the slot.
+    /// and, once quiescence is reached *after that*, free. Quiescence of the handler alone would
+    /// not do: a dispatch may still hold an order that names the slot.
     pub(super) fn reclaim_dead_slots(&self, core: &Core, class: Class) {
         let mut unpublished = false;
         for (_, slot) in self.slots(class).filter(|(_, slot)| slot.is_dead()) {

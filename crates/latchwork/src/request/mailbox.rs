@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The mailbox: software requests that are on their way to a CPU.
 //!
-//! Each CPU has one word of [`Requests`]. A sender adds one and rings; the receiver takes all of them by
-//! one swap.
+//! Each CPU has one word of [`Requests`]. A sender adds one and rings; the receiver takes all of
+//! them by one swap.
 //!
-//! A second word counts finished sends, those whose ring has been made. `taken + pending − finished`
-//! are unfinished: their edge is still to come.
+//! A second word counts finished sends, those whose ring has been made.
+//! `taken + pending − finished` are unfinished: their edge is still to come.
 //!
 //! # Orderings
 //!
-//! *Pending*: written by senders on any CPU (add) and by the receiving CPU in NMI (swap). The add is
-//! Release and the swap Acquire: what the sender stored before is visible to the handlers. The
-//! receiver's first load is Relaxed: a stale 0 is harmless, because the sender's edge comes after its
-//! add is visible ([`Platform::ring`](crate::Platform::ring)) and finds it.
+//! *Pending*: written by senders on any CPU (add) and by the receiving CPU in NMI (swap). The add
+//! is Release and the swap Acquire: what the sender stored before is visible to the handlers. The
+//! receiver's first load is Relaxed: a stale 0 is harmless, because the sender's edge comes after
+//! its add is visible ([`Platform::ring`](crate::Platform::ring)) and finds it.
 //!
-//! *Finished*: written by senders (Release, after the ring), read by the receiving CPU (Acquire), and
-//! read before *pending*, so that a send in between counts as unfinished, never as finished twice.
+//! *Finished*: written by senders (Release, after the ring), read by the receiving CPU (Acquire),
+//! and read before *pending*, so that a send in between counts as unfinished, never as finished
+//! twice.
 //!
 //! *Taken*: written and read by the receiving CPU; an atomic add because an NMI may nest in it.
 

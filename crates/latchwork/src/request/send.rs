@@ -14,10 +14,11 @@ impl<P: Platform> Nmi<P> {
     ///
     /// *Ordering*: what the sender stored before is visible to the handlers that see the request.
     ///
-    /// Whoever knows that a CPU [came online](Self::come_online), because it said so, is not refused, and
-    /// the request is served. A send that is under way while the CPU goes offline may succeed and be
-    /// dropped there, and one that is under way all the time until the CPU is back may ring it without a
-    /// request: whoever takes CPUs offline has the others stop sending first where that matters.
+    /// Whoever knows that a CPU [came online](Self::come_online), because it said so, is not
+    /// refused, and the request is served. A send that is under way while the CPU goes offline may
+    /// succeed and be dropped there, and one that is under way all the time until the CPU is back
+    /// may ring it without a request: whoever takes CPUs offline has the others stop sending first
+    /// where that matters.
     ///
     /// # Errors
     ///

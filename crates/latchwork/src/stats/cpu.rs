@@ -33,7 +33,8 @@ pub struct CpuStats {
     pub edges: usize,
     /// Edges that a request or a handler explained.
     pub claimed: usize,
-    /// Edges absorbed as explained by an earlier claim, deferred ones that were settled so included.
+    /// Edges absorbed as explained by an earlier claim, deferred ones that were settled so
+    /// included.
     pub absorbed: usize,
     /// The same by [kind](GrantKind), in the order of its variants.
     pub absorbed_by_kind: [usize; 4],
@@ -54,11 +55,11 @@ pub struct CpuStats {
     pub total_ticks: usize,
     /// The longest dispatch, in ticks.
     pub max_ticks: usize,
-    /// The time in which an edge could have been absorbed: what a true unknown may be hidden by, in ticks.
-    /// Wraps.
+    /// The time in which an edge could have been absorbed: what a true unknown may be hidden by, in
+    /// ticks. Wraps.
     pub absorbable_ticks: usize,
-    /// The longest such time without a gap, in ticks: the worst case so far in which a true unknown could
-    /// have been hidden here.
+    /// The longest such time without a gap, in ticks: the worst case so far in which a true unknown
+    /// could have been hidden here.
     pub longest_absorbable_ticks: usize,
 }
 

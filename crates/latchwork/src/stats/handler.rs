@@ -2,7 +2,10 @@
 //! What a handler has done on each CPU.
 
 use super::add;
-use crate::primitive::{Counter, CounterU32, Ordering};
+use crate::{
+    contract::Claim,
+    primitive::{Counter, CounterU32, Ordering},
+};
 
 /// How many columns a handler's histogram has.
 pub const HISTOGRAM_COLUMNS: usize = 7;
@@ -72,9 +75,9 @@ impl HandlerCounters {
 
     /// Own CPU, in NMI.
     #[inline(always)]
-    pub(crate) fn record(&self, claimed: bool, ticks: u64) {
+    pub(crate) fn record(&self, claim: Claim, ticks: u64) {
         add(&self.calls, 1);
-        add(&self.claims, usize::from(claimed));
+        add(&self.claims, usize::from(claim != Claim::None));
         add(&self.total_ticks, ticks as usize);
         let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
         if ticks > self.max_ticks.load(Ordering::Relaxed) {
@@ -135,8 +138,8 @@ mod tests {
     #[test]
     fn what_is_recorded_is_read() {
         let counters = HandlerCounters::new();
-        counters.record(true, 100);
-        counters.record(false, 300);
+        counters.record(Claim::Handled, 100);
+        counters.record(Claim::None, 300);
         let stats = counters.read();
         assert_eq!((stats.calls, stats.claims), (2, 1));
         assert_eq!((stats.total_ticks, stats.max_ticks), (400, 300));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is granted and owed at this moment, for people: a debugger, a panic's report, a timeline.
 //!
-//! Read from anywhere with plain loads, each exact and together a moment apart. Nothing is decided by it.
+//! Read from anywhere with plain loads, each exact and together a moment apart. Nothing is decided
+//! by it.
 
 use core::{error::Error, fmt};
 
@@ -38,8 +39,8 @@ impl<P: Platform> Nmi<P> {
         Ok(stats)
     }
 
-    /// Which edges `cpu` may absorb now; `None` if there is no such CPU. **NMI-safe.** Of another CPU it is a moment
-    /// old, and by this one's clock.
+    /// Which edges `cpu` may absorb now; `None` if there is no such CPU. **NMI-safe.** Of another
+    /// CPU it is a moment old, and by this one's clock.
     pub fn granted(&self, cpu: usize) -> Option<Granted> {
         let area = self.core.cpus().get(cpu)?;
         let limits = self.limits();

@@ -6,8 +6,8 @@ use crate::{
     primitive::{Counter, Ordering, OwnWord, const_unless_loom},
 };
 
-/// How many claims a millisecond are too many; 0 if no number is. Written under the writer lock, while the
-/// slot is free.
+/// How many claims a millisecond are too many; 0 if no number is. Written under the writer lock,
+/// while the slot is free.
 #[derive(Debug)]
 pub(crate) struct StormLimit(Counter);
 
@@ -44,8 +44,8 @@ impl Storms {
         }
     }
 
-    /// Whether it begins by this. An NMI on top that sets another bit makes the exchange fail; then the next
-    /// claim begins the storm.
+    /// Whether it begins by this. An NMI on top that sets another bit makes the exchange fail; then
+    /// the next claim begins the storm.
     pub(crate) fn begin(&self, class: Class, slot: usize) -> bool {
         let storms = self.0.load(Ordering::Relaxed);
         let more = storms | bit(class, slot);
@@ -58,7 +58,8 @@ impl Storms {
         self.0.load(Ordering::Relaxed) != 0
     }
 
-    /// An NMI on top that sets another bit is not lost: the exchange fails, and the next tick tries again.
+    /// An NMI on top that sets another bit is not lost: the exchange fails, and the next tick tries
+    /// again.
     pub(crate) fn end(&self, class: Class, slot: usize) -> bool {
         let storms = self.0.load(Ordering::Relaxed);
         let fewer = storms & !bit(class, slot);

@@ -321,11 +321,13 @@ mod deferred {
         assert_eq!(nmi.cpu_stats(0).unwrap().unknown, 1);
     }
 
-    /// The poll that an edge overlaps has looked at its sources, perhaps. So it pays nothing for that edge.
+    /// The poll that an edge overlaps has looked at its sources, perhaps. So it pays nothing for
+    /// that edge.
     #[test]
     fn the_debt_for_an_edge_is_paid_by_a_later_poll_than_the_one_it_overlapped() {
         struct Defers(&'static crate::Nmi<super::super::world::TestPlatform>);
-        // SAFETY: it locks nothing, blocks nowhere, allocates nothing and is `Sync` by its own atomics.
+        // SAFETY: it locks nothing, blocks nowhere, allocates nothing and is `Sync` by its own
+        // atomics.
         unsafe impl NmiHandler for Defers {
             fn handle(&self, _: &NmiContext<'_>) -> Claim {
                 become_cpu(Some(1));
@@ -380,7 +382,8 @@ mod deferred {
         let scene = scene();
         let nmi = scene.world.nmi;
         struct Interferes(&'static crate::Nmi<super::super::world::TestPlatform>, Counter);
-        // SAFETY: it locks nothing, blocks nowhere, allocates nothing and is `Sync` by its own atomics.
+        // SAFETY: it locks nothing, blocks nowhere, allocates nothing and is `Sync` by its own
+        // atomics.
         unsafe impl NmiHandler for Interferes {
             fn handle(&self, _: &NmiContext<'_>) -> Claim {
                 if self.1.fetch_add(1, Ordering::Relaxed) == 0 {

@@ -5,31 +5,33 @@ use core::{error::Error, fmt};
 
 use crate::primitive::{Counter, Ordering};
 
-/// How long an edge may stay explained, and how soon a debt is paid. Each is a promise about the machine
-/// or to its users, so [`Nmi::set_limits`](crate::Nmi::set_limits) lets a kernel say what it knows better.
+/// How long an edge may stay explained, and how soon a debt is paid. Each is a promise about the
+/// machine or to its users, so [`Nmi::set_limits`](crate::Nmi::set_limits) lets a kernel say what
+/// it knows better.
 ///
 /// ```
 /// use latchwork::Limits;
-/// const SLOW_TICK: Limits = Limits { tick_period_us: 4_000, overdue_us: 10_000, ..Limits::BARE_METAL };
+/// const SLOW_TICK: Limits =
+///     Limits { tick_period_us: 4_000, overdue_us: 10_000, ..Limits::BARE_METAL };
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How long after its condition was claimed a ring of a
-    /// [`PerCondition`](crate::EdgeModel::PerCondition) doorbell, or of a finished software send, may
-    /// still reach its CPU, in microseconds.
+    /// [`PerCondition`](crate::EdgeModel::PerCondition) doorbell, or of a finished software send,
+    /// may still reach its CPU, in microseconds.
     pub late_us: u32,
     /// How long a CPU that can take NMIs absorbs at most after the last claim's deadline, in
-    /// microseconds, where neither ticks, nor NMIs, nor idling end its grants before. Rings that come
-    /// later than this after their condition was claimed are never explained.
+    /// microseconds, where neither ticks, nor NMIs, nor idling end its grants before. Rings that
+    /// come later than this after their condition was claimed are never explained.
     pub cap_us: u32,
-    /// The period of the kernel's tick, in microseconds. A debt younger than this is not paid yet, so
-    /// the machine polls at most once per tick however many CPUs and NMIs there are.
+    /// The period of the kernel's tick, in microseconds. A debt younger than this is not paid yet,
+    /// so the machine polls at most once per tick however many CPUs and NMIs there are.
     pub tick_period_us: u32,
-    /// An NMI that finds a debt older than this pays it there and then, in microseconds: a CPU whose
-    /// interrupts stay off still recovers. At least two tick periods.
+    /// An NMI that finds a debt older than this pays it there and then, in microseconds: a CPU
+    /// whose interrupts stay off still recovers. At least two tick periods.
     pub overdue_us: u32,
-    /// How long a software send that does not finish holds grants, in microseconds: its sender may be
-    /// stuck, or a virtual CPU that does not run.
+    /// How long a software send that does not finish holds grants, in microseconds: its sender may
+    /// be stuck, or a virtual CPU that does not run.
     pub hold_us: u32,
 }
 
@@ -67,8 +69,8 @@ impl Default for Limits {
     }
 }
 
-/// Far less than the range in which timestamps can be told apart, and than what the multiplication below can
-/// say.
+/// Far less than the range in which timestamps can be told apart, and than what the multiplication
+/// below can say.
 const LONGEST_TICKS: usize = usize::MAX / 1_024;
 
 /// `us` microseconds in ticks, [`LONGEST_TICKS`] at most. On a clock slower than that, one tick.
@@ -77,8 +79,8 @@ pub(crate) fn ticks_in(us: u32, ticks_per_ms: u64) -> usize {
     usize::try_from(ticks).unwrap_or(usize::MAX).clamp(1, LONGEST_TICKS)
 }
 
-/// The limits in force. Written from ordinary context, read in NMIs; each is a setting by itself, and a
-/// stale one is the setting of a moment ago.
+/// The limits in force. Written from ordinary context, read in NMIs; each is a setting by itself,
+/// and a stale one is the setting of a moment ago.
 #[derive(Debug)]
 pub(crate) struct LimitsInForce {
     late_us: Counter,

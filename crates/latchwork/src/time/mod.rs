@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Time: [timestamps](timestamp), the [limits] that grants and recovery go by, and the clock that splits a
-//! dispatch among its handlers.
+//! Time: [timestamps](timestamp), the [limits] that grants and recovery go by, and the clock that
+//! splits a dispatch among its handlers.
 
 mod handler_clock;
 mod limits;

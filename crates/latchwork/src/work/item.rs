@@ -14,16 +14,16 @@
 //!                           or, if Queued by now: whoever ran it puts it on the list
 //! ```
 //!
-//! So an item that is running is on no list, and one that is on a list is not running: it never runs
-//! on two CPUs at once, and nobody waits for that. Exactly one context puts an item on a list: the
-//! queuer whose swap found Idle, or the runner whose exchange found Queued.
+//! So an item that is running is on no list, and one that is on a list is not running: it never
+//! runs on two CPUs at once, and nobody waits for that. Exactly one context puts an item on a list:
+//! the queuer whose swap found Idle, or the runner whose exchange found Queued.
 //!
 //! *Writers*: queuers (swap) in any context on any CPU; the CPU that runs the item (swap at the
-//! beginning, exchange at the end). *Readers*: whoever waits for the item. Every write by a queuer is
-//! Release, and the swap at the beginning of a run is Acquire: a run sees what its queuers stored
-//! before, those included that were told that it was queued already. The exchange at the end is
-//! Release, the swap of a queuer Acquire, and so is the load of a waiter: the next run, and whoever has
-//! waited, see what the run did.
+//! beginning, exchange at the end). *Readers*: whoever waits for the item. Every write by a queuer
+//! is Release, and the swap at the beginning of a run is Acquire: a run sees what its queuers
+//! stored before, those included that were told that it was queued already. The exchange at the end
+//! is Release, the swap of a queuer Acquire, and so is the load of a waiter: the next run, and
+//! whoever has waited, see what the run did.
 
 use core::fmt;
 
@@ -40,9 +40,9 @@ pub enum Urgency {
 
 /// A function that can be queued, from NMI context too, to run outside it.
 ///
-/// It is a node of a list, so it is queued at most once at a time, needs no memory, and lives for ever.
-/// Whoever takes its memory away all the same, such as a module's, has everybody stop queueing it and
-/// then waits with [`Nmi::sync_work`](crate::Nmi::sync_work).
+/// It is a node of a list, so it is queued at most once at a time, needs no memory, and lives for
+/// ever. Whoever takes its memory away all the same, such as a module's, has everybody stop
+/// queueing it and then waits with [`Nmi::sync_work`](crate::Nmi::sync_work).
 ///
 /// ```
 /// use latchwork::*;
@@ -56,15 +56,17 @@ pub enum Urgency {
 /// }
 /// ```
 pub struct Work {
-    /// The item behind this one on its list. Written by whoever puts this item on a list, before, and
-    /// by whoever puts the next one behind it; read by whoever runs the list. See [`list`](super::list).
+    /// The item behind this one on its list. Written by whoever puts this item on a list, before,
+    /// and by whoever puts the next one behind it; read by whoever runs the list. See
+    /// [`list`](super::list).
     pub(super) next: AtomicPtr<Work>,
     state: AtomicUsize,
     function: unsafe fn(*const (), usize),
     data: *const (),
 }
 
-// SAFETY: `data` points to an `F: Sync` that lives for ever; everything else is atomic or never written.
+// SAFETY: `data` points to an `F: Sync` that lives for ever; everything else is atomic or never
+// written.
 unsafe impl Sync for Work {}
 // SAFETY: as above.
 unsafe impl Send for Work {}
@@ -159,8 +161,8 @@ impl Work {
         unsafe { (self.function)(self.data, cpu) };
     }
 
-    /// Runner, after the call. Where the item was queued meanwhile, the caller puts it on that list;
-    /// otherwise the runner touches the item no more.
+    /// Runner, after the call. Where the item was queued meanwhile, the caller puts it on that
+    /// list; otherwise the runner touches the item no more.
     pub(super) fn end(&self) -> Option<Place> {
         let ended =
             self.state.compare_exchange(RUNNING, IDLE, Ordering::Release, Ordering::Relaxed);
@@ -170,7 +172,8 @@ impl Work {
         }
     }
 
-    /// Whether the item is neither queued nor running. What its runs did happens before. **NMI-safe.**
+    /// Whether the item is neither queued nor running. What its runs did happens before.
+    /// **NMI-safe.**
     pub fn is_idle(&self) -> bool {
         self.state.load(Ordering::Acquire) == IDLE
     }

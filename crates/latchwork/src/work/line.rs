@@ -16,8 +16,8 @@ pub(crate) struct WorkLine {
     /// Whether this CPU's tick is stopped. Written by the CPU itself, read by whoever queued a lazy
     /// item for it; see [`stop_tick`](Self::stop_tick).
     tick_is_stopped: AtomicBool,
-    /// The address of the item that this CPU is running, 0 if none. Own CPU only, outside NMIs, or in
-    /// NMIs that look and decide nothing by it.
+    /// The address of the item that this CPU is running, 0 if none. Own CPU only, outside NMIs, or
+    /// in NMIs that look and decide nothing by it.
     running: Counter,
 }
 
@@ -40,19 +40,19 @@ impl WorkLine {
         }
     }
 
-    /// Whether something waits here, after a fence whose partner is the one in `Nmi::notify_cpu`: whoever is
-    /// not seen here by then sees what this CPU stored before the fence.
+    /// Whether something waits here, after a fence whose partner is the one in `Nmi::notify_cpu`:
+    /// whoever is not seen here by then sees what this CPU stored before the fence.
     pub(crate) fn has_items(&self) -> bool {
         !self.now.is_empty() || !self.lazy.is_empty()
     }
 
-    /// Own CPU: from here on, whoever queues a lazy item raises an interrupt. Says whether one was queued
-    /// before.
+    /// Own CPU: from here on, whoever queues a lazy item raises an interrupt. Says whether one was
+    /// queued before.
     ///
-    /// The fence has its partner in `Nmi::notify_cpu`, between a producer's link and its look at the flag. In
-    /// the total order of the two, either this one is first, and the producer sees the flag, or the
-    /// producer's is, and its item is seen here. An NMI on this CPU comes before the store, and its item
-    /// is seen, or after it, and it sees the flag.
+    /// The fence has its partner in `Nmi::notify_cpu`, between a producer's link and its look at
+    /// the flag. In the total order of the two, either this one is first, and the producer sees the
+    /// flag, or the producer's is, and its item is seen here. An NMI on this CPU comes before the
+    /// store, and its item is seen, or after it, and it sees the flag.
     pub(super) fn stop_tick(&self) -> bool {
         self.tick_is_stopped.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);

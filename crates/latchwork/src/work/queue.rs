@@ -3,10 +3,7 @@
 
 use core::{error::Error, fmt};
 
-use super::{
-    item::{Claimed, Place},
-    item::{Urgency, Work},
-};
+use super::item::{Claimed, Place, Urgency, Work};
 use crate::{
     contract::Platform,
     cpu::PerCpu,
@@ -17,10 +14,11 @@ use crate::{
 impl<P: Platform> Nmi<P> {
     /// Queues `item` to run on this CPU. **NMI-safe**, wait-free.
     ///
-    /// Returns whether it was not queued already; if it was, it runs once, as it was queued. Items of one
-    /// CPU and urgency run in the order in which they were queued. An item may be queued while it runs, by
-    /// itself too: then it runs once more afterwards, never on two CPUs at once, and where it was queued
-    /// several times meanwhile, on the CPU and with the urgency of the last.
+    /// Returns whether it was not queued already; if it was, it runs once, as it was queued. Items
+    /// of one CPU and urgency run in the order in which they were queued. An item may be queued
+    /// while it runs, by itself too: then it runs once more afterwards, never on two CPUs at once,
+    /// and where it was queued several times meanwhile, on the CPU and with the urgency of the
+    /// last.
     ///
     /// *Ordering*: what the caller stored before is visible to the run, whichever answer it got.
     ///
@@ -31,7 +29,8 @@ impl<P: Platform> Nmi<P> {
         self.queue_in(None, item, urgency)
     }
 
-    /// Queues `item` to run on `cpu`, as [`queue`](Self::queue) does on this one. **NMI-safe**, wait-free.
+    /// Queues `item` to run on `cpu`, as [`queue`](Self::queue) does on this one. **NMI-safe**,
+    /// wait-free.
     ///
     /// If that CPU goes offline before it has run the item, another may run it.
     ///
@@ -93,9 +92,9 @@ impl<P: Platform> Nmi<P> {
     /// Tells a CPU that an item was put on a list, after it was linked.
     ///
     /// The fence comes after the link, and its partners are those of [`Nmi::tick_stopped`],
-    /// [`Nmi::go_offline`], [`Nmi::mark_offline`] and [`Nmi::come_online`], each between a store of what
-    /// is read here and a look at the lists. Whichever of the two fences comes first: either this
-    /// producer sees what that CPU said, or that CPU sees the item, linked.
+    /// [`Nmi::go_offline`], [`Nmi::mark_offline`] and [`Nmi::come_online`], each between a store of
+    /// what is read here and a look at the lists. Whichever of the two fences comes first: either
+    /// this producer sees what that CPU said, or that CPU sees the item, linked.
     fn notify_cpu(&self, place: Place, area: &PerCpu) {
         fence(Ordering::SeqCst);
         if area.presence().is_away() {

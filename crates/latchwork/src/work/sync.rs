@@ -10,16 +10,16 @@ use crate::{
 };
 
 impl<P: Platform> Nmi<P> {
-    /// Waits until `item` is neither queued nor running. Everything that its runs did happens before, and
-    /// no CPU touches the item any more, unless somebody queues it. Not NMI-safe.
+    /// Waits until `item` is neither queued nor running. Everything that its runs did happens
+    /// before, and no CPU touches the item any more, unless somebody queues it. Not NMI-safe.
     ///
-    /// It waits without bound while others go on queueing the item: have them stop first. Where a driver's
-    /// NMI handler queues it, the handler is removed before.
+    /// It waits without bound while others go on queueing the item: have them stop first. Where a
+    /// driver's NMI handler queues it, the handler is removed before.
     ///
     /// # Errors
     ///
-    /// See [`SyncError`]: whatever would wait for this very CPU is refused, also if the item happens to be
-    /// idle.
+    /// See [`SyncError`]: whatever would wait for this very CPU is refused, also if the item
+    /// happens to be idle.
     pub fn sync_work(&'static self, item: &Work) -> Result<(), SyncError> {
         let interrupts_are_on = self.platform.interrupts_are_on();
         let waits_for_itself = self.on_this_cpu(|cpu, area| {

@@ -16,7 +16,8 @@ fn a_platform_claim_explains_one_edge_on_each_other_cpu() {
     assert_eq!(outcomes(&world, 1), [Unknown], "its own ring brought it here");
 }
 
-/// A claim whose publisher was held up between its clock and its store does not shorten the next one's time.
+/// A claim whose publisher was held up between its clock and its store does not shorten the next
+/// one's time.
 #[test]
 fn a_claim_that_is_published_late_leaves_the_deadline_of_a_newer_one() {
     let world = World::new();
@@ -34,7 +35,8 @@ fn a_claim_that_is_published_late_leaves_the_deadline_of_a_newer_one() {
     assert_eq!(outcomes(&world, 3), [Absorbed, Absorbed, Unknown]);
 }
 
-/// The edge of the newer one may have been the ring of the older one. Then its own ring is still to come.
+/// The edge of the newer one may have been the ring of the older one. Then its own ring is still to
+/// come.
 #[test]
 fn a_claim_that_is_seen_late_lasts_as_long_as_a_newer_one_of_this_cpu() {
     let world = World::new();

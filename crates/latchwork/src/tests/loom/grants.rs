@@ -12,8 +12,8 @@ use crate::{
     },
 };
 
-/// A driver claims outside an NMI while the ring arrives at another CPU: that finds the condition or the claim,
-/// and the deadline with it.
+/// A driver claims outside an NMI while the ring arrives at another CPU: that finds the condition
+/// or the claim, and the deadline with it.
 #[test]
 fn a_claim_outside_nmis_against_its_ring_elsewhere() {
     explore(|| {

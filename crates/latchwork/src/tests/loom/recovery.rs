@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Debt against polls, and the poll lock's losers.
 //!
-//! The machine-wide source is a Relaxed atomic: nothing orders what CPUs see of it but the code under test.
+//! The machine-wide source is a Relaxed atomic: nothing orders what CPUs see of it but the code
+//! under test.
 
 use loom::thread;
 use std::vec::Vec;
@@ -20,8 +21,8 @@ use crate::{
 /// Where both CPUs ask the Platform handlers.
 const PREEMPTIONS: Option<usize> = Some(4);
 
-/// A source with a sticky status for each CPU, such as a counter's overflow. Each CPU touches its own only, so
-/// loom is spared it.
+/// A source with a sticky status for each CPU, such as a counter's overflow. Each CPU touches its
+/// own only, so loom is spared it.
 struct LocalSource([Counter; 3]);
 
 impl LocalSource {
@@ -218,8 +219,8 @@ fn an_event_that_rings_two_cpus_is_unknown_to_neither() {
     });
 }
 
-/// An event rings one CPU, and an unknown edge another, whose poll may have looked too early: the event's own
-/// edge is never unknown.
+/// An event rings one CPU, and an unknown edge another, whose poll may have looked too early: the
+/// event's own edge is never unknown.
 #[test]
 fn a_loser_is_judged_by_no_poll_that_looked_before_its_edge() {
     explore_up_to(PREEMPTIONS, || {
@@ -261,8 +262,8 @@ fn a_loser_between_two_polls_is_judged_by_the_later_one() {
     });
 }
 
-/// A handler whose line is asserted already is registered while another CPU skips it, and then finds nobody
-/// to ask.
+/// A handler whose line is asserted already is registered while another CPU skips it, and then
+/// finds nobody to ask.
 #[test]
 fn an_asserted_line_is_found_after_its_registration() {
     explore(|| {
@@ -298,8 +299,8 @@ unsafe impl NmiHandler for StopsOne {
     }
 }
 
-/// A CPU is stopped while it asks the Platform handlers, and marked: an edge that waited for it is settled, and
-/// what it was asked to find is looked for.
+/// A CPU is stopped while it asks the Platform handlers, and marked: an edge that waited for it is
+/// settled, and what it was asked to find is looked for.
 #[test]
 fn a_poller_that_is_stopped_and_marked_leaves_nothing_waiting() {
     explore(|| {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! NMIs on top of whoever pays, settles and stops its tick: no debt is lost, no condition, and no edge that
-//! was deferred.
+//! NMIs on top of whoever pays, settles and stops its tick: no debt is lost, no condition, and no
+//! edge that was deferred.
 
 use super::{arm, at_every_access, came};
 use crate::{
@@ -178,7 +178,8 @@ fn assert_all_are_settled(nmi: &'static Nmi<TestPlatform>) {
     assert_eq!(stats.claimed + stats.absorbed + stats.unknown, stats.edges, "{stats:?}");
 }
 
-/// Each deferred edge is settled once, by whoever comes first: the NMI on top or the one underneath.
+/// Each deferred edge is settled once, by whoever comes first: the NMI on top or the one
+/// underneath.
 #[test]
 fn an_nmi_on_top_of_whoever_settles() {
     for claims in [false, true] {
@@ -215,8 +216,8 @@ fn an_nmi_on_top_of_whoever_settles() {
     }
 }
 
-/// An NMI on top of whoever defers an edge settles what it finds, which may not be that edge yet: it is not
-/// forgotten for that.
+/// An NMI on top of whoever defers an edge settles what it finds, which may not be that edge yet:
+/// it is not forgotten for that.
 #[test]
 fn an_nmi_on_top_of_whoever_defers() {
     at_every_access(30, |accesses_before| {
