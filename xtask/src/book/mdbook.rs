@@ -11,7 +11,8 @@ use crate::workspace;
 /// The release that is installed where there is none.
 pub(crate) const VERSION: &str = "0.5.4";
 
-/// What the version of an mdBook that will do begins with. Releases that differ further may refuse `book.toml`.
+/// What the version of an mdBook that will do begins with. Releases that differ further may refuse
+/// `book.toml`.
 const WILL_DO: &str = "mdbook v0.5.";
 
 /// Where it is installed: `cargo clean` removes it.

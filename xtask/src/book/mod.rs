@@ -17,8 +17,8 @@ const PAGES: &str = "target/book";
 ///
 /// # Errors
 ///
-/// [`UserError::MdbookMissing`](crate::error::UserError::MdbookMissing) if there is no mdBook and none could be
-/// installed; others if mdBook refuses the book, or its pages cannot be read.
+/// [`UserError::MdbookMissing`](crate::error::UserError::MdbookMissing) if there is no mdBook and
+/// none could be installed; others if mdBook refuses the book, or its pages cannot be read.
 pub fn run() -> anyhow::Result<bool> {
     let program = mdbook::found_or_installed()?;
     let mut build = Command::new(&program);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The pages that mdBook wrote: their links are followed.
 //!
-//! A link that leaves the book leads to the source. It works as it stands, since the pages lie as deep below
-//! the repository's root as the chapters do. But mdBook takes each `.md` for a chapter and makes it `.html`,
-//! also where it is a README outside the book. That is put right here.
+//! A link that leaves the book leads to the source. It works as it stands, since the pages lie as
+//! deep below the repository's root as the chapters do. But mdBook takes each `.md` for a chapter
+//! and makes it `.html`, also where it is a README outside the book. That is put right here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -85,7 +85,8 @@ impl Site {
         Ok(())
     }
 
-    /// The page with its links to Markdown outside the book as the chapter had them, if there are any.
+    /// The page with its links to Markdown outside the book as the chapter had them, if there are
+    /// any.
     fn mended(&self, name: &Path, text: &str) -> Option<String> {
         let mut mended = text.to_owned();
         for link in links(text).filter(|link| is_relative(link)) {

@@ -98,8 +98,8 @@ impl Document {
         self.path.parent().expect("a file is in a folder")
     }
 
-    /// The cells of each row of each table below `heading`, up to the next heading of that level, without the
-    /// tables' own headings.
+    /// The cells of each row of each table below `heading`, up to the next heading of that level,
+    /// without the tables' own headings.
     pub(super) fn rows(&self, heading: &str) -> Vec<Vec<&str>> {
         let level = heading.split(' ').next().expect("a mark");
         let text = if self.text.starts_with(heading) {

@@ -64,7 +64,8 @@ fn the_table_of_mutants_is_that_of_the_patches() {
     assert_eq!(told, mutants());
 }
 
-/// Every name in the last column of the tables below `heading` is known. Returns how many rows there are.
+/// Every name in the last column of the tables below `heading` is known. Returns how many rows
+/// there are.
 fn last_column_is_known(name: &str, heading: &str, known: &Known) -> usize {
     let document = document(name);
     let rows = document.rows(heading);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The chapter *Orderings* has a row for each fence of the core, and for each access with an ordering.
+//! The chapter *Orderings* has a row for each fence of the core, and for each access with an
+//! ordering.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -98,8 +99,8 @@ fn told_fences(chapter: &Document) -> BTreeMap<&str, (Access, &str)> {
     told
 }
 
-/// The table of words: each access that a row names, in the files that it names; and what rows name that is
-/// not there.
+/// The table of words: each access that a row names, in the files that it names; and what rows name
+/// that is not there.
 fn told_accesses(chapter: &Document, there: &BTreeSet<Access>) -> (BTreeSet<Access>, Vec<String>) {
     let (mut told, mut faults) = (BTreeSet::new(), Vec::new());
     for row in chapter.rows("## Words") {

@@ -23,7 +23,8 @@ const TOP_FOLDERS: [&str; 9] = [
     "examples/",
 ];
 
-/// Whether the words are meant as a path. One with a placeholder in capitals, such as `NAME`, is not.
+/// Whether the words are meant as a path. One with a placeholder in capitals, such as `NAME`, is
+/// not.
 fn is_path(words: &str) -> bool {
     let plain = words.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
     let stem = words.rsplit('/').next().unwrap_or(words);

@@ -27,7 +27,8 @@ pub(super) fn functions(folder: &Path) -> BTreeSet<String> {
     names
 }
 
-/// Each line of code, without comments and without the file's tests, with the function that it is in.
+/// Each line of code, without comments and without the file's tests, with the function that it is
+/// in.
 pub(super) fn lines_of_code(text: &str) -> Vec<(&str, &str)> {
     let mut function = "";
     let mut lines = Vec::new();
