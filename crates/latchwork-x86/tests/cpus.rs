@@ -81,7 +81,7 @@ fn startable(image: &Image, mode: ApicMode) -> Vec<Result<u32, CpuError>> {
 }
 
 #[test]
-fn a_cpu_that_the_mode_cannot_address_is_told_and_the_others_are_listed() {
+fn a_cpu_that_the_mode_cannot_address_is_an_error_and_the_others_are_listed() {
     let entries =
         [wide(9, 255, ENABLED), narrow(1, 254, ENABLED), wide(3, 256, 0), wide(2, 256, ENABLED)];
     let image = table(&entries);

@@ -265,7 +265,7 @@ fn what_is_active_is_masked_and_the_other_source_is_left_alone() {
 }
 
 #[test]
-fn a_chipset_that_does_not_take_the_mask_is_told() {
+fn a_chipset_that_does_not_take_the_mask_is_noticed() {
     let chipset = Chipset { refuses: true, ..Chipset::reading(0x80) };
     assert_eq!(mask_active(&chipset), Masking::Refused(Sources::SERR));
 }

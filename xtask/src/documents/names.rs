@@ -2,10 +2,11 @@
 //! What the documents call a test, a mutant or a scenario is one.
 
 use std::collections::BTreeSet;
+use std::fs;
 
-use super::document;
 use super::markdown::quoted;
 use super::source::functions;
+use super::{document, documents, files};
 use crate::catalog::{SCENARIOS, Scenario};
 use crate::mutants;
 use crate::workspace;
@@ -61,7 +62,10 @@ fn the_table_of_mutants_is_that_of_the_patches() {
         .iter()
         .map(|row| (row[0].trim_matches('`').to_owned(), row[1].to_owned()))
         .collect();
-    assert_eq!(told, mutants());
+    let there = mutants();
+    let (rowless, gone): (Vec<_>, Vec<_>) =
+        (there.difference(&told).collect(), told.difference(&there).collect());
+    assert!(told == there, "patches without such a row: {rowless:#?}; rows: {gone:#?}");
 }
 
 /// Every name in the last column of the tables below `heading` is known. Returns how many rows
@@ -93,6 +97,38 @@ fn what_shows_the_answers_to_the_two_threads_exists() {
 fn what_shows_the_invariants_exists() {
     let rows = last_column_is_known("ARCHITECTURE.md", "## Invariants", &Known::collect());
     assert!(rows >= 12, "{rows} invariants");
+}
+
+/// The names in backticks that follow one of `words`, such as "the mutant `first-claim-stops`".
+fn named_after<'t>(text: &'t str, words: &[&str]) -> Vec<&'t str> {
+    let starts =
+        words.iter().flat_map(|word| text.match_indices(word).map(|(at, _)| at + word.len()));
+    starts.filter_map(|at| text[at..].split('`').next()).filter(is_name).collect()
+}
+
+#[test]
+fn what_prose_calls_a_mutant_a_scenario_or_a_fault_is_one() {
+    let mutants: BTreeSet<String> = mutants().into_iter().map(|(name, _)| name).collect();
+    let mut source = String::new();
+    for folder in ["kernel/src/catalog", "kernel/src/scenario", "crates/latchwork-sim/src/scenario"]
+    {
+        for path in files(&workspace::root().join(folder), "rs") {
+            source.push_str(&fs::read_to_string(path).expect("text"));
+        }
+    }
+    let (mut checked, mut faults) = (0, Vec::new());
+    for document in documents() {
+        let text = document.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let called_mutants = named_after(&text, &["mutant `", "Mutant `"]);
+        let called_others = named_after(&text, &["cenario `", "fault `", "Fault `"]);
+        checked += called_mutants.len() + called_others.len();
+        let gone = called_mutants.into_iter().filter(|name| !mutants.contains(*name));
+        let is_quoted = |name: &&str| source.contains(&format!("\"{name}\""));
+        let gone = gone.chain(called_others.into_iter().filter(|name| !is_quoted(name)));
+        faults.extend(gone.map(|name| format!("{}: there is no `{name}`", document.name)));
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(checked > 40, "{checked} names");
 }
 
 #[test]

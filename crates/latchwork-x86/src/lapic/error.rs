@@ -13,11 +13,11 @@ impl<A: Access> Lapic<A> {
     /// A write to the error status register latches the errors since the write before, and clears
     /// older ones. Not so in QEMU, whose register keeps every error until the APIC is reset. So
     /// this function latches twice. What the second reading still shows is kept by the register, or
-    /// has come again in between; it is told the first time and not again, until a reading is
-    /// without it. On a register that keeps its errors, the same error twice is told once.
+    /// has come again in between; this function reports it once, and again after a reading without
+    /// it. On a register that keeps its errors, it reports an error that comes twice only once.
     ///
     /// NMI-safe, but a call that interrupts another one on the same CPU takes errors that the other
-    /// one would have told. Two writes and two reads, and the interrupt of [`Lvt::Error`] is armed
+    /// one would have reported. Two writes and two reads, and the interrupt of [`Lvt::Error`] is armed
     /// again.
     ///
     /// [`Lvt::Error`]: super::lvt::Lvt::Error

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Port 61H: what the chipset tells about an NMI that nothing else explains, and how its two
+//! Port 61H: what the chipset says about an NMI that nothing else explains, and how its two
 //! sources are masked and cleared (82371AB PIIX4 datasheet, 4.2.4 and 4.2.4.1, "NMISC"; later
 //! chipsets have the same as "NMI_SC").
 //!
@@ -58,7 +58,7 @@ pub unsafe fn read(port: &impl Port) -> NmiStatus {
 ///
 /// # Safety
 ///
-/// As [`read`]. What `sources` would tell is not needed, or somebody will unmask them.
+/// As [`read`]. Nobody needs the NMIs of `sources`, or somebody will unmask them.
 pub unsafe fn mask(port: &impl Port, sources: Sources) -> NmiStatus {
     // SAFETY: the contract of this function.
     unsafe { update(port, |bits| bits | sources.mask_bits()) }

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use crate::model::ApicModel;
 use crate::registers::{AnyLapic, in_both_modes};
 
-/// What is told when each of `detected` comes before a call.
-fn told(model: &ApicModel, lapic: &AnyLapic<'_>, detected: &[u32]) -> Vec<u32> {
+/// What is reported when each of `detected` comes before a call.
+fn reported(model: &ApicModel, lapic: &AnyLapic<'_>, detected: &[u32]) -> Vec<u32> {
     let mut kept = KeptErrors::NONE;
     let each = detected.iter().map(|&bits| {
         model.detect_error(bits);
@@ -21,7 +21,10 @@ fn told(model: &ApicModel, lapic: &AnyLapic<'_>, detected: &[u32]) -> Vec<u32> {
 #[test]
 fn errors_since_the_last_call() {
     in_both_modes(0, 6, |model, lapic| {
-        assert_eq!(told(model, lapic, &[0x60, 0, 0x60, 0x20, 0x80]), [0x60, 0, 0x60, 0x20, 0x80]);
+        assert_eq!(
+            reported(model, lapic, &[0x60, 0, 0x60, 0x20, 0x80]),
+            [0x60, 0, 0x60, 0x20, 0x80]
+        );
     });
 }
 
@@ -29,7 +32,7 @@ fn errors_since_the_last_call() {
 fn a_register_that_nothing_clears_shows_each_error_once() {
     in_both_modes(0, 6, |model, lapic| {
         model.keep_errors();
-        assert_eq!(told(model, lapic, &[0x60, 0, 0x60, 0x80, 0]), [0x60, 0, 0, 0x80, 0]);
+        assert_eq!(reported(model, lapic, &[0x60, 0, 0x60, 0x80, 0]), [0x60, 0, 0, 0x80, 0]);
     });
 }
 
@@ -43,7 +46,7 @@ fn an_apic_that_was_reset_is_not_suspected() {
     });
 }
 
-/// An error before each access of a call: this call or the next one tells it.
+/// An error before each access of a call: this call or the next one reports it.
 #[test]
 fn no_error_is_lost_between_two_accesses() {
     for keeps in [false, true] {
@@ -80,7 +83,7 @@ fn errors_read_well() {
 
 proptest! {
     #[test]
-    fn any_errors_are_told_as_they_come(
+    fn any_errors_are_reported_as_they_come(
         detected in prop::collection::vec(0..=0xFFu32, 0..8),
         keeps in any::<bool>(),
     ) {
@@ -97,7 +100,7 @@ proptest! {
                     news
                 })
                 .collect();
-            assert_eq!(told(model, lapic, &detected), expected);
+            assert_eq!(reported(model, lapic, &detected), expected);
         });
     }
 }

@@ -79,13 +79,13 @@ fn flags() {
     }
 }
 
-/// The first bad entry is told, and does not hide a good one.
+/// The first bad entry is kept, and does not hide a good one.
 fn fault(entries: &[&[u8]], uid: u32) -> WiringError {
     nmis(entries, uid).unwrap().fault().expect("an entry is bad")
 }
 
 #[test]
-fn a_pin_that_no_local_apic_has_is_told_to_the_cpu_that_it_is_for() {
+fn a_pin_that_no_local_apic_has_is_an_error_for_the_cpu_that_it_is_for() {
     let good: &[u8] = &[4, 6, 0, 0, 0, 1];
     let filler: &[u8] = &[4, 6, 5, 0x0A, 0, 0xDB];
     assert_eq!(pins(&[good, filler], 0), Ok((None, HIGH)));
