@@ -101,6 +101,9 @@ fn what_shows_the_invariants_exists() {
 
 /// The names in backticks that follow one of `words`, such as "the mutant `first-claim-stops`".
 fn named_after<'t>(text: &'t str, words: &[&str]) -> Vec<&'t str> {
+    let is_name = |name: &&str| {
+        name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
     let starts =
         words.iter().flat_map(|word| text.match_indices(word).map(|(at, _)| at + word.len()));
     starts.filter_map(|at| text[at..].split('`').next()).filter(is_name).collect()
