@@ -5,12 +5,22 @@
 use crate::{
     cpu::{MAX_CPUS, PerCpu},
     error::{InDispatch, InitError},
+    panic_election::PanicElection,
     platform::Platform,
     primitive::{AtomicBool, AtomicPtr, AtomicUsize, Counter, Ordering, const_unless_loom},
     recovery::Shared,
-    registry::Registry,
+    registry::{HandlerId, Registry},
+    slot::Slot,
+    subsystem::SubsystemId,
     unknown::UnknownPolicy,
 };
+
+/// `init` has not succeeded, and nobody is in it.
+const NOT_INITIALISED: usize = 0;
+/// Somebody is in `init`.
+const UNDER_WAY: usize = 1;
+/// `init` has succeeded.
+const INITIALISED: usize = 2;
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -22,12 +32,15 @@ pub(crate) struct Core {
     /// read with Acquire.
     cpus: AtomicPtr<PerCpu>,
     cpu_count: AtomicUsize,
-    init_begun: AtomicBool,
+    /// How far [`init`](Self::init) is. Its callers write it: one exchange lets one of them in, and
+    /// that one says how it ended.
+    init_state: AtomicUsize,
     /// NMIs that no CPU could attribute to itself. Any CPU adds; nobody decides anything by it.
     pub(crate) too_early: AtomicUsize,
     /// Written from ordinary context, read on an unknown NMI; a stale value is the policy of a
     /// moment ago.
     policy: AtomicUsize,
+    pub(crate) panic: PanicElection,
     /// A CPU that is offline may have items on its lists. Set by whoever put one there or took that CPU
     /// offline, Release; taken by whoever then looks at the lists of all CPUs that are offline, Acquire. A
     /// look that misses it is made up for at the next tick; whoever raises an interrupt after setting it
@@ -44,9 +57,10 @@ impl Core {
                 boot_cpu: Counter::new(0),
                 cpus: AtomicPtr::new(core::ptr::null_mut()),
                 cpu_count: AtomicUsize::new(0),
-                init_begun: AtomicBool::new(false),
+                init_state: AtomicUsize::new(NOT_INITIALISED),
                 too_early: AtomicUsize::new(0),
                 policy: AtomicUsize::new(UnknownPolicy::Report as usize),
+                panic: PanicElection::new(),
                 work_is_left: AtomicBool::new(false),
             }
         }
@@ -58,12 +72,47 @@ impl Core {
             given if given > MAX_CPUS => return Err(InitError::TooManyCpus { given }),
             _ => {}
         }
-        if self.init_begun.swap(true, Ordering::Relaxed) {
-            return Err(InitError::AlreadyInitialised);
+        self.init_state
+            .compare_exchange(NOT_INITIALISED, UNDER_WAY, Ordering::Relaxed, Ordering::Relaxed)
+            .map_err(|state| match state {
+                UNDER_WAY => InitError::UnderWay,
+                _ => InitError::AlreadyInitialised,
+            })?;
+        if let Err(index) = self.claim_areas(cpus) {
+            self.init_state.store(NOT_INITIALISED, Ordering::Relaxed);
+            return Err(InitError::AreaTaken { index });
         }
         self.cpu_count.store(cpus.len(), Ordering::Relaxed);
         self.cpus.store(cpus.as_ptr().cast_mut(), Ordering::Release);
+        self.init_state.store(INITIALISED, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Makes all areas those of this subsystem, or none.
+    ///
+    /// # Errors
+    ///
+    /// The index of the first that belongs to somebody.
+    fn claim_areas(&self, cpus: &[PerCpu]) -> Result<(), usize> {
+        let id = self.id();
+        let Some(taken) = cpus.iter().position(|area| !area.senders.owner.claim(id)) else {
+            return Ok(());
+        };
+        for area in cpus.iter().take(taken) {
+            area.senders.owner.give_up();
+        }
+        Err(taken)
+    }
+
+    /// The slot that `id` names, unless `id` is stale. NMI-safe.
+    pub(crate) fn slot_of(&self, id: HandlerId) -> Option<&Slot> {
+        let slot = self.registry.slot(id.class, id.slot).filter(|_| id.subsystem == self.id())?;
+        (slot.generation() == id.generation).then_some(slot)
+    }
+
+    /// Which subsystem this is.
+    pub(crate) fn id(&self) -> SubsystemId {
+        SubsystemId::at(self)
     }
 
     /// The per-CPU areas; none before `init`.

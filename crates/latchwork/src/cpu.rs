@@ -13,6 +13,7 @@ use crate::{
     request::{Mailbox, Requests},
     stats::{CpuCounters, HandlerCounters},
     storm::Storms,
+    subsystem::Owner,
     unknown::ReportLimiter,
     work::WorkLine,
 };
@@ -22,7 +23,8 @@ use crate::{
 pub const MAX_CPUS: usize = if usize::BITS >= 64 { 4096 } else { 64 };
 
 /// One CPU's part of the subsystem, about 3.5 KiB. The kernel hands a slice of them to
-/// [`Nmi::init`](crate::Nmi::init), one for each CPU that it may ever have.
+/// [`Nmi::init`](crate::Nmi::init), one for each CPU that it may ever have. Each area belongs to one
+/// subsystem, for ever.
 ///
 /// ```
 /// use latchwork::PerCpu;
@@ -64,6 +66,10 @@ pub(crate) struct SendersLine {
     pub(crate) mailbox: Mailbox,
     /// Stored to by its own CPU, or while that executes nothing; read by senders.
     presence: Presence,
+    /// The subsystem that was given this area. Two on one area would undo each other's read words,
+    /// whose leaves are plain stores, and a removal would return while a handler runs. Here because
+    /// this line has room.
+    pub(crate) owner: Owner,
 }
 
 impl PerCpu {
@@ -79,7 +85,11 @@ impl PerCpu {
                     taken: AtomicUsize::new(0),
                     limiter: ReportLimiter::new(),
                 },
-                senders: SendersLine { mailbox: Mailbox::new(), presence: Presence::new() },
+                senders: SendersLine {
+                    mailbox: Mailbox::new(),
+                    presence: Presence::new(),
+                    owner: Owner::nobody(),
+                },
                 work: WorkLine::new(),
                 grants: Grants::new(),
                 deferred: DeferredEdges::new(),

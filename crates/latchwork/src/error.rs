@@ -13,8 +13,18 @@ use crate::{
 /// [`Nmi::init`](crate::Nmi::init) was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InitError {
-    /// It had been called before; the first slice stays in use.
+    /// It has succeeded before; the first slice stays in use.
     AlreadyInitialised,
+    /// Another call is under way, on another CPU or underneath this one. If that one fails, this one
+    /// may succeed later.
+    UnderWay,
+    /// An area belongs to another subsystem, or another subsystem's `init` has just claimed it. Two
+    /// subsystems on one area would undo each other's bookkeeping, and a removal could return while
+    /// its handler runs.
+    AreaTaken {
+        /// The first such area, as an index into the slice that was given.
+        index: usize,
+    },
     /// The slice is empty.
     NoCpus,
     /// The slice is longer than [`MAX_CPUS`](crate::MAX_CPUS).
@@ -27,8 +37,24 @@ pub enum InitError {
 /// [`Nmi::set_limits`](crate::Nmi::set_limits) was refused; the limits in force stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitsError {
+    /// See [`InDispatch`]. Set them from ordinary context.
+    InDispatch(InDispatch),
+    /// A limit is 0: that would be no time at all, or a storm without an NMI.
+    Zero {
+        /// The field of [`Limits`](crate::Limits).
+        field: &'static str,
+    },
     /// `late_us` is more than `cap_us`.
     LateBeyondCap,
+    /// `hold_us` is more than `cap_us`: a send would hold grants for longer than any may last.
+    HoldBeyondCap,
+    /// The rings of a registered handler come later than `cap_us` would let grants last.
+    CapBelowHandler {
+        /// The handler.
+        handler: Name,
+        /// How late its rings come, in microseconds.
+        late_us: u32,
+    },
     /// `overdue_us` is less than two tick periods, so that NMIs would do the tick's work.
     OverdueTooSoon,
     /// With this platform's clock the longest of the limits is too long for a machine word.
@@ -38,13 +64,43 @@ pub enum LimitsError {
     },
 }
 
+/// An [edge model](crate::EdgeModel) was refused, since grants could not keep to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EdgesError {
+    /// More late edges than a CPU can be granted at a time.
+    TooManyLateEdges {
+        /// How many were named. [`EdgeModel::MOST_LATE_EDGES`](crate::EdgeModel::MOST_LATE_EDGES) is
+        /// the most.
+        given: u8,
+    },
+    /// The rings are said to come later than any grant lasts. Name less, or raise
+    /// [`Limits::cap_us`](crate::Limits::cap_us) before.
+    LateBeyondCap {
+        /// How late, in microseconds.
+        late_us: u32,
+        /// The cap in force, in microseconds.
+        cap_us: u32,
+    },
+    /// Claims of this class, or behind this doorbell, grant nothing: name
+    /// [`PerCondition`](crate::EdgeModel::PerCondition).
+    NeverGranted {
+        /// The class.
+        class: Class,
+        /// The doorbell.
+        doorbell: Doorbell,
+    },
+}
+
 /// A change of what a handler's doorbell is like was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpecError {
     /// See [`InDispatch`]. Change it from ordinary context.
     InDispatch(InDispatch),
-    /// The handler is gone.
+    /// The handler is gone, or the handle is another subsystem's.
     Stale,
+    /// See [`EdgesError`].
+    Edges(EdgesError),
     /// The handler is not of class Platform, so its edges are not routed.
     NotPlatform(Class),
     /// The route names a CPU that [`Nmi::init`](crate::Nmi::init) gave no area.
@@ -102,7 +158,11 @@ pub enum RegisterError {
         doorbell: Doorbell,
         /// The handler that is there already.
         with: Name,
+        /// That handler waits for quiescence after a `try_remove`: trying again helps.
+        draining: bool,
     },
+    /// See [`EdgesError`].
+    Edges(EdgesError),
     /// This pinned handler is registered already.
     AlreadyRegistered,
     /// The [delivery](crate::HandlerSpec::delivery) names a CPU that [`Nmi::init`](crate::Nmi::init) gave
@@ -144,7 +204,7 @@ pub struct RemoveError {
 /// A handle no longer names a handler, or not one that may be taken by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandleError {
-    /// The handler that the handle named is gone.
+    /// The handler that the handle named is gone, or the handle is another subsystem's.
     Stale,
     /// A [`Registration`] owns the handler.
     Guarded,
@@ -155,7 +215,8 @@ pub enum HandleError {
 /// No statistics under this handle or for this CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatsError {
-    /// The handler that the handle named is gone, and its statistics with it.
+    /// The handler that the handle named is gone, and its statistics with it; or the handle is
+    /// another subsystem's.
     Stale,
     /// There is no such CPU.
     NoSuchCpu {
@@ -214,9 +275,12 @@ pub enum QueueError {
         /// That CPU.
         cpu: usize,
     },
+    /// Another subsystem queued the item before, and it belongs to that one. Make an item for each.
+    OtherSubsystem,
 }
 
-/// Nobody waited for an item, since this CPU may be the one that has to run it.
+/// Nobody waited for an item: this CPU may be the one that has to run it, or it is another
+/// subsystem's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SyncError {
@@ -232,6 +296,8 @@ pub enum SyncError {
         /// That CPU.
         cpu: usize,
     },
+    /// The item belongs to another subsystem, whose `sync_work` knows where it runs.
+    OtherSubsystem,
 }
 
 /// Why the kernel cannot go on.
@@ -246,10 +312,17 @@ pub enum Fatal {
     },
 }
 
+const STALE: &str = "stale handle: its handler was removed, or is another subsystem's";
+
 impl fmt::Display for InitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlreadyInitialised => f.write_str("init was called before: call it once"),
+            Self::UnderWay => f.write_str("another call of init is under way: call it once"),
+            Self::AreaTaken { index } => write!(
+                f,
+                "the per-CPU area at index {index} belongs to another subsystem: give each its own"
+            ),
             Self::NoCpus => f.write_str("the slice of per-CPU areas is empty: give one per CPU"),
             Self::TooManyCpus { given } => {
                 write!(f, "{given} CPUs were given, at most {} are served", crate::MAX_CPUS)
@@ -281,9 +354,18 @@ impl fmt::Display for PresenceError {
 impl fmt::Display for LimitsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::InDispatch(error) => write!(f, "{error}: set limits from ordinary context"),
+            Self::Zero { field } => write!(f, "{field} is 0: give at least 1"),
             Self::LateBeyondCap => {
                 f.write_str("late_us is more than cap_us, which ends all grants")
             }
+            Self::HoldBeyondCap => {
+                f.write_str("hold_us is more than cap_us, the longest that a grant may last")
+            }
+            Self::CapBelowHandler { handler, late_us } => write!(
+                f,
+                "cap_us would end grants before the {late_us} us that handler \"{handler}\" named"
+            ),
             Self::OverdueTooSoon => f.write_str("overdue_us must be at least two tick periods"),
             Self::TooLong { longest_us } => {
                 write!(f, "{longest_us} us are too many ticks for a machine word")
@@ -292,11 +374,33 @@ impl fmt::Display for LimitsError {
     }
 }
 
+impl fmt::Display for EdgesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyLateEdges { given } => write!(
+                f,
+                "{given} late edges were named, at most {} are granted",
+                crate::EdgeModel::MOST_LATE_EDGES
+            ),
+            Self::LateBeyondCap { late_us, cap_us } => write!(
+                f,
+                "rings that come after {late_us} us are explained by no grant: each ends after \
+                 {cap_us} us"
+            ),
+            Self::NeverGranted { class, doorbell } => write!(
+                f,
+                "claims of class {class:?} behind {doorbell:?} grant nothing: name PerCondition"
+            ),
+        }
+    }
+}
+
 impl fmt::Display for SpecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InDispatch(error) => write!(f, "{error}: change it from ordinary context"),
-            Self::Stale => f.write_str("the handler is gone"),
+            Self::Stale => f.write_str(STALE),
+            Self::Edges(error) => error.fmt(f),
             Self::NotPlatform(class) => {
                 write!(f, "handlers of class {class:?} have no route: only Platform ones do")
             }
@@ -320,9 +424,14 @@ impl fmt::Display for RegisterError {
                     n => write!(f, ", {n} of its slots wait for CPUs to leave NMIs: try again"),
                 }
             }
-            Self::EdgeModelConflict { doorbell, with } => {
-                write!(f, "handler \"{with}\" named another edge model for {doorbell:?}")
+            Self::EdgeModelConflict { doorbell, with, draining } => {
+                write!(f, "handler \"{with}\" named another edge model for {doorbell:?}")?;
+                match draining {
+                    true => f.write_str(" and waits for CPUs to leave NMIs: try again"),
+                    false => Ok(()),
+                }
             }
+            Self::Edges(error) => error.fmt(f),
             Self::AlreadyRegistered => f.write_str("this pinned handler is registered already"),
             Self::NoSuchCpu { cpu } => write!(f, "the route names CPU {cpu}, which does not exist"),
         }
@@ -350,7 +459,7 @@ impl fmt::Display for RemoveError {
 impl fmt::Display for HandleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stale => f.write_str("stale handle: its handler was removed"),
+            Self::Stale => f.write_str(STALE),
             Self::Guarded => f.write_str("a registration guard owns the handler: use that"),
             Self::InDispatch(error) => error.fmt(f),
         }
@@ -360,7 +469,7 @@ impl fmt::Display for HandleError {
 impl fmt::Display for StatsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stale => f.write_str("stale handle: its handler was removed"),
+            Self::Stale => f.write_str(STALE),
             Self::NoSuchCpu { cpu } => write!(f, "there is no CPU {cpu}"),
         }
     }
@@ -397,6 +506,7 @@ impl fmt::Display for QueueError {
             Self::NoSuchCpu { cpu: Some(cpu) } => write!(f, "there is no CPU {cpu}"),
             Self::NoSuchCpu { cpu: None } => f.write_str("this CPU has no number yet"),
             Self::Offline { cpu } => write!(f, "CPU {cpu} is offline: queue it on another"),
+            Self::OtherSubsystem => f.write_str("the item belongs to another subsystem"),
         }
     }
 }
@@ -405,6 +515,7 @@ impl fmt::Display for SyncError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InDispatch(error) => write!(f, "{error}: wait in ordinary context"),
+            Self::OtherSubsystem => f.write_str("the item belongs to another subsystem"),
             Self::InsideItself { cpu } => {
                 write!(f, "the item that CPU {cpu} is running would wait for its own end")
             }
@@ -431,6 +542,7 @@ impl fmt::Display for Fatal {
 impl Error for InitError {}
 impl Error for InDispatch {}
 impl Error for LimitsError {}
+impl Error for EdgesError {}
 impl Error for SpecError {}
 impl Error for PresenceError {}
 impl Error for RegisterError {}

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a driver tells the registry: its handler, and which doorbell it is behind.
 
-use crate::context::NmiContext;
+use crate::{
+    context::NmiContext,
+    error::EdgesError,
+    grant::{MOST_CREDITS, MOST_LATE_US},
+};
 
 /// Something that is asked, on every NMI of its class, whether its condition holds.
 ///
@@ -78,15 +82,49 @@ pub enum EdgeModel {
     /// One ring per condition: software sends, level-held lines, an LVT entry that masks itself.
     PerCondition,
     /// One status may stand for several rings, or rings come late: MSI devices, some counters, much
-    /// firmware.
+    /// firmware. Not behind [`Doorbell::Software`], and not of class [`Unknown`](Class::Unknown):
+    /// there nothing is granted by it.
     PerEvent {
-        /// How long after its status was consumed a ring may still arrive, in microseconds.
+        /// How long after its status was consumed a ring may still arrive, in microseconds: at most
+        /// [`Limits::cap_us`](crate::Limits::cap_us). Where it is less than
+        /// [`Limits::late_us`](crate::Limits::late_us), that holds.
         late_us: u32,
-        /// How many rings at most, besides the one that every condition has: what its status may have
-        /// merged.
+        /// How many rings at most, besides the one that every condition has: what its status may
+        /// have merged. At most [`EdgeModel::MOST_LATE_EDGES`].
         max_late_edges: u8,
     },
 }
+
+impl EdgeModel {
+    /// The most late edges that a model may name. With the one that every condition has they are as
+    /// many as a CPU can be granted at a time.
+    pub const MOST_LATE_EDGES: u8 = 62;
+
+    /// Whether grants can keep to this model, for a handler of `class` behind `doorbell`, where none
+    /// lasts longer than `cap_us`.
+    pub(crate) const fn check(
+        self,
+        class: Class,
+        doorbell: Doorbell,
+        cap_us: u32,
+    ) -> Result<(), EdgesError> {
+        let Self::PerEvent { late_us, max_late_edges } = self else {
+            return Ok(());
+        };
+        if matches!(class, Class::Unknown) || matches!(doorbell, Doorbell::Software) {
+            return Err(EdgesError::NeverGranted { class, doorbell });
+        }
+        if max_late_edges > Self::MOST_LATE_EDGES {
+            return Err(EdgesError::TooManyLateEdges { given: max_late_edges });
+        }
+        if late_us > cap_us || late_us as usize > MOST_LATE_US {
+            return Err(EdgesError::LateBeyondCap { late_us, cap_us });
+        }
+        Ok(())
+    }
+}
+
+const _: () = assert!(EdgeModel::MOST_LATE_EDGES as usize + 1 == MOST_CREDITS);
 
 /// To which CPUs a Platform doorbell rings.
 ///
@@ -121,6 +159,11 @@ pub struct HandlerSpec<'n> {
 }
 
 impl<'n> HandlerSpec<'n> {
+    /// The [limit](Self::storm_above) of a handler that names none: 200 claims in a millisecond on
+    /// one CPU, twice as many as the hottest source that is meant to ring (a profiler's 100,000
+    /// overflows a second).
+    pub const STORM_ABOVE: u16 = 200;
+
     /// A handler of `class` behind `doorbell`, of priority 128. The name (1 to
     /// [`Name::MAX_BYTES`](crate::Name::MAX_BYTES) bytes) is copied into the registry.
     #[must_use]
@@ -132,7 +175,7 @@ impl<'n> HandlerSpec<'n> {
             edges,
             priority: 128,
             delivery: PlatformDelivery::All,
-            claims_per_ms: 0,
+            claims_per_ms: Self::STORM_ABOVE,
         }
     }
 
@@ -151,9 +194,9 @@ impl<'n> HandlerSpec<'n> {
         self
     }
 
-    /// Says how many claims a millisecond and CPU are a storm:
-    /// [`Platform::storm_began`](crate::Platform::storm_began) is told beyond that. 0, which it is unless
-    /// said, stands for no limit.
+    /// Says how many claims a millisecond and CPU are no storm yet:
+    /// [`Platform::storm_began`](crate::Platform::storm_began) is called at the next one. Unless said,
+    /// [`STORM_ABOVE`](Self::STORM_ABOVE); 0 stands for no limit.
     #[must_use]
     pub const fn storm_above(mut self, claims_per_ms: u16) -> Self {
         self.claims_per_ms = claims_per_ms;

@@ -34,7 +34,7 @@ impl<P: Platform> Nmi<P> {
             true => UnknownKind::LateSend,
             false => UnknownKind::Unexplained,
         };
-        self.count_and_report_unknown(ctx, kind);
+        self.count_and_report_unknown(ctx, kind, ctx.arrived_ticks);
         Outcome::Unknown
     }
 
@@ -118,7 +118,8 @@ impl<P: Platform> Nmi<P> {
             let mut claimed = false;
             self.ask_all(Class::Unknown, &back_then, clock, |_, _, _| claimed = true);
             if !claimed {
-                self.count_and_report_unknown(&back_then, UnknownKind::Deferred);
+                let now_ticks = ctx.arrived_ticks;
+                self.count_and_report_unknown(&back_then, UnknownKind::Deferred, now_ticks);
             }
         }
     }
@@ -128,7 +129,8 @@ impl<P: Platform> Nmi<P> {
         now_ticks.wrapping_sub(Moment::from_ticks(now_ticks).since(moment) as u64)
     }
 
-    fn count_and_report_unknown(&self, ctx: &NmiContext<'_>, kind: UnknownKind) {
+    /// `now_ticks`: when it was found, by an NMI or a tick that arrived then.
+    fn count_and_report_unknown(&self, ctx: &NmiContext<'_>, kind: UnknownKind, now_ticks: u64) {
         let policy = self.core.policy();
         let panics = policy == UnknownPolicy::Panic && kind != UnknownKind::LateSend;
         let count = ctx.area.counters.record_unknown();
@@ -148,6 +150,7 @@ impl<P: Platform> Nmi<P> {
                 policy,
             });
         }
+        self.watch_unclaimed(ctx, now_ticks);
         if panics {
             ctx.area.own.post_after_leave(AfterLeave::PANIC_ON_UNKNOWN);
         }

@@ -34,6 +34,7 @@ mod name;
 mod nmi;
 mod order;
 mod outside;
+mod panic_election;
 mod pinned;
 mod platform;
 mod presence;
@@ -48,9 +49,11 @@ mod slot;
 mod standing;
 mod stats;
 mod storm;
+mod subsystem;
 #[cfg(test)]
 mod tests;
 mod ticket;
+mod unclaimed;
 mod unknown;
 mod work;
 
@@ -59,7 +62,7 @@ pub use context::{Interrupted, Mode, NmiContext, OpaqueFrame, SourceMap};
 pub use cpu::{MAX_CPUS, PerCpu};
 pub use dispatch::{MAX_NESTING, Outcome};
 pub use error::{
-    Fatal, HandleError, InDispatch, InitError, LimitsError, PresenceError, QueueError,
+    EdgesError, Fatal, HandleError, InDispatch, InitError, LimitsError, PresenceError, QueueError,
     RegisterError, RemoveError, RemoveFailure, RingError, SendError, SpecError, StatsError,
     SyncError,
 };
@@ -77,7 +80,7 @@ pub use registry::HandlerId;
 pub use request::{Request, Requests};
 pub use standing::{Granted, OwedPoll};
 pub use stats::{CpuStats, HISTOGRAM_COLUMNS, HandlerStats};
-pub use storm::Storm;
+pub use storm::{Storm, StormSource};
 pub use ticket::Ticket;
 pub use unknown::{UnknownKind, UnknownNmi, UnknownPolicy};
 pub use work::{Urgency, Work};

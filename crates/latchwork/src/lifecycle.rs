@@ -106,6 +106,7 @@ impl<P: Platform> Nmi<P> {
         let area = self.core.cpus().get(cpu);
         let area = area.ok_or(PresenceError::NoSuchCpu { cpu: Some(cpu) })?;
         self.core.shared.polls.abandon(cpu);
+        self.core.panic.abandon(cpu);
         area.own.abandon();
         area.presence().mark();
         self.leave_work_of(area);

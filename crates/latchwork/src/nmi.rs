@@ -37,9 +37,11 @@ impl<P: Platform> Nmi<P> {
     /// [`Platform::current_cpu`] can return. Once, from ordinary context, before anything is
     /// registered. CPUs that are not running cost nothing.
     ///
+    /// The areas are this subsystem's from then on, for ever: no other takes one of them.
+    ///
     /// # Errors
     ///
-    /// See [`InitError`]; nothing has changed then.
+    /// See [`InitError`]; nothing has changed then, and the areas are as free as before.
     pub fn init(&'static self, cpus: &'static [PerCpu]) -> Result<(), InitError> {
         self.core.init(cpus)
     }
@@ -166,13 +168,13 @@ impl<P: Platform> Nmi<P> {
     /// See [`StatsError`].
     pub fn handler_stats(&self, id: HandlerId, cpu: usize) -> Result<HandlerStats, StatsError> {
         let area = self.core.cpus().get(cpu).ok_or(StatsError::NoSuchCpu { cpu })?;
-        self.core.registry.slot_of(id).ok_or(StatsError::Stale)?;
+        self.core.slot_of(id).ok_or(StatsError::Stale)?;
         let counters = area.slot_counters(id.class, id.slot).ok_or(StatsError::Stale)?;
         let stats = counters.read();
         // The counters were read before the generation is looked at again. Partner: the Release in
         // `Slot::free`, which comes before any `clear`.
         fence(Ordering::Acquire);
-        self.core.registry.slot_of(id).ok_or(StatsError::Stale)?;
+        self.core.slot_of(id).ok_or(StatsError::Stale)?;
         Ok(stats)
     }
 

@@ -8,6 +8,7 @@
 use crate::{
     grant::{GrantKind, LiveTime},
     primitive::{Counter, CounterU32, Ordering},
+    unclaimed::UnclaimedBurst,
 };
 
 /// How many columns a handler's histogram has.
@@ -68,6 +69,7 @@ impl HandlerCounters {
     }
 
     /// Counts a claim in millisecond `ms`. Returns how many that makes there. Own CPU, in NMI.
+    #[inline(always)]
     pub(crate) fn burst(&self, ms: u16) -> usize {
         let burst = self.burst.load(Ordering::Relaxed);
         let claims = if burst >> 16 == ms.into() { burst & 0xFFFF } else { 0 };
@@ -76,9 +78,9 @@ impl HandlerCounters {
         claims as usize
     }
 
-    /// Whether the last claim was counted in millisecond `ms`. Own CPU.
-    pub(crate) fn bursts_in(&self, ms: u16) -> bool {
-        self.burst.load(Ordering::Relaxed) >> 16 == ms.into()
+    /// In which millisecond the last claim was counted. Own CPU.
+    pub(crate) fn burst_ms(&self) -> u16 {
+        (self.burst.load(Ordering::Relaxed) >> 16) as u16
     }
 
     /// Own CPU, in NMI.
@@ -145,6 +147,7 @@ pub(crate) struct CpuCounters {
     dropped: Counter,
     total_ticks: Counter,
     max_ticks: Counter,
+    pub(crate) unclaimed: UnclaimedBurst,
 }
 
 /// What one CPU has seen since [`Nmi::init`](crate::Nmi::init).
@@ -208,6 +211,7 @@ impl CpuCounters {
             dropped: Counter::new(0),
             total_ticks: Counter::new(0),
             max_ticks: Counter::new(0),
+            unclaimed: UnclaimedBurst::new(),
         }
     }
 

@@ -44,7 +44,7 @@ pub use credits::GrantKind;
 pub(crate) use credits::MOST_CREDITS;
 pub use reports::AbsorbedNmi;
 pub(crate) use reports::Absorption;
-pub(crate) use terms::{Claims, Terms};
+pub(crate) use terms::{Claims, MOST_LATE_US, Terms};
 pub(crate) use time::LiveTime;
 pub(crate) use wide::{Published, WideClaims};
 

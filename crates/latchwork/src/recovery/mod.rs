@@ -28,6 +28,7 @@ use crate::{
     nmi::Nmi,
     platform::Platform,
     primitive::{Counter, Ordering, const_unless_loom},
+    registry,
 };
 use debt::Debt;
 use poll_lock::PollLock;
@@ -91,13 +92,14 @@ impl<P: Platform> Nmi<P> {
         self.core.shared.mode.store(recovery as usize, Ordering::Relaxed);
     }
 
-    /// Sets the times that grants and recovery go by: at first, [`Limits::BARE_METAL`].
+    /// Sets the times that grants and recovery go by: at first, [`Limits::BARE_METAL`]. Before
+    /// handlers are registered that need them. Not NMI-safe.
     ///
     /// # Errors
     ///
     /// See [`LimitsError`]; nothing has changed then.
     pub fn set_limits(&self, limits: Limits) -> Result<(), LimitsError> {
-        self.core.shared.limits.set(limits, self.platform.ticks_per_ms())
+        registry::set_limits(&self.core, &self.platform, limits)
     }
 
     /// What recovery has done so far. **NMI-safe.**

@@ -226,7 +226,7 @@ impl<P: Platform> Nmi<P> {
                 return;
             }
             if let Some(due) = area.own.take_after_leave() {
-                self.platform.after_leave(&ctx, due);
+                self.after_leave(&ctx, due);
             }
         }
     }

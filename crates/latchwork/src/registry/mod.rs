@@ -9,7 +9,7 @@ mod terms;
 mod write;
 
 pub(crate) use remove::{give_up, remove, try_remove};
-pub(crate) use terms::{set_boot_cpu, set_delivery, set_edge_model};
+pub(crate) use terms::{set_boot_cpu, set_delivery, set_edge_model, set_limits};
 pub(crate) use write::{reclaim, register};
 
 use crate::{
@@ -17,12 +17,15 @@ use crate::{
     order::{HANDLERS_PER_CLASS, Order},
     primitive::{AtomicBool, AtomicUsize, Ordering, array_of, const_unless_loom},
     slot::Slot,
+    subsystem::SubsystemId,
 };
 
 /// Names one registration, for as long as it lasts; afterwards it is stale, and says so. It stays
-/// unique however often a slot is used again.
+/// unique however often a slot is used again, and among all [`Nmi`](crate::Nmi)s: to another than
+/// the one that made it, it is stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HandlerId {
+    pub(crate) subsystem: SubsystemId,
     pub(crate) class: Class,
     pub(crate) slot: usize,
     pub(crate) generation: usize,
@@ -67,10 +70,5 @@ impl Registry {
     #[inline(always)]
     pub(crate) fn slots_of(&self, class: Class) -> &[Slot] {
         self.slots.get(class as usize).map_or(&[], |slots| slots)
-    }
-
-    /// The slot that `id` names, unless `id` is stale. NMI-safe.
-    pub(crate) fn slot_of(&self, id: HandlerId) -> Option<&Slot> {
-        self.slot(id.class, id.slot).filter(|slot| slot.generation() == id.generation)
     }
 }

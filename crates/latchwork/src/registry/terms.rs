@@ -3,8 +3,9 @@
 
 use crate::{
     core_state::Core,
-    error::SpecError,
+    error::{LimitsError, SpecError},
     handler::{Class, Doorbell, EdgeModel, PlatformDelivery},
+    limits::Limits,
     platform::Platform,
     primitive::Ordering,
     registry::{HandlerId, write::Writer},
@@ -71,7 +72,7 @@ pub(crate) fn set_delivery(
         return Err(SpecError::NotPlatform(id.class));
     }
     let writer = Writer::lock(core, platform);
-    let slot = core.registry.slot_of(id).ok_or(SpecError::Stale)?;
+    let slot = core.slot_of(id).ok_or(SpecError::Stale)?;
     let route = check_route(core, delivery).map_err(|cpu| SpecError::NoSuchCpu { cpu })?;
     writer.with_book(slot, |book| book.route = route);
     open_route(core, id.slot, route, delivery);
@@ -86,9 +87,10 @@ pub(crate) fn set_edge_model(
 ) -> Result<(), SpecError> {
     core.refuse_in_dispatch(platform).map_err(SpecError::InDispatch)?;
     let writer = Writer::lock(core, platform);
-    let named = core.registry.slot_of(id).ok_or(SpecError::Stale)?;
+    let named = core.slot_of(id).ok_or(SpecError::Stale)?;
     let doorbell = writer.with_book(named, |book| book.doorbell);
-    for (_, slot) in Class::ALL.into_iter().flat_map(|class| writer.slots(class)) {
+    edges.check(id.class, doorbell, core.shared.limits.cap_us()).map_err(SpecError::Edges)?;
+    for slot in writer.slots_that_grant() {
         writer.with_book(slot, |book| {
             if book.is_taken() && book.doorbell == doorbell {
                 book.edges = edges;
@@ -117,4 +119,25 @@ pub(crate) fn set_boot_cpu(
         }
     }
     Ok(())
+}
+
+/// Sets the limits, unless a handler has named more than they would let grants last. Under the writer
+/// lock, so that none names it meanwhile.
+pub(crate) fn set_limits(
+    core: &Core,
+    platform: &dyn Platform,
+    limits: Limits,
+) -> Result<(), LimitsError> {
+    core.refuse_in_dispatch(platform).map_err(LimitsError::InDispatch)?;
+    let writer = Writer::lock(core, platform);
+    writer.reclaim_dead_slots(core);
+    for slot in writer.slots_that_grant() {
+        writer.with_book(slot, |book| match book.edges {
+            EdgeModel::PerEvent { late_us, .. } if book.is_taken() && late_us > limits.cap_us => {
+                Err(LimitsError::CapBelowHandler { handler: book.name, late_us })
+            }
+            _ => Ok(()),
+        })?;
+    }
+    core.shared.limits.set(limits, platform.ticks_per_ms())
 }

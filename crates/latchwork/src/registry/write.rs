@@ -47,6 +47,12 @@ impl<'a> Writer<'a> {
         self.registry.slots.get(class as usize).into_iter().flatten().enumerate()
     }
 
+    /// Those whose claims grant edges.
+    pub(super) fn slots_that_grant(&self) -> impl Iterator<Item = &'a Slot> + use<'a> {
+        let registry = self.registry;
+        [Class::Local, Class::Platform].into_iter().flat_map(|class| registry.slots_of(class))
+    }
+
     /// Publishes the order of `class`: its Live handlers, by rank. One store.
     pub(super) fn publish(&self, class: Class) {
         let mut ranked = [None; HANDLERS_PER_CLASS];
@@ -66,7 +72,15 @@ impl<'a> Writer<'a> {
     /// Takes slots that `try_remove` gave up one step further, without waiting: out of the order,
     /// and, once quiescence is reached *after that*, free. Quiescence of the handler alone would not
     /// do: a dispatch may still hold an order that names the slot.
-    pub(super) fn reclaim_dead_slots(&self, core: &Core, class: Class) {
+    ///
+    /// In every class: a dead handler also keeps its doorbell's edge model.
+    pub(super) fn reclaim_dead_slots(&self, core: &Core) {
+        for class in Class::ALL {
+            self.reclaim_dead_slots_of(core, class);
+        }
+    }
+
+    fn reclaim_dead_slots_of(&self, core: &Core, class: Class) {
         let mut unpublished = false;
         for (_, slot) in self.slots(class).filter(|(_, slot)| slot.is_dead()) {
             self.with_book(slot, |book| {
@@ -104,12 +118,24 @@ impl<'a> Writer<'a> {
         Err(RegisterError::ClassFull { class, draining })
     }
 
-    /// A doorbell has one edge model, whoever is behind it.
-    fn check_edge_model(&self, doorbell: Doorbell, edges: EdgeModel) -> Result<(), RegisterError> {
-        for slot in self.registry.slots.iter().flatten() {
+    /// A doorbell has one edge model, whoever is behind it and grants by it.
+    fn check_edge_model(
+        &self,
+        class: Class,
+        doorbell: Doorbell,
+        edges: EdgeModel,
+    ) -> Result<(), RegisterError> {
+        if class == Class::Unknown {
+            return Ok(());
+        }
+        for slot in self.slots_that_grant() {
             self.with_book(slot, |book| {
                 if book.is_taken() && book.doorbell == doorbell && book.edges != edges {
-                    return Err(RegisterError::EdgeModelConflict { doorbell, with: book.name });
+                    return Err(RegisterError::EdgeModelConflict {
+                        doorbell,
+                        with: book.name,
+                        draining: slot.is_dead(),
+                    });
                 }
                 Ok(())
             })?;
@@ -146,8 +172,11 @@ pub(crate) unsafe fn register(
     core.refuse_in_dispatch(platform).map_err(RegisterError::InDispatch)?;
     let writer = Writer::lock(core, platform);
     let class = spec.class;
-    writer.reclaim_dead_slots(core, class);
-    writer.check_edge_model(spec.doorbell, spec.edges)?;
+    writer.reclaim_dead_slots(core);
+    spec.edges
+        .check(class, spec.doorbell, core.shared.limits.cap_us())
+        .map_err(RegisterError::Edges)?;
+    writer.check_edge_model(class, spec.doorbell, spec.edges)?;
     let (index, slot) = writer.free_slot(class)?;
     let route =
         terms::check_route(core, spec.delivery).map_err(|cpu| RegisterError::NoSuchCpu { cpu })?;
@@ -168,7 +197,7 @@ pub(crate) unsafe fn register(
     slot.fill(handler);
     writer.with_book(slot, |book| book.open(spec, name, rank));
     writer.publish(class);
-    Ok(HandlerId { class, slot: index, generation: slot.generation() })
+    Ok(HandlerId { subsystem: core.id(), class, slot: index, generation: slot.generation() })
 }
 
 /// Hands the right to remove from a handle back to a guard, once.
@@ -179,7 +208,7 @@ pub(crate) fn reclaim(
 ) -> Result<(), HandleError> {
     core.refuse_in_dispatch(platform).map_err(HandleError::InDispatch)?;
     let _writer = Writer::lock(core, platform);
-    let named = core.registry.slot_of(id).filter(|slot| !slot.is_dead());
+    let named = core.slot_of(id).filter(|slot| !slot.is_dead());
     let slot = named.ok_or(HandleError::Stale)?;
     if slot.take_over() { Ok(()) } else { Err(HandleError::Guarded) }
 }

@@ -40,7 +40,10 @@ mod sync;
 
 use core::fmt;
 
-use crate::primitive::{AtomicPtr, AtomicUsize, Ordering, const_unless_loom};
+use crate::{
+    primitive::{AtomicPtr, AtomicUsize, Ordering, const_unless_loom},
+    subsystem::Owner,
+};
 
 pub(crate) use cpu::WorkLine;
 
@@ -55,9 +58,11 @@ pub enum Urgency {
 
 /// A function that can be queued, from NMI context too, to run outside it.
 ///
-/// It is a node of a list, so it is queued at most once at a time, needs no memory, and lives for ever.
-/// Whoever takes its memory away all the same, such as a module's, has everybody stop queueing it and
-/// then waits with [`Nmi::sync_work`](crate::Nmi::sync_work).
+/// It is a node of a list, so it is queued at most once at a time, needs no memory, and lives for
+/// ever. Whoever takes its memory away all the same, such as a module's, has everybody stop queueing
+/// it and then waits with [`Nmi::sync_work`](crate::Nmi::sync_work).
+///
+/// It belongs to the [`Nmi`](crate::Nmi) that queued it first; every other refuses it.
 ///
 /// ```
 /// use latchwork::*;
@@ -75,6 +80,8 @@ pub struct Work {
     /// by whoever puts the next one behind it; read by whoever runs the list. See [`list`].
     next: AtomicPtr<Work>,
     state: AtomicUsize,
+    /// The subsystem that queued it first. Its state names a CPU of that one.
+    owner: Owner,
     function: unsafe fn(*const (), usize),
     data: *const (),
 }
@@ -149,6 +156,7 @@ impl Work {
             Self {
                 next: AtomicPtr::new(core::ptr::null_mut()),
                 state: AtomicUsize::new(IDLE),
+                owner: Owner::nobody(),
                 function: call::<F>,
                 data: core::ptr::from_ref(function).cast(),
             }

@@ -59,6 +59,7 @@ impl<P: Platform> Nmi<P> {
         let queued = match target {
             None => Err(QueueError::NoSuchCpu { cpu }),
             Some((cpu, area)) if area.presence().is_away() => Err(QueueError::Offline { cpu }),
+            Some(_) if !item.owner.is_or_becomes(self.core.id()) => Err(QueueError::OtherSubsystem),
             Some((cpu, _)) => Ok(self.claim_and_put(item, Place { cpu, urgency })),
         };
         // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.

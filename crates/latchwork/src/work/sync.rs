@@ -20,6 +20,9 @@ impl<P: Platform> Nmi<P> {
     /// See [`SyncError`]: whatever would wait for this very CPU is refused, also if the item happens to be
     /// idle.
     pub fn sync_work(&'static self, item: &Work) -> Result<(), SyncError> {
+        if item.owner.is_other_than(self.core.id()) {
+            return Err(SyncError::OtherSubsystem);
+        }
         let interrupts_are_on = self.platform.interrupts_are_on();
         let waits_for_itself = self.on_this_cpu(|cpu, area| {
             if area.is_in_dispatch() {
