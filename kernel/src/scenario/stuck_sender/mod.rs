@@ -76,7 +76,7 @@ impl Round<'_> {
     fn run(&self) -> Seen {
         nmi::set_limits(match self.kind {
             Kind::Long if self.run.has_fault("holds-for-ever") => {
-                Limits { hold_us: u32::MAX, ..Limits::BARE_METAL }
+                Limits { hold_us: u32::MAX, cap_us: u32::MAX, ..Limits::BARE_METAL }
             }
             Kind::Long => Limits::BARE_METAL,
             Kind::Short | Kind::Early => nmi::limits(),
