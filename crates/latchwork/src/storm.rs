@@ -70,22 +70,21 @@ pub enum StormSource {
 impl fmt::Display for Storm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cpu, source, count, within_ms } = self;
-        write!(f, "NMI storm on CPU {cpu}")?;
-        match count {
-            0 => f.write_str(" is over")?,
-            _ => write!(f, ": {count} within {within_ms} ms")?,
-        }
+        write!(f, "NMI storm on CPU {cpu} that ")?;
         match source {
             StormSource::Handler(HandlerId { class, slot, .. }) => {
-                write!(f, ", which the handler in slot {slot} of class {class:?} claims")
+                write!(f, "the handler in slot {slot} of class {class:?} claims")?;
             }
             StormSource::Unclaimed { sources } => {
-                f.write_str(", which nobody claims")?;
-                match sources {
-                    Some(sources) => write!(f, "; source bitmap {:#06x}", sources.bits()),
-                    None => Ok(()),
+                f.write_str("nobody claims")?;
+                if let Some(sources) = sources {
+                    write!(f, " (source bitmap {:#06x})", sources.bits())?;
                 }
             }
+        }
+        match count {
+            0 => f.write_str(": over"),
+            _ => write!(f, ": {count} within {within_ms} ms"),
         }
     }
 }
