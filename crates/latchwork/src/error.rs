@@ -110,7 +110,8 @@ pub enum SpecError {
     },
 }
 
-/// The calling CPU is in an NMI, or inside dispatch, and what it asked for would wait for itself.
+/// The calling CPU is in an NMI, or inside dispatch, and what it asked for would wait for itself. An
+/// [`Nmi`](crate::Nmi) knows of those that it dispatches itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InDispatch {
     /// That CPU.

@@ -183,8 +183,14 @@ impl<P: Platform> Nmi<P> {
         (class, slot): (Class, usize),
         claims: usize,
     ) {
+        let Some(counters) = area.slot_counters(class, slot) else {
+            return;
+        };
         if area.storms.begin(bit(class, slot)) {
-            self.tell_beginning(area, &self.handler_storm(cpu, class, slot, claims));
+            let generation = self.generation(class, slot);
+            counters.storm_begins(generation);
+            let source = StormSource::Handler(self.id_of(class, slot, generation));
+            self.tell_beginning(area, &Storm { cpu, source, count: claims, within_ms: 1 });
         }
     }
 
@@ -195,7 +201,7 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// At the tick: tells of storms that are over. A handler's is once it has not claimed for a whole
-    /// millisecond.
+    /// millisecond, or is gone.
     pub(crate) fn end_storms(&self, cpu: usize, area: &PerCpu) {
         if !area.storms.any() {
             return;
@@ -205,19 +211,25 @@ impl<P: Platform> Nmi<P> {
         let ms = self.ms_of(now_ticks);
         for class in Class::ALL {
             for slot in 0..HANDLERS_PER_CLASS {
-                let counters = area.slot_counters(class, slot);
-                let is_over = counters.is_some_and(|it| ms.wrapping_sub(it.burst_ms()) >= 2);
-                if is_over && area.storms.end(bit(class, slot)) {
-                    self.platform.storm_ended(&self.handler_storm(cpu, class, slot, 0));
+                if let Some(counters) = area.slot_counters(class, slot) {
+                    let generation = self.generation(class, slot);
+                    let began = counters.storm_began(generation);
+                    let is_over = began != generation || ms.wrapping_sub(counters.burst_ms()) >= 2;
+                    if is_over && area.storms.end(bit(class, slot)) {
+                        let source = StormSource::Handler(self.id_of(class, slot, began));
+                        self.platform.storm_ended(&Storm { cpu, source, count: 0, within_ms: 1 });
+                    }
                 }
             }
         }
     }
 
-    fn handler_storm(&self, cpu: usize, class: Class, slot: usize, count: usize) -> Storm {
-        let generation = self.core.registry.slot(class, slot).map_or(0, Slot::generation);
-        let id = HandlerId { subsystem: self.core.id(), class, slot, generation };
-        Storm { cpu, source: StormSource::Handler(id), count, within_ms: 1 }
+    fn generation(&self, class: Class, slot: usize) -> usize {
+        self.core.registry.slot(class, slot).map_or(0, Slot::generation)
+    }
+
+    fn id_of(&self, class: Class, slot: usize, generation: usize) -> HandlerId {
+        HandlerId { subsystem: self.core.id(), class, slot, generation }
     }
 
     fn ms_of(&self, ticks: u64) -> u16 {

@@ -211,3 +211,35 @@ fn a_cpu_does_not_sleep_over_a_storm() {
     assert_eq!(take_work_interrupt(nmi), 0);
     assert_eq!(nmi.platform.ticks_wanted.load(Ordering::Relaxed), 2, "it is over");
 }
+
+/// The slot is the same, the handler is not: who masked the first one's doorbell is told of its end.
+#[test]
+fn a_storm_of_a_handler_that_is_gone_ends_under_its_own_name() {
+    let world = World::new();
+    let nmi = world.nmi;
+    let spec = HandlerSpec::new("it", Class::Local, Doorbell::Local(4), EdgeModel::PerCondition);
+    let source = Leaked::new(Source::new());
+    let register = || nmi.register(&spec.storm_above(2), source.0).unwrap();
+    let storm = || {
+        for _ in 0..3 {
+            source.0.raise();
+            assert_eq!(take_nmi(nmi), Outcome::Claimed);
+        }
+    };
+    let told = |storms: Vec<(bool, Storm)>| {
+        storms.into_iter().map(|(began, storm)| (began, storm.source)).collect::<Vec<_>>()
+    };
+    let first = register();
+    let first_id = StormSource::Handler(first.id());
+    storm();
+    first.remove().unwrap();
+    let second = register();
+    let second_id = StormSource::Handler(second.id());
+    nmi.tick();
+    assert_eq!(told(world.storms()), [(true, first_id), (false, first_id)]);
+    storm();
+    world.wait_us(3_000);
+    nmi.tick();
+    assert_eq!(told(world.storms()), [(true, second_id), (false, second_id)]);
+    second.remove().unwrap();
+}
