@@ -44,25 +44,28 @@ impl AfterLeave {
         self.0 & Self::STOP.0 != 0
     }
 
-    /// An NMI was unknown, the policy is to panic, and of all CPUs to which that happens at once this
-    /// is the one that does. From here until [`after_leave`](crate::Platform::after_leave) returns, no
-    /// other is told so.
+    /// An NMI was unknown, the policy is to panic, and of all CPUs to which that happens at once
+    /// this is the one that does. From here until [`after_leave`](crate::Platform::after_leave)
+    /// returns, no other is told so.
     #[must_use]
     pub const fn panic_on_unknown(self) -> bool {
         self.0 & Self::PANIC_ON_UNKNOWN.0 != 0
     }
 
     /// An NMI was unknown here, the policy is to panic, and
-    /// [another CPU](crate::Nmi::panicking_cpu) is at that. [`stop`](Self::stop) holds as well: park,
+    /// [another CPU](crate::Nmi::panicking_cpu) does so. [`stop`](Self::stop) holds as well: park,
     /// so that nothing here goes on while that CPU ends the kernel.
     ///
-    /// A kernel that may go on afterwards lets this CPU go when it lets go of those that it stopped, or
-    /// has it wait for no more than
+    /// A kernel that may go on afterwards lets this CPU go when it lets go of those that it
+    /// stopped, or has it wait for no more than
     ///
-    /// ```ignore
+    /// ```
+    /// # use latchwork::*;
+    /// # fn wait<P: Platform>(nmi: &'static Nmi<P>) {
     /// while nmi.panicking_cpu().is_some() {
     ///     core::hint::spin_loop();
     /// }
+    /// # }
     /// ```
     #[must_use]
     pub const fn panics_elsewhere(self) -> bool {

@@ -23,8 +23,8 @@ use crate::{
 pub const MAX_CPUS: usize = if usize::BITS >= 64 { 4096 } else { 64 };
 
 /// One CPU's part of the subsystem, about 3.5 KiB. The kernel hands a slice of them to
-/// [`Nmi::init`](crate::Nmi::init), one for each CPU that it may ever have. Each area belongs to one
-/// subsystem, for ever.
+/// [`Nmi::init`](crate::Nmi::init), one for each CPU that it may ever have. Each area belongs to
+/// one subsystem, for ever.
 ///
 /// ```
 /// use latchwork::PerCpu;

@@ -15,8 +15,8 @@ use crate::{
 pub enum InitError {
     /// It has succeeded before; the first slice stays in use.
     AlreadyInitialised,
-    /// Another call is under way, on another CPU or underneath this one. If that one fails, this one
-    /// may succeed later.
+    /// Another call is under way, on another CPU or underneath this one. If that one fails, this
+    /// one may succeed later.
     UnderWay,
     /// An area belongs to another subsystem, or another subsystem's `init` has just claimed it. Two
     /// subsystems on one area would undo each other's bookkeeping, and a removal could return while
@@ -70,8 +70,8 @@ pub enum LimitsError {
 pub enum EdgesError {
     /// More late edges than a CPU can be granted at a time.
     TooManyLateEdges {
-        /// How many were named. [`EdgeModel::MOST_LATE_EDGES`](crate::EdgeModel::MOST_LATE_EDGES) is
-        /// the most.
+        /// How many were named. [`EdgeModel::MOST_LATE_EDGES`](crate::EdgeModel::MOST_LATE_EDGES)
+        /// is the most.
         given: u8,
     },
     /// The rings are said to come later than any grant lasts. Name less, or raise
@@ -110,8 +110,8 @@ pub enum SpecError {
     },
 }
 
-/// The calling CPU is in an NMI, or inside dispatch, and what it asked for would wait for itself. An
-/// [`Nmi`](crate::Nmi) knows of those that it dispatches itself.
+/// The calling CPU is in an NMI, or inside dispatch, and what it asked for would wait for itself.
+/// An [`Nmi`](crate::Nmi) knows of those that it dispatches itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InDispatch {
     /// That CPU.

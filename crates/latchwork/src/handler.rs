@@ -100,8 +100,8 @@ impl EdgeModel {
     /// many as a CPU can be granted at a time.
     pub const MOST_LATE_EDGES: u8 = 62;
 
-    /// Whether grants can keep to this model, for a handler of `class` behind `doorbell`, where none
-    /// lasts longer than `cap_us`.
+    /// Whether grants can keep to this model, for a handler of `class` behind `doorbell`, where
+    /// none lasts longer than `cap_us`.
     pub(crate) const fn check(
         self,
         class: Class,
@@ -194,8 +194,9 @@ impl<'n> HandlerSpec<'n> {
         self
     }
 
-    /// Says how many claims a millisecond and CPU are no storm yet:
-    /// [`Platform::storm_began`](crate::Platform::storm_began) is called at the next one. Unless said,
+    /// Sets the storm limit: the library calls
+    /// [`Platform::storm_began`](crate::Platform::storm_began) when the handler claims more often
+    /// than this within a millisecond on one CPU. The default is
     /// [`STORM_ABOVE`](Self::STORM_ABOVE); 0 stands for no limit.
     #[must_use]
     pub const fn storm_above(mut self, claims_per_ms: u16) -> Self {

@@ -34,8 +34,8 @@ pub struct Limits {
     /// stuck, or a virtual CPU that does not run. At most `cap_us`.
     pub hold_us: u32,
     /// More NMIs than this that nothing explains, on one CPU within 100 ms, are a
-    /// [storm](crate::StormSource::Unclaimed). No machine has any that it means, so this is low by
-    /// default: 10. With 65,535 and more there is no storm.
+    /// [storm](crate::StormSource::Unclaimed). A healthy machine has none at all, so the default is
+    /// low: 10. With 65,535 or more there is no storm.
     pub unknowns_per_100_ms: u32,
 }
 

@@ -5,22 +5,22 @@
 //! The policy is to panic. One CPU is elected, by one exchange, and
 //! [`Platform::after_leave`](crate::Platform::after_leave) is told there alone that it is to. Every
 //! other CPU whose NMI nothing explains meanwhile is told to stop there, as by a
-//! [`Request::Stop`](crate::Request::Stop): it must not go back to code that the elected CPU believes
-//! at rest, and only the kernel can have it wait, since dispatch waits for nobody and a kernel that
-//! dumps its memory wants something of each CPU that has stopped.
+//! [`Request::Stop`](crate::Request::Stop): it must not go back to code that the elected CPU
+//! believes at rest, and only the kernel can have it wait, since dispatch waits for nobody and a
+//! kernel that dumps its memory wants something of each CPU that has stopped.
 //!
 //! An NMI that nothing explains on top of the elected CPU's own panic does nothing: it goes back to
 //! that.
 //!
-//! A kernel that goes on all the same returns from `after_leave` on the elected CPU. Then the next one
-//! may be elected.
+//! A kernel that goes on all the same returns from `after_leave` on the elected CPU. Then the next
+//! one may be elected.
 //!
 //! # Orderings
 //!
-//! *Writers*: CPUs that stand for it, after they have left the read side, by one exchange; the elected
-//! one, when it has come back; and, about one that executes nothing any more, whoever knows that.
-//! *Readers*: anybody. The exchange is Acquire, and the end Release: who is elected next sees what the
-//! former one did, and so does who sees that nobody is elected any more.
+//! *Writers*: CPUs that stand for it, after they have left the read side, by one exchange; the
+//! elected one, when it has come back; and, about one that executes nothing any more, whoever knows
+//! that. *Readers*: anybody. The exchange is Acquire, and the end Release: who is elected next sees
+//! what the former one did, and so does who sees that nobody is elected any more.
 
 use crate::{
     after_leave::AfterLeave,

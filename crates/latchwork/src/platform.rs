@@ -24,16 +24,18 @@ pub struct InterruptState(pub usize);
 /// or trap:
 ///
 /// * what the CPU needs to get there: IDT, GDT, TSS, the entry code, and the stacks that this uses;
-/// * the code and constants of the kernel's NMI path, of this library and of each registered handler;
+/// * the code and constants of the kernel's NMI path, of this library and of each registered
+///   handler;
 /// * the [`Nmi`](crate::Nmi) static, and the slice of [`PerCpu`](crate::PerCpu) given to
 ///   [`Nmi::init`](crate::Nmi::init), all of it: a Platform claim and a removal look at other CPUs'
 ///   areas;
 /// * what handlers and the methods below marked **NMI-safe** touch: the per-CPU data behind GS, the
 ///   clock, the interrupt controller's registers, the queue that reports go to.
 ///
-/// An entry that loads the kernel's own page tables before anything else, and puts back what it found,
-/// needs only the first of these under the others. A handler's pages may be unmapped once its removal
-/// has returned; an item's of deferred work, once [`Nmi::sync_work`](crate::Nmi::sync_work) has.
+/// An entry that loads the kernel's own page tables before anything else, and puts back what it
+/// found, needs only the first of these under the others. A handler's pages may be unmapped once
+/// its removal has returned; an item's of deferred work, once
+/// [`Nmi::sync_work`](crate::Nmi::sync_work) has.
 ///
 /// # Safety
 ///
@@ -136,9 +138,9 @@ pub unsafe trait Platform: Sync + 'static {
         let _ = storm;
     }
 
-    /// What rang may be unmasked: the handler has not claimed for a millisecond, or a whole 100 ms had
-    /// no more unknown NMIs than the limit. At a tick of the same CPU, outside NMIs, with interrupts
-    /// off.
+    /// What rang may be unmasked: the handler has not claimed for a millisecond, or a whole 100 ms
+    /// had no more unknown NMIs than the limit. At a tick of the same CPU, outside NMIs, with
+    /// interrupts off.
     fn storm_ended(&self, storm: &Storm) {
         let _ = storm;
     }
@@ -146,13 +148,13 @@ pub unsafe trait Platform: Sync + 'static {
     /// Parks, debugs or panics: this CPU is outside the read side, and still in its NMI.
     /// **NMI-safe.** It may return at once or after any time, or not at all.
     ///
-    /// Where NMIs that nothing explains come to several CPUs at once and the policy is to panic, the
-    /// library elects one: there alone `due` says [`panic_on_unknown`](AfterLeave::panic_on_unknown).
-    /// On every other it says [`stop`](AfterLeave::stop), and
-    /// [`panics_elsewhere`](AfterLeave::panics_elsewhere) why: it must park here and not return to
-    /// what it was doing, since the elected CPU may find it holding a lock, or dump its memory. The
-    /// elected CPU waits for none of them but by a bound. Where it returns, the kernel goes on, and
-    /// the parked CPUs are the kernel's to let go.
+    /// Where NMIs that nothing explains come to several CPUs at once and the policy is to panic,
+    /// the library elects one: there alone `due` says
+    /// [`panic_on_unknown`](AfterLeave::panic_on_unknown). On every other it says
+    /// [`stop`](AfterLeave::stop), and [`panics_elsewhere`](AfterLeave::panics_elsewhere) why: it
+    /// must park here and not return to what it was doing, since the elected CPU may find it
+    /// holding a lock, or dump its memory. The elected CPU waits for none of them but by a bound.
+    /// Where it returns, the kernel goes on, and the parked CPUs are the kernel's to let go.
     fn after_leave(&self, ctx: &NmiContext<'_>, due: AfterLeave);
 
     /// Ends the kernel, because going on would be unsound. **NMI-safe.**

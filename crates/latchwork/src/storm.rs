@@ -2,8 +2,8 @@
 //! Storms: a handler that claims far too often, or NMIs that nobody claims. The kernel is told, so
 //! that it masks what rings, and told again when it may unmask.
 //!
-//! The library counts and tells. It masks nothing itself: only the owner of a doorbell knows how, and
-//! who else is behind it.
+//! The library counts and tells. It masks nothing itself: only the owner of a doorbell knows how,
+//! and who else is behind it.
 
 use core::fmt;
 
@@ -41,8 +41,8 @@ pub struct Storm {
     /// How many there were within the present [`within_ms`](Self::within_ms) when the storm began,
     /// one more than the limit; 0 when it is over.
     pub count: usize,
-    /// What they are counted by, in milliseconds: 1 for a handler's claims, 100 for NMIs that nobody
-    /// claims.
+    /// What they are counted by, in milliseconds: 1 for a handler's claims, 100 for NMIs that
+    /// nobody claims.
     pub within_ms: u32,
 }
 
@@ -57,10 +57,10 @@ pub enum StormSource {
     /// [`Limits::unknowns_per_100_ms`](crate::Limits::unknowns_per_100_ms).
     ///
     /// What rings is a doorbell that no handler is behind, or one whose handler does not see its
-    /// condition. So mask, on this CPU, what could ring it and has no handler: a line (on a PC, LINT1
-    /// or LINT0 of its APIC, an I/O APIC entry of delivery mode NMI), a message, an unused entry of
-    /// its local vector table; and, at the chipset, what drives the line (port 0x61's SERR# and
-    /// IOCHK#). What the chipset's status says *now* tells which.
+    /// condition. So mask, on this CPU, what could ring it and has no handler: a line (on a PC,
+    /// LINT1 or LINT0 of its APIC, an I/O APIC entry of delivery mode NMI), a message, an unused
+    /// entry of its local vector table; and, at the chipset, what drives the line (port 0x61's
+    /// SERR# and IOCHK#). What the chipset's status says *now* tells which.
     Unclaimed {
         /// Which sources rang, where the CPU reports that.
         sources: Option<SourceMap>,
@@ -194,14 +194,15 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// The end is told at a tick, so this CPU does not sleep over it: what was masked would stay so.
+    /// The end is told at a tick, so this CPU does not sleep over it: what was masked would stay
+    /// so.
     pub(crate) fn tell_beginning(&self, area: &PerCpu, storm: &Storm) {
         self.platform.storm_began(storm);
         self.answer_for_edge(storm.cpu, area);
     }
 
-    /// At the tick: tells of storms that are over. A handler's is once it has not claimed for a whole
-    /// millisecond, or is gone.
+    /// At the tick: tells of storms that are over. A handler's is once it has not claimed for a
+    /// whole millisecond, or is gone.
     pub(crate) fn end_storms(&self, cpu: usize, area: &PerCpu) {
         if !area.storms.any() {
             return;

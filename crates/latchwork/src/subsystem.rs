@@ -32,8 +32,8 @@ const NOBODY: usize = 0;
 ///
 /// *Writers*: whoever claims the thing, by one exchange from nobody, in any context; and the same
 /// again, who gives up what it has not used yet. *Readers*: the same. Relaxed: the exchange alone
-/// lets one of several through, and nobody passes anything on by it. A claimer finds the thing as it
-/// was made, since a thing that was given up had not been used.
+/// lets one of several through, and nobody passes anything on by it. A claimer finds the thing as
+/// it was made, since a thing that was given up had not been used.
 #[derive(Debug)]
 pub(crate) struct Owner(AtomicUsize);
 

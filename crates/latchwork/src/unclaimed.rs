@@ -17,8 +17,8 @@ use crate::{
 /// How long a window is.
 const WINDOW_MS: u32 = 100;
 
-/// One CPU's NMIs that nobody claims, by windows. Own CPU: counted inside the read side, looked at at
-/// its tick. An NMI on top between two accesses can at worst make a count one too small.
+/// One CPU's NMIs that nobody claims, by windows. Own CPU: counted inside the read side, looked at
+/// at its tick. An NMI on top between two accesses can at worst make a count one too small.
 #[derive(Debug)]
 pub(crate) struct UnclaimedBurst {
     /// The count of the last window that has any, and above it which that is, modulo 2¹⁶.

@@ -11,8 +11,8 @@ use crate::{
 pub enum UnknownPolicy {
     /// Report it and go on.
     Report = 0,
-    /// Report it and have [`Platform::after_leave`](crate::Platform::after_leave) end the kernel, on
-    /// [one CPU](crate::AfterLeave::panic_on_unknown) however many take such NMIs at once.
+    /// Report it and have [`Platform::after_leave`](crate::Platform::after_leave) end the kernel,
+    /// on [one CPU](crate::AfterLeave::panic_on_unknown) however many take such NMIs at once.
     Panic = 1,
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reports of unknown and absorbed NMIs, and of storms, on their way from NMI context to the console.
+//! Reports of unknown and absorbed NMIs, and of storms, on their way from NMI context to the
+//! console.
 //!
-//! Each CPU has a small queue. Its producer is that CPU, in NMI, where another NMI may nest, or at its
-//! tick; its consumer is that CPU's tick, or its idle loop. A slot goes
-//! `EMPTY → WRITING → FULL → EMPTY`; who fails to take an empty slot drops the report and counts that.
+//! Each CPU has a small queue. Its producer is that CPU, in NMI, where another NMI may nest, or at
+//! its tick; its consumer is that CPU's tick, or its idle loop. A slot goes `EMPTY → WRITING → FULL
+//! → EMPTY`; who fails to take an empty slot drops the report and counts that.
 
 use core::cell::UnsafeCell;
 use core::fmt;

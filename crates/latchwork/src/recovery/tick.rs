@@ -2,10 +2,10 @@
 //! What happens at a CPU's tick, and who sees to it that there is one.
 //!
 //! Whoever makes a debt, the *maker*, is the one that must not sleep over it: where its tick is
-//! stopped, it raises an interrupt for work, and there asks the kernel for a tick. Everybody else may
-//! stop ticking whatever is owed. So an idle machine with one busy CPU keeps one tick, not all.
-//! Likewise a CPU does not sleep over edges that it has deferred, since nobody else may settle them,
-//! nor over a storm, since nobody else tells its end.
+//! stopped, it raises an interrupt for work, and there asks the kernel for a tick. Everybody else
+//! may stop ticking whatever is owed. So an idle machine with one busy CPU keeps one tick, not all.
+//! Likewise a CPU does not sleep over edges that it has deferred, since nobody else may settle
+//! them, nor over a storm, since nobody else tells its end.
 //!
 //! The race of a tick that stops: the kernel stops it and says so ([`Nmi::tick_stopped`]), which stores the
 //! flag and then looks at the debt; an NMI on that CPU stores the debt and then looks at the flag. Whichever
@@ -66,8 +66,8 @@ impl<P: Platform> Nmi<P> {
         self.core.shared.hot.debt.owed().is_some_and(|owed| area.duties.has_made(owed))
     }
 
-    /// This CPU must have a tick: it answers for the debt, or has an edge to settle, or a storm whose
-    /// end is to be told.
+    /// This CPU must have a tick: it answers for the debt, or has an edge to settle, or a storm
+    /// whose end is to be told.
     pub(crate) fn needs_tick(&self, area: &PerCpu) -> bool {
         area.deferred.any() || self.is_maker(area) || area.storms.any()
     }

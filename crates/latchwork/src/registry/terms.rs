@@ -121,8 +121,8 @@ pub(crate) fn set_boot_cpu(
     Ok(())
 }
 
-/// Sets the limits, unless a handler has named more than they would let grants last. Under the writer
-/// lock, so that none names it meanwhile.
+/// Sets the limits, unless a handler has named more than they would let grants last. Under the
+/// writer lock, so that none names it meanwhile.
 pub(crate) fn set_limits(
     core: &Core,
     platform: &dyn Platform,

@@ -212,7 +212,8 @@ fn a_cpu_does_not_sleep_over_a_storm() {
     assert_eq!(nmi.platform.ticks_wanted.load(Ordering::Relaxed), 2, "it is over");
 }
 
-/// The slot is the same, the handler is not: who masked the first one's doorbell is told of its end.
+/// The slot is the same, the handler is not: who masked the first one's doorbell is told of its
+/// end.
 #[test]
 fn a_storm_of_a_handler_that_is_gone_ends_under_its_own_name() {
     let world = World::new();

@@ -59,8 +59,8 @@ pub enum Urgency {
 /// A function that can be queued, from NMI context too, to run outside it.
 ///
 /// It is a node of a list, so it is queued at most once at a time, needs no memory, and lives for
-/// ever. Whoever takes its memory away all the same, such as a module's, has everybody stop queueing
-/// it and then waits with [`Nmi::sync_work`](crate::Nmi::sync_work).
+/// ever. Whoever takes its memory away all the same, such as a module's, has everybody stop
+/// queueing it and then waits with [`Nmi::sync_work`](crate::Nmi::sync_work).
 ///
 /// It belongs to the [`Nmi`](crate::Nmi) that queued it first; every other refuses it.
 ///

@@ -28,7 +28,8 @@ impl Console {
     }
 }
 
-/// Each CPU panics, with nobody else at it and after whoever was before, or stops because another is.
+/// Each CPU panics, with nobody else at it and after whoever was before, or stops because another
+/// is.
 #[test]
 fn one_cpu_at_a_time_panics_and_whoever_does_not_stops() {
     // An unknown NMI has many accesses, most of them to the CPU's own words.
