@@ -119,15 +119,15 @@ fn ring_once(run: &Run, sender: usize, target: usize) {
 
 /// What was told about one CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Told {
+struct ReportCounts {
     reports: usize,
     held_back: usize,
 }
 
-fn told(cpu: usize) -> Told {
+fn report_counts(cpu: usize) -> ReportCounts {
     let tally = reports::tally(cpu);
     let reports = tally.reports.load(Ordering::Acquire);
-    Told { reports, held_back: tally.suppressed.load(Ordering::Relaxed) }
+    ReportCounts { reports, held_back: tally.suppressed.load(Ordering::Relaxed) }
 }
 
 /// Turns the speaker's bit on or off, and says what the port reads then, as far as that stays.
@@ -144,12 +144,13 @@ fn set_speaker_bit(on: bool) -> u8 {
 /// Sends one NMI that comes alone, waits for its report, and says whether there was exactly one, of this CPU and with an
 /// instruction pointer in the kernel's text.
 fn reported_alone(run: &Run, sender: usize, target: usize) -> bool {
-    let before = told(target);
+    let before = report_counts(target);
     ring_once(run, sender, target);
-    let came = idle::until_or_ms(|| told(target).reports != before.reports, REPORT_LIMIT_MS);
+    let came =
+        idle::until_or_ms(|| report_counts(target).reports != before.reports, REPORT_LIMIT_MS);
     wait_until_reported();
     let tally = reports::tally(target);
-    came && told(target).reports == before.reports + 1
+    came && report_counts(target).reports == before.reports + 1
         && tally.last_cpu.load(Ordering::Relaxed) == target + 1
         && image::is_text(tally.last_ip.load(Ordering::Relaxed))
 }
@@ -297,10 +298,13 @@ fn report(run: &Run) {
         format_args!("{alone} reports with the reading of port 0x61 at the NMI"),
         format_args!("{port_61_told}"),
     );
-    let all = (0..run.cpus).map(told).fold(Told { reports: 0, held_back: 0 }, |sum, told| Told {
-        reports: sum.reports + told.reports,
-        held_back: sum.held_back + told.held_back,
-    });
+    let all = (0..run.cpus).map(report_counts).fold(
+        ReportCounts { reports: 0, held_back: 0 },
+        |sum, told| ReportCounts {
+            reports: sum.reports + told.reports,
+            held_back: sum.held_back + told.held_back,
+        },
+    );
     check(
         "each-is-told-once",
         all.reports + all.held_back == sent && sent != 0,

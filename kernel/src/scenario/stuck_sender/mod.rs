@@ -84,7 +84,7 @@ impl Round<'_> {
         self.run.let_grants_end();
         THAWED.store(false, Ordering::Relaxed);
         HAS_RUNG.store(false, Ordering::Relaxed);
-        let before = self.look();
+        let before = self.seen_so_far();
         smp::on_all_cpus(&|cpu| {
             if cpu == self.sender {
                 self.send();
@@ -93,11 +93,11 @@ impl Round<'_> {
             }
         });
         self.run.settle();
-        let seen = self.look();
+        let seen = self.seen_so_far();
         seen.since(before)
     }
 
-    fn look(&self) -> Seen {
+    fn seen_so_far(&self) -> Seen {
         let stats = NMI.cpu_stats(self.receiver).unwrap_or_default();
         let unknown_in_all = self.run.stats().unknown;
         let late_sends = reports::tally(self.receiver).late_sends.load(Ordering::Relaxed);
