@@ -191,7 +191,7 @@ impl Core {
     }
 
     /// An item may be on a list of a CPU that is offline. Any context.
-    pub(crate) fn leave_work(&self) {
+    pub(crate) fn mark_work_left(&self) {
         self.work_is_left.store(true, Ordering::Release);
     }
 

@@ -21,7 +21,8 @@ impl<P: Platform> Nmi<P> {
             return;
         };
         let ms = self.now_ms();
-        let claims = area.slot_counters(class, slot).map_or(0, |counters| counters.burst(ms));
+        let claims =
+            area.slot_counters(class, slot).map_or(0, |counters| counters.count_claim_in(ms));
         if claims > limit && area.storms.begin(class, slot) {
             self.platform.storm_began(&Storm { cpu, handler, claims });
         }
@@ -35,7 +36,8 @@ impl<P: Platform> Nmi<P> {
         let ms = self.now_ms();
         for class in Class::ALL {
             for (slot, it) in self.core.registry.slots_of(class).iter().enumerate() {
-                let is_over = area.slot_counters(class, slot).is_some_and(|it| !it.bursts_in(ms));
+                let is_over =
+                    area.slot_counters(class, slot).is_some_and(|it| !it.last_claimed_in(ms));
                 if is_over && area.storms.end(class, slot) {
                     let handler = HandlerId { class, slot, generation: it.generation() };
                     self.platform.storm_ended(&Storm { cpu, handler, claims: 0 });

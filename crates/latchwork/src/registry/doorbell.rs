@@ -48,7 +48,7 @@ pub(super) fn check_route(core: &Core, delivery: PlatformDelivery<'_>) -> Result
 }
 
 /// Tells every CPU whether Platform slot `slot` rings there. Under the writer lock.
-pub(super) fn open_route(core: &Core, slot: usize, route: Route, delivery: PlatformDelivery<'_>) {
+pub(super) fn set_routes(core: &Core, slot: usize, route: Route, delivery: PlatformDelivery<'_>) {
     for (cpu, area) in core.cpus().iter().enumerate() {
         let routed = match (route, delivery) {
             (Route::Bsp, _) => core.boot_cpu() == cpu,
@@ -74,7 +74,7 @@ pub(crate) fn set_delivery(
     let slot = core.registry.slot_of(id).ok_or(SpecError::Stale)?;
     let route = check_route(core, delivery).map_err(|cpu| SpecError::NoSuchCpu { cpu })?;
     writer.with_record(slot, |record| record.route = route);
-    open_route(core, id.slot, route, delivery);
+    set_routes(core, id.slot, route, delivery);
     Ok(())
 }
 
@@ -114,7 +114,7 @@ pub(crate) fn set_boot_cpu(
         let is_bsp =
             writer.with_record(slot, |record| record.is_taken() && record.route == Route::Bsp);
         if is_bsp {
-            open_route(core, index, Route::Bsp, PlatformDelivery::Bsp);
+            set_routes(core, index, Route::Bsp, PlatformDelivery::Bsp);
         }
     }
     Ok(())

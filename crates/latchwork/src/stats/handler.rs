@@ -60,7 +60,7 @@ impl HandlerCounters {
     }
 
     /// Counts a claim in millisecond `ms`. Returns how many that makes there. Own CPU, in NMI.
-    pub(crate) fn burst(&self, ms: u16) -> usize {
+    pub(crate) fn count_claim_in(&self, ms: u16) -> usize {
         let burst = self.burst.load(Ordering::Relaxed);
         let claims = if burst >> 16 == u32::from(ms) { burst & 0xFFFF } else { 0 };
         let claims = claims.saturating_add(1).min(0xFFFF);
@@ -69,7 +69,7 @@ impl HandlerCounters {
     }
 
     /// Whether the last claim was counted in millisecond `ms`. Own CPU.
-    pub(crate) fn bursts_in(&self, ms: u16) -> bool {
+    pub(crate) fn last_claimed_in(&self, ms: u16) -> bool {
         self.burst.load(Ordering::Relaxed) >> 16 == u32::from(ms)
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is granted and owed at this moment, for people: a debugger, a panic's report, a timeline.
+//! What a kernel can ask: what CPUs and handlers have done, and what is granted and owed at this
+//! moment.
 //!
 //! Read from anywhere with plain loads, each exact and together a moment apart. Nothing is decided
 //! by it.
