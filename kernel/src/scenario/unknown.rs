@@ -25,7 +25,8 @@ use x86_64::instructions::port::Port;
 use super::{Progress, Run, check};
 use crate::cpu::MAX_CPUS;
 use crate::nmi::{self, NMI, reports};
-use crate::{apic, idle, image, smp, tick, time};
+use crate::waiting::awaited;
+use crate::{apic, idle, image, patience, smp, tick, time};
 
 /// The library reports at most one unknown NMI a CPU in this time, and a little more.
 const REPORT_INTERVAL_MS: u64 = 120;
@@ -64,9 +65,9 @@ unsafe impl NmiHandler for Slow {
         let is_over = || {
             time::now_ticks().saturating_sub(start_ticks) > DEFERRAL_LIMIT_MS * time::ticks_per_ms()
         };
-        while WAITS.load(Ordering::Relaxed) && super::stats(MAX_CPUS).deferred == 0 && !is_over() {
-            core::hint::spin_loop();
-        }
+        let may_end =
+            || !WAITS.load(Ordering::Relaxed) || super::stats(MAX_CPUS).deferred != 0 || is_over();
+        patience::spin(awaited!("another CPU to defer an edge"), may_end);
         Claim::None
     }
 }
@@ -103,7 +104,7 @@ pub(super) fn hide_all_if(hidden: bool) -> Option<Registration> {
 
 /// Waits until what is unknown by now has been reported, and the next one is reported at once. Threads whose tick runs.
 pub(super) fn wait_until_reported() {
-    idle::until_or_ms(|| false, REPORT_INTERVAL_MS);
+    idle::for_ms(REPORT_INTERVAL_MS);
 }
 
 /// Sends one NMI to `target` from `sender`, past the library, and returns once it has been taken.
@@ -149,15 +150,15 @@ fn storms(cpu: usize) -> (usize, usize) {
 
 /// What was told about one CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Told {
+struct ReportCounts {
     reports: usize,
     held_back: usize,
 }
 
-fn told(cpu: usize) -> Told {
+fn report_counts(cpu: usize) -> ReportCounts {
     let tally = reports::tally(cpu);
     let reports = tally.reports.load(Ordering::Acquire);
-    Told { reports, held_back: tally.suppressed.load(Ordering::Relaxed) }
+    ReportCounts { reports, held_back: tally.suppressed.load(Ordering::Relaxed) }
 }
 
 /// Turns the speaker's bit on or off, and says what the port reads then, as far as that stays.
@@ -174,12 +175,14 @@ fn set_speaker_bit(on: bool) -> u8 {
 /// Sends one NMI that comes alone, waits for its report, and says whether there was exactly one, of this CPU and with an
 /// instruction pointer in the kernel's text.
 fn reported_alone(run: &Run, sender: usize, target: usize) -> bool {
-    let before = told(target);
+    let before = report_counts(target);
     ring_once(run, sender, target);
-    let came = idle::until_or_ms(|| told(target).reports != before.reports, REPORT_LIMIT_MS);
+    let report = awaited!("a report about CPU {}", target);
+    let is_told = || report_counts(target).reports != before.reports;
+    let came = idle::until_or_ms(report, is_told, REPORT_LIMIT_MS);
     wait_until_reported();
     let tally = reports::tally(target);
-    came && told(target).reports == before.reports + 1
+    came && report_counts(target).reports == before.reports + 1
         && tally.last_cpu.load(Ordering::Relaxed) == target + 1
         && image::is_text(tally.last_ip.load(Ordering::Relaxed))
 }
@@ -258,8 +261,9 @@ fn ring_all_at_once(run: &Run) -> AtOnce {
         }
     });
     WAITS.store(false, Ordering::Relaxed);
+    let are_settled = || super::unsettled(&run.stats()) == 0;
     let settled_in_time =
-        idle::until_or_ms(|| super::unsettled(&run.stats()) == 0, SETTLE_LIMIT_MS);
+        idle::until_or_ms(awaited!("deferred edges to be settled"), are_settled, SETTLE_LIMIT_MS);
     nmi::remove(slow);
     tick::tell_library(true);
     run.settle();
@@ -330,10 +334,13 @@ fn report(run: &Run) {
         format_args!("{alone} reports with the reading of port 0x61 at the NMI"),
         format_args!("{port_61_told}"),
     );
-    let all = (0..run.cpus).map(told).fold(Told { reports: 0, held_back: 0 }, |sum, told| Told {
-        reports: sum.reports + told.reports,
-        held_back: sum.held_back + told.held_back,
-    });
+    let all = (0..run.cpus).map(report_counts).fold(
+        ReportCounts { reports: 0, held_back: 0 },
+        |sum, told| ReportCounts {
+            reports: sum.reports + told.reports,
+            held_back: sum.held_back + told.held_back,
+        },
+    );
     check(
         "each-is-told-once",
         all.reports + all.held_back == sent && sent != 0,
@@ -370,7 +377,7 @@ fn report(run: &Run) {
 
 fn stop(run: &Run) {
     ring_once(run, 0, run.cpus - 1);
-    idle::until_or_ms(|| false, REPORT_LIMIT_MS);
+    idle::for_ms(REPORT_LIMIT_MS);
     run.settle();
     let stats = run.stats();
     check(

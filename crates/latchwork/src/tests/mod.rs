@@ -34,7 +34,7 @@ mod requests;
 #[cfg(not(loom))]
 mod sharing;
 #[cfg(not(loom))]
-mod standing;
+mod snapshot;
 #[cfg(not(loom))]
 mod unclaimed;
 #[cfg(not(loom))]

@@ -116,11 +116,11 @@ fn edges_that_turn_out_unknown_later_count() {
     );
     let source = Leaked::new(Source::new());
     let kept = nmi.register(&spec, source.0).unwrap();
-    let poll = nmi.core.shared.polls.take(1).unwrap();
+    let poll = nmi.core.recovery.polls.take(1).unwrap();
     for _ in 0..=LIMIT {
         assert_eq!(take_nmi(nmi), Outcome::Deferred);
     }
-    nmi.core.shared.polls.end(poll);
+    nmi.core.recovery.polls.end(poll);
     assert_eq!(world.storms(), []);
     world.wait_us(1_100);
     nmi.tick();
