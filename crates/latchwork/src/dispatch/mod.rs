@@ -8,6 +8,7 @@
 //! CPU](panic_election) is elected for it.
 
 mod absorb;
+mod after_leave;
 mod ask;
 mod entry;
 mod explain;

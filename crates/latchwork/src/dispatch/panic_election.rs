@@ -22,11 +22,7 @@
 //! that. *Readers*: anybody. The exchange is Acquire, and the end Release: who is elected next sees
 //! what the former one did, and so does who sees that nobody is elected any more.
 
-use crate::{
-    contract::{AfterLeave, NmiContext, Platform},
-    nmi::Nmi,
-    primitive::{AtomicUsize, Ordering, const_unless_loom},
-};
+use crate::primitive::{AtomicUsize, Ordering, const_unless_loom};
 
 const NOBODY: usize = 0;
 
@@ -38,7 +34,7 @@ pub(crate) struct PanicElection {
 
 /// How it went for one CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Elected {
+pub(super) enum Elected {
     ThisOne,
     /// Before, in an NMI underneath this one.
     ThisOneBefore,
@@ -50,7 +46,7 @@ impl PanicElection {
         pub(crate) fn new() -> Self { Self { elected: AtomicUsize::new(NOBODY) } }
     }
 
-    fn stand(&self, cpu: usize) -> Elected {
+    pub(super) fn stand(&self, cpu: usize) -> Elected {
         let this_one = cpu.wrapping_add(1);
         let elected =
             self.elected.compare_exchange(NOBODY, this_one, Ordering::AcqRel, Ordering::Acquire);
@@ -62,7 +58,7 @@ impl PanicElection {
     }
 
     /// The elected CPU has come back.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.elected.store(NOBODY, Ordering::Release);
     }
 
@@ -73,37 +69,7 @@ impl PanicElection {
         }
     }
 
-    fn elected(&self) -> Option<usize> {
+    pub(super) fn elected(&self) -> Option<usize> {
         self.elected.load(Ordering::Acquire).checked_sub(1)
-    }
-}
-
-impl<P: Platform> Nmi<P> {
-    /// The CPU on which [`Platform::after_leave`] was told to
-    /// [panic](AfterLeave::panic_on_unknown) and has not returned. **NMI-safe.**
-    ///
-    /// For a kernel that may go on after that: a CPU that
-    /// [panics elsewhere](AfterLeave::panics_elsewhere) waits until there is none.
-    pub fn panicking_cpu(&self) -> Option<usize> {
-        self.core.panic.elected()
-    }
-
-    /// Calls the platform for what waited for this CPU to leave. At depth 0, in an NMI or not.
-    pub(crate) fn after_leave(&self, ctx: &NmiContext<'_>, due: AfterLeave) {
-        if !due.panic_on_unknown() {
-            return self.platform.after_leave(ctx, due);
-        }
-        match self.core.panic.stand(ctx.cpu) {
-            Elected::ThisOne => {
-                self.platform.after_leave(ctx, due);
-                self.core.panic.end();
-            }
-            Elected::ThisOneBefore => {
-                if let Some(rest) = due.without_panic() {
-                    self.platform.after_leave(ctx, rest);
-                }
-            }
-            Elected::Another => self.platform.after_leave(ctx, due.with_panic_elsewhere()),
-        }
     }
 }
