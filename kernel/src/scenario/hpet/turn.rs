@@ -113,7 +113,7 @@ impl<'a> Turn<'a> {
             if let Some(found) = done() {
                 return Some(found);
             }
-            let set = self.ticker.look();
+            let set = self.ticker.read_pending();
             if self.ticker.claims() != claims {
                 claims = self.ticker.claims();
                 claimed_ticks = self.hpet.counter();
