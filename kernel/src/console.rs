@@ -36,7 +36,8 @@ static LOCK: AtomicUsize = AtomicUsize::new(FREE);
 /// The CPU that speaks the last words, plus one; 0 while the kernel lives. Set once, never cleared.
 static SPEAKER: AtomicUsize = AtomicUsize::new(FREE);
 
-/// A port that has not taken a byte for so long takes none, and the byte is lost: nobody else can be told.
+/// A port that has not taken a byte for so long takes none, and the byte is lost: nobody else can
+/// be told.
 const TRANSMITTER_LIMIT_MS: u64 = 10_000;
 
 /// How many times the last words look whether another CPU has finished its line.

@@ -61,8 +61,9 @@ pub(crate) fn spin(awaited: Awaited, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Passes the time between two looks of a CPU that waits for another with interrupts off or in an NMI: executes instructions for
-/// `us`, by which the deterministic clock goes on, and then gives this CPU's turn away. Any context.
+/// Passes the time between two looks of a CPU that waits for another with interrupts off or in an
+/// NMI: executes instructions for `us`, by which the deterministic clock goes on, and then gives
+/// this CPU's turn away. Any context.
 pub(crate) fn between_looks_us(us: u64) {
     time::delay_us(us);
     core::hint::spin_loop();

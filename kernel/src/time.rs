@@ -105,9 +105,10 @@ const TURN_US: u64 = 20;
 
 /// Busy-waits. Any context.
 ///
-/// Hints that it waits once in [`TURN_US`], not at every look: at the hint, the deterministic clock's host goes on to the next
-/// CPU, and time passes by executing instructions. Without any hint, QEMU before 8.1 lets this CPU keep its turn until the next
-/// timer's event, and may begin with it again then: the CPU that is waited for never executes.
+/// Hints that it waits once in [`TURN_US`], not at every look: at the hint, the deterministic
+/// clock's host goes on to the next CPU, and time passes by executing instructions. Without any
+/// hint, QEMU before 8.1 lets this CPU keep its turn until the next timer's event, and may begin
+/// with it again then: the CPU that is waited for never executes.
 pub(crate) fn delay_us(us: u64) {
     let ticks_of_us = |us: u64| ticks_per_ms() * us / 1000;
     let (delay_ticks, turn_ticks) = (ticks_of_us(us), ticks_of_us(TURN_US));

@@ -11,11 +11,13 @@ use crate::{
     registry::ReadWord,
     request::Mailbox,
     stats::{CpuCounters, HandlerCounters, Storms},
+    subsystem::Owner,
     work::WorkLine,
 };
 
 /// One CPU's part of the subsystem, about 3.5 KiB. The kernel hands a slice of them to
-/// [`Nmi::init`](crate::Nmi::init), one for each CPU that it may ever have.
+/// [`Nmi::init`](crate::Nmi::init), one for each CPU that it may ever have. Each area belongs to
+/// one subsystem, for ever.
 ///
 /// ```
 /// use latchwork::PerCpu;
@@ -57,6 +59,10 @@ pub(crate) struct SendersLine {
     pub(crate) mailbox: Mailbox,
     /// Stored to by its own CPU, or while that executes nothing; read by senders.
     presence: Presence,
+    /// The subsystem that was given this area. Two on one area would undo each other's read words,
+    /// whose leaves are plain stores, and a removal would return while a handler runs. Here because
+    /// this line has room.
+    pub(crate) owner: Owner,
 }
 
 impl PerCpu {
@@ -72,7 +78,11 @@ impl PerCpu {
                     taken: AtomicUsize::new(0),
                     limiter: ReportLimiter::new(),
                 },
-                senders: SendersLine { mailbox: Mailbox::new(), presence: Presence::new() },
+                senders: SendersLine {
+                    mailbox: Mailbox::new(),
+                    presence: Presence::new(),
+                    owner: Owner::nobody(),
+                },
                 work: WorkLine::new(),
                 grants: Grants::new(),
                 deferred: DeferredEdges::new(),

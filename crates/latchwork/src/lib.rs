@@ -32,6 +32,7 @@ mod work; // what an NMI leaves for later
 // What ties the rooms together: the state that all CPUs share, and that of each.
 mod cpu;
 mod nmi;
+mod subsystem; // and whose a thing is, where there are several
 
 // What they are made of.
 mod primitive;
@@ -45,7 +46,7 @@ pub use contract::{
     AbsorbedNmi, AfterLeave, Claim, Class, Doorbell, EdgeModel, Fatal, GrantKind, Granted,
     HANDLERS_PER_CLASS, HandlerId, HandlerSpec, InDispatch, InterruptState, Interrupted, MAX_CPUS,
     Mode, Name, NmiContext, NmiHandler, OpaqueFrame, OwedPoll, Platform, PlatformDelivery, Request,
-    Requests, RingError, SourceMap, Storm, UnknownKind, UnknownNmi, UnknownPolicy,
+    Requests, RingError, SourceMap, Storm, StormSource, UnknownKind, UnknownNmi, UnknownPolicy,
 };
 pub use cpu::PerCpu;
 pub use dispatch::{MAX_NESTING, Outcome};
@@ -53,8 +54,8 @@ pub use nmi::{InitError, Nmi};
 pub use presence::PresenceError;
 pub use recovery::{Recovery, RecoveryStats};
 pub use registry::{
-    HandleError, PinnedHandler, PinnedRegistration, RegisterError, Registration, RemoveError,
-    RemoveFailure, SpecError, Ticket,
+    EdgesError, HandleError, PinnedHandler, PinnedRegistration, RegisterError, Registration,
+    RemoveError, RemoveFailure, SpecError, Ticket,
 };
 pub use request::SendError;
 pub use stats::{CpuStats, HISTOGRAM_COLUMNS, HandlerStats, StatsError};

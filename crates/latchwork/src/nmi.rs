@@ -4,11 +4,13 @@
 use core::{error::Error, fmt};
 
 use crate::{
-    contract::{InDispatch, MAX_CPUS, Platform, UnknownPolicy},
+    contract::{HandlerId, InDispatch, MAX_CPUS, Platform, UnknownPolicy},
     cpu::PerCpu,
+    dispatch::PanicElection,
     primitive::{AtomicBool, AtomicPtr, AtomicUsize, Counter, Ordering, const_unless_loom},
     recovery::RecoveryState,
-    registry::Registry,
+    registry::{Registry, Slot},
+    subsystem::SubsystemId,
     time::{InTicks, Timestamp},
 };
 
@@ -33,9 +35,11 @@ impl<P: Platform> Nmi<P> {
     /// [`Platform::current_cpu`] can return. Once, from ordinary context, before anything is
     /// registered. CPUs that are not running cost nothing.
     ///
+    /// The areas are this subsystem's from then on, for ever: no other takes one of them.
+    ///
     /// # Errors
     ///
-    /// See [`InitError`]; nothing has changed then.
+    /// See [`InitError`]; nothing has changed then, and the areas are as free as before.
     pub fn init(&'static self, cpus: &'static [PerCpu]) -> Result<(), InitError> {
         self.core.init(cpus)
     }
@@ -98,6 +102,13 @@ impl<P: Platform> Nmi<P> {
     }
 }
 
+/// `init` has not succeeded, and nobody is in it.
+const NOT_INITIALISED: usize = 0;
+/// Somebody is in `init`.
+const UNDER_WAY: usize = 1;
+/// `init` has succeeded.
+const INITIALISED: usize = 2;
+
 /// The part of [`Nmi`] that does not depend on the platform's type, so that guards and tickets need
 /// not either.
 #[derive(Debug)]
@@ -110,12 +121,15 @@ pub(crate) struct Core {
     /// read with Acquire.
     cpus: AtomicPtr<PerCpu>,
     cpu_count: AtomicUsize,
-    init_begun: AtomicBool,
+    /// How far [`init`](Self::init) is. Its callers write it: one exchange lets one of them in, and
+    /// that one says how it ended.
+    init_state: AtomicUsize,
     /// NMIs that no CPU could attribute to itself. Any CPU adds; nobody decides anything by it.
     pub(crate) too_early: AtomicUsize,
     /// Written from ordinary context, read on an unknown NMI; a stale value is the policy of a
     /// moment ago.
     policy: AtomicUsize,
+    pub(crate) panic: PanicElection,
     /// A CPU that is offline may have items on its lists. Set by whoever put one there or took that
     /// CPU offline, Release; taken by whoever then looks at the lists of all CPUs that are offline,
     /// Acquire. A look that misses it is made up for at the next tick; whoever raises an interrupt
@@ -132,9 +146,10 @@ impl Core {
                 boot_cpu: Counter::new(0),
                 cpus: AtomicPtr::new(core::ptr::null_mut()),
                 cpu_count: AtomicUsize::new(0),
-                init_begun: AtomicBool::new(false),
+                init_state: AtomicUsize::new(NOT_INITIALISED),
                 too_early: AtomicUsize::new(0),
                 policy: AtomicUsize::new(UnknownPolicy::Report as usize),
+                panic: PanicElection::new(),
                 work_is_left: AtomicBool::new(false),
             }
         }
@@ -146,12 +161,47 @@ impl Core {
             given if given > MAX_CPUS => return Err(InitError::TooManyCpus { given }),
             _ => {}
         }
-        if self.init_begun.swap(true, Ordering::Relaxed) {
-            return Err(InitError::AlreadyInitialised);
+        self.init_state
+            .compare_exchange(NOT_INITIALISED, UNDER_WAY, Ordering::Relaxed, Ordering::Relaxed)
+            .map_err(|state| match state {
+                UNDER_WAY => InitError::UnderWay,
+                _ => InitError::AlreadyInitialised,
+            })?;
+        if let Err(index) = self.claim_areas(cpus) {
+            self.init_state.store(NOT_INITIALISED, Ordering::Relaxed);
+            return Err(InitError::AreaTaken { index });
         }
         self.cpu_count.store(cpus.len(), Ordering::Relaxed);
         self.cpus.store(cpus.as_ptr().cast_mut(), Ordering::Release);
+        self.init_state.store(INITIALISED, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Makes all areas those of this subsystem, or none.
+    ///
+    /// # Errors
+    ///
+    /// The index of the first that belongs to somebody.
+    fn claim_areas(&self, cpus: &[PerCpu]) -> Result<(), usize> {
+        let id = self.id();
+        let Some(taken) = cpus.iter().position(|area| !area.senders.owner.claim(id)) else {
+            return Ok(());
+        };
+        for area in cpus.iter().take(taken) {
+            area.senders.owner.give_up();
+        }
+        Err(taken)
+    }
+
+    /// The slot that `id` names, unless `id` is stale. NMI-safe.
+    pub(crate) fn slot_of(&self, id: HandlerId) -> Option<&Slot> {
+        let slot = self.registry.slot(id.class, id.slot).filter(|_| id.subsystem == self.id())?;
+        (slot.generation() == id.generation).then_some(slot)
+    }
+
+    /// Which subsystem this is.
+    pub(crate) fn id(&self) -> SubsystemId {
+        SubsystemId::at(self)
     }
 
     /// The per-CPU areas; none before `init`.
@@ -191,7 +241,7 @@ impl Core {
     }
 
     /// An item may be on a list of a CPU that is offline. Any context.
-    pub(crate) fn leave_work(&self) {
+    pub(crate) fn mark_work_left(&self) {
         self.work_is_left.store(true, Ordering::Release);
     }
 
@@ -218,8 +268,18 @@ impl Core {
 /// [`Nmi::init`](crate::Nmi::init) was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InitError {
-    /// It had been called before; the first slice stays in use.
+    /// It has succeeded before; the first slice stays in use.
     AlreadyInitialised,
+    /// Another call is under way, on another CPU or underneath this one. If that one fails, this
+    /// one may succeed later.
+    UnderWay,
+    /// An area belongs to another subsystem, or another subsystem's `init` has just claimed it. Two
+    /// subsystems on one area would undo each other's bookkeeping, and a removal could return while
+    /// its handler runs.
+    AreaTaken {
+        /// The first such area, as an index into the slice that was given.
+        index: usize,
+    },
     /// The slice is empty.
     NoCpus,
     /// The slice is longer than [`MAX_CPUS`].
@@ -233,6 +293,11 @@ impl fmt::Display for InitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlreadyInitialised => f.write_str("init was called before: call it once"),
+            Self::UnderWay => f.write_str("another call of init is under way: call it once"),
+            Self::AreaTaken { index } => write!(
+                f,
+                "the per-CPU area at index {index} belongs to another subsystem: give each its own"
+            ),
             Self::NoCpus => f.write_str("the slice of per-CPU areas is empty: give one per CPU"),
             Self::TooManyCpus { given } => {
                 write!(f, "{given} CPUs were given, at most {} are served", crate::MAX_CPUS)

@@ -31,7 +31,7 @@ pub(crate) unsafe fn become_cpu(cpu: usize) {
         // SAFETY: the CPU has the instructions, and nothing relies on them being undefined.
         unsafe { Cr4::update(|flags| flags.insert(Cr4Flags::FSGSBASE)) };
     }
-    waiting::start_anew(cpu);
+    waiting::forget(cpu);
     // SAFETY: the caller vouches for the number.
     unsafe { area::enter(cpu) };
     // SAFETY: GS is set just above; the rest is the caller's.
@@ -85,6 +85,7 @@ pub(crate) unsafe fn stop(cpu: usize) {
     area.online.store(false, Ordering::Relaxed);
     apic::send_init(id);
     time::delay_us(AFTER_STOP_US);
+    waiting::forget(cpu);
 }
 
 /// Starts a CPU that [`stop`] stopped, and waits until it runs; says whether it does. It serves jobs as before, and runs the job

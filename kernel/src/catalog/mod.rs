@@ -110,13 +110,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 
 /// Faults that every scenario accepts, and that the host side must tell apart: they end the boot out of order.
 pub(crate) const COMMON_FAULTS: &[Fault] = &[
-    fault(
-        "hang",
-        "the boot CPU halts for ever, and says nothing: the host asks the emulator where each CPU stands",
-    ),
+    fault("hang", "the boot CPU halts for ever: the host says where each CPU stands"),
     fault(
         "standstill",
-        "the boot CPU waits for what never comes: a tick ends the kernel and says what each CPU waits for",
+        "the boot CPU waits for what never comes: the kernel ends and names every wait",
     ),
     fault(
         "triple-fault",

@@ -2,7 +2,8 @@
 //! What this kernel provides to the library.
 
 use latchwork::{
-    AbsorbedNmi, AfterLeave, Fatal, InterruptState, NmiContext, Platform, RingError, UnknownNmi,
+    AbsorbedNmi, AfterLeave, Fatal, InterruptState, NmiContext, Platform, RingError, Storm,
+    UnknownNmi,
 };
 use x86_64::instructions::interrupts;
 
@@ -81,6 +82,14 @@ unsafe impl Platform for Machine {
 
     fn report_absorbed(&self, report: &AbsorbedNmi) {
         reports::push(Readable::Absorbed(*report));
+    }
+
+    fn storm_began(&self, storm: &Storm) {
+        reports::push(Readable::Storm { storm: *storm, port_61: port_61() });
+    }
+
+    fn storm_ended(&self, storm: &Storm) {
+        reports::push(Readable::Storm { storm: *storm, port_61: port_61() });
     }
 
     fn after_leave(&self, ctx: &NmiContext<'_>, due: AfterLeave) {

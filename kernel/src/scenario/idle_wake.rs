@@ -59,7 +59,7 @@ struct Meeting {
 impl Meeting {
     /// The sleeper's word: stores `number`, then wakes CPU 0 if it sleeps. The fence here and the one in [`Self::watch_until`] keep
     /// each from missing the other's store.
-    fn tell(&self, word: &AtomicU64, number: u64) {
+    fn store_and_wake(&self, word: &AtomicU64, number: u64) {
         word.store(number, Ordering::Release);
         fence(Ordering::SeqCst);
         if self.watcher_sleeps.load(Ordering::Relaxed)
@@ -96,7 +96,7 @@ fn sleep(meeting: &Meeting, sleeps: u64, wake: bool) {
     tick::stop();
     for number in 1..=sleeps {
         let before = area.wakes.load(Ordering::Relaxed);
-        meeting.tell(&meeting.ready, number);
+        meeting.store_and_wake(&meeting.ready, number);
         let may_begin = || {
             meeting.begun.load(Ordering::Acquire) == number || meeting.over.load(Ordering::Relaxed)
         };
@@ -110,7 +110,7 @@ fn sleep(meeting: &Meeting, sleeps: u64, wake: bool) {
             // SAFETY: privilege level 0, interrupts off, nothing held; the NMI entry fixes the window up unless a fault is wanted.
             unsafe { idle::wait_for_interrupt() };
         }
-        meeting.tell(&meeting.woken, number);
+        meeting.store_and_wake(&meeting.woken, number);
         if meeting.over.load(Ordering::Relaxed) {
             break;
         }

@@ -84,7 +84,7 @@ unsafe impl NmiHandler for Witness {
 }
 
 /// Probes that an NMI took together with another ring's condition, on `cpu`.
-fn met(cpu: usize) -> u64 {
+fn probes_taken_with_others(cpu: usize) -> u64 {
     pmu::taken_with_probes(cpu) + MET[cpu].get()
 }
 
@@ -93,8 +93,8 @@ fn between_probe_and_ring(cpu: usize) {
     if APART.load(Ordering::Relaxed) {
         return;
     }
-    let before = met(cpu);
-    let is_taken = || met(cpu) != before;
+    let before = probes_taken_with_others(cpu);
+    let is_taken = || probes_taken_with_others(cpu) != before;
     if OTHERS_RING.load(Ordering::Relaxed) {
         patience::spin_until(awaited!("the next edge to take a probe"), is_taken, DAWDLE_TURNS);
         return;
@@ -133,7 +133,7 @@ impl Came {
             absorbed: absorbed as u64,
             requests: requests as u64,
             overflows: pmu::totals().0,
-            with_probes: (0..run.cpus).map(met).sum(),
+            with_probes: (0..run.cpus).map(probes_taken_with_others).sum(),
         }
     }
 
@@ -189,7 +189,7 @@ fn call(cpu: usize, sent: &mut u64) {
 
 /// Each CPU rings the next one all the time, while ticks send probes.
 fn ring_others(run: &Run) {
-    let met_before: u64 = (0..run.cpus).map(met).sum();
+    let met_before: u64 = (0..run.cpus).map(probes_taken_with_others).sum();
     let apart = run.has_fault("apart");
     OTHERS_RING.store(run.cpus > 1, Ordering::Relaxed);
     time::shuffle_turns(time::SOME_PERIOD);
@@ -198,7 +198,7 @@ fn ring_others(run: &Run) {
         let start = ticks();
         let mut sent = 0;
         let neighbour = (cpu + 1) % run.cpus;
-        let some_met = || (0..run.cpus).map(met).sum::<u64>() != met_before;
+        let some_met = || (0..run.cpus).map(probes_taken_with_others).sum::<u64>() != met_before;
         let is_over =
             |ticks| ticks >= OTHERS_TICKS && (some_met() || apart) || ticks >= MOST_OTHERS_TICKS;
         while !is_over(ticks() - start) {

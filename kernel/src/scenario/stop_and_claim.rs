@@ -19,7 +19,7 @@ use latchwork::{Claim, Class, CpuStats, Limits, NmiContext, NmiHandler, Recovery
 
 use super::{Progress, Run, Tally, check, check_nothing_unknown, pmu, quiet};
 use crate::nmi::{self, NMI, parking, steps};
-use crate::waiting::awaited;
+use crate::waiting::{Waiting, awaited};
 use crate::{patience, smp, time};
 
 /// Rounds of each kind, on all CPUs together: fewer where a guest second costs most.
@@ -165,6 +165,7 @@ impl<'a> Stop<'a> {
         let over = AtomicBool::new(false);
         smp::on_all_cpus(&|cpu| {
             if cpu != sender {
+                let _waiting = Waiting::begin(awaited!("CPU {} to stop and release all", sender));
                 while !over.load(Ordering::Acquire) {
                     pmu::burst(cpu, BURST);
                 }

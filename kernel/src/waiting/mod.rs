@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What each CPU waits for.
 //!
-//! A kernel that stands still says nothing by itself: the CPU that could speak may be the one that waits, or may not be executed
-//! at all. So each wait has a name, and each CPU notes its waits in an array that others read:
+//! A kernel that stands still says nothing by itself: the CPU that could speak may be the one that
+//! waits, or may not be executed at all. So each wait has a name, and each CPU notes its waits in
+//! an array that others read:
 //!
-//! - other CPUs: a tick looks at all now and then, and a wait that lasts for two minutes ends the kernel with a
-//!   panic that names what every CPU waits for;
-//! - the host, through the emulator's monitor, when the kernel is silent for too long, even if no CPU executes anything.
+//! - other CPUs: a tick looks at all now and then, and a wait that lasts for two minutes ends the
+//!   kernel with a panic that names what every CPU waits for;
+//! - the host, through the emulator's monitor, when the kernel is silent for too long, even if no
+//!   CPU executes anything.
 //!
 //! An NMI may note a wait on top of the one that it has interrupted, at any instruction.
 
@@ -21,8 +23,8 @@ use self::layout::{PLACEHOLDER, WAITS_A_CPU, WORDS_A_SITE, WORDS_A_WAIT};
 use crate::cpu::{MAX_CPUS, area};
 use crate::time;
 
-/// After how long a wait is one that will not end: longer than hosts do not run a CPU, and than a host's own limit for silence.
-/// Written by the boot CPU, for a fault that is to show just that.
+/// After how long a wait is one that will not end: longer than hosts do not run a CPU, and than a
+/// host's own limit for silence. Written by the boot CPU, for a fault that is to show just that.
 static STANDSTILL_MS: AtomicU64 = AtomicU64::new(120_000);
 
 /// From now on, a wait that has lasted for `ms` is one that will not end.
@@ -113,7 +115,8 @@ impl Awaited {
 /// Stands for "since when" where a wait may last for ever: no time is after it.
 const WITHOUT_LIMIT: u64 = u64::MAX;
 
-/// What is waited for here: a text that goes on after "waits for", and the number for its `{}`, if it has one.
+/// What is waited for here: a text that goes on after "waits for", and the number for its `{}`, if
+/// it has one.
 macro_rules! awaited {
     ($text:literal) => {
         $crate::waiting::awaited!($text, 0_usize)
@@ -128,7 +131,8 @@ pub(crate) use awaited;
 /// A wait as it is noted.
 #[repr(C)]
 struct Wait {
-    /// Null while nobody waits. Writer: the CPU that it belongs to, Release after the others. Readers: any CPU, Acquire.
+    /// Null while nobody waits. Writer: the CPU that it belongs to, Release after the others.
+    /// Readers: any CPU, Acquire.
     site: AtomicPtr<Site>,
     number: AtomicU64,
     since_ticks: AtomicU64,
@@ -198,7 +202,8 @@ impl Waiting {
         Self { place: Some((cpu, place)), since_ticks }
     }
 
-    /// Ends the kernel, with what everybody waits for, if this wait has lasted for too long. Any context.
+    /// Ends the kernel, with what everybody waits for, if this wait has lasted for too long. Any
+    /// context.
     pub(crate) fn check(&self) {
         if has_lasted_too_long(self.since_ticks) {
             stand_still();
@@ -226,8 +231,8 @@ fn wait_at(cpu: usize, place: usize) -> Option<&'static Wait> {
     LATCHWORK_WAITS.get(cpu)?.get(place)
 }
 
-/// Forgets what `cpu` waited for, which is this CPU and starts, perhaps again.
-pub(crate) fn start_anew(cpu: usize) {
+/// Forgets what `cpu` waited for, which was stopped, or is this CPU and starts.
+pub(crate) fn forget(cpu: usize) {
     LATCHWORK_WAITS.get(cpu).into_iter().flatten().for_each(Wait::end);
     if let Some(depth) = DEPTHS.get(cpu) {
         depth.store(0, Ordering::Relaxed);
@@ -238,7 +243,8 @@ fn has_lasted_too_long(since_ticks: u64) -> bool {
     time::now_ticks().saturating_sub(since_ticks) > limit_ms() * time::ticks_per_ms()
 }
 
-/// Ends the kernel, with what everybody waits for, if some CPU has waited for too long for something that should come. Any context.
+/// Ends the kernel, with what everybody waits for, if some CPU has waited for too long for
+/// something that should come. Any context.
 pub(crate) fn check_all() {
     let waits = LATCHWORK_WAITS.iter().flatten();
     if waits.filter_map(Wait::read).any(|(_, since_ticks)| has_lasted_too_long(since_ticks)) {

@@ -108,7 +108,8 @@ pub enum Ending {
     Exited(ExitStatus),
     /// It was given up.
     GivenUp {
-        /// Why, in words, and what each of its CPUs did and waited for, if an emulator's monitor could tell.
+        /// Why, in words, and what each of its CPUs did and waited for, if an emulator's monitor
+        /// could tell.
         why: String,
     },
 }
@@ -142,7 +143,8 @@ pub struct Transcript {
     pub emulator_messages: String,
 }
 
-/// Runs `argv`, which boots `kernel`, and listens until it ends, a limit passes, or it asks for what it cannot be given.
+/// Runs `argv`, which boots `kernel`, and listens until it ends, a limit passes, or it asks for
+/// what it cannot be given.
 pub(crate) fn run(
     argv: &[String],
     kernel: &Path,

@@ -48,7 +48,8 @@ pub enum AskError {
     Answer(#[from] io::Error),
 }
 
-/// The button of one boot, which QEMU's monitor presses. Where it is told so, also the machine's memory.
+/// The button of one boot, which QEMU's monitor presses. Where it is told so, also the machine's
+/// memory.
 #[derive(Debug)]
 pub(crate) struct Button {
     monitor: Monitor,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! As much of the QEMU Machine Protocol as it takes to press a button and to put a question to the human monitor (QEMU
-//! documentation, "QEMU Machine Protocol Specification").
+//! As much of the QEMU Machine Protocol as it takes to press a button and to put a question to the
+//! human monitor (QEMU documentation, "QEMU Machine Protocol Specification").
 //!
-//! The crate `qapi` speaks all of it. It knows the events of one QEMU release, and takes an event of another for a broken
-//! reply; a connection that ends before the greeting makes it panic. For two commands, this is less to trust.
+//! The crate `qapi` speaks all of it. It knows the events of one QEMU release, and takes an event
+//! of another for a broken reply; a connection that ends before the greeting makes it panic. For
+//! two commands, this is less to trust.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -14,7 +15,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-/// A message longer than this is none: the longest has the registers of eight CPUs, some thousand bytes each.
+/// A message longer than this is none: the longest has the registers of eight CPUs, some thousand
+/// bytes each.
 const MAX_MESSAGE_BYTES: u64 = 256 * 1024;
 
 /// Why a command was not carried out.

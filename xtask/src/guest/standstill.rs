@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where the CPUs of a guest stand that has been silent for too long: what each does, and what it waits for.
+//! Where the CPUs of a guest stand that has been silent for too long: what each does, and what it
+//! waits for.
 //!
-//! The guest cannot say so: the CPU that could may be the one that waits, or the emulator may not execute it at all. So the
-//! emulator's monitor is asked for the registers and for the array in which each CPU notes its waits (`kernel/src/waiting`).
+//! The guest cannot say so: the CPU that could may be the one that waits, or the emulator may not
+//! execute it at all. So the emulator's monitor is asked for the registers and for the array in
+//! which each CPU notes its waits (`kernel/src/waiting`).
 
 #[path = "../../../kernel/src/waiting/layout.rs"]
 mod layout;
@@ -20,7 +22,8 @@ use super::symbols::{Image, Symbols};
 /// How long the monitor may take in all: its answers take milliseconds.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Between two looks at the registers. Whoever executes instructions has other ones then, but for the tightest of loops.
+/// Between two looks at the registers. Whoever executes instructions has other ones then, but for
+/// the tightest of loops.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
 
 /// One CPU's line for each CPU; or, in its place, why they cannot be had.

@@ -69,8 +69,8 @@ impl Symbols<'_> {
 pub(super) mod tests {
     use super::*;
 
-    /// An ELF image whose one segment has `data` at `address`, with symbols of variables or functions: name, address, bytes, and
-    /// whether it is a function.
+    /// An ELF image whose one segment has `data` at `address`, with symbols of variables or
+    /// functions: name, address, bytes, and whether it is a function.
     pub(in crate::guest) fn elf(
         address: u64,
         data: &[u8],

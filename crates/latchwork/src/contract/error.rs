@@ -4,6 +4,7 @@
 use core::{error::Error, fmt};
 
 /// The calling CPU is in an NMI, or inside dispatch, and what it asked for would wait for itself.
+/// An [`Nmi`](crate::Nmi) knows of those that it dispatches itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InDispatch {
     /// That CPU.
@@ -17,6 +18,10 @@ impl fmt::Display for InDispatch {
 }
 
 impl Error for InDispatch {}
+
+/// What is wrong with a handle that names no handler here.
+pub(crate) const STALE_HANDLE: &str =
+    "stale handle: its handler was removed, or is another subsystem's";
 
 /// The platform could not ring a CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

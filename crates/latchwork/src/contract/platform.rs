@@ -7,8 +7,9 @@ use super::{
     after_leave::AfterLeave,
     context::NmiContext,
     error::{Fatal, RingError},
-    report::{AbsorbedNmi, Storm, UnknownNmi},
+    report::{AbsorbedNmi, UnknownNmi},
     request::Requests,
+    storm::Storm,
 };
 
 /// What [`Platform::disable_interrupts`] found, for [`Platform::restore_interrupts`].
@@ -17,6 +18,28 @@ use super::{
 pub struct InterruptState(pub usize);
 
 /// The kernel, as Latchwork needs it.
+///
+/// # What must be mapped
+///
+/// An NMI comes under whichever page tables are loaded: those of a process, of a kernel thread, or
+/// those of a user program where the kernel hides itself from it. So under each root (on x86: each
+/// value of CR3) that a CPU can have loaded while an NMI can reach it, at the same addresses, and
+/// writable where it is written, these are mapped, never paged out, and free of accesses that fault
+/// or trap:
+///
+/// * what the CPU needs to get there: IDT, GDT, TSS, the entry code, and the stacks that this uses;
+/// * the code and constants of the kernel's NMI path, of this library and of each registered
+///   handler;
+/// * the [`Nmi`](crate::Nmi) static, and the slice of [`PerCpu`](crate::PerCpu) given to
+///   [`Nmi::init`](crate::Nmi::init), all of it: a Platform claim and a removal look at other CPUs'
+///   areas;
+/// * what handlers and the methods below marked **NMI-safe** touch: the per-CPU data behind GS, the
+///   clock, the interrupt controller's registers, the queue that reports go to.
+///
+/// An entry that loads the kernel's own page tables before anything else, and puts back what it
+/// found, needs only the first of these under the others. A handler's pages may be unmapped once
+/// its removal has returned; an item's of deferred work, once
+/// [`Nmi::sync_work`](crate::Nmi::sync_work) has.
 ///
 /// # Safety
 ///
@@ -111,13 +134,18 @@ pub unsafe trait Platform: Sync + 'static {
         let _ = report;
     }
 
-    /// A handler claims too often on this CPU: mask its doorbell, if you own it. **NMI-safe**; in
-    /// the NMI that was one too many.
+    /// A handler claims too often on this CPU: mask its doorbell, if you own it. Or NMIs come that
+    /// nobody claims: mask [what may ring](crate::StormSource::Unclaimed). **NMI-safe**; in the NMI
+    /// that was one too many, or, where it had been deferred, at the tick that settles it. Once for
+    /// each storm, handler and CPU.
+    ///
+    /// Unless it is implemented, storms pass unnoticed but for the reports of unknown NMIs.
     fn storm_began(&self, storm: &Storm) {
         let _ = storm;
     }
 
-    /// The doorbell may be unmasked. A tick after the storm's last claim; outside NMIs, with
+    /// What rang may be unmasked: the handler has not claimed for a millisecond, or a whole 100 ms
+    /// had no more unknown NMIs than the limit. At a tick of the same CPU, outside NMIs, with
     /// interrupts off.
     fn storm_ended(&self, storm: &Storm) {
         let _ = storm;
@@ -125,6 +153,14 @@ pub unsafe trait Platform: Sync + 'static {
 
     /// Parks, debugs or panics: this CPU is outside the read side, and still in its NMI.
     /// **NMI-safe.** It may return at once or after any time, or not at all.
+    ///
+    /// Where NMIs that nothing explains come to several CPUs at once and the policy is to panic,
+    /// the library elects one: there alone `due` says
+    /// [`panic_on_unknown`](AfterLeave::panic_on_unknown). On every other it says
+    /// [`stop`](AfterLeave::stop), and [`panics_elsewhere`](AfterLeave::panics_elsewhere) why: it
+    /// must park here and not return to what it was doing, since the elected CPU may find it
+    /// holding a lock, or dump its memory. The elected CPU waits for none of them but by a bound.
+    /// Where it returns, the kernel goes on, and the parked CPUs are the kernel's to let go.
     fn after_leave(&self, ctx: &NmiContext<'_>, due: AfterLeave);
 
     /// Ends the kernel, because going on would be unsound. **NMI-safe.**

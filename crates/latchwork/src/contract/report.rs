@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the kernel is told of edges that nothing explains, or too much does.
 
-use super::{
-    interrupted::{Mode, SourceMap},
-    spec::HandlerId,
-};
+use super::interrupted::{Mode, SourceMap};
 
 /// What to do about an NMI that nothing explains. It is counted and reported in either case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownPolicy {
     /// Report it and go on.
     Report = 0,
-    /// Report it and have [`Platform::after_leave`](crate::Platform::after_leave) end the kernel.
+    /// Report it and have [`Platform::after_leave`](crate::Platform::after_leave) end the kernel,
+    /// on [one CPU](crate::AfterLeave::panic_on_unknown) however many take such NMIs at once.
     Panic = 1,
 }
 
@@ -97,15 +95,4 @@ pub struct AbsorbedNmi {
     pub absorbable_ticks: usize,
     /// How many edges this CPU has absorbed since it last reported any, this one included.
     pub absorbed: usize,
-}
-
-/// A handler claims more often than its [limit](crate::HandlerSpec::storm_above), on one CPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Storm {
-    /// The CPU.
-    pub cpu: usize,
-    /// The handler.
-    pub handler: HandlerId,
-    /// Its claims within the present millisecond when the storm began; 0 when it is over.
-    pub claims: usize,
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a driver says about its handler: when it is asked, and which doorbell it is behind.
 
+use crate::subsystem::SubsystemId;
+
 /// When a handler is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -19,9 +21,11 @@ impl Class {
 }
 
 /// Names one registration, for as long as it lasts; afterwards it is stale, and says so. It stays
-/// unique however often a slot is used again.
+/// unique however often a slot is used again, and among all [`Nmi`](crate::Nmi)s: to another than
+/// the one that made it, it is stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HandlerId {
+    pub(crate) subsystem: SubsystemId,
     pub(crate) class: Class,
     pub(crate) slot: usize,
     pub(crate) generation: usize,
@@ -46,14 +50,23 @@ pub enum EdgeModel {
     /// One ring per condition: software sends, level-held lines, an LVT entry that masks itself.
     PerCondition,
     /// One status may stand for several rings, or rings come late: MSI devices, some counters, much
-    /// firmware.
+    /// firmware. Not behind [`Doorbell::Software`], and not of class [`Unknown`](Class::Unknown):
+    /// there nothing is granted by it.
     PerEvent {
-        /// How long after its status was consumed a ring may still arrive, in microseconds.
+        /// How long after its status was consumed a ring may still arrive, in microseconds: at most
+        /// [`Limits::cap_us`](crate::Limits::cap_us). Where it is less than
+        /// [`Limits::late_us`](crate::Limits::late_us), that holds.
         late_us: u32,
         /// How many rings at most, besides the one that every condition has: what its status may
-        /// have merged.
+        /// have merged. At most [`EdgeModel::MOST_LATE_EDGES`].
         max_late_edges: u8,
     },
+}
+
+impl EdgeModel {
+    /// The most late edges that a model may name. With the one that every condition has they are as
+    /// many as a CPU can be granted at a time.
+    pub const MOST_LATE_EDGES: u8 = 62;
 }
 
 /// To which CPUs a Platform doorbell rings.
@@ -89,6 +102,11 @@ pub struct HandlerSpec<'n> {
 }
 
 impl<'n> HandlerSpec<'n> {
+    /// The [limit](Self::storm_above) of a handler that names none: 200 claims in a millisecond on
+    /// one CPU, twice as many as the hottest source that is meant to ring (a profiler's 100,000
+    /// overflows a second).
+    pub const STORM_ABOVE: u16 = 200;
+
     /// A handler of `class` behind `doorbell`, of priority 128. The name (1 to
     /// [`Name::MAX_BYTES`](crate::Name::MAX_BYTES) bytes) is copied into the registry.
     #[must_use]
@@ -100,7 +118,7 @@ impl<'n> HandlerSpec<'n> {
             edges,
             priority: 128,
             delivery: PlatformDelivery::All,
-            claims_per_ms: 0,
+            claims_per_ms: Self::STORM_ABOVE,
         }
     }
 
@@ -119,9 +137,10 @@ impl<'n> HandlerSpec<'n> {
         self
     }
 
-    /// Says how many claims a millisecond and CPU are a storm:
-    /// [`Platform::storm_began`](crate::Platform::storm_began) is told beyond that. 0, which it is
-    /// unless said, stands for no limit.
+    /// Sets the storm limit: the library calls
+    /// [`Platform::storm_began`](crate::Platform::storm_began) when the handler claims more often
+    /// than this within a millisecond on one CPU. The default is
+    /// [`STORM_ABOVE`](Self::STORM_ABOVE); 0 stands for no limit.
     #[must_use]
     pub const fn storm_above(mut self, claims_per_ms: u16) -> Self {
         self.claims_per_ms = claims_per_ms;

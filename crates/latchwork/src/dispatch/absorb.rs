@@ -11,11 +11,11 @@ use crate::{
 impl<P: Platform> Nmi<P> {
     /// Absorbs the edge if a grant is live, and reports it if it may hide something.
     pub(crate) fn absorb(&self, ctx: &NmiContext<'_>) -> bool {
-        self.absorb_by(ctx, &GrantKind::ALL)
+        self.absorb_by_kinds(ctx, &GrantKind::ALL)
     }
 
     /// The same, by a grant of these kinds.
-    pub(crate) fn absorb_by(&self, ctx: &NmiContext<'_>, kinds: &[GrantKind]) -> bool {
+    pub(crate) fn absorb_by_kinds(&self, ctx: &NmiContext<'_>, kinds: &[GrantKind]) -> bool {
         let recovery = &self.core.recovery;
         let limits = self.limits();
         let now = Timestamp::from_ticks(ctx.arrived_ticks);

@@ -33,9 +33,8 @@ impl<P: Platform> Nmi<P> {
             }
             if claim != Claim::None {
                 claimed(slot, index, claim);
-                if slot.storm_above.get() != 0 {
-                    self.watch_storm(ctx.cpu, ctx.area, class, index);
-                }
+                let limit = slot.storm_above.get();
+                self.watch_storm((ctx.cpu, ctx.area), (class, index), limit, clock.last_ticks);
             }
         }
     }

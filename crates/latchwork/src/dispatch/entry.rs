@@ -43,8 +43,41 @@ pub enum Outcome {
 pub const MAX_NESTING: usize = 100;
 
 impl<P: Platform> Nmi<P> {
-    /// Handles one edge. The only function that the NMI entry code calls; a hypervisor calls it for
-    /// NMIs that a VM exit reports.
+    /// Handles one edge. The only function that the NMI entry code calls, once for each NMI that
+    /// the CPU takes. What it touches must be [mapped](Platform#what-must-be-mapped).
+    ///
+    /// # From a VM exit
+    ///
+    /// A host that intercepts NMIs while a guest runs takes some of them as exits and not through
+    /// its IDT.
+    ///
+    /// *VMX* ("NMI exiting"; SDM Vol. 3C, "Information for VM Exits Due to Vectored Events": type
+    /// 2, vector 2): the edge is spent, so the exit handler calls `dispatch` itself, and owes
+    ///
+    /// * **the time**: before it enables interrupts, idles, calls [`tick`](Self::tick) or enters
+    ///   the guest again, on the CPU that exited. The library takes a tick or an idle entry for a
+    ///   moment at which every NMI that had come has been dispatched, and ends grants by it: an
+    ///   exit that is dispatched after one may be called unknown though a claim explains it. That
+    ///   guarantee ends here, and nothing else does: removals, statistics and debts hold as ever;
+    /// * **the blocking**: the CPU blocks NMIs from the exit until the next `IRET`. Nothing before
+    ///   or in the call may execute one (no exception, no breakpoint), or NMIs nest, which is
+    ///   counted and survived up to [`MAX_NESTING`]. After the call the host executes an `IRET` to
+    ///   its own next instruction, or this CPU takes no further NMI; parking in
+    ///   [`after_leave`](Platform::after_leave) needs the blocking no less than in an NMI;
+    /// * **GS and page tables**: the exit has loaded the host's from the VMCS. They must be those
+    ///   by which [`Platform::current_cpu`] knows this CPU;
+    /// * **`interrupted`**: the host's instruction and stack pointer at the exit, [`Mode::Kernel`]
+    ///   and a frame made of them, not null, as the entry code would have made it: handlers walk
+    ///   the stack from there. The guest's registers are no addresses of the host; whoever profiles
+    ///   guests reads them elsewhere. With NMI-source reporting the exit qualification holds
+    ///   `sources`.
+    ///
+    /// *SVM* (intercept of physical NMIs; APM Vol. 2, "Global Interrupt Flag"): the exit does not
+    /// spend the edge. It stays pending while GIF is 0, and comes through the IDT after `STGI`. So
+    /// the exit handler does **not** call `dispatch`, which would look for one edge twice, but
+    /// restores GS and what else the entry code relies on before `STGI`.
+    ///
+    /// [`Mode::Kernel`]: crate::Mode::Kernel
     ///
     /// # Safety
     ///
@@ -102,7 +135,7 @@ impl<P: Platform> Nmi<P> {
         let outermost = area.own.read.leave();
         if outermost {
             if let Some(due) = area.own.take_after_leave() {
-                self.platform.after_leave(&ctx, due);
+                self.after_leave(&ctx, due);
                 left_ticks = self.platform.now_ticks();
             }
         }

@@ -21,7 +21,7 @@ impl<P: Platform> Nmi<P> {
         self.ask_all(Class::Local, ctx, clock, |slot, _, claim| {
             claims.add(&slot.doorbell, RingTarget::ThisCpu);
             if claim == Claim::More {
-                claims.add_more();
+                claims.set_wants_more();
             }
         });
         if !claims.has_any() {
@@ -107,7 +107,7 @@ impl<P: Platform> Nmi<P> {
     #[inline(always)]
     fn grant_what_is_open(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, claims: &Claims) {
         let grants = &ctx.area.grants;
-        if !claims.is_plain()
+        if !claims.is_single_ring()
             || !grants.is_empty()
             || grants.has_unseen_claims(&self.core.recovery.hot.machine_wide)
         {
@@ -115,7 +115,7 @@ impl<P: Platform> Nmi<P> {
         } else {
             grants.note_claim(clock.now(), || self.limits());
         }
-        if claims.want_more() {
+        if claims.wants_more() {
             self.ask_again_later(ctx.cpu, ctx.area);
         }
     }

@@ -30,7 +30,7 @@ impl<P: Platform> Nmi<P> {
             }
             Finding::NothingClaimed => {
                 let left = self.absorb_each(ctx, settled.edges, &ELSEWHERE);
-                self.give_up_on(ctx, left, &settled, clock);
+                self.report_as_unknown(ctx, left, &settled, clock);
             }
             Finding::WasOnTop => self.settle_what_was_on_top(ctx, &settled, clock),
         });
@@ -38,7 +38,7 @@ impl<P: Platform> Nmi<P> {
 
     /// Absorbs as many of `edges` as are granted; returns how many are left.
     fn absorb_each(&self, ctx: &NmiContext<'_>, edges: usize, kinds: &[GrantKind]) -> usize {
-        let absorbed = (0..edges).take_while(|_| self.absorb_by(ctx, kinds)).count();
+        let absorbed = (0..edges).take_while(|_| self.absorb_by_kinds(ctx, kinds)).count();
         edges.saturating_sub(absorbed)
     }
 
@@ -68,14 +68,14 @@ impl<P: Platform> Nmi<P> {
             }
             PollOutcome::Nothing | PollOutcome::Skipped => (),
         }
-        if claims.want_more() {
+        if claims.wants_more() {
             self.ask_again_later(ctx.cpu, ctx.area);
         }
         left = self.absorb_each(ctx, left, &GrantKind::ALL);
-        self.give_up_on(ctx, left, settled, clock);
+        self.report_as_unknown(ctx, left, settled, clock);
     }
 
-    fn give_up_on(
+    fn report_as_unknown(
         &self,
         ctx: &NmiContext<'_>,
         edges: usize,
@@ -95,7 +95,8 @@ impl<P: Platform> Nmi<P> {
             let mut claimed = false;
             self.ask_all(Class::Unknown, &back_then, clock, |_, _, _| claimed = true);
             if !claimed {
-                self.count_and_report_unknown(&back_then, UnknownKind::Deferred);
+                let now_ticks = ctx.arrived_ticks;
+                self.count_and_report_unknown(&back_then, UnknownKind::Deferred, now_ticks);
             }
         }
     }

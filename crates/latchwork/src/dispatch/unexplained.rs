@@ -22,11 +22,17 @@ impl<P: Platform> Nmi<P> {
             true => UnknownKind::LateSend,
             false => UnknownKind::Unexplained,
         };
-        self.count_and_report_unknown(ctx, kind);
+        self.count_and_report_unknown(ctx, kind, ctx.arrived_ticks);
         Outcome::Unknown
     }
 
-    pub(super) fn count_and_report_unknown(&self, ctx: &NmiContext<'_>, kind: UnknownKind) {
+    /// `now_ticks`: when it was found, by an NMI or a tick that arrived then.
+    pub(super) fn count_and_report_unknown(
+        &self,
+        ctx: &NmiContext<'_>,
+        kind: UnknownKind,
+        now_ticks: u64,
+    ) {
         let policy = self.core.policy();
         let panics = policy == UnknownPolicy::Panic && kind != UnknownKind::LateSend;
         let count = ctx.area.counters.record_unknown();
@@ -47,6 +53,7 @@ impl<P: Platform> Nmi<P> {
                 policy,
             });
         }
+        self.watch_unclaimed(ctx, now_ticks);
         if panics {
             ctx.area.own.post_after_leave(AfterLeave::PANIC_ON_UNKNOWN);
         }

@@ -48,7 +48,7 @@ impl Claims {
         self.doorbells = 0;
     }
 
-    pub(crate) fn add_more(&mut self) {
+    pub(crate) fn set_wants_more(&mut self) {
         self.more = true;
     }
 
@@ -59,7 +59,7 @@ impl Claims {
 
     /// A handler stopped before it was through.
     #[inline(always)]
-    pub(crate) const fn want_more(&self) -> bool {
+    pub(crate) const fn wants_more(&self) -> bool {
         self.more
     }
 
@@ -73,7 +73,7 @@ impl Claims {
     /// One ring and nothing late: the edge that brought the CPU here was that ring, or another's is
     /// due for which a grant is there already.
     #[inline(always)]
-    pub(crate) fn is_plain(&self) -> bool {
+    pub(crate) fn is_single_ring(&self) -> bool {
         let one_doorbell = self.doorbells & self.doorbells.wrapping_sub(1) == 0;
         let before = self.sends.saturating_add(self.rings_before);
         let not_both = before == 0 || self.doorbells == 0;
@@ -109,10 +109,10 @@ mod tests {
         claims.add(&counters, RingTarget::ThisCpu);
         claims.add(&trace, RingTarget::ThisCpu);
         assert_eq!(claims.rings(), 1);
-        assert!(claims.is_plain());
+        assert!(claims.is_single_ring());
         claims.add(&doorbell(2, EdgeModel::PerCondition), RingTarget::ThisCpu);
         assert_eq!(claims.rings(), 2);
-        assert!(!claims.is_plain());
+        assert!(!claims.is_single_ring());
     }
 
     #[test]
@@ -122,8 +122,8 @@ mod tests {
         claims.add(&doorbell(4, message), RingTarget::ThisCpu);
         claims.add(&doorbell(4, message), RingTarget::ThisCpu);
         assert_eq!((claims.rings(), claims.late_edges(), claims.late_us()), (3, 2, 300));
-        assert!(!claims.is_plain());
-        assert!(Claims::of_sends(1).is_plain() && !Claims::of_sends(2).is_plain());
+        assert!(!claims.is_single_ring());
+        assert!(Claims::of_sends(1).is_single_ring() && !Claims::of_sends(2).is_single_ring());
     }
 
     #[test]
@@ -132,10 +132,10 @@ mod tests {
         let mut claims = Claims::of_sends(0);
         claims.add(&line, RingTarget::ThisCpu);
         claims.next_round();
-        assert!(claims.is_plain());
+        assert!(claims.is_single_ring());
         claims.add(&line, RingTarget::ThisCpu);
         assert_eq!(claims.rings(), 2);
-        assert!(!claims.is_plain());
+        assert!(!claims.is_single_ring());
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
         claims.add(&doorbell(1, EdgeModel::PerCondition), RingTarget::ThisCpu);
         claims.next_round();
         assert_eq!(claims.rings(), 2);
-        assert!(!claims.is_plain());
+        assert!(!claims.is_single_ring());
     }
 
     #[test]

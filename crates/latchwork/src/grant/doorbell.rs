@@ -27,7 +27,8 @@ pub(crate) struct SlotDoorbell {
 
 /// An [`EdgeModel`] in one word: 0, or microseconds and edges.
 const EDGES_BITS: u32 = 8;
-const MOST_LATE_US: usize = usize::MAX >> EDGES_BITS;
+/// 2⁵⁶ − 1 on 64-bit targets, about 16.8 s on 32-bit ones.
+pub(crate) const MOST_LATE_US: usize = usize::MAX >> EDGES_BITS;
 
 impl SlotDoorbell {
     const_unless_loom! {
@@ -49,7 +50,7 @@ impl SlotDoorbell {
         let word = match model {
             EdgeModel::PerCondition => 0,
             EdgeModel::PerEvent { late_us, max_late_edges } => {
-                (late_us as usize).min(MOST_LATE_US) << EDGES_BITS | usize::from(max_late_edges)
+                (late_us as usize) << EDGES_BITS | usize::from(max_late_edges)
             }
         };
         self.late.store(word, Ordering::Relaxed);

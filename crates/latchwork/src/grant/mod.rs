@@ -56,7 +56,8 @@ mod sends;
 
 pub(crate) use adopt::{PlatformSlot, PlatformSlots};
 pub(crate) use claims::Claims;
-pub(crate) use doorbell::{RingTarget, SlotDoorbell};
+pub(crate) use credits::MOST_CREDITS;
+pub(crate) use doorbell::{MOST_LATE_US, RingTarget, SlotDoorbell};
 pub(crate) use for_claims::BroughtBy;
 pub(crate) use live_time::LiveTime;
 pub(crate) use open_points::Unsettled;

@@ -3,9 +3,10 @@
 //!
 //! Rule: a grant goes to the CPUs that the ring may reach, and to no other.
 //!
-//! *Writers*: the holder of the writer lock, on any CPU. *Reader*: the CPU itself, with Relaxed:
-//! whoever changes a route owes a poll afterwards, and a stale route is that of a claim made
-//! before.
+//! *Writers*: the holder of the writer lock, on any CPU. *Reader*: the CPU itself, with Relaxed.
+//! The route of a handler that is being registered is seen by whoever sees the order that names it.
+//! One that changes later may be seen as it was a moment ago; whoever changes it owes a poll
+//! afterwards.
 
 use super::doorbell::RingTarget;
 use crate::primitive::{AtomicUsize, Ordering, const_unless_loom};

@@ -39,7 +39,7 @@ impl<P: Platform> Nmi<P> {
                 return Err(PresenceError::InDispatch(InDispatch { cpu }));
             }
             area.presence().go_away();
-            self.leave_work_of(area);
+            self.mark_work_left_by(area);
             Ok(())
         })
         .unwrap_or_else(|cpu| Err(PresenceError::NoSuchCpu { cpu }))
@@ -110,9 +110,10 @@ impl<P: Platform> Nmi<P> {
         let area = self.core.cpus().get(cpu);
         let area = area.ok_or(PresenceError::NoSuchCpu { cpu: Some(cpu) })?;
         self.core.recovery.polls.abandon(cpu);
+        self.core.panic.abandon(cpu);
         area.own.abandon();
         area.presence().mark_away();
-        self.leave_work_of(area);
+        self.mark_work_left_by(area);
         // It may have made the debt, or taken it and not polled.
         let _ = self.on_this_cpu(|cpu, area| self.take_debt_over(cpu, area));
         Ok(())
@@ -127,10 +128,10 @@ impl<P: Platform> Nmi<P> {
     /// Deferred work that waits for a CPU that has just been taken offline is there for others. The
     /// fence has its partner in `Nmi::notify_cpu`: whoever put an item there is seen here, or sees
     /// the CPU offline.
-    fn leave_work_of(&self, area: &PerCpu) {
+    fn mark_work_left_by(&self, area: &PerCpu) {
         fence(Ordering::SeqCst);
         if area.work.has_items() {
-            self.core.leave_work();
+            self.core.mark_work_left();
         }
     }
 }

@@ -120,18 +120,18 @@ impl DeferredEdges {
         arrived: Timestamp,
         ip: usize,
     ) -> bool {
-        self.note(overlapped.word(), edges, arrived, ip)
+        self.record(overlapped.word(), edges, arrived, ip)
     }
 
     /// The edge came on top of another dispatch, which settles it. Says whether there is room.
     #[must_use]
     pub(crate) fn leave_to_outermost(&self, arrived: Timestamp, ip: usize) -> bool {
-        self.note(ON_TOP, 1, arrived, ip)
+        self.record(ON_TOP, 1, arrived, ip)
     }
 
-    fn note(&self, what: usize, edges: usize, arrived: Timestamp, ip: usize) -> bool {
+    fn record(&self, what: usize, edges: usize, arrived: Timestamp, ip: usize) -> bool {
         for _ in 0..TRIES {
-            if self.try_note(what, edges.min(MOST_EDGES), arrived, ip) {
+            if self.try_record(what, edges.min(MOST_EDGES), arrived, ip) {
                 // After: an NMI on top that settles says that nothing waits if it does not find the
                 // record.
                 self.waiting.store(1, Ordering::Relaxed);
@@ -142,7 +142,7 @@ impl DeferredEdges {
     }
 
     /// Counts the edges with those that wait for the same, or begins a record.
-    fn try_note(&self, what: usize, edges: usize, arrived: Timestamp, ip: usize) -> bool {
+    fn try_record(&self, what: usize, edges: usize, arrived: Timestamp, ip: usize) -> bool {
         let of_the_same = |word: usize| word & MOST_EDGES != 0 && word & !MOST_EDGES == what;
         if let Some((record, word)) = self.find(of_the_same) {
             return record.count_more(word, edges);

@@ -20,7 +20,7 @@ impl<P: Platform> Nmi<P> {
             if asked == PollOutcome::Claimed {
                 self.grant_for_claims(area, &claims, BroughtBy::Poll, clock.now());
             }
-            if claims.want_more() {
+            if claims.wants_more() {
                 self.ask_again_later(cpu, area);
             }
         });
@@ -54,7 +54,7 @@ impl<P: Platform> Nmi<P> {
                 return;
             }
             if let Some(due) = area.own.take_after_leave() {
-                self.platform.after_leave(&ctx, due);
+                self.after_leave(&ctx, due);
             }
         }
     }

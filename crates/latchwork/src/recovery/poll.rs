@@ -86,7 +86,7 @@ impl<P: Platform> Nmi<P> {
         let taken = recovery.hot.debt.take();
         let begun = recovery.polls.begin(free, ctx.cpu);
         if let (Err(_), Some(taken)) = (begun, taken) {
-            self.answer_for(ctx.cpu, ctx.area, recovery.hot.debt.put_back(taken));
+            self.answer_for_debt(ctx.cpu, ctx.area, recovery.hot.debt.put_back(taken));
         }
         begun
     }
@@ -111,7 +111,7 @@ impl<P: Platform> Nmi<P> {
             }
             claims.add(&slot.doorbell, ctx.area.grants.routes.ring_target(index));
             if claim == Claim::More {
-                claims.add_more();
+                claims.set_wants_more();
             }
             self.publish_claim(slot, index, Some(ctx.area));
         });

@@ -1,15 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What happens at a CPU's tick, and who sees to it that there is one.
-//!
-//! Whoever makes a debt, the *maker*, is the one that must not sleep over it: where its tick is
-//! stopped, it raises an interrupt for work, and there asks the kernel for a tick. Everybody else
-//! may stop ticking whatever is owed. So an idle machine with one busy CPU keeps one tick, not all.
-//! Likewise a CPU does not sleep over edges that it has deferred, since nobody else may settle
-//! them.
-//!
-//! The race of a tick that stops: the kernel stops it and says so ([`Nmi::tick_stopped`]), which
-//! stores the flag and then looks at the debt; an NMI on that CPU stores the debt and then looks at
-//! the flag. Whichever came first, the second sees it.
+//! What happens at a CPU's tick, and when it is about to idle.
 
 use super::mode::Recovery;
 use crate::{

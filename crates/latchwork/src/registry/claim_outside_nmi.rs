@@ -21,7 +21,7 @@ impl Registration {
     pub fn claim_outside_nmi<R>(&self, acknowledge: impl FnOnce() -> R) -> R {
         let (core, platform, id) = self.core_platform_and_id();
         let interrupts = platform.disable_interrupts();
-        let slot = core.registry.slot_of(id);
+        let slot = core.slot_of(id);
         let granted_until = slot.map(|slot| grant_outside_nmi(core, platform, id, slot));
         let acknowledged = acknowledge();
         if let Some((slot, until)) = slot.zip(granted_until) {

@@ -6,6 +6,7 @@ use crate::{
     contract::{EdgeModel, HandlerId, Platform, PlatformDelivery},
     nmi::Nmi,
     primitive::{Ordering, fence},
+    time::{Limits, LimitsError},
 };
 
 impl<P: Platform> Nmi<P> {
@@ -35,6 +36,16 @@ impl<P: Platform> Nmi<P> {
     /// See [`SpecError`]; nothing has changed then.
     pub fn set_edge_model(&'static self, id: HandlerId, edges: EdgeModel) -> Result<(), SpecError> {
         doorbell::set_edge_model(&self.core, &self.platform, id, edges)
+    }
+
+    /// Sets the times that grants and recovery go by: at first, [`Limits::BARE_METAL`]. Before
+    /// handlers are registered that need them. Not NMI-safe.
+    ///
+    /// # Errors
+    ///
+    /// See [`LimitsError`]; nothing has changed then.
+    pub fn set_limits(&self, limits: Limits) -> Result<(), LimitsError> {
+        doorbell::set_limits(&self.core, &self.platform, limits)
     }
 
     /// Says which CPU plays the boot CPU's role, to which [`PlatformDelivery::Bsp`] rings: at

@@ -2,12 +2,17 @@
 //! What dispatch must know of doorbells: which handlers share one, what its edges are like, where
 //! it rings.
 
-use super::{error::SpecError, slot::Route, writer::Writer};
+use super::{
+    error::{EdgesError, SpecError},
+    slot::Route,
+    writer::Writer,
+};
 use crate::{
     contract::{Class, Doorbell, EdgeModel, HandlerId, Platform, PlatformDelivery},
-    grant::RingTarget,
+    grant::{MOST_CREDITS, MOST_LATE_US, RingTarget},
     nmi::Core,
     primitive::Ordering,
+    time::{Limits, LimitsError},
 };
 
 impl Writer<'_> {
@@ -33,6 +38,31 @@ impl Writer<'_> {
     }
 }
 
+const _: () = assert!(EdgeModel::MOST_LATE_EDGES as usize + 1 == MOST_CREDITS);
+
+/// Whether grants can keep to an edge model, for a handler of `class` behind `doorbell`.
+pub(super) fn check_edges(
+    core: &Core,
+    class: Class,
+    doorbell: Doorbell,
+    edges: EdgeModel,
+) -> Result<(), EdgesError> {
+    let EdgeModel::PerEvent { late_us, max_late_edges } = edges else {
+        return Ok(());
+    };
+    if class == Class::Unknown || doorbell == Doorbell::Software {
+        return Err(EdgesError::NeverGranted { class, doorbell });
+    }
+    if max_late_edges > EdgeModel::MOST_LATE_EDGES {
+        return Err(EdgesError::TooManyLateEdges { given: max_late_edges });
+    }
+    let cap_us = core.recovery.limits.cap_us();
+    if late_us > cap_us || late_us as usize > MOST_LATE_US {
+        return Err(EdgesError::LateBeyondCap { late_us, cap_us });
+    }
+    Ok(())
+}
+
 /// Whether every CPU that `delivery` names exists.
 ///
 /// # Errors
@@ -48,7 +78,7 @@ pub(super) fn check_route(core: &Core, delivery: PlatformDelivery<'_>) -> Result
 }
 
 /// Tells every CPU whether Platform slot `slot` rings there. Under the writer lock.
-pub(super) fn open_route(core: &Core, slot: usize, route: Route, delivery: PlatformDelivery<'_>) {
+pub(super) fn set_routes(core: &Core, slot: usize, route: Route, delivery: PlatformDelivery<'_>) {
     for (cpu, area) in core.cpus().iter().enumerate() {
         let routed = match (route, delivery) {
             (Route::Bsp, _) => core.boot_cpu() == cpu,
@@ -71,10 +101,10 @@ pub(crate) fn set_delivery(
         return Err(SpecError::NotPlatform(id.class));
     }
     let writer = Writer::lock(core, platform);
-    let slot = core.registry.slot_of(id).ok_or(SpecError::Stale)?;
+    let slot = core.slot_of(id).ok_or(SpecError::Stale)?;
     let route = check_route(core, delivery).map_err(|cpu| SpecError::NoSuchCpu { cpu })?;
     writer.with_record(slot, |record| record.route = route);
-    open_route(core, id.slot, route, delivery);
+    set_routes(core, id.slot, route, delivery);
     Ok(())
 }
 
@@ -86,9 +116,10 @@ pub(crate) fn set_edge_model(
 ) -> Result<(), SpecError> {
     core.refuse_in_dispatch(platform).map_err(SpecError::InDispatch)?;
     let writer = Writer::lock(core, platform);
-    let named = core.registry.slot_of(id).ok_or(SpecError::Stale)?;
+    let named = core.slot_of(id).ok_or(SpecError::Stale)?;
     let doorbell = writer.with_record(named, |record| record.doorbell);
-    for (_, slot) in Class::ALL.into_iter().flat_map(|class| writer.slots(class)) {
+    check_edges(core, id.class, doorbell, edges).map_err(SpecError::Edges)?;
+    for slot in writer.slots_that_grant() {
         writer.with_record(slot, |record| {
             if record.is_taken() && record.doorbell == doorbell {
                 record.edges = edges;
@@ -114,8 +145,29 @@ pub(crate) fn set_boot_cpu(
         let is_bsp =
             writer.with_record(slot, |record| record.is_taken() && record.route == Route::Bsp);
         if is_bsp {
-            open_route(core, index, Route::Bsp, PlatformDelivery::Bsp);
+            set_routes(core, index, Route::Bsp, PlatformDelivery::Bsp);
         }
     }
     Ok(())
+}
+
+/// Sets the limits, unless a handler has named more than they would let grants last. Under the
+/// writer lock, so that none names it meanwhile.
+pub(crate) fn set_limits(
+    core: &Core,
+    platform: &dyn Platform,
+    limits: Limits,
+) -> Result<(), LimitsError> {
+    core.refuse_in_dispatch(platform).map_err(LimitsError::InDispatch)?;
+    let writer = Writer::lock(core, platform);
+    writer.reclaim_dead_slots(core);
+    for slot in writer.slots_that_grant() {
+        writer.with_record(slot, |record| match record.edges {
+            EdgeModel::PerEvent { late_us, .. } if record.is_taken() && late_us > limits.cap_us => {
+                Err(LimitsError::CapBelowHandler { handler: record.name, late_us })
+            }
+            _ => Ok(()),
+        })?;
+    }
+    core.recovery.limits.set(limits, platform.ticks_per_ms())
 }

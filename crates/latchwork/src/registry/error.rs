@@ -3,7 +3,7 @@
 
 use core::{error::Error, fmt};
 
-use crate::contract::{Class, Doorbell, InDispatch, Name};
+use crate::contract::{Class, Doorbell, InDispatch, Name, STALE_HANDLE};
 
 /// A registration was refused; nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,11 @@ pub enum RegisterError {
         doorbell: Doorbell,
         /// The handler that is there already.
         with: Name,
+        /// That handler waits for quiescence after a `try_remove`: trying again helps.
+        draining: bool,
     },
+    /// See [`EdgesError`].
+    Edges(EdgesError),
     /// This pinned handler is registered already.
     AlreadyRegistered,
     /// The [delivery](crate::HandlerSpec::delivery) names a CPU that
@@ -59,9 +63,14 @@ impl fmt::Display for RegisterError {
                     n => write!(f, ", {n} of its slots wait for CPUs to leave NMIs: try again"),
                 }
             }
-            Self::EdgeModelConflict { doorbell, with } => {
-                write!(f, "handler \"{with}\" named another edge model for {doorbell:?}")
+            Self::EdgeModelConflict { doorbell, with, draining } => {
+                write!(f, "handler \"{with}\" named another edge model for {doorbell:?}")?;
+                match draining {
+                    true => f.write_str(" and waits for CPUs to leave NMIs: try again"),
+                    false => Ok(()),
+                }
             }
+            Self::Edges(error) => error.fmt(f),
             Self::AlreadyRegistered => f.write_str("this pinned handler is registered already"),
             Self::NoSuchCpu { cpu } => write!(f, "the route names CPU {cpu}, which does not exist"),
         }
@@ -106,7 +115,7 @@ impl Error for RemoveFailure {}
 /// A handle no longer names a handler, or not one that may be taken by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandleError {
-    /// The handler that the handle named is gone.
+    /// The handler that the handle named is gone, or the handle is another subsystem's.
     Stale,
     /// A [`Registration`](crate::Registration) owns the handler.
     Guarded,
@@ -117,7 +126,7 @@ pub enum HandleError {
 impl fmt::Display for HandleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stale => f.write_str("stale handle: its handler was removed"),
+            Self::Stale => f.write_str(STALE_HANDLE),
             Self::Guarded => f.write_str("a registration guard owns the handler: use that"),
             Self::InDispatch(error) => error.fmt(f),
         }
@@ -126,13 +135,66 @@ impl fmt::Display for HandleError {
 
 impl Error for HandleError {}
 
+/// An [edge model](crate::EdgeModel) was refused, since grants could not keep to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EdgesError {
+    /// More late edges than a CPU can be granted at a time.
+    TooManyLateEdges {
+        /// How many were named. [`EdgeModel::MOST_LATE_EDGES`](crate::EdgeModel::MOST_LATE_EDGES)
+        /// is the most.
+        given: u8,
+    },
+    /// The rings are said to come later than any grant lasts. Name less, or raise
+    /// [`Limits::cap_us`](crate::Limits::cap_us) before.
+    LateBeyondCap {
+        /// How late, in microseconds.
+        late_us: u32,
+        /// The cap in force, in microseconds.
+        cap_us: u32,
+    },
+    /// Claims of this class, or behind this doorbell, grant nothing: name
+    /// [`PerCondition`](crate::EdgeModel::PerCondition).
+    NeverGranted {
+        /// The class.
+        class: Class,
+        /// The doorbell.
+        doorbell: Doorbell,
+    },
+}
+
+impl fmt::Display for EdgesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyLateEdges { given } => write!(
+                f,
+                "{given} late edges were named, at most {} are granted",
+                crate::EdgeModel::MOST_LATE_EDGES
+            ),
+            Self::LateBeyondCap { late_us, cap_us } => write!(
+                f,
+                "rings that come after {late_us} us are explained by no grant: each ends after \
+                 {cap_us} us"
+            ),
+            Self::NeverGranted { class, doorbell } => write!(
+                f,
+                "claims of class {class:?} behind {doorbell:?} grant nothing: name PerCondition"
+            ),
+        }
+    }
+}
+
+impl Error for EdgesError {}
+
 /// A change of what a handler's doorbell is like was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpecError {
     /// See [`InDispatch`]. Change it from ordinary context.
     InDispatch(InDispatch),
-    /// The handler is gone.
+    /// The handler is gone, or the handle is another subsystem's.
     Stale,
+    /// See [`EdgesError`].
+    Edges(EdgesError),
     /// The handler is not of class Platform, so its edges are not routed.
     NotPlatform(Class),
     /// The route names a CPU that [`Nmi::init`](crate::Nmi::init) gave no area.
@@ -146,7 +208,8 @@ impl fmt::Display for SpecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InDispatch(error) => write!(f, "{error}: change it from ordinary context"),
-            Self::Stale => f.write_str("the handler is gone"),
+            Self::Stale => f.write_str(STALE_HANDLE),
+            Self::Edges(error) => error.fmt(f),
             Self::NotPlatform(class) => {
                 write!(f, "handlers of class {class:?} have no route: only Platform ones do")
             }

@@ -24,7 +24,7 @@ mod table;
 mod ticket;
 mod writer;
 
-pub use error::{HandleError, RegisterError, RemoveFailure, SpecError};
+pub use error::{EdgesError, HandleError, RegisterError, RemoveFailure, SpecError};
 pub use pinned::{PinnedHandler, PinnedRegistration};
 #[cfg(test)]
 pub(crate) use quiescence::Quiescence;

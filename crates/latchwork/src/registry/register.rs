@@ -32,8 +32,9 @@ pub(crate) unsafe fn register(
     core.refuse_in_dispatch(platform).map_err(RegisterError::InDispatch)?;
     let writer = Writer::lock(core, platform);
     let class = spec.class;
-    writer.reclaim_dead_slots(core, class);
-    writer.check_edge_model(spec.doorbell, spec.edges)?;
+    writer.reclaim_dead_slots(core);
+    doorbell::check_edges(core, class, spec.doorbell, spec.edges).map_err(RegisterError::Edges)?;
+    writer.check_edge_model(class, spec.doorbell, spec.edges)?;
     let (index, slot) = writer.free_slot(class)?;
     let route = doorbell::check_route(core, spec.delivery)
         .map_err(|cpu| RegisterError::NoSuchCpu { cpu })?;
@@ -49,12 +50,12 @@ pub(crate) unsafe fn register(
     slot.doorbell.set_model(spec.edges);
     slot.storm_above.set(spec.claims_per_ms);
     if class == Class::Platform {
-        doorbell::open_route(core, index, route, spec.delivery);
+        doorbell::set_routes(core, index, route, spec.delivery);
     }
     slot.fill(handler);
-    writer.with_record(slot, |record| record.open(spec, name, rank));
+    writer.with_record(slot, |record| record.set_live(spec, name, rank));
     writer.publish(class);
-    Ok(HandlerId { class, slot: index, generation: slot.generation() })
+    Ok(HandlerId { subsystem: core.id(), class, slot: index, generation: slot.generation() })
 }
 
 /// Hands the right to remove from a handle back to a guard, once.
@@ -65,7 +66,7 @@ pub(crate) fn reclaim(
 ) -> Result<(), HandleError> {
     core.refuse_in_dispatch(platform).map_err(HandleError::InDispatch)?;
     let _writer = Writer::lock(core, platform);
-    let named = core.registry.slot_of(id).filter(|slot| !slot.is_dead());
+    let named = core.slot_of(id).filter(|slot| !slot.is_dead());
     let slot = named.ok_or(HandleError::Stale)?;
     if slot.take_over() { Ok(()) } else { Err(HandleError::Guarded) }
 }

@@ -35,17 +35,17 @@ pub(crate) fn remove(
         platform.relax();
     }
     let writer = Writer::lock(core, platform);
-    if let Some(slot) = core.registry.slot_of(id) {
+    if let Some(slot) = core.slot_of(id) {
         writer.with_record(slot, |record| slot.free(record));
     }
-    writer.reclaim_dead_slots(core, id.class);
+    writer.reclaim_dead_slots(core);
     Ok(())
 }
 
 /// Makes the handler unreachable from any context, an NMI or a half-done writer included. When
 /// quiescence is reached, the returned wait tells; the next writer frees the slot.
 pub(crate) fn try_remove(core: &Core, id: HandlerId) -> Quiescence {
-    if let Some(slot) = core.registry.slot_of(id) {
+    if let Some(slot) = core.slot_of(id) {
         slot.kill();
     }
     // Partner: the fence in `ReadWord::enter`.
@@ -56,7 +56,7 @@ pub(crate) fn try_remove(core: &Core, id: HandlerId) -> Quiescence {
 /// Hands the right to remove from a guard to whoever holds the handle. One store, so any context,
 /// an NMI or a half-done writer included.
 pub(crate) fn give_up(core: &Core, id: HandlerId) {
-    if let Some(slot) = core.registry.slot_of(id) {
+    if let Some(slot) = core.slot_of(id) {
         slot.give_up();
     }
 }
@@ -69,7 +69,7 @@ fn set_state(
     state: SlotState,
 ) -> Option<Name> {
     let writer = Writer::lock(core, platform);
-    let slot = core.registry.slot_of(id)?;
+    let slot = core.slot_of(id)?;
     let name = writer.with_record(slot, |record| {
         record.state = state;
         record.name

@@ -224,7 +224,7 @@ impl Route {
 }
 
 impl SlotRecord {
-    pub(crate) fn open(&mut self, spec: &HandlerSpec<'_>, name: Name, rank: Rank) {
+    pub(crate) fn set_live(&mut self, spec: &HandlerSpec<'_>, name: Name, rank: Rank) {
         self.state = SlotState::Live;
         self.name = name;
         self.doorbell = spec.doorbell;

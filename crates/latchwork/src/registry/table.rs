@@ -4,7 +4,7 @@
 
 use super::{order::Order, slot::Slot};
 use crate::{
-    contract::{Class, HANDLERS_PER_CLASS, HandlerId},
+    contract::{Class, HANDLERS_PER_CLASS},
     grant::{PlatformSlot, PlatformSlots},
     primitive::{AtomicBool, AtomicUsize, Ordering, array_of, const_unless_loom},
 };
@@ -48,11 +48,6 @@ impl Registry {
     #[inline(always)]
     pub(crate) fn slots_of(&self, class: Class) -> &[Slot] {
         self.slots.get(class as usize).map_or(&[], |slots| slots)
-    }
-
-    /// The slot that `id` names, unless `id` is stale. NMI-safe.
-    pub(crate) fn slot_of(&self, id: HandlerId) -> Option<&Slot> {
-        self.slot(id.class, id.slot).filter(|slot| slot.generation() == id.generation)
     }
 }
 

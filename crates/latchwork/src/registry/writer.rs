@@ -47,6 +47,12 @@ impl<'a> Writer<'a> {
         self.registry.slots.get(class as usize).into_iter().flatten().enumerate()
     }
 
+    /// Those whose claims grant edges.
+    pub(super) fn slots_that_grant(&self) -> impl Iterator<Item = &'a Slot> + use<'a> {
+        let registry = self.registry;
+        [Class::Local, Class::Platform].into_iter().flat_map(|class| registry.slots_of(class))
+    }
+
     /// Publishes the order of `class`: its Live handlers, by rank. One store.
     pub(super) fn publish(&self, class: Class) {
         let mut ranked = [None; HANDLERS_PER_CLASS];
@@ -66,7 +72,15 @@ impl<'a> Writer<'a> {
     /// Takes slots that `try_remove` gave up one step further, without waiting: out of the order,
     /// and, once quiescence is reached *after that*, free. Quiescence of the handler alone would
     /// not do: a dispatch may still hold an order that names the slot.
-    pub(super) fn reclaim_dead_slots(&self, core: &Core, class: Class) {
+    ///
+    /// In every class: a dead handler also keeps its doorbell's edge model.
+    pub(super) fn reclaim_dead_slots(&self, core: &Core) {
+        for class in Class::ALL {
+            self.reclaim_dead_slots_of(core, class);
+        }
+    }
+
+    fn reclaim_dead_slots_of(&self, core: &Core, class: Class) {
         let mut unpublished = false;
         for (_, slot) in self.slots(class).filter(|(_, slot)| slot.is_dead()) {
             self.with_record(slot, |record| {
@@ -104,16 +118,24 @@ impl<'a> Writer<'a> {
         Err(RegisterError::ClassFull { class, draining })
     }
 
-    /// A doorbell has one edge model, whoever is behind it.
+    /// A doorbell has one edge model, whoever is behind it and grants by it.
     pub(super) fn check_edge_model(
         &self,
+        class: Class,
         doorbell: Doorbell,
         edges: EdgeModel,
     ) -> Result<(), RegisterError> {
-        for slot in self.registry.slots.iter().flatten() {
+        if class == Class::Unknown {
+            return Ok(());
+        }
+        for slot in self.slots_that_grant() {
             self.with_record(slot, |record| {
                 if record.is_taken() && record.doorbell == doorbell && record.edges != edges {
-                    return Err(RegisterError::EdgeModelConflict { doorbell, with: record.name });
+                    return Err(RegisterError::EdgeModelConflict {
+                        doorbell,
+                        with: record.name,
+                        draining: slot.is_dead(),
+                    });
                 }
                 Ok(())
             })?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What each CPU has seen.
 
-use super::add;
+use super::{add, unclaimed::UnclaimedBurst};
 use crate::{
     contract::GrantKind,
     grant::LiveTime,
@@ -23,6 +23,7 @@ pub(crate) struct CpuCounters {
     dropped: Counter,
     total_ticks: Counter,
     max_ticks: Counter,
+    pub(crate) unclaimed: UnclaimedBurst,
 }
 
 /// What one CPU has seen since [`Nmi::init`](crate::Nmi::init).
@@ -87,6 +88,7 @@ impl CpuCounters {
             dropped: Counter::new(0),
             total_ticks: Counter::new(0),
             max_ticks: Counter::new(0),
+            unclaimed: UnclaimedBurst::new(),
         }
     }
 

@@ -24,7 +24,8 @@ pub(crate) struct HandlerCounters {
     histogram: [CounterU32; HISTOGRAM_COLUMNS],
     /// The claims of the present millisecond, and above them which that is, modulo 2¹⁶.
     burst: CounterU32,
-    _spare: CounterU32,
+    /// The slot's generation when its last storm began, modulo 2³². Outlives the handler.
+    storm_generation: CounterU32,
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -55,12 +56,13 @@ impl HandlerCounters {
             max_ticks: CounterU32::new(0),
             histogram: [const { CounterU32::new(0) }; HISTOGRAM_COLUMNS],
             burst: CounterU32::new(0),
-            _spare: CounterU32::new(0),
+            storm_generation: CounterU32::new(0),
         }
     }
 
     /// Counts a claim in millisecond `ms`. Returns how many that makes there. Own CPU, in NMI.
-    pub(crate) fn burst(&self, ms: u16) -> usize {
+    #[inline(always)]
+    pub(crate) fn count_claim_in(&self, ms: u16) -> usize {
         let burst = self.burst.load(Ordering::Relaxed);
         let claims = if burst >> 16 == u32::from(ms) { burst & 0xFFFF } else { 0 };
         let claims = claims.saturating_add(1).min(0xFFFF);
@@ -68,9 +70,20 @@ impl HandlerCounters {
         claims as usize
     }
 
-    /// Whether the last claim was counted in millisecond `ms`. Own CPU.
-    pub(crate) fn bursts_in(&self, ms: u16) -> bool {
-        self.burst.load(Ordering::Relaxed) >> 16 == u32::from(ms)
+    /// In which millisecond the last claim was counted. Own CPU.
+    pub(crate) fn last_claim_ms(&self) -> u16 {
+        (self.burst.load(Ordering::Relaxed) >> 16) as u16
+    }
+
+    /// A storm of the handler of this generation begins. Own CPU, inside the read side.
+    pub(crate) fn storm_begins(&self, generation: usize) {
+        self.storm_generation.store(generation as u32, Ordering::Relaxed);
+    }
+
+    /// Of which generation the last storm was, now that the slot's is `generation`. Own CPU.
+    pub(crate) fn storm_began(&self, generation: usize) -> usize {
+        let began = self.storm_generation.load(Ordering::Relaxed);
+        generation.wrapping_sub((generation as u32).wrapping_sub(began) as usize)
     }
 
     /// Own CPU, in NMI.

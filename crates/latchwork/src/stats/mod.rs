@@ -9,6 +9,7 @@ mod cpu;
 mod handler;
 mod query;
 mod storm;
+mod unclaimed;
 
 pub use cpu::CpuStats;
 pub(crate) use cpu::{CpuCounters, Ending};

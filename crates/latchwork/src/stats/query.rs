@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is granted and owed at this moment, for people: a debugger, a panic's report, a timeline.
+//! What a kernel can ask: what CPUs and handlers have done, and what is granted and owed at this
+//! moment.
 //!
 //! Read from anywhere with plain loads, each exact and together a moment apart. Nothing is decided
 //! by it.
@@ -8,7 +9,7 @@ use core::{error::Error, fmt};
 
 use super::{cpu::CpuStats, handler::HandlerStats};
 use crate::{
-    contract::{Granted, HandlerId, OwedPoll, Platform},
+    contract::{Granted, HandlerId, OwedPoll, Platform, STALE_HANDLE},
     nmi::Nmi,
     primitive::{Ordering, fence},
     time::Timestamp,
@@ -29,13 +30,13 @@ impl<P: Platform> Nmi<P> {
     /// See [`StatsError`].
     pub fn handler_stats(&self, id: HandlerId, cpu: usize) -> Result<HandlerStats, StatsError> {
         let area = self.core.cpus().get(cpu).ok_or(StatsError::NoSuchCpu { cpu })?;
-        self.core.registry.slot_of(id).ok_or(StatsError::Stale)?;
+        self.core.slot_of(id).ok_or(StatsError::Stale)?;
         let counters = area.slot_counters(id.class, id.slot).ok_or(StatsError::Stale)?;
         let stats = counters.read();
         // The counters were read before the generation is looked at again. Partner: the Release in
         // `Slot::free`, which comes before any `clear`.
         fence(Ordering::Acquire);
-        self.core.registry.slot_of(id).ok_or(StatsError::Stale)?;
+        self.core.slot_of(id).ok_or(StatsError::Stale)?;
         Ok(stats)
     }
 
@@ -59,7 +60,8 @@ impl<P: Platform> Nmi<P> {
 /// No statistics under this handle or for this CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatsError {
-    /// The handler that the handle named is gone, and its statistics with it.
+    /// The handler that the handle named is gone, and its statistics with it; or the handle is
+    /// another subsystem's.
     Stale,
     /// There is no such CPU.
     NoSuchCpu {
@@ -71,7 +73,7 @@ pub enum StatsError {
 impl fmt::Display for StatsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stale => f.write_str("stale handle: its handler was removed"),
+            Self::Stale => f.write_str(STALE_HANDLE),
             Self::NoSuchCpu { cpu } => write!(f, "there is no CPU {cpu}"),
         }
     }

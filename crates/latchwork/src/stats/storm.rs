@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which handlers are in a storm, and how many claims make one.
+//! What is in a storm, and how many claims of a handler make one.
 
 use crate::{
     contract::{Class, HANDLERS_PER_CLASS},
@@ -26,29 +26,34 @@ impl StormLimit {
     }
 }
 
-/// Which handlers are in a storm on one CPU, by bit. Own CPU: set in NMI, cleared at the tick.
+/// What is in a storm on one CPU, by bit. Own CPU: set in NMI, cleared at the tick.
 #[derive(Debug)]
 pub(crate) struct Storms(OwnWord);
 
-const _: () = assert!(Class::COUNT * HANDLERS_PER_CLASS < usize::BITS as usize, "a bit for each");
-
-const fn bit(class: Class, slot: usize) -> usize {
-    let index = (class as usize).wrapping_mul(HANDLERS_PER_CLASS).wrapping_add(slot);
-    1_usize.wrapping_shl(index as u32)
-}
+const HANDLERS: usize = Class::COUNT * HANDLERS_PER_CLASS;
+const _: () = assert!(HANDLERS < usize::BITS as usize, "a bit for each, and one for nobody");
 
 impl Storms {
+    /// The bit of a handler.
+    pub(crate) const fn of(class: Class, slot: usize) -> usize {
+        let index = (class as usize).wrapping_mul(HANDLERS_PER_CLASS).wrapping_add(slot);
+        1_usize.wrapping_shl(index as u32)
+    }
+
+    /// The bit of the NMIs that nobody claims.
+    pub(crate) const UNCLAIMED: usize = 1 << HANDLERS;
+
     const_unless_loom! {
         pub(crate) fn new() -> Self {
             Self(OwnWord::new(0))
         }
     }
 
-    /// Whether it begins by this. An NMI on top that sets another bit makes the exchange fail; then
-    /// the next claim begins the storm.
-    pub(crate) fn begin(&self, class: Class, slot: usize) -> bool {
+    /// Whether the storm of this bit begins by this. An NMI on top that sets another bit makes the
+    /// exchange fail; then the next claim begins the storm.
+    pub(crate) fn begin(&self, bit: usize) -> bool {
         let storms = self.0.load(Ordering::Relaxed);
-        let more = storms | bit(class, slot);
+        let more = storms | bit;
         let begun =
             self.0.compare_exchange(storms, more, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         begun && more != storms
@@ -60,9 +65,9 @@ impl Storms {
 
     /// An NMI on top that sets another bit is not lost: the exchange fails, and the next tick tries
     /// again.
-    pub(crate) fn end(&self, class: Class, slot: usize) -> bool {
+    pub(crate) fn end(&self, bit: usize) -> bool {
         let storms = self.0.load(Ordering::Relaxed);
-        let fewer = storms & !bit(class, slot);
+        let fewer = storms & !bit;
         let ended =
             self.0.compare_exchange(storms, fewer, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         ended && fewer != storms

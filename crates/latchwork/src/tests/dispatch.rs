@@ -163,7 +163,7 @@ fn a_parked_cpu_is_in_its_nmi_but_outside_the_read_side() {
     let world = World::new();
     let nmi = world.nmi;
     static IDLE: Victim = Victim::new(Claim::None);
-    *nmi.platform.on_leave.lock().unwrap() = Some(std::boxed::Box::new(move || {
+    *nmi.platform.on_leave.lock().unwrap() = Some(std::sync::Arc::new(move |_| {
         assert!(nmi.in_nmi());
         let here = nmi.register(&spec("here", Class::Local), &IDLE).unwrap_err();
         assert_eq!(here, RegisterError::InDispatch(InDispatch { cpu: 1 }));

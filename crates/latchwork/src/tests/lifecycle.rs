@@ -128,7 +128,7 @@ fn a_cpu_without_number_or_area_can_neither_go_nor_come() {
 fn a_cpu_in_an_nmi_can_neither_go_nor_come() {
     let world = World::new();
     let nmi = world.nmi;
-    *nmi.platform.on_leave.lock().unwrap() = Some(std::boxed::Box::new(move || {
+    *nmi.platform.on_leave.lock().unwrap() = Some(std::sync::Arc::new(move |_| {
         let refused = Err(PresenceError::InDispatch(InDispatch { cpu: 0 }));
         assert_eq!((nmi.go_offline(), nmi.come_online()), (refused, refused));
     }));

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Claim, Class, Doorbell, EdgeModel, HandlerSpec, NmiContext, NmiHandler, Outcome, Recovery,
-    Registration, Request, UnknownKind,
+    Registration, Request, StormSource, UnknownKind,
     primitive::{Counter, Ordering},
 };
 
@@ -473,7 +473,8 @@ fn a_storm_is_told_to_the_doorbells_owner_and_so_is_its_end() {
     world.nmi.tick();
     world.nmi.tick();
     let storms = world.nmi.platform.storms.lock().unwrap();
-    let told: Vec<_> = storms.iter().map(|(began, storm)| (*began, storm.handler)).collect();
-    assert_eq!(told, [(true, kept.id()), (false, kept.id())]);
-    assert_eq!(storms[0].1.claims, 21);
+    let told: Vec<_> = storms.iter().map(|(began, storm)| (*began, storm.source)).collect();
+    let of_it = StormSource::Handler(kept.id());
+    assert_eq!(told, [(true, of_it), (false, of_it)]);
+    assert_eq!((storms[0].1.count, storms[0].1.within_ms), (21, 1));
 }

@@ -2,7 +2,11 @@
 //! A machine of threads: each test thread says which CPU it is.
 
 use core::cell::Cell;
-use std::{boxed::Box, sync::Mutex, vec::Vec};
+use std::{
+    boxed::Box,
+    sync::{Arc, Mutex},
+    vec::Vec,
+};
 
 #[cfg(loom)]
 use loom::{thread, thread_local};
@@ -36,6 +40,7 @@ pub(super) fn become_cpu(cpu: Option<usize>) {
 }
 
 type OnServe = Box<dyn Fn(Requests) + Send>;
+pub(super) type OnLeave = Arc<dyn Fn(AfterLeave) + Send + Sync>;
 
 pub(super) struct TestPlatform {
     /// Advances by one at each reading.
@@ -54,7 +59,7 @@ pub(super) struct TestPlatform {
     pub(super) ticks_wanted: Counter,
     pub(super) left: Mutex<Vec<(usize, AfterLeave, bool)>>,
     pub(super) on_serve: Mutex<Option<OnServe>>,
-    pub(super) on_leave: Mutex<Option<Box<dyn Fn() + Send>>>,
+    pub(super) on_leave: Mutex<Option<OnLeave>>,
 }
 
 // SAFETY: every thread is the CPU that it says, the tests give no two threads the same one at once,
@@ -98,8 +103,9 @@ unsafe impl Platform for TestPlatform {
     fn after_leave(&self, ctx: &NmiContext<'_>, due: AfterLeave) {
         let outside = ctx.area.own.read.observe().is_outside();
         self.left.lock().unwrap().push((ctx.cpu(), due, outside));
-        if let Some(on_leave) = &*self.on_leave.lock().unwrap() {
-            on_leave();
+        let on_leave = self.on_leave.lock().unwrap().clone();
+        if let Some(on_leave) = on_leave {
+            on_leave(due);
         }
     }
     fn fatal(&self, error: Fatal) -> ! {
@@ -128,7 +134,7 @@ unsafe impl Platform for TestPlatform {
 /// A machine, and the memory behind its `'static` references, freed when it is dropped.
 pub(super) struct World {
     pub(super) nmi: &'static Nmi<TestPlatform>,
-    cpus: &'static [PerCpu],
+    pub(super) cpus: &'static [PerCpu],
 }
 
 impl World {
@@ -142,7 +148,6 @@ impl World {
         world
     }
 
-    #[cfg(not(loom))]
     pub(super) fn before_init() -> Self {
         Self::not_initialised(CPUS)
     }

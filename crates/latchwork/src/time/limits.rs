@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The times that grants and recovery go by.
+//! The times that grants and recovery go by, and how many NMIs that nothing explains are a storm.
 
 use core::{error::Error, fmt};
 
-use crate::primitive::{Counter, Ordering};
+use crate::{
+    contract::{InDispatch, Name},
+    primitive::{Counter, Ordering},
+};
 
 /// How long an edge may stay explained, and how soon a debt is paid. Each is a promise about the
 /// machine or to its users, so [`Nmi::set_limits`](crate::Nmi::set_limits) lets a kernel say what
@@ -31,8 +34,12 @@ pub struct Limits {
     /// whose interrupts stay off still recovers. At least two tick periods.
     pub overdue_us: u32,
     /// How long a software send that does not finish holds grants, in microseconds: its sender may
-    /// be stuck, or a virtual CPU that does not run.
+    /// be stuck, or a virtual CPU that does not run. At most `cap_us`.
     pub hold_us: u32,
+    /// More NMIs than this that nothing explains, on one CPU within 100 ms, are a
+    /// [storm](crate::StormSource::Unclaimed). A healthy machine has none at all, so the default is
+    /// low: 10. With 65,535 or more there is no storm.
+    pub unknowns_per_100_ms: u32,
 }
 
 impl Limits {
@@ -43,14 +50,29 @@ impl Limits {
         tick_period_us: 1_000,
         overdue_us: 4_000,
         hold_us: 10_000,
+        unknowns_per_100_ms: 10,
     };
 
     /// What to assume under a hypervisor, where a virtual CPU may not run for a while.
     pub const HYPERVISOR: Self = Self { cap_us: 1_000_000, hold_us: 1_000_000, ..Self::BARE_METAL };
 
     fn check(&self, ticks_per_ms: u64) -> Result<(), LimitsError> {
+        let fields = [
+            ("late_us", self.late_us),
+            ("cap_us", self.cap_us),
+            ("tick_period_us", self.tick_period_us),
+            ("overdue_us", self.overdue_us),
+            ("hold_us", self.hold_us),
+            ("unknowns_per_100_ms", self.unknowns_per_100_ms),
+        ];
+        if let Some((field, _)) = fields.into_iter().find(|(_, value)| *value == 0) {
+            return Err(LimitsError::Zero { field });
+        }
         if self.late_us > self.cap_us {
             return Err(LimitsError::LateBeyondCap);
+        }
+        if self.hold_us > self.cap_us {
+            return Err(LimitsError::HoldBeyondCap);
         }
         if self.overdue_us < self.tick_period_us.saturating_mul(2) {
             return Err(LimitsError::OverdueTooSoon);
@@ -88,6 +110,7 @@ pub(crate) struct LimitsInForce {
     tick_period_us: Counter,
     overdue_us: Counter,
     hold_us: Counter,
+    unknowns_per_100_ms: Counter,
 }
 
 impl LimitsInForce {
@@ -99,6 +122,7 @@ impl LimitsInForce {
             tick_period_us: Counter::new(limits.tick_period_us as usize),
             overdue_us: Counter::new(limits.overdue_us as usize),
             hold_us: Counter::new(limits.hold_us as usize),
+            unknowns_per_100_ms: Counter::new(limits.unknowns_per_100_ms as usize),
         }
     }
 
@@ -109,7 +133,18 @@ impl LimitsInForce {
         self.tick_period_us.store(limits.tick_period_us as usize, Ordering::Relaxed);
         self.overdue_us.store(limits.overdue_us as usize, Ordering::Relaxed);
         self.hold_us.store(limits.hold_us as usize, Ordering::Relaxed);
+        let unknowns = limits.unknowns_per_100_ms as usize;
+        self.unknowns_per_100_ms.store(unknowns, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The cap, in microseconds.
+    pub(crate) fn cap_us(&self) -> u32 {
+        self.cap_us.load(Ordering::Relaxed) as u32
+    }
+
+    pub(crate) fn unknowns_per_100_ms(&self) -> usize {
+        self.unknowns_per_100_ms.load(Ordering::Relaxed)
     }
 
     /// The same in ticks of a clock.
@@ -163,8 +198,24 @@ impl InTicks<'_> {
 /// [`Nmi::set_limits`](crate::Nmi::set_limits) was refused; the limits in force stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitsError {
+    /// See [`InDispatch`]. Set them from ordinary context.
+    InDispatch(InDispatch),
+    /// A limit is 0: that would be no time at all, or a storm without an NMI.
+    Zero {
+        /// The field of [`Limits`](crate::Limits).
+        field: &'static str,
+    },
     /// `late_us` is more than `cap_us`.
     LateBeyondCap,
+    /// `hold_us` is more than `cap_us`: a send would hold grants for longer than any may last.
+    HoldBeyondCap,
+    /// The rings of a registered handler come later than `cap_us` would let grants last.
+    CapBelowHandler {
+        /// The handler.
+        handler: Name,
+        /// How late its rings come, in microseconds.
+        late_us: u32,
+    },
     /// `overdue_us` is less than two tick periods, so that NMIs would do the tick's work.
     OverdueTooSoon,
     /// With this platform's clock the longest of the limits is too long for a machine word.
@@ -177,9 +228,18 @@ pub enum LimitsError {
 impl fmt::Display for LimitsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::InDispatch(error) => write!(f, "{error}: set limits from ordinary context"),
+            Self::Zero { field } => write!(f, "{field} is 0: give at least 1"),
             Self::LateBeyondCap => {
                 f.write_str("late_us is more than cap_us, which ends all grants")
             }
+            Self::HoldBeyondCap => {
+                f.write_str("hold_us is more than cap_us, the longest that a grant may last")
+            }
+            Self::CapBelowHandler { handler, late_us } => write!(
+                f,
+                "cap_us would end grants before the {late_us} us that handler \"{handler}\" named"
+            ),
             Self::OverdueTooSoon => f.write_str("overdue_us must be at least two tick periods"),
             Self::TooLong { longest_us } => {
                 write!(f, "{longest_us} us are too many ticks for a machine word")
@@ -202,7 +262,9 @@ mod tests {
         assert_eq!(late.check(1_000), Err(LimitsError::LateBeyondCap));
         let overdue = Limits { overdue_us: 1_999, ..ok };
         assert_eq!(overdue.check(1_000), Err(LimitsError::OverdueTooSoon));
-        let long = Limits { hold_us: u32::MAX, ..ok };
+        let hold = Limits { hold_us: 10_001, ..ok };
+        assert_eq!(hold.check(1_000), Err(LimitsError::HoldBeyondCap));
+        let long = Limits { overdue_us: u32::MAX, ..ok };
         let refused = Err(LimitsError::TooLong { longest_us: u32::MAX });
         assert_eq!(long.check(u64::MAX), refused);
     }

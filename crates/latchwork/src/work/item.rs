@@ -27,7 +27,10 @@
 
 use core::fmt;
 
-use crate::primitive::{AtomicPtr, AtomicUsize, Ordering, const_unless_loom};
+use crate::{
+    primitive::{AtomicPtr, AtomicUsize, Ordering, const_unless_loom},
+    subsystem::Owner,
+};
 
 /// How soon an item is to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +46,8 @@ pub enum Urgency {
 /// It is a node of a list, so it is queued at most once at a time, needs no memory, and lives for
 /// ever. Whoever takes its memory away all the same, such as a module's, has everybody stop
 /// queueing it and then waits with [`Nmi::sync_work`](crate::Nmi::sync_work).
+///
+/// It belongs to the [`Nmi`](crate::Nmi) that queued it first; every other refuses it.
 ///
 /// ```
 /// use latchwork::*;
@@ -61,6 +66,8 @@ pub struct Work {
     /// [`list`](super::list).
     pub(super) next: AtomicPtr<Work>,
     state: AtomicUsize,
+    /// The subsystem that queued it first. Its state names a CPU of that one.
+    pub(super) owner: Owner,
     function: unsafe fn(*const (), usize),
     data: *const (),
 }
@@ -136,6 +143,7 @@ impl Work {
             Self {
                 next: AtomicPtr::new(core::ptr::null_mut()),
                 state: AtomicUsize::new(IDLE),
+                owner: Owner::nobody(),
                 function: call::<F>,
                 data: core::ptr::from_ref(function).cast(),
             }

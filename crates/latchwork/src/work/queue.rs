@@ -62,6 +62,7 @@ impl<P: Platform> Nmi<P> {
         let queued = match target {
             None => Err(QueueError::NoSuchCpu { cpu }),
             Some((cpu, area)) if area.presence().is_away() => Err(QueueError::Offline { cpu }),
+            Some(_) if !item.owner.is_or_becomes(self.core.id()) => Err(QueueError::OtherSubsystem),
             Some((cpu, _)) => Ok(self.claim_and_push(item, Place { cpu, urgency })),
         };
         // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
@@ -98,7 +99,7 @@ impl<P: Platform> Nmi<P> {
     fn notify_cpu(&self, place: Place, area: &PerCpu) {
         fence(Ordering::SeqCst);
         if area.presence().is_away() {
-            self.core.leave_work();
+            self.core.mark_work_left();
             if let Some(this_cpu) = self.platform.current_cpu() {
                 self.platform.interrupt_for_work(this_cpu);
             }
@@ -124,6 +125,8 @@ pub enum QueueError {
         /// That CPU.
         cpu: usize,
     },
+    /// Another subsystem queued the item before, and it belongs to that one. Make an item for each.
+    OtherSubsystem,
 }
 
 impl fmt::Display for QueueError {
@@ -133,6 +136,7 @@ impl fmt::Display for QueueError {
             Self::NoSuchCpu { cpu: Some(cpu) } => write!(f, "there is no CPU {cpu}"),
             Self::NoSuchCpu { cpu: None } => f.write_str("this CPU has no number yet"),
             Self::Offline { cpu } => write!(f, "CPU {cpu} is offline: queue it on another"),
+            Self::OtherSubsystem => f.write_str("the item belongs to another subsystem"),
         }
     }
 }

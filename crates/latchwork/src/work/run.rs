@@ -93,7 +93,7 @@ impl<P: Platform> Nmi<P> {
                 area.work.list(Urgency::Lazy).run_all(&mut run);
             }
             if !area.presence().is_away() && self.core.take_left_work() {
-                self.take_over(&mut run);
+                self.run_left_work(&mut run);
             }
             ran
         });
@@ -101,7 +101,7 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// Runs what CPUs that are offline left.
-    fn take_over(&self, run: &mut impl FnMut(&'static Work)) {
+    fn run_left_work(&self, run: &mut impl FnMut(&'static Work)) {
         for area in self.core.cpus() {
             if area.presence().is_away() {
                 area.work.list(Urgency::Now).run_all(&mut *run);

@@ -21,6 +21,9 @@ impl<P: Platform> Nmi<P> {
     /// See [`SyncError`]: whatever would wait for this very CPU is refused, also if the item
     /// happens to be idle.
     pub fn sync_work(&'static self, item: &Work) -> Result<(), SyncError> {
+        if item.owner.is_other_than(self.core.id()) {
+            return Err(SyncError::OtherSubsystem);
+        }
         let interrupts_are_on = self.platform.interrupts_are_on();
         let waits_for_itself = self.on_this_cpu(|cpu, area| {
             if area.is_in_dispatch() {
@@ -41,7 +44,8 @@ impl<P: Platform> Nmi<P> {
     }
 }
 
-/// Nobody waited for an item, since this CPU may be the one that has to run it.
+/// Nobody waited for an item: this CPU may be the one that has to run it, or it is another
+/// subsystem's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SyncError {
@@ -57,12 +61,15 @@ pub enum SyncError {
         /// That CPU.
         cpu: usize,
     },
+    /// The item belongs to another subsystem, whose `sync_work` knows where it runs.
+    OtherSubsystem,
 }
 
 impl fmt::Display for SyncError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InDispatch(error) => write!(f, "{error}: wait in ordinary context"),
+            Self::OtherSubsystem => f.write_str("the item belongs to another subsystem"),
             Self::InsideItself { cpu } => {
                 write!(f, "the item that CPU {cpu} is running would wait for its own end")
             }

@@ -245,7 +245,7 @@ pub(super) fn account(
     recovering: bool,
     act: impl FnOnce(),
 ) {
-    let look = || {
+    let counts_so_far = || {
         let stats = NMI.cpu_stats(target).unwrap_or_default();
         let device_rings = events::totals().0;
         let host_rings = saw.host_events();
@@ -259,10 +259,10 @@ pub(super) fn account(
         ]
     };
     run.settle();
-    let before = look();
+    let before = counts_so_far();
     act();
     run.settle();
-    let after = look();
+    let after = counts_so_far();
     let Counts { rings, edges, recovered, probes } = saw.counts(recovering);
     let tallies = [rings, edges, recovered, probes];
     for ((tally, before), after) in tallies.into_iter().zip(before).zip(after) {

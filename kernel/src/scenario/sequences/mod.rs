@@ -40,6 +40,7 @@ fn limits() -> Limits {
         tick_period_us: scaled_us(time::LATE_US),
         overdue_us: scaled_us(time::CAP_US),
         hold_us: scaled_us(time::CAP_US),
+        ..Limits::BARE_METAL
     }
 }
 
@@ -83,6 +84,6 @@ pub(super) fn run(run: &Run) {
     tick::tell_library(true);
     run.settle();
     report::report(run, sequences, &sums);
-    nmi::set_limits(nmi::limits());
     registrations.into_iter().for_each(nmi::remove);
+    nmi::set_limits(nmi::limits());
 }

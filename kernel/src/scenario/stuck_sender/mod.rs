@@ -81,7 +81,7 @@ impl Round<'_> {
     fn run(&self) -> Seen {
         nmi::set_limits(match self.kind {
             Kind::Long if self.run.has_fault("holds-for-ever") => {
-                Limits { hold_us: u32::MAX, ..Limits::BARE_METAL }
+                Limits { hold_us: u32::MAX, cap_us: u32::MAX, ..Limits::BARE_METAL }
             }
             Kind::Long => Limits::BARE_METAL,
             Kind::Short | Kind::Early => nmi::limits(),
@@ -89,7 +89,7 @@ impl Round<'_> {
         self.run.let_grants_end();
         THAWED.store(false, Ordering::Relaxed);
         HAS_RUNG.store(false, Ordering::Relaxed);
-        let before = self.look();
+        let before = self.seen_so_far();
         smp::on_all_cpus(&|cpu| {
             if cpu == self.sender {
                 self.send();
@@ -98,11 +98,11 @@ impl Round<'_> {
             }
         });
         self.run.settle();
-        let seen = self.look();
+        let seen = self.seen_so_far();
         seen.since(before)
     }
 
-    fn look(&self) -> Seen {
+    fn seen_so_far(&self) -> Seen {
         let stats = NMI.cpu_stats(self.receiver).unwrap_or_default();
         let unknown_in_all = self.run.stats().unknown;
         let late_sends = reports::tally(self.receiver).late_sends.load(Ordering::Relaxed);

@@ -35,11 +35,13 @@ fn said(text: &str) -> String {
     serde_json::json!({ "return": text }).to_string()
 }
 
-/// What the monitor says about the registers of CPUs that are at these addresses, halted or not, with this in RAX.
+/// What the monitor says about the registers of CPUs that are at these addresses, halted or not,
+/// with this in RAX.
 fn registers_of(cpus: &[(u64, bool, u64)]) -> String {
     let text = cpus.iter().enumerate().map(|(cpu, (ip, halted, rax))| {
         let halted = u8::from(*halted);
-        format!("CPU#{cpu}\r\nRAX={rax:016x}\r\nRIP={ip:016x} RFL=00000002 [-------] HLT={halted}\r\n\r\n")
+        let flags = format!("RFL=00000002 [-------] HLT={halted}");
+        format!("CPU#{cpu}\r\nRAX={rax:016x}\r\nRIP={ip:016x} {flags}\r\n\r\n")
     });
     said(&text.collect::<String>())
 }
@@ -98,7 +100,8 @@ fn a_cpu_that_is_never_executed_is_told() {
     assert_eq!(
         lines,
         [
-            "CPU 0 waits for nothing that has a name; it executes nothing or a tight loop at 0x100800, in wait_here",
+            "CPU 0 waits for nothing that has a name; it executes nothing or a tight loop at 0x100800, \
+             in wait_here",
             "CPU 1 waits for nothing that has a name; it executes nothing or a tight loop at 0x1, \
              in no function of the kernel",
         ]

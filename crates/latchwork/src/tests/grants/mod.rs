@@ -172,7 +172,7 @@ fn a_parked_cpu_meets_its_grants_as_it_left_them() {
     let nmi = world.nmi;
     let source = Leaked::new(Source::new());
     let _kept = add(&world, local(4, EdgeModel::PerCondition), &source);
-    *nmi.platform.on_leave.lock().unwrap() = Some(std::boxed::Box::new(move || {
+    *nmi.platform.on_leave.lock().unwrap() = Some(std::sync::Arc::new(move |_| {
         nmi.platform.ticks.fetch_add(5_000_000, Ordering::Relaxed);
     }));
     source.0.raise();

@@ -5,6 +5,7 @@
 use super::{arm, at_every_access, came};
 use crate::{
     Class, Doorbell, EdgeModel, HandlerSpec, Nmi, Outcome, Registration, Request, Storm,
+    StormSource,
     tests::{
         source::{Source, time_passes},
         world::{Leaked, TestPlatform, World, become_cpu, take_nmi},
@@ -450,7 +451,8 @@ fn a_storm_on_top_of_another() {
         nmi.tick();
         let told = nmi.platform.storms.lock().unwrap();
         for id in [0, 1] {
-            let of_it = |(_, storm): &&(bool, Storm)| storm.handler == _kept[id].id();
+            let of_it =
+                |(_, storm): &&(bool, Storm)| storm.source == StormSource::Handler(_kept[id].id());
             let told: std::vec::Vec<_> = told.iter().filter(of_it).map(|it| it.0).collect();
             let expected: &[bool] = if id == 0 || nested { &[true, false] } else { &[] };
             assert_eq!(told, expected, "handler {id}");
