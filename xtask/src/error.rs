@@ -76,8 +76,9 @@ pub enum UserError {
     },
     /// There is no mdBook, and it was not installed.
     #[error(
-        "the book cannot be built without mdBook: {why}; what to do: `cargo install mdbook`, or read \
-         docs/src/SUMMARY.md and what it links to, which is plain Markdown"
+        "the book cannot be built without mdBook: {why}; see that cargo reaches its registry and \
+         that Rust is 1.88 or later, or read docs/src/SUMMARY.md and what it links to, which is \
+         plain Markdown"
     )]
     MdbookMissing {
         /// Why it was not installed.

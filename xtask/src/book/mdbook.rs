@@ -41,7 +41,7 @@ pub(super) fn found_or_installed() -> Result<PathBuf, UserError> {
     if let Some(program) = find() {
         return Ok(program);
     }
-    eprintln!("mdBook {VERSION} is built once, into {} (about a minute)", home().display());
+    eprintln!("mdBook {VERSION} is built once, into the target folder (about a minute)");
     install().map_err(|why| UserError::MdbookMissing { why })?;
     find().ok_or_else(|| UserError::MdbookMissing {
         why: format!("what was installed in {} does not run", home().display()),
