@@ -112,6 +112,14 @@ pub enum UserError {
         /// The value of the variable.
         path: String,
     },
+    /// A scenario that was asked for by name, or every one, cannot be booted here.
+    #[error("scenario `{scenario}` cannot be booted: {reason}")]
+    CannotBoot {
+        /// The scenario, or the first of them.
+        scenario: String,
+        /// Why, in one line.
+        reason: String,
+    },
     /// A filter or selection left nothing to do.
     #[error("{0}")]
     NothingChosen(String),

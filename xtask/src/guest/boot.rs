@@ -10,7 +10,7 @@ use anyhow::Context as _;
 
 use super::button::{AskError, Button};
 use super::wire::{self, Check, GuestMachine, Line, Record, Totals};
-use crate::process::{Lines, Next, Supervised, collect};
+use crate::process::{Lines, Next, Supervised, collect, interruption};
 
 /// How many of the last serial lines are kept.
 const TAIL_LINES: usize = 30;
@@ -123,7 +123,7 @@ pub(crate) fn run(
     let heard = listen(&lines, limits, &mut answerer, &mut transcript, listener);
     transcript.ending = match heard {
         Heard::End if limits.over_at_end_record => Ending::Exited(process.stop()?),
-        Heard::End => Ending::Exited(process.child().wait()?),
+        Heard::End => Ending::Exited(process.wait()?),
         Heard::TooMuch(why) => {
             process.stop()?;
             Ending::GivenUp { why }
@@ -139,6 +139,7 @@ pub(crate) fn run(
     while let Next::Line(text) = lines.next_within(Duration::from_secs(1)) {
         transcript.take(text, listener);
     }
+    interruption::check()?;
     transcript.emulator_messages = messages.join().unwrap_or_default();
     Ok(transcript)
 }

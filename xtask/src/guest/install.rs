@@ -175,8 +175,7 @@ impl Circumstances {
     fn look(yes: bool) -> Self {
         Self {
             has_apt: answers("apt-get"),
-            // SAFETY: geteuid reads a property of this process and cannot fail.
-            is_root: unsafe { libc::geteuid() } == 0,
+            is_root: nix::unistd::geteuid().is_root(),
             has_sudo: answers("sudo"),
             agreed: yes || workspace::under_ci(),
             can_ask: io::stdin().is_terminal(),

@@ -2,13 +2,13 @@
 //! The kernel image: built here, or handed over ready.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context as _, bail};
 
 use crate::error::UserError;
-use crate::workspace;
+use crate::{process, workspace};
 
 /// The target without an operating system, preferred where its `core` is installed.
 pub const BARE_TARGET: &str = "x86_64-unknown-none";
@@ -59,7 +59,7 @@ pub(crate) fn build(source: &Path, target_dir: &Path) -> anyhow::Result<Kernel> 
     if bare {
         command.args(["--target", BARE_TARGET]);
     }
-    let output = command.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    let output = process::output(&mut command).context("cannot run cargo")?;
     if !output.status.success() {
         bail!("the kernel does not build");
     }

@@ -4,6 +4,7 @@
 use comfy_table::{Cell, CellAlignment, Table};
 use serde::Serialize;
 
+use super::select::Skipped;
 use crate::cli::Format;
 use crate::guest::bochs::BochsHost;
 use crate::guest::kernel::Kernel;
@@ -17,6 +18,10 @@ pub(super) struct Report {
     schema: u32,
     machine: MachineReport,
     scenarios: Vec<ScenarioReport>,
+    /// What was asked for and could not be booted.
+    skipped: Vec<Skipped>,
+    /// How many scenarios there are that nobody asked for.
+    unasked: usize,
     held: bool,
 }
 
@@ -48,17 +53,40 @@ impl Report {
         })
     }
 
-    const fn new(machine: MachineReport) -> Self {
-        Self { schema: 1, machine, scenarios: Vec::new(), held: false }
+    fn new(machine: MachineReport) -> Self {
+        Self {
+            schema: 1,
+            machine,
+            scenarios: Vec::new(),
+            skipped: Vec::new(),
+            unasked: 0,
+            held: false,
+        }
     }
 
     /// Adds a scenario, and what its guest said about the kernel's target.
-    pub(super) fn add(&mut self, scenario: ScenarioReport, kernel_target: Option<&str>) {
+    pub(super) fn add(&mut self, scenario: ScenarioReport, kernel_target: Option<String>) {
         self.scenarios.push(scenario);
         self.held = self.scenarios.iter().all(|scenario| scenario.held);
         if let Some(target) = kernel_target {
-            target.clone_into(&mut self.machine.kernel_target);
+            self.machine.kernel_target = target;
         }
+    }
+
+    /// Notes what is not booted: what cannot be, and how many nobody asked for.
+    pub(super) fn leave_out(&mut self, skipped: Vec<Skipped>, unasked: usize) {
+        self.skipped = skipped;
+        self.unasked = unasked;
+    }
+
+    /// The machine and its emulator, in words.
+    pub(super) fn place(&self) -> String {
+        let MachineReport { machine, cpus, apic, clock, .. } = self.machine;
+        format!(
+            "{}, {}",
+            Machine { machine_type: machine, cpus, apic, clock },
+            self.machine.emulator()
+        )
     }
 
     /// Whether there was at least one scenario and all of them held.
@@ -75,16 +103,7 @@ impl Report {
     }
 
     fn table(&self) -> String {
-        let machine = &self.machine;
-        let mut text = format!(
-            "\n{}, {} CPUs, {}, {} clock, {}, kernel for {}\n",
-            machine.machine.name(),
-            machine.cpus,
-            machine.apic.name(),
-            machine.clock.name(),
-            machine.emulator(),
-            machine.kernel_target
-        );
+        let mut text = format!("\n{}, kernel for {}\n", self.place(), self.machine.kernel_target);
         text.push_str(&format!("{}\n", self.scenario_table()));
         for scenario in &self.scenarios {
             for check in scenario.checks.iter().filter(|check| !check.held) {
@@ -95,7 +114,17 @@ impl Report {
                 text.push_str(&line);
             }
         }
-        text.push_str(if self.held { "held\n" } else { "NOT held\n" });
+        for Skipped { name, reason } in &self.skipped {
+            text.push_str(&format!("{name}: skipped: {reason}\n"));
+        }
+        if self.unasked > 0 {
+            text.push_str(&format!("{} more scenarios: --all-scenarios\n", self.unasked));
+        }
+        text.push_str(match (self.held, self.skipped.len()) {
+            (true, 0) => "held\n",
+            (true, _) => "held, but for what was skipped\n",
+            (false, _) => "NOT held\n",
+        });
         text
     }
 
@@ -120,6 +149,9 @@ impl Report {
             ];
             row.extend(numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right)));
             table.add_row(row);
+        }
+        for Skipped { name, .. } in &self.skipped {
+            table.add_row([*name, "skipped"]);
         }
         table
     }
@@ -162,7 +194,7 @@ mod tests {
             bochs: None,
             kernel_target: "unknown".into(),
         };
-        Report { schema: 1, machine, scenarios: Vec::new(), held: false }
+        Report::new(machine)
     }
 
     #[test]
@@ -182,10 +214,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_skipped_is_told_and_is_no_failure() {
+        let mut report = report();
+        report.add(scenario(true), None);
+        report.leave_out(vec![Skipped { name: "t", reason: String::from("too old") }], 3);
+        assert!(report.held());
+        let text = report.table();
+        assert!(text.lines().any(|line| line.contains("t ") && line.contains("skipped")), "{text}");
+        assert!(
+            text.contains("\nt: skipped: too old\n3 more scenarios: --all-scenarios\nheld, but")
+        );
+    }
+
+    #[test]
     fn the_json_has_the_documented_shape() {
         let mut report = report();
-        report.add(scenario(true), Some("x86_64-unknown-none"));
-        let expected = r#"{"schema":1,"machine":{"machine":"q35","cpus":4,"apic":"xapic","clock":"deterministic","qemu":"10.0.2","kernel_target":"x86_64-unknown-none"},"scenarios":[{"name":"s","held":true,"nmis":7,"claimed":6,"absorbed":1,"unknown":0,"lost":0,"boots":[{"policy":"report","words":"key=value","held":true}],"checks":[{"name":"c","held":true,"expected":"1","saw":"0"}]}],"held":true}"#;
+        report.add(scenario(true), Some(String::from("x86_64-unknown-none")));
+        report.leave_out(vec![Skipped { name: "t", reason: String::from("why") }], 2);
+        let expected = r#"{"schema":1,"machine":{"machine":"q35","cpus":4,"apic":"xapic","clock":"deterministic","qemu":"10.0.2","kernel_target":"x86_64-unknown-none"},"scenarios":[{"name":"s","held":true,"nmis":7,"claimed":6,"absorbed":1,"unknown":0,"lost":0,"boots":[{"policy":"report","words":"key=value","held":true}],"checks":[{"name":"c","held":true,"expected":"1","saw":"0"}]}],"skipped":[{"name":"t","reason":"why"}],"unasked":2,"held":true}"#;
         assert_eq!(serde_json::to_string(&report).expect("serializable"), expected);
     }
 }
