@@ -79,6 +79,17 @@ pub enum UserError {
         /// What to do, in one line.
         remedy: String,
     },
+    /// What is missing could not be installed.
+    #[error(
+        "`{command}` failed ({status}), and says why above: without a network, or where another \
+         program holds apt's locks, it cannot work; try it by hand"
+    )]
+    InstallFailed {
+        /// What was run.
+        command: String,
+        /// How it ended.
+        status: String,
+    },
     /// What builds bootable images is missing and was not installed.
     #[error("an image for GRUB cannot be built, since {lacking} is missing: {remedy}")]
     ImageToolsMissing {

@@ -18,7 +18,9 @@ fn main() -> ExitCode {
         interruption::watch().map_err(anyhow::Error::from).and_then(|()| xtask::cli::execute(cli));
     if let Err(interrupted) = interruption::check() {
         // Whatever failed then, failed for that reason.
-        console::note(format_args!("{interrupted}\n"));
+        if !interrupted.is_for_want_of_a_reader() {
+            console::note(format_args!("{interrupted}\n"));
+        }
         return ExitCode::from(interrupted.exit_status());
     }
     let status = match result {

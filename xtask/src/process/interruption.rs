@@ -36,6 +36,12 @@ pub struct Interrupted {
 }
 
 impl Interrupted {
+    /// Whether nobody reads what we print, so that there is nobody to tell.
+    #[must_use]
+    pub fn is_for_want_of_a_reader(self) -> bool {
+        self.signal == number(Signal::SIGPIPE)
+    }
+
     /// The exit status by which shells tell of the signal.
     #[must_use]
     pub fn exit_status(self) -> u8 {

@@ -104,7 +104,7 @@ impl Report {
 
     fn table(&self) -> String {
         let mut text = format!("\n{}, kernel for {}\n", self.place(), self.machine.kernel_target);
-        text.push_str(&format!("{}\n", self.scenario_table()));
+        text.push_str(&format!("{}\n", self.scenario_table(table::width())));
         for scenario in &self.scenarios {
             for check in scenario.checks.iter().filter(|check| !check.held) {
                 let line = format!(
@@ -128,10 +128,11 @@ impl Report {
         text
     }
 
-    fn scenario_table(&self) -> Table {
-        let mut table = table::new([
-            "scenario", "held", "checks", "NMIs", "claimed", "absorbed", "unknown", "lost",
-        ]);
+    fn scenario_table(&self, width: u16) -> Table {
+        let mut table = table::of_width(
+            width,
+            ["scenario", "held", "checks", "NMIs", "claimed", "absorbed", "unknown", "lost"],
+        );
         for scenario in &self.scenarios {
             let held = scenario.checks.iter().filter(|check| check.held).count();
             let totals = &scenario.totals;
@@ -174,6 +175,7 @@ impl MachineReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::SCENARIOS;
     use crate::guest::BootReport;
     use crate::guest::wire::{Check, Totals};
 
@@ -224,6 +226,21 @@ mod tests {
         assert!(
             text.contains("\nt: skipped: too old\n3 more scenarios: --all-scenarios\nheld, but")
         );
+    }
+
+    #[test]
+    fn every_name_is_in_one_piece_on_a_narrow_terminal() {
+        let mut report = report();
+        for known in SCENARIOS {
+            let totals = Totals { nmis: 999_999, claimed: 999_999, ..Totals::default() };
+            report.add(ScenarioReport { name: known.name.into(), totals, ..scenario(true) }, None);
+        }
+        report.leave_out(vec![Skipped { name: "t", reason: String::new() }], 0);
+        let table = report.scenario_table(80).to_string();
+        let widest = table.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(80), "{table}");
+        assert!(SCENARIOS.iter().all(|known| table.contains(known.name)), "{table}");
+        assert_eq!(table.lines().count(), 1 + SCENARIOS.len() + 1, "a row has two lines:\n{table}");
     }
 
     #[test]
