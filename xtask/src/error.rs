@@ -117,6 +117,28 @@ pub enum UserError {
         /// Why it cannot.
         why: &'static str,
     },
+    /// Nothing can be written to the folder for build products.
+    #[error(
+        "nothing can be built in `{path}`: {why}; name a folder that can be written to by the \
+         variable CARGO_TARGET_DIR"
+    )]
+    CannotBuildThere {
+        /// The folder.
+        path: String,
+        /// Why it cannot be written to.
+        why: String,
+    },
+    /// The folder for build products is full.
+    #[error(
+        "the build failed, and only {free_mib} MiB are left in `{path}`: make room, or name another \
+         folder by the variable CARGO_TARGET_DIR"
+    )]
+    NoSpace {
+        /// The folder.
+        path: String,
+        /// What is left there.
+        free_mib: u64,
+    },
     /// `LATCHWORK_KERNEL` names no file.
     #[error("LATCHWORK_KERNEL names `{path}`, which is not a file")]
     KernelMissing {

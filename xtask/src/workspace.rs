@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where things are.
 
-use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs, io, process};
 
+use nix::sys::statvfs::statvfs;
+
+use crate::error::UserError;
 use crate::guest::qemu::choice;
+
+/// A mebibyte.
+const MIB: u64 = 1024 * 1024;
+
+/// A build that fails with less than this left may have failed for want of it: some products have
+/// tens of mebibytes, and cargo removes what it could not write.
+const LITTLE_SPACE_MIB: u64 = 64;
 
 /// The repository's top folder.
 pub(crate) fn root() -> &'static Path {
@@ -16,6 +26,35 @@ pub(crate) fn root() -> &'static Path {
 /// The folder for build products: `CARGO_TARGET_DIR` if set, else `target`.
 pub(crate) fn target_dir() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+/// Makes the folder for build products, and tries whether anything can be written to it.
+///
+/// # Errors
+///
+/// [`UserError::CannotBuildThere`] when nothing can.
+pub(crate) fn check_target_dir(folder: &Path) -> Result<(), UserError> {
+    let refuse = |error: io::Error| UserError::CannotBuildThere {
+        path: folder.display().to_string(),
+        why: error.to_string(),
+    };
+    fs::create_dir_all(folder).map_err(refuse)?;
+    let probe = folder.join(format!(".latchwork-{}", process::id()));
+    // What is full may still take an empty file.
+    let written = fs::write(&probe, [0; 4096]);
+    drop(fs::remove_file(&probe));
+    written.map_err(refuse)
+}
+
+/// Whether a build that failed in `folder` may have failed for want of space.
+pub(crate) fn check_space(folder: &Path) -> Result<(), UserError> {
+    // A folder that cannot be asked is no reason to doubt what cargo said.
+    let Ok(seen) = statvfs(folder) else { return Ok(()) };
+    let free_mib = seen.blocks_available() * seen.fragment_size() / MIB;
+    match free_mib < LITTLE_SPACE_MIB {
+        true => Err(UserError::NoSpace { path: folder.display().to_string(), free_mib }),
+        false => Ok(()),
+    }
 }
 
 /// The cargo that started us, run from the top folder. What it starts uses the QEMU that we use.

@@ -46,6 +46,7 @@ pub fn obtain() -> anyhow::Result<Kernel> {
 
 /// Builds the kernel from the source in `source`, with what is built in `target_dir`.
 pub(crate) fn build(source: &Path, target_dir: &Path) -> anyhow::Result<Kernel> {
+    workspace::check_target_dir(target_dir)?;
     let bare = bare_target_installed();
     let mut command = workspace::cargo();
     command.current_dir(source).env("CARGO_TARGET_DIR", target_dir);
@@ -61,7 +62,8 @@ pub(crate) fn build(source: &Path, target_dir: &Path) -> anyhow::Result<Kernel> 
     }
     let output = process::output(&mut command).context("cannot run cargo")?;
     if !output.status.success() {
-        bail!("the kernel does not build");
+        workspace::check_space(target_dir)?;
+        bail!("the kernel does not build; cargo says why above");
     }
     let path = executable(&String::from_utf8_lossy(&output.stdout), PACKAGE)
         .context("cargo named no kernel image")?;
