@@ -8,9 +8,14 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::guest::qemu;
 use crate::{campaign, compare, demo, doctor, explore, iso, mutants, run, test};
 
+const EXIT_STATUS: &str = "\
+Exit status: 0 if all that was booted or checked held, 1 if something did not or failed on the way,
+2 if it cannot be done as asked, and 128 and the signal's number if it was told to stop.
+What `run` skips is no failure, unless it was named or leaves nothing to boot: then the status is 2.";
+
 /// Builds, boots and checks Latchwork.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXIT_STATUS)]
 pub struct Cli {
     /// The QEMU that is used: a path, or a name in PATH (default: qemu-system-x86_64)
     #[arg(long, global = true, value_name = "PATH", env = qemu::VARIABLE, hide_env_values = true)]

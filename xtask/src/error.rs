@@ -139,6 +139,20 @@ pub enum UserError {
         /// What is left there.
         free_mib: u64,
     },
+    /// A machine's memory is to be a file, and does not fit.
+    #[error(
+        "a machine's memory does not fit the folder for temporary files: {free_mib} MiB are left in \
+         `{path}`, and {needed_mib} are needed; make room, or name another folder by the variable \
+         TMPDIR"
+    )]
+    NoSpaceForMemory {
+        /// The folder.
+        path: String,
+        /// What is left there.
+        free_mib: u64,
+        /// What the file takes.
+        needed_mib: u64,
+    },
     /// `LATCHWORK_KERNEL` names no file.
     #[error("LATCHWORK_KERNEL names `{path}`, which is not a file")]
     KernelMissing {

@@ -20,7 +20,8 @@ const LITTLE_SPACE_MIB: u64 = 64;
 
 /// The repository's top folder.
 pub(crate) fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
 }
 
 /// The folder for build products: `CARGO_TARGET_DIR` if set, else `target`.
@@ -49,12 +50,16 @@ pub(crate) fn check_target_dir(folder: &Path) -> Result<(), UserError> {
 /// Whether a build that failed in `folder` may have failed for want of space.
 pub(crate) fn check_space(folder: &Path) -> Result<(), UserError> {
     // A folder that cannot be asked is no reason to doubt what cargo said.
-    let Ok(seen) = statvfs(folder) else { return Ok(()) };
-    let free_mib = seen.blocks_available() * seen.fragment_size() / MIB;
-    match free_mib < LITTLE_SPACE_MIB {
-        true => Err(UserError::NoSpace { path: folder.display().to_string(), free_mib }),
-        false => Ok(()),
+    match free_mib(folder).filter(|&free_mib| free_mib < LITTLE_SPACE_MIB) {
+        Some(free_mib) => Err(UserError::NoSpace { path: folder.display().to_string(), free_mib }),
+        None => Ok(()),
     }
+}
+
+/// How many mebibytes can still be written in that folder, if it can be asked.
+pub(crate) fn free_mib(folder: &Path) -> Option<u64> {
+    let seen = statvfs(folder).ok()?;
+    Some(seen.blocks_available().saturating_mul(seen.fragment_size()) / MIB)
 }
 
 /// The cargo that started us, run from the top folder. What it starts uses the QEMU that we use.

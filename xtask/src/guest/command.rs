@@ -14,8 +14,9 @@ use crate::machine::{Apic, Clock, Machine};
 /// QEMU with "Bad icount read". One instruction to a translation block makes each of them the last, where both are allowed.
 const ICOUNT: &str = "shift=0,sleep=off";
 
-/// How much memory the machine has.
+/// How much memory the machine has, for QEMU and in mebibytes.
 pub(super) const MEMORY: &str = "128M";
+pub(super) const MEMORY_MIB: u64 = 128;
 
 /// The guest's kernel command line; `exit` is what ends its machine.
 pub(crate) fn append(

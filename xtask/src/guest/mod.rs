@@ -192,7 +192,7 @@ fn run_qemu(
     let shares_memory = devices.contains(&Device::SharedMemory);
     let has_button = shares_memory || devices.contains(&Device::Button);
     let new_button = || Button::new(shares_memory);
-    let mut button = has_button.then(new_button).transpose().context("no button")?;
+    let mut button = has_button.then(new_button).transpose()?;
     let argv = command::argv(qemu.program(), start, machine, devices, button.as_ref());
     listener.booting(&argv);
     boot::run(&argv, button.as_mut(), limits, listener)

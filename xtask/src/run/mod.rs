@@ -151,7 +151,11 @@ fn boot_all(
         true => (Detail::Verbose, 1),
         false => (Detail::Brief, lanes::at_a_time(machine).min(chosen.jobs.len())),
     };
-    eprintln!("{} scenarios on {}, {lanes} at a time", chosen.jobs.len(), report.place());
+    let many = match chosen.jobs.len() {
+        1 => String::from("1 scenario"),
+        many => format!("{many} scenarios, {lanes} at a time,"),
+    };
+    eprintln!("{many} on {}", report.place());
     let booted = lanes::work_through(chosen.jobs, lanes, |job| {
         let mut progress = Progress::begin(job.scenario, detail);
         let started = Instant::now();

@@ -97,13 +97,16 @@ impl Report {
     pub(super) fn print(&self, format: Format) -> anyhow::Result<()> {
         match format {
             Format::Json => println!("{}", serde_json::to_string(self)?),
-            Format::Table => print!("{}", self.table()),
+            Format::Table => {
+                eprintln!();
+                print!("{}", self.table());
+            }
         }
         Ok(())
     }
 
     fn table(&self) -> String {
-        let mut text = format!("\n{}, kernel for {}\n", self.place(), self.machine.kernel_target);
+        let mut text = format!("{}, kernel for {}\n", self.place(), self.machine.kernel_target);
         text.push_str(&format!("{}\n", self.scenario_table(table::width())));
         for scenario in &self.scenarios {
             for check in scenario.checks.iter().filter(|check| !check.held) {
