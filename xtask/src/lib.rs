@@ -13,6 +13,8 @@ mod catalog;
 
 pub mod campaign;
 pub mod cells;
+#[cfg(test)]
+mod circles;
 pub mod cli;
 pub mod compare;
 pub mod demo;
@@ -30,6 +32,8 @@ pub mod process;
 pub mod run;
 mod table;
 pub mod test;
+#[cfg(test)]
+mod width;
 mod workspace;
 
 pub use workspace::under_ci;

@@ -1,25 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What each CPU has for itself.
+//! What each CPU has for itself: each room's part of it, side by side.
 
 use crate::{
-    after_leave::AfterLeave,
+    contract::{AfterLeave, Class, HANDLERS_PER_CLASS, Requests},
+    dispatch::ReportLimiter,
     grant::Grants,
-    handler::Class,
-    order::HANDLERS_PER_CLASS,
     presence::Presence,
     primitive::{AtomicUsize, Counter, Ordering, const_unless_loom},
-    read_word::ReadWord,
-    recovery::{Duties, deferred::DeferredEdges},
-    request::{Mailbox, Requests},
-    stats::{CpuCounters, HandlerCounters},
-    storm::Storms,
-    unknown::ReportLimiter,
+    recovery::{DeferredEdges, Duties},
+    registry::ReadWord,
+    request::Mailbox,
+    stats::{CpuCounters, HandlerCounters, Storms},
     work::WorkLine,
 };
-
-/// The most CPUs that one [`Nmi`](crate::Nmi) serves: 4096 on 64-bit targets, 64 on 32-bit ones,
-/// where the request counters are narrower.
-pub const MAX_CPUS: usize = if usize::BITS >= 64 { 4096 } else { 64 };
 
 /// One CPU's part of the subsystem, about 3.5 KiB. The kernel hands a slice of them to
 /// [`Nmi::init`](crate::Nmi::init), one for each CPU that it may ever have.
@@ -153,8 +146,8 @@ impl OwnLine {
         self.after_leave.fetch_or(due.word(), Ordering::Relaxed);
     }
 
-    /// Another CPU, while this one executes nothing: ends what it was stopped in. The CPU finds all of it
-    /// reset when it has been started again, since [`Presence::mark`] comes after.
+    /// Another CPU, while this one executes nothing: ends what it was stopped in. The CPU finds all
+    /// of it reset when it has been started again, since [`Presence::mark_away`] comes after.
     pub(crate) fn abandon(&self) {
         self.read.abandon();
         self.nmis.store(0, Ordering::Relaxed);

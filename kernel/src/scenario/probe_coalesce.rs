@@ -16,6 +16,7 @@ use latchwork::{Claim, Class, CpuStats, NmiContext, NmiHandler, Recovery, Reques
 use super::{Progress, Run, Tally, check, check_nothing_unknown, check_requests_taken, pmu, quiet};
 use crate::cpu::{MAX_CPUS, area};
 use crate::nmi::{NMI, steps};
+use crate::waiting::awaited;
 use crate::{apic, idle, nmi, patience, smp, time};
 
 /// Torn probes of each CPU.
@@ -95,11 +96,12 @@ fn between_probe_and_ring(cpu: usize) {
     let before = met(cpu);
     let is_taken = || met(cpu) != before;
     if OTHERS_RING.load(Ordering::Relaxed) {
-        patience::spin_until(is_taken, DAWDLE_TURNS);
+        patience::spin_until(awaited!("the next edge to take a probe"), is_taken, DAWDLE_TURNS);
         return;
     }
     pmu::overflow(cpu);
-    patience::spin_until(|| !pmu::has_overflowed(cpu), TORN_TURNS);
+    let is_claimed = || !pmu::has_overflowed(cpu);
+    patience::spin_until(awaited!("its own overflow to be claimed"), is_claimed, TORN_TURNS);
     TORN.add(u64::from(is_taken()));
 }
 
@@ -164,7 +166,8 @@ fn tear_probes() {
             }
             steps::tear_next_send(cpu, cpu);
             pmu::overflow(cpu);
-            idle::until_or_ms(|| !steps::is_to_tear(cpu), PROBE_LIMIT_MS);
+            let probe = awaited!("a tick to send a probe");
+            idle::until_or_ms(probe, || !steps::is_to_tear(cpu), PROBE_LIMIT_MS);
             torn += u64::from(!steps::is_to_tear(cpu));
             steps::tear_nothing(cpu);
         }
@@ -180,7 +183,8 @@ fn call(cpu: usize, sent: &mut u64) {
             Err(error) => panic!("CPU {cpu} could not be rung: {error}"),
         }
     }
-    patience::spin_until(|| taken() == *sent, RING_TURNS);
+    let are_taken = || taken() == *sent;
+    patience::spin_until(awaited!("its requests to be taken"), are_taken, RING_TURNS);
 }
 
 /// Each CPU rings the next one all the time, while ticks send probes.

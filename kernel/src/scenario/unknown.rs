@@ -21,7 +21,8 @@ use x86_64::instructions::port::Port;
 use super::{Progress, Run, check};
 use crate::cpu::MAX_CPUS;
 use crate::nmi::{self, NMI, reports};
-use crate::{apic, idle, image, smp, tick, time};
+use crate::waiting::awaited;
+use crate::{apic, idle, image, patience, smp, tick, time};
 
 /// The library reports at most one unknown NMI a CPU in this time, and a little more.
 const REPORT_INTERVAL_MS: u64 = 120;
@@ -56,9 +57,9 @@ unsafe impl NmiHandler for Slow {
         let is_over = || {
             time::now_ticks().saturating_sub(start_ticks) > DEFERRAL_LIMIT_MS * time::ticks_per_ms()
         };
-        while WAITS.load(Ordering::Relaxed) && super::stats(MAX_CPUS).deferred == 0 && !is_over() {
-            core::hint::spin_loop();
-        }
+        let may_end =
+            || !WAITS.load(Ordering::Relaxed) || super::stats(MAX_CPUS).deferred != 0 || is_over();
+        patience::spin(awaited!("another CPU to defer an edge"), may_end);
         Claim::None
     }
 }
@@ -95,7 +96,7 @@ pub(super) fn hide_all_if(hidden: bool) -> Option<Registration> {
 
 /// Waits until what is unknown by now has been reported, and the next one is reported at once. Threads whose tick runs.
 pub(super) fn wait_until_reported() {
-    idle::until_or_ms(|| false, REPORT_INTERVAL_MS);
+    idle::for_ms(REPORT_INTERVAL_MS);
 }
 
 /// Sends one NMI to `target` from `sender`, past the library, and returns once it has been taken.
@@ -146,7 +147,9 @@ fn set_speaker_bit(on: bool) -> u8 {
 fn reported_alone(run: &Run, sender: usize, target: usize) -> bool {
     let before = told(target);
     ring_once(run, sender, target);
-    let came = idle::until_or_ms(|| told(target).reports != before.reports, REPORT_LIMIT_MS);
+    let report = awaited!("a report about CPU {}", target);
+    let is_told = || told(target).reports != before.reports;
+    let came = idle::until_or_ms(report, is_told, REPORT_LIMIT_MS);
     wait_until_reported();
     let tally = reports::tally(target);
     came && told(target).reports == before.reports + 1
@@ -225,8 +228,9 @@ fn ring_all_at_once(run: &Run) -> AtOnce {
         }
     });
     WAITS.store(false, Ordering::Relaxed);
+    let are_settled = || super::unsettled(&run.stats()) == 0;
     let settled_in_time =
-        idle::until_or_ms(|| super::unsettled(&run.stats()) == 0, SETTLE_LIMIT_MS);
+        idle::until_or_ms(awaited!("deferred edges to be settled"), are_settled, SETTLE_LIMIT_MS);
     nmi::remove(slow);
     tick::tell_library(true);
     run.settle();
@@ -328,7 +332,7 @@ fn report(run: &Run) {
 
 fn stop(run: &Run) {
     ring_once(run, 0, run.cpus - 1);
-    idle::until_or_ms(|| false, REPORT_LIMIT_MS);
+    idle::for_ms(REPORT_LIMIT_MS);
     run.settle();
     let stats = run.stats();
     check(

@@ -16,9 +16,9 @@ use anyhow::Context as _;
 use thiserror::Error;
 
 use super::command::{MEMORY, MEMORY_MIB};
-use super::qmp::{Qmp, QmpError};
+use super::monitor::{Monitor, in_an_option};
+use super::qmp::QmpError;
 use crate::error::UserError;
-use crate::private_dir::PrivateDir;
 use crate::workspace;
 
 /// Why a guest was not given what it asked for.
@@ -53,15 +53,13 @@ pub enum AskError {
     Answer(#[from] io::Error),
 }
 
-/// The button of one boot: QEMU's monitor, behind a socket that nobody else can reach. Where it is
-/// told so, also the machine's memory.
+/// The button of one boot, which QEMU's monitor presses. Where it is told so, also the machine's
+/// memory.
 #[derive(Debug)]
 pub(crate) struct Button {
-    folder: PrivateDir,
+    monitor: Monitor,
     /// The file is opened at the first condition: by then, QEMU has made it.
     memory: Memory,
-    /// Connected at the first press: by then, QEMU has made the socket.
-    monitor: Option<Qmp>,
 }
 
 /// What we know of the machine's memory.
@@ -86,16 +84,13 @@ impl Button {
             check_space(&env::temp_dir())?;
         }
         let memory = if shared_memory { Memory::InFile } else { Memory::Private };
-        let folder = PrivateDir::new().context("cannot make a temporary folder")?;
-        Ok(Self { folder, memory, monitor: None })
+        let monitor = Monitor::new().context("cannot make a temporary folder")?;
+        Ok(Self { monitor, memory })
     }
 
     /// What tells QEMU to have it.
     pub(crate) fn arguments(&self) -> Vec<String> {
-        let mut words = vec![
-            String::from("-qmp"),
-            format!("unix:{},server=on,wait=off", in_an_option(&self.socket())),
-        ];
+        let mut words = self.monitor.arguments();
         if !matches!(self.memory, Memory::Private) {
             let file = in_an_option(&self.memory_file());
             words.extend([
@@ -130,12 +125,13 @@ impl Button {
         Ok(())
     }
 
+    /// The monitor that presses it.
+    pub(crate) fn monitor(&mut self) -> &mut Monitor {
+        &mut self.monitor
+    }
+
     fn press_once(&mut self, deadline: Instant) -> Result<(), QmpError> {
-        let monitor = match self.monitor.take() {
-            Some(connected) => connected,
-            None => Qmp::connect(&self.socket(), deadline)?,
-        };
-        self.monitor.insert(monitor).inject_nmi(deadline)
+        self.monitor.ask(deadline, |monitor| monitor.inject_nmi(deadline))
     }
 
     fn set_condition(&mut self, address: u64) -> Result<(), AskError> {
@@ -153,11 +149,7 @@ impl Button {
     }
 
     fn memory_file(&self) -> PathBuf {
-        self.folder.path().join("memory")
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("qmp")
+        self.monitor.folder().join("memory")
     }
 }
 
@@ -171,11 +163,6 @@ fn check_space(folder: &Path) -> Result<(), UserError> {
     }
 }
 
-/// A path as it is written in QEMU's options, where a comma ends a value, and two are one.
-fn in_an_option(path: &Path) -> String {
-    path.to_string_lossy().replace(',', ",,")
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -186,7 +173,8 @@ pub(crate) mod tests {
     pub(crate) fn button_that_works(presses: usize) -> (Button, JoinHandle<Vec<String>>) {
         let button = Button::new(true).expect("a folder");
         let script = [&[GREETING, DONE][..], &vec![DONE; presses]].concat();
-        let monitor = serve(button.socket(), script.into_iter().map(str::to_owned).collect());
+        let monitor =
+            serve(button.monitor.socket(), script.into_iter().map(str::to_owned).collect());
         (button, monitor)
     }
 
@@ -205,17 +193,6 @@ pub(crate) mod tests {
         let (mut button, _monitor) = button_that_works(2);
         let error = button.press(4, None, Duration::from_secs(30)).expect_err("only two");
         assert!(error.to_string().starts_with("press 3 of 4: "), "{error}");
-    }
-
-    #[test]
-    fn the_socket_is_in_a_folder_that_goes_with_the_button() {
-        let button = Button::new(false).expect("a folder");
-        let path = button.folder.path().to_owned();
-        let socket = format!("unix:{}/qmp,server=on,wait=off", path.display());
-        assert_eq!(button.arguments(), ["-qmp", &socket]);
-        assert!(path.is_dir());
-        drop(button);
-        assert!(!path.exists());
     }
 
     #[test]

@@ -233,7 +233,7 @@ fn the_platform_handlers_are_asked_again_after_a_cpu_was_stopped_in_one() {
 fn marking_a_cpu_leaves_the_poll_of_another_alone() {
     let world = World::new();
     let nmi = world.nmi;
-    let polls = &nmi.core.shared.polls;
+    let polls = &nmi.core.recovery.polls;
     let poll = polls.take(0).unwrap();
     // SAFETY: no thread is CPU 1.
     unsafe { nmi.mark_offline(1) }.unwrap();

@@ -28,6 +28,6 @@ mod registry;
 #[cfg(not(loom))]
 mod requests;
 #[cfg(not(loom))]
-mod standing;
+mod snapshot;
 #[cfg(not(loom))]
 mod work;

@@ -17,7 +17,7 @@ use crate::{
         AtomicBool, AtomicUsize, Counter, Ordering, SharedCell, checked::interrupt,
         const_unless_loom,
     },
-    quiescence::Quiescence,
+    registry::Quiescence,
 };
 
 pub(super) const CPUS: usize = 2;
@@ -194,7 +194,8 @@ pub(super) fn take_nmi(nmi: &'static Nmi<TestPlatform>) -> Outcome {
     unsafe { nmi.dispatch(&interrupted) }
 }
 
-/// The interrupt for work on the CPU that this thread is, if it is pending. Returns how many items ran.
+/// The interrupt for work on the CPU that this thread is, if it is pending. Returns how many items
+/// ran.
 pub(super) fn take_work_interrupt(nmi: &'static Nmi<TestPlatform>) -> usize {
     let this_cpu = nmi.platform.current_cpu().unwrap();
     match nmi.platform.work_interrupts[this_cpu].swap(false, Ordering::AcqRel) {
@@ -203,8 +204,8 @@ pub(super) fn take_work_interrupt(nmi: &'static Nmi<TestPlatform>) -> usize {
     }
 }
 
-/// Plays the CPUs one after the other until no interrupt for work is pending on any. Whatever was queued
-/// to run at once must have run then.
+/// Plays the CPUs one after the other until no interrupt for work is pending on any. Whatever was
+/// queued to run at once must have run then.
 pub(super) fn take_all_work_interrupts(nmi: &'static Nmi<TestPlatform>) {
     let pending = |cpu: &usize| nmi.platform.work_interrupts[*cpu].load(Ordering::Acquire);
     while let Some(cpu) = (0..CPUS).find(pending) {
@@ -276,8 +277,8 @@ unsafe impl NmiHandler for Victim {
     }
 }
 
-/// A handler in which its CPU is stopped for ever. It unwinds out of the dispatch, which thereby stays
-/// where it was: announced, in its NMI, and at the Platform handlers if it is one.
+/// A handler in which its CPU is stopped for ever. It unwinds out of the dispatch, which thereby
+/// stays where it was: announced, in its NMI, and at the Platform handlers if it is one.
 pub(super) struct Stops {
     state: SharedCell<u32>,
 }
@@ -304,8 +305,8 @@ impl Stops {
     }
 }
 
-// SAFETY: it blocks nowhere and is `Sync` by the test's claim. It unwinds, in place of a CPU that stops:
-// nothing of the dispatch goes on, and no destructor of it does anything.
+// SAFETY: it blocks nowhere and is `Sync` by the test's claim. It unwinds, in place of a CPU that
+// stops: nothing of the dispatch goes on, and no destructor of it does anything.
 unsafe impl NmiHandler for Stops {
     fn handle(&self, _: &NmiContext<'_>) -> Claim {
         // SAFETY: nobody writes while a dispatch is inside; if not so, the test fails.
@@ -344,8 +345,8 @@ pub(super) fn served(nmi: &Nmi<TestPlatform>, request: Request) -> usize {
     nmi.platform.served.lock().unwrap().iter().map(|taken| taken.count(request)).sum()
 }
 
-/// Lets the thread act, inside an NMI, as it would have acted before that NMI came, until the result
-/// is dropped.
+/// Lets the thread act, inside an NMI, as it would have acted before that NMI came, until the
+/// result is dropped.
 #[cfg(not(loom))]
 pub(super) fn step_outside(nmi: &'static Nmi<TestPlatform>) -> impl Drop {
     struct Back(&'static PerCpu);

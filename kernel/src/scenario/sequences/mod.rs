@@ -16,6 +16,7 @@ use latchwork_sequence::{MAX_CPUS, Player, time};
 use self::report::Sums;
 use self::subject::Machine;
 use super::{Progress, Run};
+use crate::waiting::{Waiting, awaited};
 use crate::{cpu, nmi, record, smp, tick};
 
 pub(crate) use self::subject::around_dispatch;
@@ -67,6 +68,7 @@ pub(super) fn run(run: &Run) {
         smp::on_all_cpus(&|cpu| {
             if cpu < cpus {
                 let enabled = cpu::interrupts_off();
+                let _waiting = Waiting::begin(awaited!("the end of sequence {}", seed));
                 PLAYER.play(&Machine(Some(&registrations)), cpu);
                 cpu::interrupts_restore(enabled);
             }
