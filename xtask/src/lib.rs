@@ -4,6 +4,10 @@
 //!
 //! The library half exists for `tests/qemu`, which boots the same cells with the same verdicts as `cargo xtask run`.
 
+// First, since what follows it prints by its macros.
+#[macro_use]
+pub mod console;
+
 #[path = "../../kernel/src/catalog/mod.rs"]
 mod catalog;
 
@@ -25,7 +29,7 @@ pub mod iso;
 pub mod machine;
 pub mod mutants;
 mod private_dir;
-mod process;
+pub mod process;
 pub mod run;
 mod table;
 pub mod test;

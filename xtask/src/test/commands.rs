@@ -5,7 +5,7 @@ use std::io;
 use std::process::{Command, Stdio};
 
 use super::outcome::Outcome;
-use crate::workspace;
+use crate::{process, workspace};
 
 /// One command and what is set in its environment.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ impl Check {
 
 /// Runs a command whose whole output goes to standard error.
 pub(super) fn run_to_stderr(mut command: Command) -> Outcome {
-    let status = command.stdin(Stdio::null()).stdout(Stdio::from(io::stderr())).status();
+    let status = process::status(command.stdin(Stdio::null()).stdout(Stdio::from(io::stderr())));
     let words = command.get_args().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
     match status {
         Ok(status) if status.success() => Outcome::Passed,
