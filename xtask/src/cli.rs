@@ -3,7 +3,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{campaign, compare, demo, doctor, explore, iso, mutants, run, test};
+use crate::{campaign, compare, demo, doctor, explore, iso, mutants, run, suites, test};
 
 /// Builds, boots and checks Latchwork.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ enum Command {
     Compare(compare::Options),
     /// Apply each known mistake to a copy of the source; its named check must catch it
     Mutants(mutants::Options),
+    /// Unpack a Debian suite's QEMU beside what is installed, and print its path
+    Unpack(suites::Options),
     /// Say what this machine has, what it lacks, and what to do about it
     Doctor,
 }
@@ -59,6 +61,7 @@ pub fn execute(cli: Cli) -> anyhow::Result<bool> {
         Command::Campaign(options) => campaign::run(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Mutants(options) => mutants::run(&options),
+        Command::Unpack(options) => suites::run(&options),
         Command::Doctor => doctor::run(),
     }
 }

@@ -24,6 +24,7 @@ pub mod mutants;
 mod private_dir;
 mod process;
 pub mod run;
+pub mod suites;
 mod table;
 pub mod test;
 mod workspace;
