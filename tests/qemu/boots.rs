@@ -54,7 +54,7 @@ fn run(arguments: &Arguments, cells: Vec<Cell>) -> Result<Conclusion, Box<dyn st
         trials.push(trial(image.name(), image.prepare(&hosts), &results));
     }
     for cell in cells {
-        let emulator = hosts.emulator(cell.place(), cell.apic());
+        let emulator = cell.emulator(&hosts);
         let boot = emulator.map(|emulator| move || cell.verify(emulator.as_ref()));
         trials.push(trial(&cell.name(), boot, &results));
     }

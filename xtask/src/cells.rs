@@ -2,11 +2,13 @@
 //! The boots that are tests: every scenario on every kind of machine, and every fault.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{COMMON_FAULTS, Fault, SCENARIOS, Scenario, Selection};
 use crate::guest::boot::Deaf;
+use crate::guest::hosts::Hosts;
 use crate::guest::{Breakage, Emulator, Job, Limits, Place, ScenarioOutcome, bochs};
 use crate::machine::{Apic, Clock, Machine, MachineType};
 
@@ -221,16 +223,13 @@ impl Cell {
         usize::from(self.machine.cpus) >= needed && has_devices
     }
 
-    /// What it is booted on.
-    #[must_use]
-    pub const fn place(&self) -> Place {
-        self.place
-    }
-
-    /// The mode of its machine's local APICs.
-    #[must_use]
-    pub const fn apic(&self) -> Apic {
-        self.machine.apic
+    /// What boots it.
+    ///
+    /// # Errors
+    ///
+    /// Why none of `hosts` can, in one line.
+    pub fn emulator(&self, hosts: &Hosts) -> Result<Arc<dyn Emulator>, String> {
+        hosts.emulator_for(self.place, self.scenario, self.machine)
     }
 
     /// The test's name, as in `hot_remove::q35::x2apic::cpus4::parallel::fault_poison_early`. In the machine's place, a disc

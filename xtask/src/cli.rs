@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The command line: one subcommand per module.
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::guest::qemu;
 use crate::{campaign, compare, demo, doctor, explore, iso, mutants, run, suites, test};
 
 /// Builds, boots and checks Latchwork.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 pub struct Cli {
+    /// The QEMU that is used: a path, or a name in PATH (default: qemu-system-x86_64)
+    #[arg(long, global = true, value_name = "PATH", env = qemu::VARIABLE, hide_env_values = true)]
+    qemu: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -52,6 +58,9 @@ pub enum Format {
 ///
 /// A [`crate::error::UserError`] when what was asked cannot be done; other errors when a tool could not be run.
 pub fn execute(cli: Cli) -> anyhow::Result<bool> {
+    if let Some(path) = cli.qemu.filter(|path| !path.as_os_str().is_empty()) {
+        qemu::choose(&path)?;
+    }
     match cli.command {
         Command::Run(options) => run::run(&options),
         Command::Iso(options) => iso::run(&options),

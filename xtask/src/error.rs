@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-use crate::guest::qemu::{BINARY, Version};
+use crate::guest::qemu::{BINARY, VARIABLE, Version};
 
 /// The request cannot be carried out as asked (exit status 2).
 #[derive(Debug, Error, Eq, PartialEq)]
@@ -41,11 +41,43 @@ pub enum UserError {
         /// One line that says what to do.
         remedy: String,
     },
-    /// QEMU is too old for x2APIC without hardware virtualisation.
-    #[error("x2APIC needs QEMU 9 or later, and this is QEMU {found}: {X2APIC_REMEDY}")]
-    X2apicNeedsNewerQemu {
-        /// The version that was found.
+    /// The emulator that was chosen does not answer as QEMU does.
+    #[error(
+        "`{program}` cannot be used as QEMU: {why}; choose another by --qemu PATH, or unset \
+         --qemu and {VARIABLE} to use the one in PATH"
+    )]
+    QemuUnusable {
+        /// What was run.
+        program: String,
+        /// What it did instead.
+        why: String,
+    },
+    /// QEMU is older than any release that was tried.
+    #[error(
+        "QEMU {found} (`{program}`) is too old: the oldest that Latchwork was tried on is \
+         {oldest}; {remedy}"
+    )]
+    QemuTooOld {
+        /// What was run.
+        program: String,
+        /// Its release.
         found: Version,
+        /// The oldest that is not refused.
+        oldest: Version,
+        /// What to do, in one line.
+        remedy: String,
+    },
+    /// The machine that is asked for cannot be emulated by this QEMU.
+    #[error("{qemu} cannot emulate {machine}: {why}; {remedy}, or ask for another machine")]
+    MachineNotOnQemu {
+        /// The machine.
+        machine: String,
+        /// The emulator and its release.
+        qemu: String,
+        /// What it lacks.
+        why: String,
+        /// What to do, in one line.
+        remedy: String,
     },
     /// What builds bootable images is missing and was not installed.
     #[error("an image for GRUB cannot be built, since {lacking} is missing: {remedy}")]
@@ -84,7 +116,3 @@ pub enum UserError {
     #[error("{0}")]
     NothingChosen(String),
 }
-
-/// How to get a QEMU that emulates x2APIC.
-pub const X2APIC_REMEDY: &str = "use --apic xapic, or install a newer one (Debian 12: add the suite bookworm-backports, \
-     then `apt-get install -t bookworm-backports qemu-system-x86`)";

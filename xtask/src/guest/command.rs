@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use super::button::Button;
-use super::qemu;
 use crate::catalog::{Boot, Device, Scenario};
 use crate::machine::{Apic, Clock, Machine};
 
@@ -65,8 +64,9 @@ const fn device(device: Device) -> &'static [&'static str] {
     }
 }
 
-/// The whole command, program first.
+/// The whole command, `program` first.
 pub(crate) fn argv(
+    program: &str,
     start_from: Start<'_>,
     machine: Machine,
     devices: &[Device],
@@ -81,8 +81,7 @@ pub(crate) fn argv(
         (Clock::Parallel, _) => &["-accel", "tcg,thread=multi"],
     };
     let machine_type = machine.machine_type.name();
-    let start =
-        [qemu::BINARY, "-machine", machine_type, "-cpu", "max", "-m", MEMORY, "-smp", &cpus];
+    let start = [program, "-machine", machine_type, "-cpu", "max", "-m", MEMORY, "-smp", &cpus];
     let bare = ["-nodefaults", "-display", "none", "-serial", "stdio"];
     let devices: Vec<_> = devices.iter().flat_map(|&named| device(named)).copied().collect();
     let button = button.map(Button::arguments);
@@ -144,7 +143,7 @@ mod tests {
             clock: Clock::Parallel,
         };
         let line = |devices: &[Device], button: Option<&Button>| {
-            shell_line(&argv(kernel("a"), machine, devices, button))
+            shell_line(&argv("qemu", kernel("a"), machine, devices, button))
         };
         let button = Button::new(false).expect("a folder");
         let all = line(&[Device::Edu, Device::WatchdogCard, Device::Button], Some(&button));
@@ -163,7 +162,7 @@ mod tests {
     fn clocks_and_modes_choose_the_accelerator() {
         let line = |apic, clock| {
             let machine = Machine { machine_type: MachineType::Pc, cpus: 3, apic, clock };
-            shell_line(&argv(kernel("a=b c=d"), machine, &[], None))
+            shell_line(&argv("qemu", kernel("a=b c=d"), machine, &[], None))
         };
         let counting = line(Apic::Xapic, Clock::Deterministic);
         let counting_msrs = line(Apic::X2apic, Clock::Deterministic);
@@ -186,7 +185,7 @@ mod tests {
             apic: Apic::Xapic,
             clock: Clock::Parallel,
         };
-        let line = shell_line(&argv(Start::Image(Path::new("i.iso")), machine, &[], None));
+        let line = shell_line(&argv("qemu", Start::Image(Path::new("i.iso")), machine, &[], None));
         assert!(line.ends_with("-no-reboot -cdrom i.iso") && !line.contains("-kernel"), "{line}");
     }
 }

@@ -26,7 +26,8 @@ pub(crate) struct Wanted {
 const QEMU: Wanted = Wanted {
     name: "QEMU",
     packages: &["qemu-system-x86"],
-    elsewhere: "install QEMU for x86-64, release 9 or later for x2APIC, with your package manager",
+    elsewhere: "install QEMU for x86-64, release 9 or later for x2APIC, with your package manager, \
+                or name one by --qemu PATH",
     // Its QEMU is new enough for x2APIC.
     newest: true,
 };
@@ -67,6 +68,18 @@ pub fn find_or_install(yes: bool) -> anyhow::Result<Qemu> {
         return Err(UserError::QemuMissing { remedy }.into());
     }
     Qemu::find()?.context("QEMU was installed, but there is still none in PATH")
+}
+
+/// What to do about a QEMU that is too old for what is asked: one command, where we know one.
+pub(crate) fn newer_qemu_remedy() -> String {
+    let package = QEMU.packages.join(" ");
+    match QEMU.packages.first().and_then(|package| newer_suite(package)) {
+        Some(suite) => format!(
+            "run `apt-get install --target-release {suite} {package}` as root, or name a newer one \
+             by --qemu PATH"
+        ),
+        None => String::from("name a newer one by --qemu PATH"),
+    }
 }
 
 /// Installs what is wanted, if that is allowed; else the value is one line that says what to do.

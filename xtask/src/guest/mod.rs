@@ -128,7 +128,7 @@ impl Emulator for Host {
     ) -> anyhow::Result<Transcript> {
         let append = one.append("isa-debug");
         let start = Start::Kernel { path: &self.kernel.path, append: &append };
-        run_qemu(start, one.job.scenario.devices, one.machine, limits, listener)
+        run_qemu(&self.qemu, start, one.job.scenario.devices, one.machine, limits, listener)
     }
 
     fn boot_image(
@@ -137,7 +137,7 @@ impl Emulator for Host {
         machine: Machine,
         limits: Limits,
     ) -> anyhow::Result<Transcript> {
-        run_qemu(Start::Image(image), &[], machine, limits, &mut Deaf)
+        run_qemu(&self.qemu, Start::Image(image), &[], machine, limits, &mut Deaf)
     }
 }
 
@@ -161,7 +161,14 @@ impl Emulator for DiscHost {
         let image = folder.path().join("image.iso");
         let append = one.append("isa-debug");
         self.grub.build(&self.host.kernel.path, &Menu::of_one(&append), &image)?;
-        run_qemu(Start::Image(&image), one.job.scenario.devices, one.machine, limits, listener)
+        run_qemu(
+            &self.host.qemu,
+            Start::Image(&image),
+            one.job.scenario.devices,
+            one.machine,
+            limits,
+            listener,
+        )
     }
 
     fn boot_image(
@@ -175,6 +182,7 @@ impl Emulator for DiscHost {
 }
 
 fn run_qemu(
+    qemu: &qemu::Qemu,
     start: Start<'_>,
     devices: &[Device],
     machine: Machine,
@@ -185,7 +193,7 @@ fn run_qemu(
     let has_button = shares_memory || devices.contains(&Device::Button);
     let new_button = || Button::new(shares_memory);
     let mut button = has_button.then(new_button).transpose().context("no button")?;
-    let argv = command::argv(start, machine, devices, button.as_ref());
+    let argv = command::argv(qemu.program(), start, machine, devices, button.as_ref());
     listener.booting(&argv);
     boot::run(&argv, button.as_mut(), limits, listener)
 }

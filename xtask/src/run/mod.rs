@@ -99,7 +99,7 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     match options.emulator {
         EmulatorName::Qemu => {
             let qemu = install::find_or_install(options.yes)?;
-            qemu.require(machine.apic)?;
+            qemu.require(machine)?;
             let host = Host { qemu, kernel: kernel::obtain()? };
             let report = Report::on_qemu(machine, &host);
             boot_all(options, &host, report, chosen.jobs, machine, QEMU_SILENCE_S)

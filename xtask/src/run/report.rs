@@ -36,7 +36,7 @@ struct MachineReport {
 
 impl Report {
     pub(super) fn on_qemu(machine: Machine, host: &Host) -> Self {
-        let version = host.qemu.version.to_string();
+        let version = host.qemu.version().to_string();
         Self::new(MachineReport { qemu: Some(version), ..MachineReport::of(machine, &host.kernel) })
     }
 
