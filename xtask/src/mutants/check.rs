@@ -14,12 +14,12 @@ use super::guest::Guest;
 use super::simulation::Simulation;
 use super::tree::Tree;
 use crate::process::{self, Captured};
-use crate::test::LOOM_FLAGS;
+use crate::test::{LOOM_FLAGS, LOOM_PROFILE};
 use crate::workspace;
 
 /// What must catch a mutant.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum CheckName {
+pub(crate) enum CheckName {
     /// A loom test of the core: `loom:PATH`.
     Loom { test: String },
     /// A unit test: `unit:PACKAGE:PATH`.
@@ -168,7 +168,7 @@ pub(super) fn build(name: &CheckName, tree: &Tree) -> anyhow::Result<Program> {
     match name {
         CheckName::Loom { .. } => {
             command
-                .args(["latchwork", "--lib", "--release"])
+                .args(["latchwork", "--lib", "--profile", LOOM_PROFILE])
                 .env("RUSTFLAGS", LOOM_FLAGS)
                 .env("CARGO_TARGET_DIR", tree.build_dir("loom"));
         }

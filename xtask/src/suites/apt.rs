@@ -66,7 +66,10 @@ impl PrivateApt {
     /// Downloads `package` and all that it depends on; the value names the files, which stay until this is
     /// dropped.
     pub(super) fn download(&self, package: &str) -> anyhow::Result<Vec<PathBuf>> {
-        self.run("apt-get", &["--quiet", "--quiet", "--yes", "--download-only", "install", package])?;
+        self.run(
+            "apt-get",
+            &["--quiet", "--quiet", "--yes", "--download-only", "install", package],
+        )?;
         let folder = self.folder.path().join("archives");
         let mut files = Vec::new();
         for entry in fs::read_dir(&folder)? {
@@ -170,7 +173,8 @@ mod tests {
 
     #[test]
     fn the_candidate_is_read() {
-        let policy = "qemu-system-x86:\n  Installed: (none)\n  Candidate: 1:7.2+dfsg-7\n  Version table:\n";
+        let policy =
+            "qemu-system-x86:\n  Installed: (none)\n  Candidate: 1:7.2+dfsg-7\n  Version table:\n";
         assert_eq!(candidate(policy).as_deref(), Some("1:7.2+dfsg-7"));
         assert_eq!(candidate("x:\n  Candidate: (none)\n"), None);
         assert_eq!(candidate(""), None);

@@ -22,11 +22,8 @@ const LOADERS: [&str; 4] = [
 ];
 
 /// Where packages put libraries, as far as the emulator needs them.
-const LIBRARIES: [&str; 3] = [
-    "lib/x86_64-linux-gnu",
-    "usr/lib/x86_64-linux-gnu",
-    "usr/lib/x86_64-linux-gnu/pulseaudio",
-];
+const LIBRARIES: [&str; 3] =
+    ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/pulseaudio"];
 
 /// The file that says which version was unpacked, and by its time of change, when that was last looked up.
 const STAMP: &str = "version";
@@ -62,8 +59,7 @@ impl Unpacked {
         let unfinished = folder.with_extension(format!("unfinished-{}", process::id()));
         remove(&unfinished)?;
         let root = unfinished.join(ROOT);
-        fs::create_dir_all(&root)
-            .with_context(|| format!("cannot make {}", root.display()))?;
+        fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
         for package in packages {
             stdout_of(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&root))?;
         }
