@@ -3,6 +3,7 @@
 
 mod check;
 mod comparison;
+mod dependencies;
 mod guest;
 mod patch;
 mod report;
