@@ -12,12 +12,15 @@ use latchwork_x86::lapic::lvt::{
     CpuEvent, CpuEventDelivery, Lint, LintDelivery, Lvt, Mask, Polarity,
 };
 use latchwork_x86::lapic::mode::{self, ApicMode};
-use latchwork_x86::lapic::{AnyApic, Divider, Lapic, SendError, TimerMode, X2Apic, XApic};
+use latchwork_x86::lapic::{
+    AnyApic, Divider, ErrorStatus, KeptErrors, Lapic, SendError, TimerMode, X2Apic, XApic,
+};
 use latchwork_x86::nmi_lines::LintNmis;
 use x86_64::instructions::port::Port;
 
 use crate::cpu::area;
-use crate::{time, trap};
+use crate::waiting::awaited;
+use crate::{patience, time, trap};
 
 type LocalApic = Lapic<AnyApic<MmioWindow, CpuMsr>>;
 
@@ -70,8 +73,8 @@ fn in_xapic_mode() -> XApic<MmioWindow> {
 }
 
 /// Chooses the mode for all CPUs. Boot CPU, before [`init_this_cpu`].
-pub(crate) fn choose_mode(x2apic: bool) {
-    X2APIC.store(x2apic, Ordering::Relaxed);
+pub(crate) fn choose_mode(mode: ApicMode) {
+    X2APIC.store(mode == ApicMode::X2Apic, Ordering::Relaxed);
 }
 
 /// Enables this CPU's APIC, masks all it could raise by itself but its tick, calls `calibrate` before the tick is started, and
@@ -120,7 +123,6 @@ fn set_up(apic: &LocalApic, calibrate: impl FnOnce()) {
             set(apic.set_cpu_event(event, CpuEventDelivery::Nmi(None), Mask::Masked));
         }
     }
-    let _ = apic.take_errors();
 
     apic.set_timer(TICK, TimerMode::Periodic, Mask::Masked);
     calibrate();
@@ -171,9 +173,22 @@ pub(crate) fn end_of_interrupt() {
     local().end_of_interrupt();
 }
 
-/// The APIC's errors since the last call.
-pub(crate) fn errors() -> u32 {
-    local().take_errors().bits()
+/// The errors of this CPU's APIC since the last call. Interrupts off.
+pub(crate) fn errors() -> ErrorStatus {
+    let stored = area::this().map(|area| &area.kept_apic_errors);
+    let bits = stored.map_or(0, |stored| stored.load(Ordering::Relaxed));
+    let mut kept = KeptErrors::from_bits(bits);
+    let errors = local().take_errors(&mut kept);
+    if let Some(stored) = stored {
+        stored.store(kept.bits(), Ordering::Relaxed);
+    }
+    errors
+}
+
+/// Forgets the errors that this CPU's APIC found before this kernel had it. Once each time that the
+/// CPU starts, after it has its area, interrupts off.
+pub(crate) fn forget_errors() {
+    let _ = errors();
 }
 
 /// The physical APIC ID of `cpu`, by which interrupts reach it. NMI-safe.
@@ -267,9 +282,8 @@ pub(crate) fn flush_pending() {
     };
     let before = area.wakes.load(Ordering::Acquire);
     send_wake_to_self();
-    while area.wakes.load(Ordering::Acquire) == before {
-        core::hint::spin_loop();
-    }
+    let is_taken = || area.wakes.load(Ordering::Acquire) != before;
+    patience::spin(awaited!("the interrupt that it has sent itself"), is_taken);
 }
 
 /// Programs the pins of this CPU to which NMI lines are wired. Ordinary context.

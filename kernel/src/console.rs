@@ -15,7 +15,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use x86_64::instructions::port::Port;
 
 use crate::cpu::{self, area};
-use crate::screen;
+use crate::waiting::awaited;
+use crate::{patience, screen};
 
 const COM1: u16 = 0x3f8;
 const LINE_STATUS: u16 = COM1 + 5;
@@ -35,6 +36,10 @@ static LOCK: AtomicUsize = AtomicUsize::new(FREE);
 /// The CPU that speaks the last words, plus one; 0 while the kernel lives. Set once, never cleared.
 static SPEAKER: AtomicUsize = AtomicUsize::new(FREE);
 
+/// A port that has not taken a byte for so long takes none, and the byte is lost: nobody else can
+/// be told.
+const TRANSMITTER_LIMIT_MS: u64 = 10_000;
+
 /// How many times the last words look whether another CPU has finished its line.
 const PATIENCE_LOOKS: u32 = 200_000;
 
@@ -53,21 +58,27 @@ pub(crate) fn init() {
 }
 
 fn put(byte: u8) {
-    // SAFETY: reading the line status register has no effect on anything but its error bits.
-    while unsafe { Port::<u8>::new(LINE_STATUS).read() } & TRANSMITTER_EMPTY == 0 {
-        spin_loop();
+    if !patience::spin_until_or_ms(
+        awaited!("the serial port to take a byte"),
+        may_put,
+        TRANSMITTER_LIMIT_MS,
+    ) {
+        return;
     }
     // SAFETY: the transmitter holding register is empty.
     unsafe { Port::new(COM1).write(byte) };
+}
+
+fn may_put() -> bool {
+    // SAFETY: reading the line status register has no effect on anything but its error bits.
+    unsafe { Port::<u8>::new(LINE_STATUS).read() & TRANSMITTER_EMPTY != 0 }
 }
 
 /// Waits for the host's answer to a record that asked for something. One thread at a time.
 ///
 /// Without a limit: the time that a CPU measures tells nothing about a host's, and the host limits the whole boot.
 pub(crate) fn wait_answer() {
-    while !has_answered() {
-        spin_loop();
-    }
+    patience::spin(awaited!("the host's answer").without_limit(), has_answered);
 }
 
 /// Whether the host has answered: takes a byte of what it wrote, if there is one. One thread at a time.
@@ -98,9 +109,8 @@ impl Write for Direct {
 pub(crate) fn print_line(line: fmt::Arguments<'_>) {
     let was_enabled = cpu::interrupts_off();
     let tag = this_cpu_tag();
-    while LOCK.compare_exchange_weak(FREE, tag, Ordering::Acquire, Ordering::Relaxed).is_err() {
-        spin_loop();
-    }
+    let take = || LOCK.compare_exchange(FREE, tag, Ordering::Acquire, Ordering::Relaxed).is_ok();
+    patience::spin(awaited!("another CPU to finish its line"), take);
     if SPEAKER.load(Ordering::Relaxed) == FREE {
         // Writing to the port cannot fail.
         let _ = Direct.write_fmt(line);

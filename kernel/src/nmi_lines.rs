@@ -1,42 +1,47 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The machine's NMI lines, as this kernel opens and closes them: the LINT pins of the executing CPU to which the MADT says that
-//! an NMI line is wired.
+//! The machine's NMI lines, as this kernel opens and closes them: the LINT pins of the executing
+//! CPU to which the MADT says that an NMI line is wired, or LINT1 where the MADT does not say how
+//! this CPU is wired ([`LintNmis::traditional`]).
 //!
-//! The pins are closed at boot. Whoever opens one must look at the sources behind it once afterwards: a line that is active
-//! already gives no edge.
+//! The pins are closed at boot. Whoever opens one must look at the sources behind it once
+//! afterwards: a line that is active already gives no edge.
 
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use latchwork_x86::acpi::AcpiError;
 use latchwork_x86::icr::ApicId;
 use latchwork_x86::lapic::lvt::Mask;
-use latchwork_x86::nmi_lines::{LintNmis, WiringError};
+use latchwork_x86::nmi_lines::{LintNmis, NoLine};
 
 use crate::apic;
 use crate::boot::firmware;
+use crate::console::println;
+use crate::cpu::{MAX_CPUS, area};
+
+/// Whether the log has what is odd about the wiring of each CPU. By that CPU, which alone reads and
+/// writes it.
+static LOGGED: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
 /// Why no pin was programmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LineError {
     /// The firmware's tables cannot be used.
     Tables(AcpiError),
-    /// What the MADT says of the NMI lines cannot be used.
-    Wiring(WiringError),
     /// The MADT does not list the executing CPU.
     UnlistedCpu(ApicId),
-    /// The MADT wires no NMI line to the executing CPU.
-    NoLine(LintNmis),
+    /// The MADT gives the executing CPU no NMI line, and no reason to assume one.
+    NoLine(NoLine),
 }
 
 impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tables(error) => error.fmt(f),
-            Self::Wiring(error) => error.fmt(f),
             Self::UnlistedCpu(id) => {
                 write!(f, "the MADT does not list the CPU with APIC ID {:#x}", id.get())
             }
-            Self::NoLine(lines) => lines.fmt(f),
+            Self::NoLine(reason) => reason.fmt(f),
         }
     }
 }
@@ -49,9 +54,9 @@ impl From<AcpiError> for LineError {
     }
 }
 
-impl From<WiringError> for LineError {
-    fn from(error: WiringError) -> Self {
-        Self::Wiring(error)
+impl From<NoLine> for LineError {
+    fn from(reason: NoLine) -> Self {
+        Self::NoLine(reason)
     }
 }
 
@@ -67,14 +72,12 @@ pub(crate) fn close_here() -> Result<LintNmis, LineError> {
 
 fn program_here(mask: Mask) -> Result<LintNmis, LineError> {
     let lines = wired_here()?;
-    if lines.is_empty() {
-        return Err(LineError::NoLine(lines));
-    }
     apic::program_nmi_lines(&lines, mask);
     Ok(lines)
 }
 
-/// What the MADT says of the executing CPU, which it names by a number of its own.
+/// What the MADT says of the executing CPU, which it names by a number of its own, or tradition
+/// where the MADT does not say.
 fn wired_here() -> Result<LintNmis, LineError> {
     let memory = firmware::memory();
     let madt = firmware::madt(&memory)?;
@@ -82,8 +85,34 @@ fn wired_here() -> Result<LintNmis, LineError> {
     for cpu in madt.cpus() {
         let cpu = cpu?;
         if cpu.apic_id == id {
-            return Ok(LintNmis::of_cpu(&madt, cpu.processor_uid)?);
+            let found = LintNmis::of_cpu(&madt, cpu.processor_uid);
+            return Ok(chosen(cpu.processor_uid, found)?);
         }
     }
     Err(LineError::UnlistedCpu(id))
+}
+
+/// The wiring that this kernel assumes. Logs once on each CPU why that is not just what was found.
+fn chosen(processor_uid: u32, found: Result<LintNmis, NoLine>) -> Result<LintNmis, NoLine> {
+    match found {
+        Ok(lines) => {
+            if lines.fault().is_some() && is_first_time() {
+                println!("{lines}");
+            }
+            Ok(lines)
+        }
+        Err(reason) if reason.allows_traditional() => {
+            let lines = LintNmis::traditional(processor_uid);
+            if is_first_time() {
+                println!("{reason}; assuming the traditional wiring: {lines}");
+            }
+            Ok(lines)
+        }
+        Err(reason) => Err(reason),
+    }
+}
+
+fn is_first_time() -> bool {
+    let logged = area::current_cpu().and_then(|cpu| LOGGED.get(cpu));
+    logged.is_some_and(|logged| !logged.swap(true, Ordering::Relaxed))
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Waits that give up.
+//! Waits, each for something that has a name ([`crate::waiting`]), most of which give up.
 
+use crate::waiting::{Awaited, Waiting};
 use crate::{idle, time};
 
 /// Turns of a busy wait between two looks at the clock.
@@ -14,26 +15,70 @@ pub(crate) const LIMIT_MS: u64 = 10_000;
 
 /// Spins until `done`. Each turn hints PAUSE, at which the deterministic clock's host goes on to the next CPU. Gives up after
 /// `turns` turns; says whether it is done. Any context.
-pub(crate) fn spin_until(mut done: impl FnMut() -> bool, turns: u32) -> bool {
+pub(crate) fn spin_until(awaited: Awaited, mut done: impl FnMut() -> bool, turns: u32) -> bool {
+    if turns == 0 || done() {
+        return done();
+    }
+    let _waiting = Waiting::begin(awaited);
     for _ in 0..turns {
+        core::hint::spin_loop();
         if done() {
             return true;
         }
-        core::hint::spin_loop();
     }
-    done()
+    false
+}
+
+/// Spins until `done`, and says whether it came within `limit_ms`. Any context.
+pub(crate) fn spin_until_or_ms(
+    awaited: Awaited,
+    mut done: impl FnMut() -> bool,
+    limit_ms: u64,
+) -> bool {
+    let start_ticks = time::now_ticks();
+    while !spin_until(awaited, &mut done, TURNS_A_LOOK) {
+        if time::now_ticks().saturating_sub(start_ticks) > limit_ms * time::ticks_per_ms() {
+            return done();
+        }
+    }
+    true
+}
+
+/// Spins until `done`, and ends the kernel if that takes for ever. Any context.
+pub(crate) fn spin(awaited: Awaited, mut done: impl FnMut() -> bool) {
+    if done() {
+        return;
+    }
+    let waiting = Waiting::begin(awaited);
+    for turn in 1_u64.. {
+        core::hint::spin_loop();
+        if done() {
+            return;
+        }
+        if turn % u64::from(TURNS_A_LOOK) == 0 {
+            waiting.check();
+        }
+    }
+}
+
+/// Passes the time between two looks of a CPU that waits for another with interrupts off or in an
+/// NMI: executes instructions for `us`, by which the deterministic clock goes on, and then gives
+/// this CPU's turn away. Any context.
+pub(crate) fn between_looks_us(us: u64) {
+    time::delay_us(us);
+    core::hint::spin_loop();
 }
 
 /// Sleeps until `done`, and says whether it came within ten seconds. What makes it true had better raise an interrupt here, else
 /// the next tick finds it. Threads only.
-pub(crate) fn sleep_until(done: impl FnMut() -> bool) -> bool {
-    idle::until_or_ms(done, LIMIT_MS)
+pub(crate) fn sleep_until(awaited: Awaited, done: impl FnMut() -> bool) -> bool {
+    idle::until_or_ms(awaited, done, LIMIT_MS)
 }
 
 /// Waits until `done`, without sleeping, and says whether it came within five seconds: for a CPU whose tick does not come yet.
-pub(crate) fn busy_wait_until(mut done: impl FnMut() -> bool) -> bool {
+pub(crate) fn busy_wait_until(awaited: Awaited, mut done: impl FnMut() -> bool) -> bool {
     let start_ticks = time::now_ticks();
-    while !spin_until(&mut done, TURNS_A_LOOK) {
+    while !spin_until(awaited, &mut done, TURNS_A_LOOK) {
         if time::now_ticks().saturating_sub(start_ticks) > START_LIMIT_MS * time::ticks_per_ms() {
             return done();
         }

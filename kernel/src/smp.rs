@@ -6,6 +6,7 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::waiting::awaited;
 use crate::{apic, idle, patience};
 
 type Job<'a> = &'a (dyn Fn(usize) + Sync);
@@ -42,8 +43,9 @@ pub(crate) fn on_all_cpus(job: Job<'_>) {
     }
     job(0);
     let all_done = || DONE.load(Ordering::Acquire) == cpus - 1;
-    if !patience::spin_until(all_done, 200) {
-        idle::until(all_done);
+    let others = awaited!("all other CPUs to finish their jobs");
+    if !patience::spin_until(others, all_done, 200) {
+        idle::until(others, all_done);
     }
 }
 
@@ -52,7 +54,8 @@ pub(crate) fn on_all_cpus(job: Job<'_>) {
 pub(crate) fn serve_jobs(cpu: usize) -> ! {
     let mut last = 0;
     loop {
-        idle::until(|| NUMBER.load(Ordering::Acquire) != last);
+        let job = awaited!("a job").without_limit();
+        idle::until(job, || NUMBER.load(Ordering::Acquire) != last);
         last = NUMBER.load(Ordering::Acquire);
         // SAFETY: the Acquire above saw the offer's number, and the boot CPU changes the offer only after `DONE`.
         if let Some(job) = unsafe { *OFFER.0.get() } {

@@ -8,10 +8,14 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cpu::area::{self, CpuArea, add_one};
 use crate::nmi::{NMI, reports};
+use crate::waiting::{self, awaited};
 use crate::{apic, cpu, idle};
 
 /// How long [`sleep_for`] sleeps at most.
 const LIMIT_MS: u64 = 10_000;
+
+/// One tick in this many looks whether some CPU waits in vain.
+const TICKS_A_CHECK: u64 = 1_024;
 
 /// The NMI subsystem hears of ticks. Written by scenarios while nothing depends on it.
 static ARE_TOLD: AtomicBool = AtomicBool::new(true);
@@ -24,6 +28,9 @@ pub(crate) fn tell_library(told: bool) {
 /// This CPU's timer has interrupted it. Interrupts off.
 pub(crate) fn take(cpu: usize, area: &CpuArea) {
     add_one(&area.ticks);
+    if area.ticks.load(Ordering::Relaxed) % TICKS_A_CHECK == 0 {
+        waiting::check_all();
+    }
     if ARE_TOLD.load(Ordering::Relaxed) {
         start_again(area);
         NMI.tick();
@@ -35,7 +42,7 @@ pub(crate) fn take(cpu: usize, area: &CpuArea) {
 pub(crate) fn sleep_for(ticks: u64) {
     let taken = || area::this().map_or(0, |area| area.ticks.load(Ordering::Relaxed));
     let before = taken();
-    idle::until_or_ms(|| taken() >= before + ticks, LIMIT_MS);
+    idle::until_or_ms(awaited!("{} ticks", ticks), || taken() >= before + ticks, LIMIT_MS);
 }
 
 /// Stops this CPU's tick, once the NMI subsystem can be told. Interrupts off.

@@ -14,6 +14,9 @@ use crate::cpu;
 /// How long the TSC is measured.
 const MEASURE_MS: u64 = 5;
 
+/// How long the 8254's count is waited for: seconds, whatever the TSC's rate.
+const MOST_TICKS_TO_COUNT: u64 = 100_000_000_000;
+
 const PIT_HZ: u64 = 1_193_182;
 const PIT_CHANNEL_2: u16 = 0x42;
 const PIT_COMMAND: u16 = 0x43;
@@ -87,6 +90,8 @@ fn measure_ticks_per_ms(ms: u64, before: impl FnOnce(), after: impl FnOnce()) ->
     // SAFETY: reading port 0x61 clears nothing.
     while unsafe { port_b.read() } & OUTPUT == 0 {
         pass_time();
+        let waited_ticks = now_ticks().wrapping_sub(start);
+        assert!(waited_ticks < MOST_TICKS_TO_COUNT, "the 8254 does not count");
     }
     let ticks = now_ticks().wrapping_sub(start);
     after();
@@ -95,11 +100,29 @@ fn measure_ticks_per_ms(ms: u64, before: impl FnOnce(), after: impl FnOnce()) ->
     (ticks / ms).max(1)
 }
 
-/// Busy-waits. Any context. Does not hint that it waits: under the deterministic clock the hint would make the host switch
-/// CPUs at every turn, and time passes by executing instructions.
+/// How long this CPU keeps its turn in [`delay_us`] under the deterministic clock.
+const TURN_US: u64 = 20;
+
+/// Busy-waits. Any context.
+///
+/// Hints that it waits once in [`TURN_US`], not at every look: at the hint, the deterministic
+/// clock's host goes on to the next CPU, and time passes by executing instructions. Without any
+/// hint, QEMU before 8.1 lets this CPU keep its turn until the next timer's event, and may begin
+/// with it again then: the CPU that is waited for never executes.
 pub(crate) fn delay_us(us: u64) {
-    let end = now_ticks().wrapping_add(ticks_per_ms() * us / 1000);
-    while (now_ticks().wrapping_sub(end) as i64) < 0 {
+    let ticks_of_us = |us: u64| ticks_per_ms() * us / 1000;
+    let (delay_ticks, turn_ticks) = (ticks_of_us(us), ticks_of_us(TURN_US));
+    let start_ticks = now_ticks();
+    let mut turn_began_ticks = start_ticks;
+    loop {
+        let now_ticks_here = now_ticks();
+        if now_ticks_here.saturating_sub(start_ticks) >= delay_ticks {
+            return;
+        }
+        if now_ticks_here.saturating_sub(turn_began_ticks) >= turn_ticks {
+            core::hint::spin_loop();
+            turn_began_ticks = now_ticks();
+        }
         pass_time();
     }
 }

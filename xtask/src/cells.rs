@@ -30,6 +30,9 @@ const SILENCE_S: u64 = 120;
 const SILENCE_OF_A_HANG_S: u64 = 10;
 const SILENCE_OF_A_HANG_ON_BOCHS_S: u64 = 60;
 
+/// What is said of the boot CPU where it waits for what never comes.
+const WAITS_FOR_EVER: &str = "CPU 0 waits for what never comes";
+
 /// The machines of the selection: every number of CPUs, every pair of mode and clock, and each machine type with both modes
 /// and both clocks, also for a scenario that needs two CPUs.
 const SELECTED_MACHINES: [Machine; 8] = [
@@ -258,7 +261,7 @@ impl Cell {
             _ => 1.5,
         };
         let silence_s = match self.wanted() {
-            Wanted::Broken(Breakage::Hung) => self.silence_s(),
+            Wanted::Broken(Breakage::Hung, _) => self.silence_s(),
             _ => 0,
         };
         silence_s as f64 + of_a_boot * self.scenario.boots.len() as f64
@@ -301,8 +304,8 @@ impl Cell {
 
     fn silence_s(&self) -> u64 {
         match (self.wanted(), self.place) {
-            (Wanted::Broken(Breakage::Hung), Place::Bochs) => SILENCE_OF_A_HANG_ON_BOCHS_S,
-            (Wanted::Broken(Breakage::Hung), _) => SILENCE_OF_A_HANG_S,
+            (Wanted::Broken(Breakage::Hung, _), Place::Bochs) => SILENCE_OF_A_HANG_ON_BOCHS_S,
+            (Wanted::Broken(Breakage::Hung, _), _) => SILENCE_OF_A_HANG_S,
             _ => SILENCE_S,
         }
     }
@@ -310,9 +313,12 @@ impl Cell {
     fn wanted(&self) -> Wanted {
         match self.fault.map(|fault| fault.name) {
             None => Wanted::Held,
-            Some("hang") => Wanted::Broken(Breakage::Hung),
-            Some("triple-fault") => Wanted::Broken(Breakage::TripleFaulted),
-            Some("panic") => Wanted::Broken(Breakage::Panicked),
+            // Nobody can ask Bochs where its CPUs stand.
+            Some("hang") if self.place == Place::Bochs => Wanted::Broken(Breakage::Hung, ""),
+            Some("hang") => Wanted::Broken(Breakage::Hung, WAITS_FOR_EVER),
+            Some("standstill") => Wanted::Broken(Breakage::Panicked, WAITS_FOR_EVER),
+            Some("triple-fault") => Wanted::Broken(Breakage::TripleFaulted, ""),
+            Some("panic") => Wanted::Broken(Breakage::Panicked, ""),
             Some(_) => Wanted::Red,
         }
     }
@@ -325,8 +331,8 @@ enum Wanted {
     Held,
     /// Every boot got to its end, and some check did not hold.
     Red,
-    /// Every boot broke in just this way.
-    Broken(Breakage),
+    /// Every boot broke in just this way, and its check says this among other things.
+    Broken(Breakage, &'static str),
 }
 
 impl Wanted {
@@ -335,10 +341,12 @@ impl Wanted {
         match self {
             Self::Held => held,
             Self::Red => !held && outcome.breakages.is_empty(),
-            Self::Broken(breakage) => {
+            Self::Broken(breakage, words) => {
+                let mut failed = outcome.report.checks.iter().filter(|check| !check.held);
                 !held
                     && !outcome.breakages.is_empty()
                     && outcome.breakages.iter().all(|&seen| seen == breakage)
+                    && failed.all(|check| check.saw.contains(words))
             }
         }
     }
@@ -349,7 +357,10 @@ impl fmt::Display for Wanted {
         match self {
             Self::Held => f.write_str("every check to hold"),
             Self::Red => f.write_str("the guest to reach its end and a check to fail"),
-            Self::Broken(breakage) => write!(f, "the guest to be reported as {breakage:?}"),
+            Self::Broken(breakage, "") => write!(f, "the guest to be reported as {breakage:?}"),
+            Self::Broken(breakage, words) => {
+                write!(f, "the guest to be reported as {breakage:?}, with \"{words}\"")
+            }
         }
     }
 }

@@ -9,6 +9,8 @@ mod catalog;
 
 pub mod campaign;
 pub mod cells;
+#[cfg(test)]
+mod circles;
 pub mod cli;
 pub mod compare;
 pub mod demo;
@@ -27,6 +29,8 @@ pub mod run;
 pub mod suites;
 mod table;
 pub mod test;
+#[cfg(test)]
+mod width;
 mod workspace;
 
 pub use workspace::under_ci;

@@ -88,6 +88,13 @@ impl ApicId {
     pub const fn get(self) -> u32 {
         self.0
     }
+
+    /// The ID as 8-bit destinations have it, which are those of xAPIC mode, of I/O APICs and of
+    /// messages. `None` above 254: 255 is their broadcast ID.
+    #[must_use]
+    pub const fn narrow(self) -> Option<u8> {
+        if self.0 < u8::MAX as u32 { Some(self.0 as u8) } else { None }
+    }
 }
 
 impl From<u8> for ApicId {
@@ -209,8 +216,10 @@ impl Ipi {
         let fields = self.fields();
         let high = match fields.destination {
             None => None,
-            Some(id) if id.0 < 0xFF => Some(id.0 << XAPIC_DESTINATION_SHIFT),
-            Some(id) => return Err(NotAddressable(id)),
+            Some(id) => match id.narrow() {
+                Some(narrow) => Some((narrow as u32) << XAPIC_DESTINATION_SHIFT),
+                None => return Err(NotAddressable(id)),
+            },
         };
         Ok(XApicIcr { high, low: fields.low })
     }

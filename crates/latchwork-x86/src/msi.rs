@@ -98,5 +98,8 @@ impl fmt::Display for IdTooWide {
 impl core::error::Error for IdTooWide {}
 
 pub(crate) const fn physical_destination(to: ApicId) -> Result<u8, IdTooWide> {
-    if to.get() < u8::MAX as u32 { Ok(to.get() as u8) } else { Err(IdTooWide(to)) }
+    match to.narrow() {
+        Some(destination) => Ok(destination),
+        None => Err(IdTooWide(to)),
+    }
 }

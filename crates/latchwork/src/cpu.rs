@@ -1,28 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What each CPU has for itself.
+//! What each CPU has for itself: each room's part of it, side by side.
 
 use crate::{
-    after_leave::AfterLeave,
+    contract::{AfterLeave, Class, HANDLERS_PER_CLASS, Requests},
+    dispatch::ReportLimiter,
     grant::Grants,
-    handler::Class,
-    order::HANDLERS_PER_CLASS,
     presence::Presence,
     primitive::{AtomicUsize, Counter, Ordering, const_unless_loom},
-    read_word::ReadWord,
-    recovery::{Duties, deferred::DeferredEdges},
-    request::{Mailbox, Requests},
-    stats::{CpuCounters, HandlerCounters},
-    storm::Storms,
-    unknown::ReportLimiter,
+    recovery::{DeferredEdges, Duties},
+    registry::ReadWord,
+    request::Mailbox,
+    stats::{CpuCounters, HandlerCounters, Storms},
+    subsystem::Owner,
     work::WorkLine,
 };
 
-/// The most CPUs that one [`Nmi`](crate::Nmi) serves: 4096 on 64-bit targets, 64 on 32-bit ones,
-/// where the request counters are narrower.
-pub const MAX_CPUS: usize = if usize::BITS >= 64 { 4096 } else { 64 };
-
 /// One CPU's part of the subsystem, about 3.5 KiB. The kernel hands a slice of them to
-/// [`Nmi::init`](crate::Nmi::init), one for each CPU that it may ever have.
+/// [`Nmi::init`](crate::Nmi::init), one for each CPU that it may ever have. Each area belongs to
+/// one subsystem, for ever.
 ///
 /// ```
 /// use latchwork::PerCpu;
@@ -64,6 +59,10 @@ pub(crate) struct SendersLine {
     pub(crate) mailbox: Mailbox,
     /// Stored to by its own CPU, or while that executes nothing; read by senders.
     presence: Presence,
+    /// The subsystem that was given this area. Two on one area would undo each other's read words,
+    /// whose leaves are plain stores, and a removal would return while a handler runs. Here because
+    /// this line has room.
+    pub(crate) owner: Owner,
 }
 
 impl PerCpu {
@@ -79,7 +78,11 @@ impl PerCpu {
                     taken: AtomicUsize::new(0),
                     limiter: ReportLimiter::new(),
                 },
-                senders: SendersLine { mailbox: Mailbox::new(), presence: Presence::new() },
+                senders: SendersLine {
+                    mailbox: Mailbox::new(),
+                    presence: Presence::new(),
+                    owner: Owner::nobody(),
+                },
                 work: WorkLine::new(),
                 grants: Grants::new(),
                 deferred: DeferredEdges::new(),
@@ -153,8 +156,8 @@ impl OwnLine {
         self.after_leave.fetch_or(due.word(), Ordering::Relaxed);
     }
 
-    /// Another CPU, while this one executes nothing: ends what it was stopped in. The CPU finds all of it
-    /// reset when it has been started again, since [`Presence::mark`] comes after.
+    /// Another CPU, while this one executes nothing: ends what it was stopped in. The CPU finds all
+    /// of it reset when it has been started again, since [`Presence::mark_away`] comes after.
     pub(crate) fn abandon(&self) {
         self.read.abandon();
         self.nmis.store(0, Ordering::Relaxed);

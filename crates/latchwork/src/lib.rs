@@ -17,70 +17,50 @@
 #[cfg(test)]
 extern crate std;
 
-mod after_leave;
-mod context;
-mod core_state;
+// What a kernel and its drivers provide, and what they are told.
+mod contract;
+
+// One idea each. A room owns its state and adds its calls to `Nmi`.
+mod dispatch; // one NMI, from entry to end
+mod grant; // which edge without a condition is explained
+mod presence; // CPUs that go offline and come back
+mod recovery; // machine-wide events whose ring was lost
+mod registry; // who is asked, and how handlers come and go
+mod request; // NMIs that software sends
+mod work; // what an NMI leaves for later
+
+// What ties the rooms together: the state that all CPUs share, and that of each.
 mod cpu;
-mod delivery;
-mod dispatch;
-mod error;
-mod grant;
-mod handler;
-mod last_resort;
-mod lifecycle;
-mod limits;
-mod moment;
-mod name;
 mod nmi;
-mod order;
-mod outside;
-mod pinned;
-mod platform;
-mod presence;
+mod subsystem; // and whose a thing is, where there are several
+
+// What they are made of.
 mod primitive;
-mod quiescence;
-mod read_word;
-mod recovery;
-mod registration;
-mod registry;
-mod request;
-mod slot;
-mod standing;
 mod stats;
-mod storm;
+mod time;
+
 #[cfg(test)]
 mod tests;
-mod ticket;
-mod unknown;
-mod work;
 
-pub use after_leave::AfterLeave;
-pub use context::{Interrupted, Mode, NmiContext, OpaqueFrame, SourceMap};
-pub use cpu::{MAX_CPUS, PerCpu};
-pub use dispatch::{MAX_NESTING, Outcome};
-pub use error::{
-    Fatal, HandleError, InDispatch, InitError, LimitsError, PresenceError, QueueError,
-    RegisterError, RemoveError, RemoveFailure, RingError, SendError, SpecError, StatsError,
-    SyncError,
+pub use contract::{
+    AbsorbedNmi, AfterLeave, Claim, Class, Doorbell, EdgeModel, Fatal, GrantKind, Granted,
+    HANDLERS_PER_CLASS, HandlerId, HandlerSpec, InDispatch, InterruptState, Interrupted, MAX_CPUS,
+    Mode, Name, NmiContext, NmiHandler, OpaqueFrame, OwedPoll, Platform, PlatformDelivery, Request,
+    Requests, RingError, SourceMap, Storm, StormSource, UnknownKind, UnknownNmi, UnknownPolicy,
 };
-pub use grant::{AbsorbedNmi, GrantKind};
-pub use handler::{Claim, Class, Doorbell, EdgeModel, HandlerSpec, NmiHandler, PlatformDelivery};
-pub use limits::Limits;
-pub use name::Name;
-pub use nmi::Nmi;
-pub use order::HANDLERS_PER_CLASS;
-pub use pinned::{PinnedHandler, PinnedRegistration};
-pub use platform::{InterruptState, Platform};
+pub use cpu::PerCpu;
+pub use dispatch::{MAX_NESTING, Outcome};
+pub use nmi::{InitError, Nmi};
+pub use presence::PresenceError;
 pub use recovery::{Recovery, RecoveryStats};
-pub use registration::Registration;
-pub use registry::HandlerId;
-pub use request::{Request, Requests};
-pub use standing::{Granted, OwedPoll};
-pub use stats::{CpuStats, HISTOGRAM_COLUMNS, HandlerStats};
-pub use storm::Storm;
-pub use ticket::Ticket;
-pub use unknown::{UnknownKind, UnknownNmi, UnknownPolicy};
-pub use work::{Urgency, Work};
+pub use registry::{
+    EdgesError, HandleError, PinnedHandler, PinnedRegistration, RegisterError, Registration,
+    RemoveError, RemoveFailure, SpecError, Ticket,
+};
+pub use request::SendError;
+pub use stats::{CpuStats, HISTOGRAM_COLUMNS, HandlerStats, StatsError};
+pub use time::{Limits, LimitsError};
+pub use work::{QueueError, SyncError, Urgency, Work};
 
 /// What the simulated machine plays the memory with.
 #[cfg(all(latchwork_simulated, not(test)))]

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The subsystem as a kernel holds it: one `static`.
+//! The subsystem as a kernel holds it: one `static`; and in it, what all CPUs share.
+
+use core::{error::Error, fmt};
 
 use crate::{
-    core_state::Core,
+    contract::{HandlerId, InDispatch, MAX_CPUS, Platform, UnknownPolicy},
     cpu::PerCpu,
-    error::{HandleError, InitError, RegisterError, SendError, StatsError},
-    handler::{Class, HandlerSpec, NmiHandler},
-    platform::Platform,
-    primitive::{Ordering, const_unless_loom, fence},
-    registration::Registration,
-    registry::{self, HandlerId},
-    request::Request,
-    slot::ErasedHandler,
-    stats::{CpuStats, HandlerStats},
-    unknown::UnknownPolicy,
+    dispatch::PanicElection,
+    primitive::{AtomicBool, AtomicPtr, AtomicUsize, Counter, Ordering, const_unless_loom},
+    recovery::RecoveryState,
+    registry::{Registry, Slot},
+    subsystem::SubsystemId,
+    time::{InTicks, Timestamp},
 };
 
 /// The NMI subsystem of a kernel whose services are `P`.
@@ -37,9 +35,11 @@ impl<P: Platform> Nmi<P> {
     /// [`Platform::current_cpu`] can return. Once, from ordinary context, before anything is
     /// registered. CPUs that are not running cost nothing.
     ///
+    /// The areas are this subsystem's from then on, for ever: no other takes one of them.
+    ///
     /// # Errors
     ///
-    /// See [`InitError`]; nothing has changed then.
+    /// See [`InitError`]; nothing has changed then, and the areas are as free as before.
     pub fn init(&'static self, cpus: &'static [PerCpu]) -> Result<(), InitError> {
         self.core.init(cpus)
     }
@@ -47,91 +47,6 @@ impl<P: Platform> Nmi<P> {
     /// The kernel's services.
     pub const fn platform(&self) -> &P {
         &self.platform
-    }
-
-    /// Registers a handler; it may be called before this returns. Not NMI-safe. Waits for no NMI.
-    ///
-    /// # Errors
-    ///
-    /// See [`RegisterError`]; nothing has changed then.
-    pub fn register<H: NmiHandler>(
-        &'static self,
-        spec: &HandlerSpec<'_>,
-        handler: &'static H,
-    ) -> Result<Registration, RegisterError> {
-        let (core, platform) = self.parts();
-        // SAFETY: the handler is valid for ever.
-        let id = unsafe { registry::register(core, platform, spec, ErasedHandler::new(handler)) }?;
-        self.owe_poll_for(id);
-        Ok(Registration::new(core, platform, id))
-    }
-
-    /// A handler has been published. If it is a Platform one, its line may be asserted already, and give no
-    /// edge.
-    pub(crate) fn owe_poll_for(&'static self, id: HandlerId) {
-        if id.class == Class::Platform {
-            self.owe_poll();
-        }
-    }
-
-    /// Turns a handle from [`Registration::into_handle`] back into a guard. Not NMI-safe.
-    ///
-    /// # Errors
-    ///
-    /// [`HandleError::Stale`] if the handler is gone, [`HandleError::Guarded`] if a guard has it.
-    pub fn reclaim(&'static self, id: HandlerId) -> Result<Registration, HandleError> {
-        let (core, platform) = self.parts();
-        registry::reclaim(core, platform, id)?;
-        Ok(Registration::new(core, platform, id))
-    }
-
-    /// Sends a software NMI: counts the request, rings, counts the send as finished. **NMI-safe.**
-    ///
-    /// *Ordering*: what the sender stored before is visible to the handlers that see the request.
-    ///
-    /// Whoever knows that a CPU [came online](Self::come_online), because it said so, is not refused, and
-    /// the request is served. A send that is under way while the CPU goes offline may succeed and be
-    /// dropped there, and one that is under way all the time until the CPU is back may ring it without a
-    /// request: whoever takes CPUs offline has the others stop sending first where that matters.
-    ///
-    /// # Errors
-    ///
-    /// See [`SendError`].
-    pub fn send(&'static self, cpu: usize, request: Request) -> Result<(), SendError> {
-        let cpus = self.core.cpus();
-        if cpus.is_empty() {
-            return Err(SendError::NotInitialised);
-        }
-        let target = cpus.get(cpu).ok_or(SendError::NoSuchCpu { cpu })?;
-        let interrupts = self.platform.disable_interrupts();
-        let sent = if request.is_to_self_only() && self.platform.current_cpu() != Some(cpu) {
-            Err(SendError::ToSelfOnly(request))
-        } else if target.presence().is_away() {
-            Err(SendError::Offline { cpu })
-        } else {
-            self.post_and_ring(cpu, target, request)
-        };
-        // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
-        unsafe { self.platform.restore_interrupts(interrupts) };
-        sent
-    }
-
-    fn post_and_ring(
-        &self,
-        cpu: usize,
-        target: &PerCpu,
-        request: Request,
-    ) -> Result<(), SendError> {
-        target.senders.mailbox.post(request).map_err(|_| SendError::Saturated(request))?;
-        let rung = self.platform.ring(cpu);
-        target.senders.mailbox.finish();
-        rung.map_err(SendError::NotRung)
-    }
-
-    /// Sends to `cpu` that are posted and whose ring is not known to be made; `None` if there is no
-    /// such CPU. Exact on that CPU in NMI; from elsewhere a moment old. **NMI-safe.**
-    pub fn unfinished_sends(&self, cpu: usize) -> Option<usize> {
-        self.core.cpus().get(cpu).map(PerCpu::unfinished_sends)
     }
 
     /// Whether this CPU is in an NMI, parking and debugging included. **NMI-safe.**
@@ -152,31 +67,243 @@ impl<P: Platform> Nmi<P> {
         self.core.too_early.load(Ordering::Relaxed)
     }
 
-    /// What `cpu` has seen so far; `None` if there is no such CPU. **NMI-safe.** Read while the CPU
-    /// runs, the figures are each exact and together a moment apart.
-    pub fn cpu_stats(&self, cpu: usize) -> Option<CpuStats> {
-        let area = self.core.cpus().get(cpu)?;
-        Some(area.counters.read(&area.grants.live_time))
-    }
-
-    /// What a handler has done on `cpu` so far. **NMI-safe.**
+    /// Calls `act` with this CPU's number and area, with interrupts off, so that the thread does
+    /// not move between.
     ///
     /// # Errors
     ///
-    /// See [`StatsError`].
-    pub fn handler_stats(&self, id: HandlerId, cpu: usize) -> Result<HandlerStats, StatsError> {
-        let area = self.core.cpus().get(cpu).ok_or(StatsError::NoSuchCpu { cpu })?;
-        self.core.registry.slot_of(id).ok_or(StatsError::Stale)?;
-        let counters = area.slot_counters(id.class, id.slot).ok_or(StatsError::Stale)?;
-        let stats = counters.read();
-        // The counters were read before the generation is looked at again. Partner: the Release in
-        // `Slot::free`, which comes before any `clear`.
-        fence(Ordering::Acquire);
-        self.core.registry.slot_of(id).ok_or(StatsError::Stale)?;
-        Ok(stats)
+    /// This CPU's number, if there is one, where it has no area.
+    pub(crate) fn on_this_cpu<R>(
+        &self,
+        act: impl FnOnce(usize, &PerCpu) -> R,
+    ) -> Result<R, Option<usize>> {
+        let interrupts = self.platform.disable_interrupts();
+        let this_cpu = self.platform.current_cpu();
+        let area = this_cpu.and_then(|cpu| Some((cpu, self.core.cpus().get(cpu)?)));
+        let done = match area {
+            Some((cpu, area)) => Ok(act(cpu, area)),
+            None => Err(this_cpu),
+        };
+        // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
+        unsafe { self.platform.restore_interrupts(interrupts) };
+        done
     }
 
-    pub(crate) fn parts(&'static self) -> (&'static Core, &'static dyn Platform) {
+    pub(crate) fn limits(&self) -> InTicks<'_> {
+        self.core.recovery.limits.in_ticks(self.platform.ticks_per_ms())
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_ticks(self.platform.now_ticks())
+    }
+
+    pub(crate) fn core_and_platform(&'static self) -> (&'static Core, &'static dyn Platform) {
         (&self.core, &self.platform)
     }
 }
+
+/// `init` has not succeeded, and nobody is in it.
+const NOT_INITIALISED: usize = 0;
+/// Somebody is in `init`.
+const UNDER_WAY: usize = 1;
+/// `init` has succeeded.
+const INITIALISED: usize = 2;
+
+/// The part of [`Nmi`] that does not depend on the platform's type, so that guards and tickets need
+/// not either.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) registry: Registry,
+    pub(crate) recovery: RecoveryState,
+    /// Which CPU plays the boot CPU's role. Written and read under the writer lock.
+    pub(crate) boot_cpu: Counter,
+    /// Where the per-CPU areas begin; null before `init`. Written once, Release, after `cpu_count`;
+    /// read with Acquire.
+    cpus: AtomicPtr<PerCpu>,
+    cpu_count: AtomicUsize,
+    /// How far [`init`](Self::init) is. Its callers write it: one exchange lets one of them in, and
+    /// that one says how it ended.
+    init_state: AtomicUsize,
+    /// NMIs that no CPU could attribute to itself. Any CPU adds; nobody decides anything by it.
+    pub(crate) too_early: AtomicUsize,
+    /// Written from ordinary context, read on an unknown NMI; a stale value is the policy of a
+    /// moment ago.
+    policy: AtomicUsize,
+    pub(crate) panic: PanicElection,
+    /// A CPU that is offline may have items on its lists. Set by whoever put one there or took that
+    /// CPU offline, Release; taken by whoever then looks at the lists of all CPUs that are offline,
+    /// Acquire. A look that misses it is made up for at the next tick; whoever raises an interrupt
+    /// after setting it sees it there.
+    work_is_left: AtomicBool,
+}
+
+impl Core {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Self {
+                registry: Registry::new(),
+                recovery: RecoveryState::new(),
+                boot_cpu: Counter::new(0),
+                cpus: AtomicPtr::new(core::ptr::null_mut()),
+                cpu_count: AtomicUsize::new(0),
+                init_state: AtomicUsize::new(NOT_INITIALISED),
+                too_early: AtomicUsize::new(0),
+                policy: AtomicUsize::new(UnknownPolicy::Report as usize),
+                panic: PanicElection::new(),
+                work_is_left: AtomicBool::new(false),
+            }
+        }
+    }
+
+    pub(crate) fn init(&self, cpus: &'static [PerCpu]) -> Result<(), InitError> {
+        match cpus.len() {
+            0 => return Err(InitError::NoCpus),
+            given if given > MAX_CPUS => return Err(InitError::TooManyCpus { given }),
+            _ => {}
+        }
+        self.init_state
+            .compare_exchange(NOT_INITIALISED, UNDER_WAY, Ordering::Relaxed, Ordering::Relaxed)
+            .map_err(|state| match state {
+                UNDER_WAY => InitError::UnderWay,
+                _ => InitError::AlreadyInitialised,
+            })?;
+        if let Err(index) = self.claim_areas(cpus) {
+            self.init_state.store(NOT_INITIALISED, Ordering::Relaxed);
+            return Err(InitError::AreaTaken { index });
+        }
+        self.cpu_count.store(cpus.len(), Ordering::Relaxed);
+        self.cpus.store(cpus.as_ptr().cast_mut(), Ordering::Release);
+        self.init_state.store(INITIALISED, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes all areas those of this subsystem, or none.
+    ///
+    /// # Errors
+    ///
+    /// The index of the first that belongs to somebody.
+    fn claim_areas(&self, cpus: &[PerCpu]) -> Result<(), usize> {
+        let id = self.id();
+        let Some(taken) = cpus.iter().position(|area| !area.senders.owner.claim(id)) else {
+            return Ok(());
+        };
+        for area in cpus.iter().take(taken) {
+            area.senders.owner.give_up();
+        }
+        Err(taken)
+    }
+
+    /// The slot that `id` names, unless `id` is stale. NMI-safe.
+    pub(crate) fn slot_of(&self, id: HandlerId) -> Option<&Slot> {
+        let slot = self.registry.slot(id.class, id.slot).filter(|_| id.subsystem == self.id())?;
+        (slot.generation() == id.generation).then_some(slot)
+    }
+
+    /// Which subsystem this is.
+    pub(crate) fn id(&self) -> SubsystemId {
+        SubsystemId::at(self)
+    }
+
+    /// The per-CPU areas; none before `init`.
+    #[inline(always)]
+    pub(crate) fn cpus(&self) -> &'static [PerCpu] {
+        let first = self.cpus.load(Ordering::Acquire);
+        if first.is_null() {
+            return &[];
+        }
+        let count = self.cpu_count.load(Ordering::Relaxed);
+        // SAFETY: pointer and length are of the `&'static [PerCpu]` that `init` was given: the
+        // Acquire load that saw the pointer also sees the length, and neither is written again.
+        unsafe { core::slice::from_raw_parts(first, count) }
+    }
+
+    pub(crate) fn is_initialised(&self) -> bool {
+        !self.cpus().is_empty()
+    }
+
+    /// Refuses what would wait for this very CPU. Interrupts are off while it looks, so that the
+    /// thread does not move to another CPU between asking for its number and reading the word.
+    pub(crate) fn refuse_in_dispatch(&self, platform: &dyn Platform) -> Result<(), InDispatch> {
+        let interrupts = platform.disable_interrupts();
+        let cpu = platform.current_cpu();
+        let area = cpu.and_then(|cpu| Some((cpu, self.cpus().get(cpu)?)));
+        let refused = area.filter(|(_, area)| area.is_in_dispatch());
+        // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
+        unsafe { platform.restore_interrupts(interrupts) };
+        match refused {
+            Some((cpu, _)) => Err(InDispatch { cpu }),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn boot_cpu(&self) -> usize {
+        self.boot_cpu.load(Ordering::Relaxed)
+    }
+
+    /// An item may be on a list of a CPU that is offline. Any context.
+    pub(crate) fn mark_work_left(&self) {
+        self.work_is_left.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody must look at the lists of the CPUs that are offline; if so, it is the
+    /// caller.
+    pub(crate) fn take_left_work(&self) -> bool {
+        self.work_is_left.load(Ordering::Relaxed)
+            && self.work_is_left.swap(false, Ordering::Acquire)
+    }
+
+    pub(crate) fn set_policy(&self, policy: UnknownPolicy) {
+        self.policy.store(policy as usize, Ordering::Relaxed);
+    }
+
+    pub(crate) fn policy(&self) -> UnknownPolicy {
+        if self.policy.load(Ordering::Relaxed) == UnknownPolicy::Panic as usize {
+            UnknownPolicy::Panic
+        } else {
+            UnknownPolicy::Report
+        }
+    }
+}
+
+/// [`Nmi::init`](crate::Nmi::init) was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InitError {
+    /// It has succeeded before; the first slice stays in use.
+    AlreadyInitialised,
+    /// Another call is under way, on another CPU or underneath this one. If that one fails, this
+    /// one may succeed later.
+    UnderWay,
+    /// An area belongs to another subsystem, or another subsystem's `init` has just claimed it. Two
+    /// subsystems on one area would undo each other's bookkeeping, and a removal could return while
+    /// its handler runs.
+    AreaTaken {
+        /// The first such area, as an index into the slice that was given.
+        index: usize,
+    },
+    /// The slice is empty.
+    NoCpus,
+    /// The slice is longer than [`MAX_CPUS`].
+    TooManyCpus {
+        /// How many were given.
+        given: usize,
+    },
+}
+
+impl fmt::Display for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyInitialised => f.write_str("init was called before: call it once"),
+            Self::UnderWay => f.write_str("another call of init is under way: call it once"),
+            Self::AreaTaken { index } => write!(
+                f,
+                "the per-CPU area at index {index} belongs to another subsystem: give each its own"
+            ),
+            Self::NoCpus => f.write_str("the slice of per-CPU areas is empty: give one per CPU"),
+            Self::TooManyCpus { given } => {
+                write!(f, "{given} CPUs were given, at most {} are served", crate::MAX_CPUS)
+            }
+        }
+    }
+}
+
+impl Error for InitError {}

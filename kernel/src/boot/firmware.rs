@@ -3,19 +3,23 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use latchwork_x86::acpi::{AcpiError, Madt, Rsdp};
+use latchwork_x86::acpi::{AcpiError, CpuError, Madt, Rsdp};
 use latchwork_x86::hw::{DirectMap, PhysicalMemory};
 use latchwork_x86::icr::ApicId;
+use latchwork_x86::lapic::mode::ApicMode;
 
+use crate::console::println;
 use crate::cpu::MAX_CPUS;
 
 /// The identity map's end.
 const MAPPED_END: u64 = 1 << 32;
 
-/// Where the loader says the RSDP is; 0 if it does not say. Written once, by the boot CPU, before others start.
+/// Where the loader says the RSDP is; 0 if it does not say. Written once, by the boot CPU, before
+/// others start.
 static RSDP_ADDRESS: AtomicU64 = AtomicU64::new(0);
 
-/// Says where the loader put the RSDP, or a copy that stays; 0 if it does not say. Boot CPU, once, before others start.
+/// Says where the loader put the RSDP, or a copy that stays; 0 if it does not say. Boot CPU, once,
+/// before others start.
 pub(super) fn set_rsdp_address(address: u64) {
     RSDP_ADDRESS.store(address, Ordering::Relaxed);
 }
@@ -52,33 +56,34 @@ pub(crate) fn madt(memory: &DirectMap) -> Result<Madt<'_, DirectMap>, AcpiError>
     Madt::find(memory, &rsdp(memory)?)
 }
 
-/// Finds the CPUs in the MADT: at most as many as this kernel can start.
-pub(crate) fn cpus() -> ApicIds {
-    match list_cpus(&memory()) {
+/// Finds the CPUs in the MADT that can be started while local APICs are in `mode`: at most as many
+/// as this kernel has room for. Logs those that it cannot address.
+pub(crate) fn cpus(mode: ApicMode) -> ApicIds {
+    match list_cpus(&memory(), mode) {
         Ok(ids) => ids,
         Err(error) => panic!("the firmware's tables do not list the CPUs: {error}"),
     }
 }
 
-fn list_cpus(memory: &DirectMap) -> Result<ApicIds, AcpiError> {
+fn list_cpus(memory: &DirectMap, mode: ApicMode) -> Result<ApicIds, AcpiError> {
     let madt = madt(memory)?;
     let mut ids = [None; MAX_CPUS];
     let mut free = ids.iter_mut();
-    for cpu in madt.cpus() {
-        let cpu = cpu?;
-        if !cpu.flags.is_enabled() {
-            continue;
-        }
-        match free.next() {
-            Some(place) => *place = Some(cpu.apic_id),
-            None => break,
+    for cpu in madt.startable_cpus(mode) {
+        match cpu {
+            Ok(cpu) => match free.next() {
+                Some(place) => *place = Some(cpu.apic_id),
+                None => break,
+            },
+            Err(CpuError::Table(error)) => return Err(error),
+            Err(error) => println!("{error}"),
         }
     }
     Ok(ApicIds { ids })
 }
 
-/// Looks for the RSDP where a BIOS puts it: in the first KiB of the extended BIOS data area, or in the BIOS area (ACPI
-/// Specification 6.5, section 5.2.5.1).
+/// Looks for the RSDP where a BIOS puts it: in the first KiB of the extended BIOS data area, or in
+/// the BIOS area (ACPI Specification 6.5, section 5.2.5.1).
 fn scan_for_rsdp(memory: &DirectMap) -> Result<Rsdp, AcpiError> {
     const EBDA_SEGMENT_AT: u64 = 0x40e;
     const BIOS_AREA: core::ops::Range<u64> = 0xe_0000..0x10_0000;

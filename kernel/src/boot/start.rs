@@ -10,6 +10,7 @@ use x86_64::registers::control::{Cr4, Cr4Flags};
 
 use super::{firmware::ApicIds, pages, trampoline};
 use crate::cpu::{MAX_CPUS, area, stacks, tables};
+use crate::waiting::{self, awaited};
 use crate::{apic, patience, smp, time};
 
 /// How long a CPU is given after INIT, and after each start-up IPI (SDM Vol. 3A, "MP Initialization Protocol").
@@ -30,6 +31,7 @@ pub(crate) unsafe fn become_cpu(cpu: usize) {
         // SAFETY: the CPU has the instructions, and nothing relies on them being undefined.
         unsafe { Cr4::update(|flags| flags.insert(Cr4Flags::FSGSBASE)) };
     }
+    waiting::forget(cpu);
     // SAFETY: the caller vouches for the number.
     unsafe { area::enter(cpu) };
     // SAFETY: GS is set just above; the rest is the caller's.
@@ -83,6 +85,7 @@ pub(crate) unsafe fn stop(cpu: usize) {
     area.online.store(false, Ordering::Relaxed);
     apic::send_init(id);
     time::delay_us(AFTER_STOP_US);
+    waiting::forget(cpu);
 }
 
 /// Starts a CPU that [`stop`] stopped, and waits until it runs; says whether it does. It serves jobs as before, and runs the job
@@ -127,7 +130,7 @@ unsafe fn start(cpu: usize, id: ApicId) -> bool {
             return true;
         }
     }
-    patience::busy_wait_until(online)
+    patience::busy_wait_until(awaited!("CPU {} to start", cpu), online)
 }
 
 /// Where every CPU but the first begins, on its own thread stack.
@@ -135,6 +138,7 @@ pub(super) extern "C" fn ap_main(cpu: usize) -> ! {
     apic::init_this_cpu(|| {});
     // SAFETY: the boot CPU chose this number for this CPU and prepared its stacks.
     unsafe { become_cpu(cpu) };
+    apic::forget_errors();
     x86_64::instructions::interrupts::enable();
     smp::serve_jobs(cpu)
 }

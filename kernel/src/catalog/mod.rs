@@ -110,7 +110,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 
 /// Faults that every scenario accepts, and that the host side must tell apart: they end the boot out of order.
 pub(crate) const COMMON_FAULTS: &[Fault] = &[
-    fault("hang", "the kernel stops making progress"),
+    fault("hang", "the boot CPU halts for ever: the host says where each CPU stands"),
+    fault(
+        "standstill",
+        "the boot CPU waits for what never comes: the kernel ends and names every wait",
+    ),
     fault(
         "triple-fault",
         "the boot CPU loads an empty interrupt table and faults: the machine resets",

@@ -37,6 +37,8 @@ pub(crate) struct CpuArea {
     pub(crate) tick_is_stopped: AtomicBool,
     /// Maskable self-IPIs and wake-ups taken. Written by the CPU itself.
     pub(crate) wakes: AtomicU64,
+    /// What the APIC's error status keeps showing. By the CPU itself, interrupts off.
+    pub(crate) kept_apic_errors: AtomicU32,
 }
 
 impl CpuArea {
@@ -49,6 +51,7 @@ impl CpuArea {
             ticks: AtomicU64::new(0),
             tick_is_stopped: AtomicBool::new(false),
             wakes: AtomicU64::new(0),
+            kept_apic_errors: AtomicU32::new(0),
         }
     }
 }

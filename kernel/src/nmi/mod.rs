@@ -4,6 +4,7 @@
 pub(crate) mod entry;
 pub(crate) mod parking;
 pub(crate) mod platform;
+mod port_61;
 pub(crate) mod reports;
 pub(crate) mod steps;
 
@@ -14,6 +15,7 @@ use latchwork::{
 use latchwork_x86::cpuid;
 
 use crate::cpu::MAX_CPUS;
+use crate::waiting::{Waiting, awaited};
 use platform::Machine;
 
 /// The NMI subsystem of this kernel.
@@ -58,11 +60,13 @@ pub(crate) fn register_as<H: NmiHandler>(
     spec: &HandlerSpec<'_>,
     handler: &'static H,
 ) -> Registration {
+    let waiting = Waiting::begin(awaited!("a handler's slot to be free again"));
     loop {
         match NMI.register(spec, handler) {
             Ok(registration) => return registration,
             Err(RegisterError::ClassFull { draining, .. }) if draining != 0 => {
                 core::hint::spin_loop();
+                waiting.check();
             }
             Err(error) => panic!("a handler was refused: {error} ({spec:?})"),
         }
@@ -78,6 +82,7 @@ pub(crate) fn set_delivery(handler: HandlerId, cpus: &[usize]) {
 
 /// Ends a registration for good. Ordinary context.
 pub(crate) fn remove(registration: Registration) {
+    let _waiting = Waiting::begin(awaited!("the last call of a handler that is removed"));
     if let Err(error) = registration.remove() {
         panic!("a removal failed: {error}");
     }

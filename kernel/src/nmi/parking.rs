@@ -4,10 +4,10 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::cpu::MAX_CPUS;
-use crate::time;
+use crate::patience;
+use crate::waiting::{Waiting, awaited};
 
-/// Between two looks of a parked CPU: it executes instructions that are cheap to emulate, and does not hint that it waits, or the
-/// deterministic clock would hardly go on.
+/// Between two looks of a parked CPU.
 const LOOK_EVERY_US: u64 = 10;
 
 /// Counts releases. Writer: one thread at a time. Readers: parked CPUs, Acquire.
@@ -23,9 +23,12 @@ pub(super) fn park(cpu: usize) {
     };
     let before = RELEASES.load(Ordering::Acquire);
     parked.store(true, Ordering::Release);
+    let waiting = Waiting::begin(awaited!("its release: it is parked in an NMI"));
     while RELEASES.load(Ordering::Acquire) == before {
-        time::delay_us(LOOK_EVERY_US);
+        patience::between_looks_us(LOOK_EVERY_US);
+        waiting.check();
     }
+    drop(waiting);
     parked.store(false, Ordering::Release);
 }
 

@@ -2,13 +2,13 @@
 //! What this kernel provides to the library.
 
 use latchwork::{
-    AbsorbedNmi, AfterLeave, Fatal, InterruptState, NmiContext, Platform, RingError, UnknownNmi,
+    AbsorbedNmi, AfterLeave, Fatal, InterruptState, NmiContext, Platform, RingError, Storm,
+    UnknownNmi,
 };
-use latchwork_x86::hw::CpuPort;
-use latchwork_x86::port61::{self, NmiStatus};
 use x86_64::instructions::interrupts;
 
 use super::parking;
+use super::port_61;
 use super::reports::{self, Readable};
 use super::steps;
 use crate::cpu::{self, area};
@@ -77,11 +77,19 @@ unsafe impl Platform for Machine {
     }
 
     fn report_unknown(&self, report: &UnknownNmi) {
-        reports::push(Readable::Unknown { unknown: *report, port_61: port_61() });
+        reports::push(Readable::Unknown { unknown: *report, port_61: port_61::status() });
     }
 
     fn report_absorbed(&self, report: &AbsorbedNmi) {
         reports::push(Readable::Absorbed(*report));
+    }
+
+    fn storm_began(&self, storm: &Storm) {
+        reports::push(Readable::Storm { storm: *storm, port_61: port_61() });
+    }
+
+    fn storm_ended(&self, storm: &Storm) {
+        reports::push(Readable::Storm { storm: *storm, port_61: port_61() });
     }
 
     fn after_leave(&self, ctx: &NmiContext<'_>, due: AfterLeave) {
@@ -99,14 +107,6 @@ unsafe impl Platform for Machine {
         });
         exit(Ending::Panic)
     }
-}
-
-/// What the chipset tells about an NMI. NMI-safe.
-fn port_61() -> NmiStatus {
-    // SAFETY: the kernel runs at privilege level 0.
-    let port = unsafe { CpuPort::new() };
-    // SAFETY: this is a PC.
-    unsafe { port61::read(&port) }
 }
 
 /// The panic policy: a readable report, the record for the host, and the end.

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reports of unknown and absorbed NMIs on their way from NMI context to the console.
+//! Reports of unknown and absorbed NMIs, and of storms, on their way from NMI context to the
+//! console.
 //!
-//! Each CPU has a small queue. Its producer is that CPU in NMI, where another NMI may nest; its consumer is that CPU's tick, or its idle loop.
-//! A slot goes `EMPTY → WRITING → FULL → EMPTY`; who fails to take an empty slot drops the report and counts that.
+//! Each CPU has a small queue. Its producer is that CPU, in NMI, where another NMI may nest, or at
+//! its tick; its consumer is that CPU's tick, or its idle loop. A slot goes `EMPTY → WRITING → FULL
+//! → EMPTY`; who fails to take an empty slot drops the report and counts that.
 
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use latchwork::{AbsorbedNmi, Mode, UnknownKind, UnknownNmi};
+use latchwork::{AbsorbedNmi, Mode, Storm, StormSource, UnknownKind, UnknownNmi};
 use latchwork_x86::port61::NmiStatus;
 
 use crate::console::println;
@@ -61,6 +63,9 @@ pub(crate) struct Tally {
     pub(crate) last_cpu: AtomicUsize,
     /// What the last report says that port 0x61 read.
     pub(crate) last_port_61: AtomicUsize,
+    /// Storms of NMIs that nobody claims: told to have begun, and to be over.
+    pub(crate) unclaimed_storms_begun: AtomicUsize,
+    pub(crate) unclaimed_storms_over: AtomicUsize,
 }
 
 static TALLIES: [Tally; MAX_CPUS] = [const {
@@ -72,6 +77,8 @@ static TALLIES: [Tally; MAX_CPUS] = [const {
         last_ip: AtomicUsize::new(0),
         last_cpu: AtomicUsize::new(0),
         last_port_61: AtomicUsize::new(0),
+        unclaimed_storms_begun: AtomicUsize::new(0),
+        unclaimed_storms_over: AtomicUsize::new(0),
     }
 }; MAX_CPUS];
 
@@ -85,6 +92,16 @@ impl Tally {
             self.late_sends.fetch_add(1, Ordering::Relaxed);
         }
         self.reports.fetch_add(1, Ordering::Release);
+    }
+
+    fn count_storm(&self, storm: &Storm) {
+        if let StormSource::Unclaimed { .. } = storm.source {
+            let tally = match storm.count {
+                0 => &self.unclaimed_storms_over,
+                _ => &self.unclaimed_storms_begun,
+            };
+            tally.fetch_add(1, Ordering::Release);
+        }
     }
 }
 
@@ -118,6 +135,8 @@ pub(super) enum Readable {
     Unknown { unknown: UnknownNmi, port_61: NmiStatus },
     /// One of many that earlier claims explain.
     Absorbed(AbsorbedNmi),
+    /// NMIs came far too often, or do so no longer, and what the chipset said about it then.
+    Storm { storm: Storm, port_61: NmiStatus },
 }
 
 impl Readable {
@@ -125,6 +144,7 @@ impl Readable {
         match self {
             Self::Unknown { unknown, .. } => unknown.cpu,
             Self::Absorbed(absorbed) => absorbed.cpu,
+            Self::Storm { storm, .. } => storm.cpu,
         }
     }
 }
@@ -137,6 +157,7 @@ impl fmt::Display for Readable {
                 write!(f, "; {port_61}")
             }
             Self::Absorbed(absorbed) => write_absorbed(f, absorbed),
+            Self::Storm { storm, port_61 } => write_storm(f, storm, *port_61),
         }
     }
 }
@@ -179,6 +200,18 @@ fn write_absorbed(f: &mut fmt::Formatter<'_>, report: &AbsorbedNmi) -> fmt::Resu
     )
 }
 
+fn write_storm(f: &mut fmt::Formatter<'_>, storm: &Storm, port_61: NmiStatus) -> fmt::Result {
+    write!(f, "{storm}")?;
+    match storm.source {
+        StormSource::Unclaimed { .. } if storm.count != 0 => write!(
+            f,
+            "; {port_61}; mask what rings here and has no handler: LINT0 or LINT1, an I/O APIC \
+             entry, SERR# or IOCHK# at port 0x61"
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// Takes the queued reports of `cpu`, oldest first or nearly so. On that CPU, never in two contexts at once.
 pub(super) fn drain(cpu: usize, mut each: impl FnMut(&Readable)) {
     let Some(queue) = QUEUES.get(cpu) else {
@@ -213,6 +246,7 @@ pub(crate) fn print_queued(cpu: usize) {
             Readable::Absorbed(_) => {
                 tally.absorbed_reports.fetch_add(1, Ordering::Release);
             }
+            Readable::Storm { storm, .. } => tally.count_storm(storm),
         }
     });
     let dropped = QUEUES[cpu].dropped.swap(0, Ordering::Relaxed);

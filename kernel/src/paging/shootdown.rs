@@ -11,6 +11,7 @@
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::{PAGE_BYTES, forget, probe};
+use crate::waiting::awaited;
 use crate::{apic, idle, patience};
 
 /// How long to wait busily for the others.
@@ -46,8 +47,9 @@ pub(crate) fn everywhere(start: usize, pages: usize, cpus: usize) -> usize {
     }
     drop_here();
     let all_answered = || UNANSWERED.load(Ordering::Acquire) == 0;
-    if !patience::spin_until(all_answered, SPIN_TURNS) {
-        idle::until(all_answered);
+    let others = awaited!("all other CPUs to drop pages");
+    if !patience::spin_until(others, all_answered, SPIN_TURNS) {
+        idle::until(others, all_answered);
     }
     READABLE.load(Ordering::Relaxed)
 }

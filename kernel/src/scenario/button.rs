@@ -19,6 +19,7 @@ use super::{Progress, Run, Tally, check, check_nothing_unknown};
 use crate::console::{self, println};
 use crate::cpu::MAX_CPUS;
 use crate::nmi::{self, NMI};
+use crate::waiting::awaited;
 use crate::{nmi_lines, patience, record, smp};
 
 /// Presses of which each waits for the one before it.
@@ -142,7 +143,8 @@ fn press_singly(open: &Open) -> u64 {
     for number in 1..=SINGLE {
         press(1);
         let is_seen = || open.seen().fewest >= number;
-        if !patience::spin_until(is_seen, 200) && !patience::sleep_until(is_seen) {
+        let seen = awaited!("all open CPUs to see press {}", number);
+        if !patience::spin_until(seen, is_seen, 200) && !patience::sleep_until(seen, is_seen) {
             return number - 1;
         }
         progress.at(number);

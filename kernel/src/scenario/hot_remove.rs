@@ -15,6 +15,7 @@ use super::rings::{self, Answerer, LAST};
 use super::storm::{self, Storm};
 use super::{Progress, Run, Tally, check, check_nothing_unknown, check_requests_taken};
 use crate::nmi::{self, steps};
+use crate::waiting::awaited;
 use crate::{patience, smp, time};
 
 /// Registrations and removals.
@@ -65,7 +66,8 @@ unsafe impl NmiHandler for Victim {
         CALLS.add(1);
         if ctx.cpu() != 0 && MEETING_WANTED.load(Ordering::SeqCst) {
             CALLS_WAITING.fetch_add(1, Ordering::SeqCst);
-            patience::spin_until(|| removals::number() != began_at, MEETING_TURNS);
+            let has_begun = || removals::number() != began_at;
+            patience::spin_until(awaited!("a removal to begin"), has_begun, MEETING_TURNS);
             CALLS_WAITING.fetch_sub(1, Ordering::SeqCst);
             storm::pause(AFTER_MEETING_TURNS);
         }
@@ -91,7 +93,8 @@ fn register_and_remove(cycle: u64, storm: Storm, cpus: usize, mistakes: Mistakes
     MEETING_WANTED.store(meeting, Ordering::SeqCst);
     storm.let_nmis_come(cpus);
     if meeting {
-        patience::spin_until(|| CALLS_WAITING.load(Ordering::SeqCst) != 0, MEETING_TURNS);
+        let is_called = || CALLS_WAITING.load(Ordering::SeqCst) != 0;
+        patience::spin_until(awaited!("a call of the victim"), is_called, MEETING_TURNS);
     }
     if mistakes.poison_early {
         STATE.store(POISON, Ordering::SeqCst);

@@ -18,6 +18,7 @@ use super::rings::{self, Answerer, LAST};
 use super::{Progress, Run, Tally, check};
 use crate::cpu::{self, area};
 use crate::nmi::{self, entry};
+use crate::waiting::{Waiting, awaited};
 use crate::{apic, patience, smp, tick, time};
 
 /// Sleeps, on all CPUs together. In parallel an NMI hits the one instruction in question once in some hundred sleeps, under the
@@ -58,7 +59,7 @@ struct Meeting {
 impl Meeting {
     /// The sleeper's word: stores `number`, then wakes CPU 0 if it sleeps. The fence here and the one in [`Self::watch_until`] keep
     /// each from missing the other's store.
-    fn tell(&self, word: &AtomicU64, number: u64) {
+    fn store_and_wake(&self, word: &AtomicU64, number: u64) {
         word.store(number, Ordering::Release);
         fence(Ordering::SeqCst);
         if self.watcher_sleeps.load(Ordering::Relaxed)
@@ -71,7 +72,8 @@ impl Meeting {
     /// CPU 0 waits until the sleeper has told `number`, and says whether it came in time.
     fn watch_until(&self, word: &AtomicU64, number: u64) -> bool {
         let told = || word.load(Ordering::Acquire) == number;
-        if patience::spin_until(told, 1_000) {
+        let sleeper = awaited!("the sleeper's word about sleep {}", number);
+        if patience::spin_until(sleeper, told, 1_000) {
             return true;
         }
         let limit_ms =
@@ -81,7 +83,7 @@ impl Meeting {
             fence(Ordering::SeqCst);
             told()
         };
-        crate::idle::until_or_ms(told_before_sleeping, limit_ms)
+        crate::idle::until_or_ms(sleeper, told_before_sleeping, limit_ms)
     }
 }
 
@@ -94,21 +96,21 @@ fn sleep(meeting: &Meeting, sleeps: u64, wake: bool) {
     tick::stop();
     for number in 1..=sleeps {
         let before = area.wakes.load(Ordering::Relaxed);
-        meeting.tell(&meeting.ready, number);
-        while meeting.begun.load(Ordering::Acquire) != number
-            && !meeting.over.load(Ordering::Relaxed)
-        {
-            core::hint::spin_loop();
-        }
+        meeting.store_and_wake(&meeting.ready, number);
+        let may_begin = || {
+            meeting.begun.load(Ordering::Acquire) == number || meeting.over.load(Ordering::Relaxed)
+        };
+        patience::spin(awaited!("CPU 0 to let it sleep for time {}", number), may_begin);
         if wake {
             apic::send_wake_to_self();
         }
+        let _waiting = Waiting::begin(awaited!("the wake-up that it has sent itself"));
         while area.wakes.load(Ordering::Relaxed) == before && !meeting.over.load(Ordering::Relaxed)
         {
             // SAFETY: privilege level 0, interrupts off, nothing held; the NMI entry fixes the window up unless a fault is wanted.
             unsafe { idle::wait_for_interrupt() };
         }
-        meeting.tell(&meeting.woken, number);
+        meeting.store_and_wake(&meeting.woken, number);
         if meeting.over.load(Ordering::Relaxed) {
             break;
         }

@@ -38,6 +38,7 @@ use crate::console::println;
 use crate::cpu::{self, tables};
 use crate::nmi::NMI;
 use crate::record::{self, Check, Totals};
+use crate::waiting::{self, Waiting, awaited};
 use crate::{idle, smp, tick};
 
 /// Faults that are not in the catalogue, because they do not turn every machine red.
@@ -139,7 +140,8 @@ impl Run {
         for _ in 0..2 {
             smp::on_all_cpus(&|_| crate::apic::flush_pending());
         }
-        idle::until_or_ms(|| unsettled(&self.stats()) == 0, LIMIT_MS);
+        let edges = awaited!("deferred edges to be settled");
+        idle::until_or_ms(edges, || unsettled(&self.stats()) == 0, LIMIT_MS);
     }
 
     /// Has every CPU tick until what was granted has ended, and polls that are owed are paid. Threads of CPU 0, while no NMI comes.
@@ -305,7 +307,18 @@ pub(crate) fn run(cmdline: CommandLine, cpus: usize) {
 fn make_common_fault(run: &Run) {
     if run.has_fault("hang") {
         println!("hanging");
+        let _waiting = Waiting::begin(awaited!("what never comes, as fault hang asks"));
         cpu::park();
+    }
+    if run.has_fault("standstill") {
+        println!("standing still");
+        const SHORT_MS: u64 = 2_000;
+        waiting::set_limit_ms(SHORT_MS);
+        idle::until_or_ms(
+            awaited!("what never comes, as fault standstill asks"),
+            || false,
+            2 * SHORT_MS,
+        );
     }
     if run.has_fault("panic") {
         panic!("asked to panic");

@@ -16,6 +16,7 @@ use latchwork::{Claim, Class, CpuStats, NmiContext, NmiHandler, Recovery, Reques
 use super::{Progress, Run, Tally, check, check_nothing_unknown, check_requests_taken, pmu, quiet};
 use crate::cpu::{MAX_CPUS, area};
 use crate::nmi::{NMI, steps};
+use crate::waiting::awaited;
 use crate::{apic, idle, nmi, patience, smp, time};
 
 /// Torn probes of each CPU.
@@ -83,7 +84,7 @@ unsafe impl NmiHandler for Witness {
 }
 
 /// Probes that an NMI took together with another ring's condition, on `cpu`.
-fn met(cpu: usize) -> u64 {
+fn probes_taken_with_others(cpu: usize) -> u64 {
     pmu::taken_with_probes(cpu) + MET[cpu].get()
 }
 
@@ -92,14 +93,15 @@ fn between_probe_and_ring(cpu: usize) {
     if APART.load(Ordering::Relaxed) {
         return;
     }
-    let before = met(cpu);
-    let is_taken = || met(cpu) != before;
+    let before = probes_taken_with_others(cpu);
+    let is_taken = || probes_taken_with_others(cpu) != before;
     if OTHERS_RING.load(Ordering::Relaxed) {
-        patience::spin_until(is_taken, DAWDLE_TURNS);
+        patience::spin_until(awaited!("the next edge to take a probe"), is_taken, DAWDLE_TURNS);
         return;
     }
     pmu::overflow(cpu);
-    patience::spin_until(|| !pmu::has_overflowed(cpu), TORN_TURNS);
+    let is_claimed = || !pmu::has_overflowed(cpu);
+    patience::spin_until(awaited!("its own overflow to be claimed"), is_claimed, TORN_TURNS);
     TORN.add(u64::from(is_taken()));
 }
 
@@ -131,7 +133,7 @@ impl Came {
             absorbed: absorbed as u64,
             requests: requests as u64,
             overflows: pmu::totals().0,
-            with_probes: (0..run.cpus).map(met).sum(),
+            with_probes: (0..run.cpus).map(probes_taken_with_others).sum(),
         }
     }
 
@@ -164,7 +166,8 @@ fn tear_probes() {
             }
             steps::tear_next_send(cpu, cpu);
             pmu::overflow(cpu);
-            idle::until_or_ms(|| !steps::is_to_tear(cpu), PROBE_LIMIT_MS);
+            let probe = awaited!("a tick to send a probe");
+            idle::until_or_ms(probe, || !steps::is_to_tear(cpu), PROBE_LIMIT_MS);
             torn += u64::from(!steps::is_to_tear(cpu));
             steps::tear_nothing(cpu);
         }
@@ -180,12 +183,13 @@ fn call(cpu: usize, sent: &mut u64) {
             Err(error) => panic!("CPU {cpu} could not be rung: {error}"),
         }
     }
-    patience::spin_until(|| taken() == *sent, RING_TURNS);
+    let are_taken = || taken() == *sent;
+    patience::spin_until(awaited!("its requests to be taken"), are_taken, RING_TURNS);
 }
 
 /// Each CPU rings the next one all the time, while ticks send probes.
 fn ring_others(run: &Run) {
-    let met_before: u64 = (0..run.cpus).map(met).sum();
+    let met_before: u64 = (0..run.cpus).map(probes_taken_with_others).sum();
     let apart = run.has_fault("apart");
     OTHERS_RING.store(run.cpus > 1, Ordering::Relaxed);
     time::shuffle_turns(time::SOME_PERIOD);
@@ -194,7 +198,7 @@ fn ring_others(run: &Run) {
         let start = ticks();
         let mut sent = 0;
         let neighbour = (cpu + 1) % run.cpus;
-        let some_met = || (0..run.cpus).map(met).sum::<u64>() != met_before;
+        let some_met = || (0..run.cpus).map(probes_taken_with_others).sum::<u64>() != met_before;
         let is_over =
             |ticks| ticks >= OTHERS_TICKS && (some_met() || apart) || ticks >= MOST_OTHERS_TICKS;
         while !is_over(ticks() - start) {

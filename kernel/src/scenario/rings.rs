@@ -13,6 +13,7 @@ use latchwork::{Claim, NmiContext, NmiHandler, Request};
 use super::Tally;
 use crate::cpu::{MAX_CPUS, area};
 use crate::nmi::NMI;
+use crate::waiting::awaited;
 use crate::{apic, patience};
 
 /// How long to wait busily for an answer. Not long: where CPUs share few cores, who waits keeps another from answering.
@@ -102,7 +103,10 @@ pub(super) fn wait_answered(target: usize, rings: u64) -> bool {
         fence(Ordering::SeqCst);
         over()
     };
-    if !patience::spin_until(over, SPIN_TURNS) && !patience::sleep_until(over_before_sleeping) {
+    let answer = awaited!("CPU {} to answer its rings", target);
+    if !patience::spin_until(answer, over, SPIN_TURNS)
+        && !patience::sleep_until(answer, over_before_sleeping)
+    {
         STALLED.store(true, Ordering::Relaxed);
     }
     answered(target) >= rings

@@ -18,6 +18,7 @@ use super::{Progress, Run, Tally, check, check_nothing_unknown, check_requests_t
 use crate::apic;
 use crate::cpu::MAX_CPUS;
 use crate::nmi::{self, NMI, steps};
+use crate::waiting::awaited;
 use crate::{patience, smp, time};
 
 const SOURCES: usize = 4;
@@ -114,7 +115,8 @@ fn raise(target: usize, pattern: u64) {
 fn between_request_and_ring(cpu: usize) {
     let answered = rings::answered(cpu);
     rings::ring(cpu, cpu);
-    patience::spin_until(|| rings::answered(cpu) >= answered + 2, TORN_TURNS);
+    let are_answered = || rings::answered(cpu) >= answered + 2;
+    patience::spin_until(awaited!("two rings to be answered"), are_answered, TORN_TURNS);
     if STUCK.load(Ordering::Relaxed) {
         time::delay_us(STUCK_US);
     }

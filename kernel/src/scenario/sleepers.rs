@@ -4,6 +4,7 @@
 use core::sync::atomic::{AtomicBool, Ordering, fence};
 
 use crate::cpu::{MAX_CPUS, area};
+use crate::waiting::Awaited;
 use crate::{apic, idle, patience};
 
 /// How long to wait busily. Not long: where CPUs share few cores, who waits keeps another from running.
@@ -17,13 +18,13 @@ static ASLEEP: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_C
 
 /// Waits until `done`, which becomes true by the work of somebody who then calls [`wake_all`], and says whether it came within ten
 /// seconds. Threads only.
-pub(super) fn wait_until(done: impl Fn() -> bool) -> bool {
-    wait_until_or_ms(done, patience::LIMIT_MS)
+pub(super) fn wait_until(awaited: Awaited, done: impl Fn() -> bool) -> bool {
+    wait_until_or_ms(awaited, done, patience::LIMIT_MS)
 }
 
 /// The same with another limit.
-pub(super) fn wait_until_or_ms(done: impl Fn() -> bool, limit_ms: u64) -> bool {
-    if patience::spin_until(&done, SPIN_TURNS) {
+pub(super) fn wait_until_or_ms(awaited: Awaited, done: impl Fn() -> bool, limit_ms: u64) -> bool {
+    if patience::spin_until(awaited, &done, SPIN_TURNS) {
         return true;
     }
     let asleep = area::current_cpu().and_then(|cpu| ASLEEP.get(cpu));
@@ -34,7 +35,7 @@ pub(super) fn wait_until_or_ms(done: impl Fn() -> bool, limit_ms: u64) -> bool {
         fence(Ordering::SeqCst);
         done()
     };
-    idle::until_or_ms(done_before_sleeping, limit_ms)
+    idle::until_or_ms(awaited, done_before_sleeping, limit_ms)
 }
 
 /// Has every thread that sleeps in [`wait_until`] look again. NMI-safe.

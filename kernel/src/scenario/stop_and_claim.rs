@@ -19,6 +19,7 @@ use latchwork::{Claim, Class, CpuStats, Limits, NmiContext, NmiHandler, Recovery
 
 use super::{Progress, Run, Tally, check, check_nothing_unknown, pmu, quiet};
 use crate::nmi::{self, NMI, parking, steps};
+use crate::waiting::{Waiting, awaited};
 use crate::{patience, smp, time};
 
 /// Rounds of each kind, on all CPUs together: fewer where a guest second costs most.
@@ -86,7 +87,9 @@ fn wait_until_parked(cpu: usize, parked: bool) {
     let limit_ms = if time::is_instruction_clock() { PATIENCE_INSTRUCTION_MS } else { PATIENCE_MS };
     let start_ticks = time::now_ticks();
     let is_over = || parking::is_parked(cpu) == parked || stalled();
-    while !patience::spin_until(is_over, TURNS_A_LOOK) {
+    let change =
+        if parked { awaited!("CPU {} to park", cpu) } else { awaited!("CPU {} to go on", cpu) };
+    while !patience::spin_until(change, is_over, TURNS_A_LOOK) {
         if time::now_ticks().saturating_sub(start_ticks) > limit_ms * time::ticks_per_ms() {
             STALLED.store(true, Ordering::Relaxed);
         }
@@ -162,6 +165,7 @@ impl<'a> Stop<'a> {
         let over = AtomicBool::new(false);
         smp::on_all_cpus(&|cpu| {
             if cpu != sender {
+                let _waiting = Waiting::begin(awaited!("CPU {} to stop and release all", sender));
                 while !over.load(Ordering::Acquire) {
                     pmu::burst(cpu, BURST);
                 }

@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::{Run, rings};
 use crate::cpu::{MAX_CPUS, area};
 use crate::nmi::NMI;
+use crate::waiting::awaited;
 use crate::{apic, idle, patience};
 
 /// How long CPU 0 waits for an NMI somewhere.
@@ -47,7 +48,8 @@ impl Storm {
                 let answered = || (0..cpus).map(rings::answered).sum::<u64>();
                 let before = answered();
                 blow();
-                patience::spin_until(|| answered() != before, STORM_TURNS);
+                let is_answered = || answered() != before;
+                patience::spin_until(awaited!("an NMI of the storm"), is_answered, STORM_TURNS);
             }
         }
     }
@@ -102,7 +104,8 @@ pub(super) fn keep_ringing(sender: usize, cpus: usize, over: &AtomicBool) {
     let mut sent = [0; MAX_CPUS];
     let mut gust = 0;
     while !over.load(Ordering::Acquire) {
-        idle::until(|| GUSTS.load(Ordering::Acquire) != gust || over.load(Ordering::Acquire));
+        let is_due = || GUSTS.load(Ordering::Acquire) != gust || over.load(Ordering::Acquire);
+        idle::until(awaited!("the storm's next gust").without_limit(), is_due);
         gust = GUSTS.load(Ordering::Acquire);
         for target in (0..cpus).filter(|target| sender_towards(*target, cpus) == sender) {
             rings::ring(sender, target);

@@ -1,27 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! NMIs that nothing explains: rung past the library, so that no request stands behind them.
 //!
-//! With the report policy, each is counted, and told exactly once: in a report of its own if it comes alone, or as one of those
-//! that the next report says were held back if several come within the reports' interval. With the panic policy the first one
-//! stops the kernel, with a report.
+//! With the report policy, each is counted, and told exactly once: in a report of its own if it
+//! comes alone, or as one of those that the next report says were held back if several come within
+//! the reports' interval. More of them in a row than any machine means are a storm, whose beginning
+//! and end the library tells too. With the panic policy the first one stops the kernel, with a
+//! report.
 //!
-//! A report also tells what port 0x61 read when the NMI came. The scenario changes a bit of it that does nothing, the speaker's,
-//! from one NMI to the next.
+//! A report also tells what port 0x61 read when the NMI came. The scenario changes a bit of it that
+//! does nothing, the speaker's, from one NMI to the next.
 //!
-//! Then one CPU at a time is rung. At first all are rung at once, while one of them asks a Platform handler that takes its time: the
-//! others' edges are deferred, and known to be unknown only after a later poll, which their ticks see to.
+//! Then one CPU at a time is rung. At first all are rung at once, while one of them asks a Platform
+//! handler that takes its time: the others' edges are deferred, and known to be unknown only after
+//! a later poll, which their ticks see to.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use latchwork::{
-    Claim, Class, CpuStats, Doorbell, EdgeModel, HandlerSpec, NmiContext, NmiHandler, Registration,
+    Claim, Class, CpuStats, Doorbell, EdgeModel, HandlerSpec, Limits, NmiContext, NmiHandler,
+    Registration,
 };
 use x86_64::instructions::port::Port;
 
 use super::{Progress, Run, check};
 use crate::cpu::MAX_CPUS;
 use crate::nmi::{self, NMI, reports};
-use crate::{apic, idle, image, smp, tick, time};
+use crate::waiting::awaited;
+use crate::{apic, idle, image, patience, smp, tick, time};
 
 /// The library reports at most one unknown NMI a CPU in this time, and a little more.
 const REPORT_INTERVAL_MS: u64 = 120;
@@ -29,8 +34,12 @@ const REPORT_INTERVAL_MS: u64 = 120;
 /// How long a report may take to reach the console: the tick prints it.
 const REPORT_LIMIT_MS: u64 = 2_000;
 
-/// NMIs that come one right after the other.
-const BURST: usize = 5;
+/// NMIs that come one right after the other: however the library's windows lie, one of them has too
+/// many.
+const BURST: usize = 2 * (Limits::BARE_METAL.unknowns_per_100_ms as usize + 1);
+
+/// How long it may take until a storm is told to be over: two windows and a little more.
+const STORM_LIMIT_MS: u64 = 1_000;
 
 /// Port 0x61: the speaker's bit, silent while the timer's gate is closed, and the bits that do not change by themselves: this
 /// one and those about NMIs.
@@ -56,9 +65,9 @@ unsafe impl NmiHandler for Slow {
         let is_over = || {
             time::now_ticks().saturating_sub(start_ticks) > DEFERRAL_LIMIT_MS * time::ticks_per_ms()
         };
-        while WAITS.load(Ordering::Relaxed) && super::stats(MAX_CPUS).deferred == 0 && !is_over() {
-            core::hint::spin_loop();
-        }
+        let may_end =
+            || !WAITS.load(Ordering::Relaxed) || super::stats(MAX_CPUS).deferred != 0 || is_over();
+        patience::spin(awaited!("another CPU to defer an edge"), may_end);
         Claim::None
     }
 }
@@ -95,7 +104,7 @@ pub(super) fn hide_all_if(hidden: bool) -> Option<Registration> {
 
 /// Waits until what is unknown by now has been reported, and the next one is reported at once. Threads whose tick runs.
 pub(super) fn wait_until_reported() {
-    idle::until_or_ms(|| false, REPORT_INTERVAL_MS);
+    idle::for_ms(REPORT_INTERVAL_MS);
 }
 
 /// Sends one NMI to `target` from `sender`, past the library, and returns once it has been taken.
@@ -117,17 +126,39 @@ fn ring_once(run: &Run, sender: usize, target: usize) {
     });
 }
 
+/// `target` sends itself a burst of NMIs, past the library.
+fn ring_in_a_row(run: &Run, target: usize) {
+    if run.has_fault("no-nmi") {
+        return;
+    }
+    smp::on_all_cpus(&|cpu| {
+        for _ in (0..BURST).filter(|_| cpu == target) {
+            if let Err(error) = apic::send_nmi(cpu) {
+                panic!("CPU {cpu} could not ring itself: {error}");
+            }
+            apic::flush_pending();
+        }
+    });
+}
+
+/// How often it was told of `cpu` that a storm which nobody claims began, and was over.
+fn storms(cpu: usize) -> (usize, usize) {
+    let tally = reports::tally(cpu);
+    let over = tally.unclaimed_storms_over.load(Ordering::Acquire);
+    (tally.unclaimed_storms_begun.load(Ordering::Acquire), over)
+}
+
 /// What was told about one CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Told {
+struct ReportCounts {
     reports: usize,
     held_back: usize,
 }
 
-fn told(cpu: usize) -> Told {
+fn report_counts(cpu: usize) -> ReportCounts {
     let tally = reports::tally(cpu);
     let reports = tally.reports.load(Ordering::Acquire);
-    Told { reports, held_back: tally.suppressed.load(Ordering::Relaxed) }
+    ReportCounts { reports, held_back: tally.suppressed.load(Ordering::Relaxed) }
 }
 
 /// Turns the speaker's bit on or off, and says what the port reads then, as far as that stays.
@@ -144,12 +175,14 @@ fn set_speaker_bit(on: bool) -> u8 {
 /// Sends one NMI that comes alone, waits for its report, and says whether there was exactly one, of this CPU and with an
 /// instruction pointer in the kernel's text.
 fn reported_alone(run: &Run, sender: usize, target: usize) -> bool {
-    let before = told(target);
+    let before = report_counts(target);
     ring_once(run, sender, target);
-    let came = idle::until_or_ms(|| told(target).reports != before.reports, REPORT_LIMIT_MS);
+    let report = awaited!("a report about CPU {}", target);
+    let is_told = || report_counts(target).reports != before.reports;
+    let came = idle::until_or_ms(report, is_told, REPORT_LIMIT_MS);
     wait_until_reported();
     let tally = reports::tally(target);
-    came && told(target).reports == before.reports + 1
+    came && report_counts(target).reports == before.reports + 1
         && tally.last_cpu.load(Ordering::Relaxed) == target + 1
         && image::is_text(tally.last_ip.load(Ordering::Relaxed))
 }
@@ -162,6 +195,8 @@ struct Sent {
     alone_reported: usize,
     /// Reports of those that tell what port 0x61 read.
     port_61_told: usize,
+    /// Bursts of which it was told once that they began, and once that they were over.
+    storms_told: usize,
 }
 
 impl Sent {
@@ -187,12 +222,13 @@ impl Sent {
         if !(self.alone(run, target, target) && self.alone(run, neighbour, target)) {
             return false;
         }
-        for _ in 0..BURST {
-            ring_once(run, target, target);
-            self.nmis += 1;
-        }
+        ring_in_a_row(run, target);
+        self.nmis += BURST;
         wait_until_reported();
-        self.alone(run, target, target)
+        let reported = self.alone(run, target, target);
+        idle::until_or_ms(|| storms(target).1 != 0, STORM_LIMIT_MS);
+        self.storms_told += usize::from(storms(target) == (1, 1));
+        reported
     }
 }
 
@@ -225,8 +261,9 @@ fn ring_all_at_once(run: &Run) -> AtOnce {
         }
     });
     WAITS.store(false, Ordering::Relaxed);
+    let are_settled = || super::unsettled(&run.stats()) == 0;
     let settled_in_time =
-        idle::until_or_ms(|| super::unsettled(&run.stats()) == 0, SETTLE_LIMIT_MS);
+        idle::until_or_ms(awaited!("deferred edges to be settled"), are_settled, SETTLE_LIMIT_MS);
     nmi::remove(slow);
     tick::tell_library(true);
     run.settle();
@@ -270,7 +307,7 @@ fn report(run: &Run) {
         progress.at(target as u64 + 1);
     }
     set_speaker_bit(false);
-    let Sent { nmis: sent, alone, alone_reported, port_61_told } = sent;
+    let Sent { nmis: sent, alone, alone_reported, port_61_told, storms_told } = sent;
     run.settle();
 
     let stats = run.stats();
@@ -297,10 +334,13 @@ fn report(run: &Run) {
         format_args!("{alone} reports with the reading of port 0x61 at the NMI"),
         format_args!("{port_61_told}"),
     );
-    let all = (0..run.cpus).map(told).fold(Told { reports: 0, held_back: 0 }, |sum, told| Told {
-        reports: sum.reports + told.reports,
-        held_back: sum.held_back + told.held_back,
-    });
+    let all = (0..run.cpus).map(report_counts).fold(
+        ReportCounts { reports: 0, held_back: 0 },
+        |sum, told| ReportCounts {
+            reports: sum.reports + told.reports,
+            held_back: sum.held_back + told.held_back,
+        },
+    );
     check(
         "each-is-told-once",
         all.reports + all.held_back == sent && sent != 0,
@@ -312,6 +352,15 @@ fn report(run: &Run) {
         all.held_back != 0,
         format_args!("some of {BURST} NMIs in a row held back"),
         format_args!("{}", all.held_back),
+    );
+    check(
+        "storms-are-told",
+        storms_told == run.cpus,
+        format_args!(
+            "on {} CPUs, once that {BURST} NMIs in a row began and once that they were over",
+            run.cpus
+        ),
+        format_args!("on {storms_told} of {} CPUs", run.cpus),
     );
     let on_each = (0..run.cpus)
         .filter_map(|cpu| NMI.cpu_stats(cpu))
@@ -328,7 +377,7 @@ fn report(run: &Run) {
 
 fn stop(run: &Run) {
     ring_once(run, 0, run.cpus - 1);
-    idle::until_or_ms(|| false, REPORT_LIMIT_MS);
+    idle::for_ms(REPORT_LIMIT_MS);
     run.settle();
     let stats = run.stats();
     check(

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::guest::ScenarioReport;
-use crate::guest::wire::Totals;
+use crate::guest::wire::{Check, Totals};
 
 fn names(cells: &[Cell]) -> BTreeSet<String> {
     let names: BTreeSet<_> = cells.iter().map(Cell::name).collect();
@@ -189,9 +189,20 @@ fn red_is_a_failed_check_and_not_a_broken_guest() {
 
 #[test]
 fn a_breakage_must_be_the_one_that_was_asked_for() {
-    let wanted = Wanted::Broken(Breakage::Panicked);
+    let wanted = Wanted::Broken(Breakage::Panicked, "");
     assert!(wanted.is_met_by(&outcome(false, &[Breakage::Panicked, Breakage::Panicked])));
     assert!(!wanted.is_met_by(&outcome(false, &[])));
     assert!(!wanted.is_met_by(&outcome(false, &[Breakage::Panicked, Breakage::Hung])));
     assert!(!Wanted::Held.is_met_by(&outcome(false, &[])));
+}
+
+#[test]
+fn a_breakage_must_say_what_it_was_asked_to() {
+    let wanted = Wanted::Broken(Breakage::Hung, "CPU 0 waits");
+    let mut outcome = outcome(false, &[Breakage::Hung]);
+    for (saw, is_met) in [("no output; CPU 0 waits for a job", true), ("no output", false)] {
+        let (name, expected) = ("guest-hung".into(), "an end".into());
+        outcome.report.checks = vec![Check { name, held: false, expected, saw: saw.into() }];
+        assert_eq!(wanted.is_met_by(&outcome), is_met, "{saw}");
+    }
 }

@@ -130,7 +130,8 @@ impl Guest {
         let tail = || transcript.tail.iter().cloned().collect::<Vec<_>>().join("\n");
         ensure!(
             transcript.ended && transcript.unreadable.is_empty(),
-            "the kernel did not play to its end; its last lines:\n{}",
+            "the kernel did not play to its end, {:?}; its last lines:\n{}",
+            transcript.ending,
             tail()
         );
         Ok(heard.0)

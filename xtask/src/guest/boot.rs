@@ -3,12 +3,15 @@
 
 use std::collections::VecDeque;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
 use super::button::{AskError, Button};
+use super::monitor::Monitor;
+use super::standstill;
 use super::wire::{self, Check, GuestMachine, Line, Record, Totals};
 use crate::process::{Lines, Next, Supervised, collect};
 
@@ -44,6 +47,43 @@ impl Limits {
     }
 }
 
+/// What the host has in its hands while a guest runs.
+#[derive(Debug)]
+pub(crate) enum Controls {
+    /// Nothing: the emulator has no monitor, or there is no emulator.
+    #[cfg(test)]
+    Nothing,
+    /// The emulator's monitor.
+    Monitor(Monitor),
+    /// The monitor, and leave to press the machine's button.
+    Button(Button),
+}
+
+impl Controls {
+    /// What tells QEMU to have them.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        match self {
+            #[cfg(test)]
+            Self::Nothing => Vec::new(),
+            Self::Monitor(monitor) => monitor.arguments(),
+            Self::Button(button) => button.arguments(),
+        }
+    }
+
+    fn monitor(&mut self) -> Option<&mut Monitor> {
+        match self {
+            #[cfg(test)]
+            Self::Nothing => None,
+            Self::Monitor(monitor) => Some(monitor),
+            Self::Button(button) => Some(button.monitor()),
+        }
+    }
+
+    fn button(&mut self) -> Option<&mut Button> {
+        if let Self::Button(button) = self { Some(button) } else { None }
+    }
+}
+
 /// Told what happens while it happens.
 pub trait Listener {
     /// A boot begins by this command.
@@ -68,7 +108,8 @@ pub enum Ending {
     Exited(ExitStatus),
     /// It was given up.
     GivenUp {
-        /// Why, in words.
+        /// Why, in words, and what each of its CPUs did and waited for, if an emulator's monitor
+        /// could tell.
         why: String,
     },
 }
@@ -102,31 +143,37 @@ pub struct Transcript {
     pub emulator_messages: String,
 }
 
-/// Runs `argv` and listens until it ends, a limit passes, or it asks for what it cannot be given.
+/// Runs `argv`, which boots `kernel`, and listens until it ends, a limit passes, or it asks for
+/// what it cannot be given.
 pub(crate) fn run(
     argv: &[String],
-    button: Option<&mut Button>,
+    kernel: &Path,
+    controls: &mut Controls,
     limits: Limits,
     listener: &mut dyn Listener,
 ) -> anyhow::Result<Transcript> {
     let (program, arguments) = argv.split_first().context("an empty command")?;
     let mut command = Command::new(program);
     command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.stdin(if button.is_some() { Stdio::piped() } else { Stdio::null() });
+    let has_button = controls.button().is_some();
+    command.stdin(if has_button { Stdio::piped() } else { Stdio::null() });
     let mut process =
         Supervised::spawn(&mut command).with_context(|| format!("cannot start {program}"))?;
     let lines = Lines::of(process.child().stdout.take().context("no serial line")?);
     let messages = collect(process.child().stderr.take().context("no standard error")?);
 
     let mut transcript = Transcript::new();
-    let mut answerer = Answerer { button, line: process.child().stdin.take() };
+    let line = process.child().stdin.take();
+    let mut answerer = Answerer { button: controls.button(), line };
     let heard = listen(&lines, limits, &mut answerer, &mut transcript, listener);
     transcript.ending = match heard {
         Heard::End if limits.over_at_end_record => Ending::Exited(process.stop()?),
         Heard::End => Ending::Exited(process.child().wait()?),
         Heard::TooMuch(why) => {
+            let stand = controls.monitor().map(|monitor| standstill::look(monitor, kernel));
             process.stop()?;
-            Ending::GivenUp { why }
+            let words: Vec<_> = [why].into_iter().chain(stand.into_iter().flatten()).collect();
+            Ending::GivenUp { why: words.join("; ") }
         }
         Heard::Unanswerable(error) => {
             transcript.unanswered = Some(error.to_string());

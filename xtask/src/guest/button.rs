@@ -7,14 +7,14 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 use super::command::MEMORY;
-use super::qmp::{Qmp, QmpError};
-use crate::private_dir::PrivateDir;
+use super::monitor::{Monitor, in_an_option};
+use super::qmp::QmpError;
 
 /// Why a guest was not given what it asked for.
 #[derive(Debug, Error)]
@@ -48,14 +48,13 @@ pub enum AskError {
     Answer(#[from] io::Error),
 }
 
-/// The button of one boot: QEMU's monitor, behind a socket that nobody else can reach. Where it is told so, also the machine's memory.
+/// The button of one boot, which QEMU's monitor presses. Where it is told so, also the machine's
+/// memory.
 #[derive(Debug)]
 pub(crate) struct Button {
-    folder: PrivateDir,
+    monitor: Monitor,
     /// The file is opened at the first condition: by then, QEMU has made it.
     memory: Memory,
-    /// Connected at the first press: by then, QEMU has made the socket.
-    monitor: Option<Qmp>,
 }
 
 /// What we know of the machine's memory.
@@ -72,15 +71,12 @@ impl Button {
     /// A button, and with `shared_memory` the machine's memory as well.
     pub(crate) fn new(shared_memory: bool) -> io::Result<Self> {
         let memory = if shared_memory { Memory::InFile } else { Memory::Private };
-        Ok(Self { folder: PrivateDir::new()?, memory, monitor: None })
+        Ok(Self { monitor: Monitor::new()?, memory })
     }
 
     /// What tells QEMU to have it.
     pub(crate) fn arguments(&self) -> Vec<String> {
-        let mut words = vec![
-            String::from("-qmp"),
-            format!("unix:{},server=on,wait=off", in_an_option(&self.socket())),
-        ];
+        let mut words = self.monitor.arguments();
         if !matches!(self.memory, Memory::Private) {
             let file = in_an_option(&self.memory_file());
             words.extend([
@@ -115,12 +111,13 @@ impl Button {
         Ok(())
     }
 
+    /// The monitor that presses it.
+    pub(crate) fn monitor(&mut self) -> &mut Monitor {
+        &mut self.monitor
+    }
+
     fn press_once(&mut self, deadline: Instant) -> Result<(), QmpError> {
-        let monitor = match self.monitor.take() {
-            Some(connected) => connected,
-            None => Qmp::connect(&self.socket(), deadline)?,
-        };
-        self.monitor.insert(monitor).inject_nmi(deadline)
+        self.monitor.ask(deadline, |monitor| monitor.inject_nmi(deadline))
     }
 
     fn set_condition(&mut self, address: u64) -> Result<(), AskError> {
@@ -138,17 +135,8 @@ impl Button {
     }
 
     fn memory_file(&self) -> PathBuf {
-        self.folder.path().join("memory")
+        self.monitor.folder().join("memory")
     }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("qmp")
-    }
-}
-
-/// A path as it is written in QEMU's options, where a comma ends a value, and two are one.
-fn in_an_option(path: &Path) -> String {
-    path.to_string_lossy().replace(',', ",,")
 }
 
 #[cfg(test)]
@@ -161,7 +149,8 @@ pub(crate) mod tests {
     pub(crate) fn button_that_works(presses: usize) -> (Button, JoinHandle<Vec<String>>) {
         let button = Button::new(true).expect("a folder");
         let script = [&[GREETING, DONE][..], &vec![DONE; presses]].concat();
-        let monitor = serve(button.socket(), script.into_iter().map(str::to_owned).collect());
+        let monitor =
+            serve(button.monitor.socket(), script.into_iter().map(str::to_owned).collect());
         (button, monitor)
     }
 
@@ -180,17 +169,6 @@ pub(crate) mod tests {
         let (mut button, _monitor) = button_that_works(2);
         let error = button.press(4, None, Duration::from_secs(30)).expect_err("only two");
         assert!(error.to_string().starts_with("press 3 of 4: "), "{error}");
-    }
-
-    #[test]
-    fn the_socket_is_in_a_folder_that_goes_with_the_button() {
-        let button = Button::new(false).expect("a folder");
-        let path = button.folder.path().to_owned();
-        let socket = format!("unix:{}/qmp,server=on,wait=off", path.display());
-        assert_eq!(button.arguments(), ["-qmp", &socket]);
-        assert!(path.is_dir());
-        drop(button);
-        assert!(!path.exists());
     }
 
     #[test]

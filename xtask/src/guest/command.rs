@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::button::Button;
+use super::boot::Controls;
 use crate::catalog::{Boot, Device, Scenario};
 use crate::machine::{Apic, Clock, Machine};
 
@@ -55,7 +55,7 @@ pub(crate) const fn device_name(device: Device) -> &'static str {
     }
 }
 
-/// What gives the machine `device`. A button and shared memory have their places in a folder that only the [`Button`] knows.
+/// What gives the machine `device`. A button and shared memory are among the [`Controls`].
 const fn device(device: Device) -> &'static [&'static str] {
     match device {
         Device::Edu => &["-device", "edu"],
@@ -70,7 +70,7 @@ pub(crate) fn argv(
     start_from: Start<'_>,
     machine: Machine,
     devices: &[Device],
-    button: Option<&Button>,
+    controls: &Controls,
 ) -> Vec<String> {
     let cpus = machine.cpus.to_string();
     let clock: &[&str] = match (machine.clock, machine.apic) {
@@ -84,8 +84,8 @@ pub(crate) fn argv(
     let start = [program, "-machine", machine_type, "-cpu", "max", "-m", MEMORY, "-smp", &cpus];
     let bare = ["-nodefaults", "-display", "none", "-serial", "stdio"];
     let devices: Vec<_> = devices.iter().flat_map(|&named| device(named)).copied().collect();
-    let button = button.map(Button::arguments);
-    let button: Vec<_> = button.iter().flatten().map(String::as_str).collect();
+    let controls = controls.arguments();
+    let controls: Vec<_> = controls.iter().map(String::as_str).collect();
     let ending = ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-no-reboot"];
     let file = match start_from {
         Start::Kernel { path, .. } | Start::Image(path) => path.to_string_lossy(),
@@ -94,7 +94,7 @@ pub(crate) fn argv(
         Start::Kernel { append, .. } => &["-kernel", &file, "-append", append],
         Start::Image(_) => &["-cdrom", &file],
     };
-    [&start, clock, &bare, &devices, &button, &ending, guest]
+    [&start, clock, &bare, &devices, &controls, &ending, guest]
         .concat()
         .into_iter()
         .map(str::to_owned)
@@ -117,6 +117,7 @@ fn shell_word(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::button::Button;
     use crate::machine::MachineType;
 
     fn kernel(append: &str) -> Start<'_> {
@@ -142,17 +143,18 @@ mod tests {
             apic: Apic::Xapic,
             clock: Clock::Parallel,
         };
-        let line = |devices: &[Device], button: Option<&Button>| {
-            shell_line(&argv("qemu", kernel("a"), machine, devices, button))
+        let line = |devices: &[Device], controls: &Controls| {
+            shell_line(&argv("qemu", kernel("a"), machine, devices, controls))
         };
-        let button = Button::new(false).expect("a folder");
-        let all = line(&[Device::Edu, Device::WatchdogCard, Device::Button], Some(&button));
+        let button = Controls::Button(Button::new(false).expect("a folder"));
+        let all = line(&[Device::Edu, Device::WatchdogCard, Device::Button], &button);
         assert!(all.contains(
             " -serial stdio -device edu -device i6300esb -watchdog-action inject-nmi -qmp unix:"
         ));
-        assert!(!line(&[], None).contains("-qmp") && !line(&[], None).contains("edu"));
-        let shared = Button::new(true).expect("a folder");
-        let shared = line(&[Device::Button, Device::SharedMemory], Some(&shared));
+        let none = line(&[], &Controls::Nothing);
+        assert!(!none.contains("-qmp") && !none.contains("edu"));
+        let shared = Controls::Button(Button::new(true).expect("a folder"));
+        let shared = line(&[Device::Button, Device::SharedMemory], &shared);
         assert!(shared.contains(" -object memory-backend-file,id=memory,size=128M,mem-path="));
         assert!(shared.contains("/memory,share=on -machine memory-backend=memory "), "{shared}");
         assert!(!all.contains("memory-backend"));
@@ -162,7 +164,7 @@ mod tests {
     fn clocks_and_modes_choose_the_accelerator() {
         let line = |apic, clock| {
             let machine = Machine { machine_type: MachineType::Pc, cpus: 3, apic, clock };
-            shell_line(&argv("qemu", kernel("a=b c=d"), machine, &[], None))
+            shell_line(&argv("qemu", kernel("a=b c=d"), machine, &[], &Controls::Nothing))
         };
         let counting = line(Apic::Xapic, Clock::Deterministic);
         let counting_msrs = line(Apic::X2apic, Clock::Deterministic);
@@ -185,7 +187,8 @@ mod tests {
             apic: Apic::Xapic,
             clock: Clock::Parallel,
         };
-        let line = shell_line(&argv("qemu", Start::Image(Path::new("i.iso")), machine, &[], None));
+        let start = Start::Image(Path::new("i.iso"));
+        let line = shell_line(&argv("qemu", start, machine, &[], &Controls::Nothing));
         assert!(line.ends_with("-no-reboot -cdrom i.iso") && !line.contains("-kernel"), "{line}");
     }
 }

@@ -8,8 +8,11 @@ pub mod command;
 pub mod hosts;
 pub mod install;
 pub mod kernel;
+mod monitor;
 pub mod qemu;
 pub mod qmp;
+mod standstill;
+mod symbols;
 pub mod verdict;
 pub mod wire;
 
@@ -25,9 +28,11 @@ use crate::iso::Menu;
 use crate::iso::grub::Grub;
 use crate::machine::Machine;
 use crate::private_dir::PrivateDir;
+use boot::Controls;
 use boot::{Deaf, Transcript};
 use button::Button;
 use command::Start;
+use monitor::Monitor;
 
 /// What the kernel is booted on, and how it gets there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -128,7 +133,7 @@ impl Emulator for Host {
     ) -> anyhow::Result<Transcript> {
         let append = one.append("isa-debug");
         let start = Start::Kernel { path: &self.kernel.path, append: &append };
-        run_qemu(&self.qemu, start, one.job.scenario.devices, one.machine, limits, listener)
+        run_qemu(self, start, one.job.scenario.devices, one.machine, limits, listener)
     }
 
     fn boot_image(
@@ -137,7 +142,7 @@ impl Emulator for Host {
         machine: Machine,
         limits: Limits,
     ) -> anyhow::Result<Transcript> {
-        run_qemu(&self.qemu, Start::Image(image), &[], machine, limits, &mut Deaf)
+        run_qemu(self, Start::Image(image), &[], machine, limits, &mut Deaf)
     }
 }
 
@@ -161,14 +166,8 @@ impl Emulator for DiscHost {
         let image = folder.path().join("image.iso");
         let append = one.append("isa-debug");
         self.grub.build(&self.host.kernel.path, &Menu::of_one(&append), &image)?;
-        run_qemu(
-            &self.host.qemu,
-            Start::Image(&image),
-            one.job.scenario.devices,
-            one.machine,
-            limits,
-            listener,
-        )
+        let (start, devices) = (Start::Image(&image), one.job.scenario.devices);
+        run_qemu(&self.host, start, devices, one.machine, limits, listener)
     }
 
     fn boot_image(
@@ -182,7 +181,7 @@ impl Emulator for DiscHost {
 }
 
 fn run_qemu(
-    qemu: &qemu::Qemu,
+    host: &Host,
     start: Start<'_>,
     devices: &[Device],
     machine: Machine,
@@ -191,9 +190,12 @@ fn run_qemu(
 ) -> anyhow::Result<Transcript> {
     let shares_memory = devices.contains(&Device::SharedMemory);
     let has_button = shares_memory || devices.contains(&Device::Button);
-    let new_button = || Button::new(shares_memory);
-    let mut button = has_button.then(new_button).transpose().context("no button")?;
-    let argv = command::argv(qemu.program(), start, machine, devices, button.as_ref());
+    let mut controls = if has_button {
+        Controls::Button(Button::new(shares_memory).context("no button")?)
+    } else {
+        Controls::Monitor(Monitor::new().context("no monitor")?)
+    };
+    let argv = command::argv(host.qemu.program(), start, machine, devices, &controls);
     listener.booting(&argv);
-    boot::run(&argv, button.as_mut(), limits, listener)
+    boot::run(&argv, &host.kernel.path, &mut controls, limits, listener)
 }

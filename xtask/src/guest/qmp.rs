@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! As much of the QEMU Machine Protocol as it takes to press a button (QEMU documentation, "QEMU Machine Protocol
-//! Specification").
+//! As much of the QEMU Machine Protocol as it takes to press a button and to put a question to the
+//! human monitor (QEMU documentation, "QEMU Machine Protocol Specification").
 //!
-//! The crate `qapi` speaks all of it. It knows the events of one QEMU release, and takes an event of another for a broken
-//! reply; a connection that ends before the greeting makes it panic. For one command, this is less to trust.
+//! The crate `qapi` speaks all of it. It knows the events of one QEMU release, and takes an event
+//! of another for a broken reply; a connection that ends before the greeting makes it panic. For
+//! two commands, this is less to trust.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -11,11 +12,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use thiserror::Error;
 
-/// A message longer than this is none: QEMU's greeting and replies have some hundred bytes.
-const MAX_MESSAGE_BYTES: u64 = 64 * 1024;
+/// A message longer than this is none: the longest has the registers of eight CPUs, some thousand
+/// bytes each.
+const MAX_MESSAGE_BYTES: u64 = 256 * 1024;
 
 /// Why a command was not carried out.
 #[derive(Debug, Error)]
@@ -78,24 +80,41 @@ impl Qmp {
         if greeting.greeting.is_none() {
             return Err(QmpError::Strange { expected: "greeting", message: text });
         }
-        qmp.execute("qmp_capabilities", deadline)?;
+        qmp.execute("qmp_capabilities", Value::Null, deadline)?;
         Ok(qmp)
     }
 
     /// Presses the machine's NMI button once; when this returns, QEMU has done it.
     pub(crate) fn inject_nmi(&mut self, deadline: Instant) -> Result<(), QmpError> {
-        self.execute("inject-nmi", deadline)
+        self.execute("inject-nmi", Value::Null, deadline).map(|_| ())
     }
 
-    /// Sends a command without arguments and waits for its reply. Events, which come at any time, are passed over.
-    fn execute(&mut self, command: &'static str, deadline: Instant) -> Result<(), QmpError> {
+    /// What the human monitor says to `line`.
+    pub(crate) fn human(&mut self, line: &str, deadline: Instant) -> Result<String, QmpError> {
+        let command = "human-monitor-command";
+        let said = self.execute(command, json!({ "command-line": line }), deadline)?;
+        let strange = || QmpError::Strange { expected: "text", message: said.to_string() };
+        said.as_str().map(str::to_owned).ok_or_else(strange)
+    }
+
+    /// Sends a command and waits for its reply. Events, which come at any time, are passed over.
+    fn execute(
+        &mut self,
+        command: &'static str,
+        arguments: Value,
+        deadline: Instant,
+    ) -> Result<Value, QmpError> {
         let socket = self.stream.get_mut();
         socket.set_write_timeout(Some(time_until(deadline)?))?;
-        socket.write_all(format!("{{\"execute\":\"{command}\"}}\r\n").as_bytes())?;
+        let mut message = json!({ "execute": command });
+        if !arguments.is_null() {
+            message["arguments"] = arguments;
+        }
+        socket.write_all(format!("{message}\r\n").as_bytes())?;
         loop {
             let (text, reply) = self.message("reply", deadline)?;
             match reply {
-                Message { done: Some(_), .. } => return Ok(()),
+                Message { done: Some(done), .. } => return Ok(done),
                 Message { error: Some(Refusal { desc: words }), .. } => {
                     return Err(QmpError::Refused { command, words });
                 }

@@ -118,12 +118,12 @@ pub fn is_recorded() -> bool {
     in_progress().is_some_and(|engine| engine.recorder.wants_notes())
 }
 
-/// Looks at the world from outside, for a note: what `look` reads is what lies in memory, no choice point, and no
+/// Looks at the world from outside, for a note: what `read` reads is what lies in memory, no choice point, and no
 /// CPU's. It must change nothing.
-pub fn look<R>(look: impl FnOnce() -> R) -> R {
-    let Some((engine, cpu)) = here() else { return look() };
+pub fn peek<R>(read: impl FnOnce() -> R) -> R {
+    let Some((engine, cpu)) = here() else { return read() };
     engine.set_current(None);
-    let seen = look();
+    let seen = read();
     engine.set_current(Some(cpu));
     seen
 }

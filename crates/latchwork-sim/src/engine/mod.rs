@@ -117,7 +117,7 @@ mod trace;
 mod world;
 
 pub use calls::{
-    Observed, accesses, acts, at_rest, hardware, is_recorded, look, memory_fence, note, observe,
+    Observed, accesses, acts, at_rest, hardware, is_recorded, memory_fence, note, observe, peek,
     relax, this_cpu,
 };
 pub use fingerprint::Fingerprint;

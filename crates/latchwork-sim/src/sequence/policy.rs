@@ -118,6 +118,7 @@ impl Policy for Performer {
             tick_period_us: time::LATE_US,
             overdue_us: time::CAP_US,
             hold_us: time::CAP_US,
+            ..Limits::BARE_METAL
         };
         stage.nmi.set_limits(limits).expect("they agree");
         stage.nmi.set_recovery(match self.recovery {

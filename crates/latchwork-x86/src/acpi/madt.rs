@@ -2,11 +2,10 @@
 //! The multiple APIC description table (ACPI Specification 6.5, section 5.2.12).
 
 use super::error::{AcpiError, Signature};
-use super::madt_entry::{CpuFlags, MAX_KNOWN_ENTRY_BYTES, MadtEntry};
+use super::madt_entry::{MAX_KNOWN_ENTRY_BYTES, MadtEntry};
 use super::rsdp::Rsdp;
 use super::table::Table;
 use crate::hw::PhysicalMemory;
-use crate::icr::ApicId;
 
 const SIGNATURE: Signature = Signature(*b"APIC");
 const LOCAL_APIC_ADDRESS: u32 = 36;
@@ -67,15 +66,6 @@ impl<'m, M: PhysicalMemory> Madt<'m, M> {
     pub fn entries(&self) -> Entries<'m, M> {
         Entries { memory: self.memory, table: self.table, offset: FIRST_ENTRY }
     }
-
-    /// The CPUs that are enabled or may come online, in the table's order, from local APIC and
-    /// local x2APIC entries.
-    ///
-    /// Firmware lists each CPU once. The entries with the broadcast IDs FFH and FFFF_FFFFH, with
-    /// which some firmware fills up the table, are left out.
-    pub fn cpus(&self) -> Cpus<'m, M> {
-        Cpus { entries: self.entries() }
-    }
 }
 
 /// Iterator over the entries of a MADT.
@@ -108,7 +98,17 @@ impl<M: PhysicalMemory> Iterator for Entries<'_, M> {
 
 impl<M: PhysicalMemory> core::iter::FusedIterator for Entries<'_, M> {}
 
-impl<M: PhysicalMemory> Entries<'_, M> {
+impl<'m, M: PhysicalMemory> Entries<'m, M> {
+    /// Where the next entry is.
+    pub(super) const fn offset(&self) -> u32 {
+        self.offset
+    }
+
+    /// An iterator over all entries of the same table.
+    pub(super) const fn restarted(&self) -> Self {
+        Entries { memory: self.memory, table: self.table, offset: FIRST_ENTRY }
+    }
+
     fn read_entry(&self) -> Result<(MadtEntry, u32), AcpiError> {
         let offset = self.offset;
         let left_bytes = self.table.bytes().saturating_sub(offset);
@@ -125,58 +125,11 @@ impl<M: PhysicalMemory> Entries<'_, M> {
             return Err(truncated);
         }
         let mut body = [0; MAX_KNOWN_ENTRY_BYTES];
-        for (index, byte) in (0..bytes).zip(&mut body) {
-            let [value] = self.table.read(self.memory, offset.saturating_add(u32::from(index)))?;
-            *byte = value;
+        let known_bytes = usize::from(bytes).min(MAX_KNOWN_ENTRY_BYTES);
+        if let Some(known) = body.get_mut(..known_bytes) {
+            self.table.read_into(self.memory, offset, known)?;
         }
         let entry = MadtEntry::decode(kind, bytes, offset, &body);
         Ok((entry, offset.saturating_add(u32::from(bytes))))
     }
-}
-
-/// A CPU that the MADT lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cpu {
-    /// Its APIC ID.
-    pub apic_id: ApicId,
-    /// Its ACPI processor UID, by which NMI entries name it.
-    pub processor_uid: u32,
-    /// Enabled, or may come online later.
-    pub flags: CpuFlags,
-}
-
-/// Iterator over the usable CPUs of a MADT.
-#[derive(Debug)]
-pub struct Cpus<'m, M> {
-    entries: Entries<'m, M>,
-}
-
-impl<M: PhysicalMemory> Iterator for Cpus<'_, M> {
-    type Item = Result<Cpu, AcpiError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.entries.by_ref().find_map(|entry| match entry {
-            Ok(entry) => usable_cpu(&entry).map(Ok),
-            Err(error) => Some(Err(error)),
-        })
-    }
-}
-
-impl<M: PhysicalMemory> core::iter::FusedIterator for Cpus<'_, M> {}
-
-fn usable_cpu(entry: &MadtEntry) -> Option<Cpu> {
-    let (apic_id, processor_uid, flags) = match *entry {
-        MadtEntry::LocalApic { apic_id, processor_uid, flags } if apic_id != u8::MAX => {
-            (ApicId::from(apic_id), u32::from(processor_uid), flags)
-        }
-        MadtEntry::LocalX2Apic { apic_id, processor_uid, flags } => {
-            (ApicId::new(apic_id)?, processor_uid, flags)
-        }
-        _ => return None,
-    };
-    (flags.is_enabled() || flags.is_online_capable()).then_some(Cpu {
-        apic_id,
-        processor_uid,
-        flags,
-    })
 }

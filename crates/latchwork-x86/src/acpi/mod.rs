@@ -29,6 +29,7 @@
     clippy::arithmetic_side_effects
 )]
 
+mod cpu;
 mod error;
 mod hpet;
 mod interrupt;
@@ -37,10 +38,11 @@ mod madt_entry;
 mod rsdp;
 mod table;
 
+pub use cpu::{Cpu, CpuError, Cpus, StartableCpus};
 pub use error::{AcpiError, Signature};
 pub use hpet::HpetTable;
 pub use interrupt::{IoApicPin, IsaInterrupt};
-pub use madt::{Cpu, Cpus, Entries, Madt};
+pub use madt::{Entries, Madt};
 pub use madt_entry::{CpuFlags, MadtEntry, PinFlags, PinPolarity, PinTrigger};
 pub use rsdp::{RootTable, Rsdp};
 pub use table::{MAX_TABLE_BYTES, Table};

@@ -105,13 +105,23 @@ impl Table {
         memory: &impl PhysicalMemory,
         offset: u32,
     ) -> Result<[u8; BYTES], AcpiError> {
-        let inside = u64::from(offset)
-            .checked_add(BYTES as u64)
-            .is_some_and(|end| end <= u64::from(self.bytes));
-        if inside {
-            read(memory, self.address, offset)
+        let mut buffer = [0; BYTES];
+        self.read_into(memory, offset, &mut buffer)?;
+        Ok(buffer)
+    }
+
+    /// Fills `buffer` with what is at `offset` in the table.
+    pub(super) fn read_into(
+        &self,
+        memory: &impl PhysicalMemory,
+        offset: u32,
+        buffer: &mut [u8],
+    ) -> Result<(), AcpiError> {
+        let end = u64::from(offset).checked_add(buffer.len() as u64);
+        if end.is_some_and(|end| end <= u64::from(self.bytes)) {
+            read_into(memory, self.address, offset, buffer)
         } else {
-            Err(unreadable(self.address, offset, BYTES))
+            Err(unreadable(self.address, offset, buffer.len()))
         }
     }
 }
@@ -123,10 +133,20 @@ pub(super) fn read<const BYTES: usize>(
     offset: u32,
 ) -> Result<[u8; BYTES], AcpiError> {
     let mut buffer = [0; BYTES];
+    read_into(memory, address, offset, &mut buffer)?;
+    Ok(buffer)
+}
+
+fn read_into(
+    memory: &impl PhysicalMemory,
+    address: u64,
+    offset: u32,
+    buffer: &mut [u8],
+) -> Result<(), AcpiError> {
     let start = address.checked_add(u64::from(offset));
-    match start.map(|start| memory.read(start, &mut buffer)) {
-        Some(Ok(())) => Ok(buffer),
-        _ => Err(unreadable(address, offset, BYTES)),
+    match start.map(|start| memory.read(start, buffer)) {
+        Some(Ok(())) => Ok(()),
+        _ => Err(unreadable(address, offset, buffer.len())),
     }
 }
 
@@ -138,12 +158,7 @@ pub(super) fn sum(memory: &impl PhysicalMemory, address: u64, bytes: u32) -> Res
         let mut buffer = [0; CHUNK];
         let left = bytes.saturating_sub(offset) as usize;
         let chunk = buffer.get_mut(..left.min(CHUNK)).unwrap_or_default();
-        let length = chunk.len();
-        let start = address.checked_add(u64::from(offset));
-        match start.map(|start| memory.read(start, chunk)) {
-            Some(Ok(())) => {}
-            _ => return Err(unreadable(address, offset, length)),
-        }
+        read_into(memory, address, offset, chunk)?;
         total = buffer.iter().fold(total, |total, byte| total.wrapping_add(*byte));
     }
     Ok(total)

@@ -19,15 +19,15 @@
 )]
 
 mod access;
+mod error;
 pub mod lvt;
 pub mod mode;
 mod registers;
 mod send;
 mod timer;
 
-use core::fmt;
-
 pub use access::{Access, AnyApic, X2Apic, XApic};
+pub use error::{ErrorStatus, KeptErrors};
 pub use send::{IDLE_POLL_LIMIT, SendError};
 pub use timer::{Divider, TimerMode};
 
@@ -110,14 +110,6 @@ impl<A: Access> Lapic<A> {
     pub fn end_of_interrupt(&self) {
         self.access.write(Register::EndOfInterrupt, 0);
     }
-
-    /// The errors since the last call. Writes the error status register, which latches them, then
-    /// reads it.
-    #[must_use]
-    pub fn take_errors(&self) -> ErrorStatus {
-        self.access.write(Register::ErrorStatus, 0);
-        ErrorStatus(self.access.read(Register::ErrorStatus))
-    }
 }
 
 /// The version register of a local APIC.
@@ -136,59 +128,5 @@ impl Version {
     #[must_use]
     pub const fn max_lvt(self) -> u8 {
         (self.0 >> 16) as u8
-    }
-}
-
-/// The error status register (SDM Vol. 3A, "Error Status Register (ESR)"): what went wrong, one bit
-/// each.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct ErrorStatus(u32);
-
-impl ErrorStatus {
-    const NAMES: [&'static str; 8] = [
-        "send checksum",
-        "receive checksum",
-        "send accept",
-        "receive accept",
-        "redirectable IPI",
-        "send illegal vector",
-        "receive illegal vector",
-        "illegal register address",
-    ];
-
-    /// The register as read.
-    #[must_use]
-    pub const fn bits(self) -> u32 {
-        self.0
-    }
-
-    /// No error.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Sent a message with a vector below 16 (bit 5).
-    #[must_use]
-    pub const fn sent_illegal_vector(self) -> bool {
-        self.0 & (1 << 5) != 0
-    }
-
-    /// Received a message with a vector below 16, its own included (bit 6).
-    #[must_use]
-    pub const fn received_illegal_vector(self) -> bool {
-        self.0 & (1 << 6) != 0
-    }
-}
-
-impl fmt::Debug for ErrorStatus {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "ErrorStatus({:#x}", self.0)?;
-        for (bit, name) in Self::NAMES.iter().enumerate() {
-            if self.0 & (1 << bit) != 0 {
-                write!(formatter, ", {name}")?;
-            }
-        }
-        formatter.write_str(")")
     }
 }

@@ -3,6 +3,7 @@
 //! "x2APIC State Transitions").
 
 use crate::hw::Msr;
+use crate::icr::ApicId;
 
 const IA32_APIC_BASE: u32 = 0x1B;
 const X2APIC: u64 = 1 << 10;
@@ -18,6 +19,19 @@ pub enum ApicMode {
     XApic,
     /// Registers are MSRs, 32-bit IDs.
     X2Apic,
+}
+
+impl ApicMode {
+    /// Whether an interprocessor interrupt that is sent in this mode can name the CPU `id`: any in
+    /// x2APIC mode, those up to 254 in xAPIC mode, none while the local APIC is disabled.
+    #[must_use]
+    pub const fn reaches(self, id: ApicId) -> bool {
+        match self {
+            Self::Disabled => false,
+            Self::XApic => id.narrow().is_some(),
+            Self::X2Apic => true,
+        }
+    }
 }
 
 /// The mode of the executing CPU's local APIC.

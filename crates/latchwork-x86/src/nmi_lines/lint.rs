@@ -4,6 +4,7 @@
 
 use core::fmt;
 
+use super::no_line::NoLine;
 use super::{WiringError, polarity_of};
 use crate::NmiSource;
 use crate::acpi::{Madt, MadtEntry, PinFlags};
@@ -13,12 +14,13 @@ use crate::lapic::{Access, Lapic};
 
 const ALL_PROCESSORS: u32 = u32::MAX;
 
-/// Which LINT pins of one CPU are NMI lines, and with which polarity.
+/// Which LINT pins of one CPU are NMI lines, and with which polarity. At least one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LintNmis {
     processor_uid: u32,
     lint0: Option<Polarity>,
     lint1: Option<Polarity>,
+    fault: Option<WiringError>,
 }
 
 impl LintNmis {
@@ -28,54 +30,66 @@ impl LintNmis {
     /// "As the bus" means active high. Entries for other CPUs are passed over, however bad: some
     /// firmware fills up its table with them. An entry that says the same as another does no harm.
     ///
+    /// A bad entry for this CPU costs what it speaks of and no more: a pin that local APICs do not
+    /// have, or reserved flags, is left out; two entries with different polarities cost their pin;
+    /// a malformed entry hides what comes behind it. The first such fault is kept in the value
+    /// ([`fault`](Self::fault)), and a kernel ought to log it.
+    ///
     /// # Errors
     ///
-    /// [`WiringError`]. Nothing is made of a table that contradicts itself; what to do then is the
-    /// kernel's choice (tradition has it that NMI is at LINT1, active high).
+    /// [`NoLine`]: no pin of this CPU is known to be an NMI line, and why.
+    /// [`NoLine::allows_traditional`] says whether the table is silent or wrong in a way in which
+    /// [`traditional`](Self::traditional) is a sound choice:
+    ///
+    /// ```
+    /// # use latchwork_x86::{acpi::Madt, hw::PhysicalMemory, nmi_lines::{LintNmis, NoLine}};
+    /// # fn lines<M: PhysicalMemory>(
+    /// #     madt: &Madt<'_, M>, uid: u32, log: &mut impl core::fmt::Write,
+    /// # ) -> Result<LintNmis, NoLine> {
+    /// match LintNmis::of_cpu(madt, uid) {
+    ///     Err(reason) if reason.allows_traditional() => {
+    ///         let lines = LintNmis::traditional(uid);
+    ///         let _ = writeln!(log, "{reason}; assuming the traditional wiring: {lines}");
+    ///         Ok(lines)
+    ///     }
+    ///     found => found,
+    /// }
+    /// # }
+    /// ```
     pub fn of_cpu<M: PhysicalMemory>(
         madt: &Madt<'_, M>,
         processor_uid: u32,
-    ) -> Result<Self, WiringError> {
-        let mut nmis = Self { processor_uid, lint0: None, lint1: None };
+    ) -> Result<Self, NoLine> {
+        let mut pins = Pins::new(processor_uid);
         for entry in madt.entries() {
-            let (named, flags, lint) = match entry? {
-                MadtEntry::LocalApicNmi { processor_uid: u8::MAX, flags, lint } => {
-                    (ALL_PROCESSORS, flags, lint)
+            match entry {
+                Ok(entry) => {
+                    let Some(nmi) = LintEntry::of(&entry) else { continue };
+                    if nmi.named == ALL_PROCESSORS || nmi.named == processor_uid {
+                        pins.add(nmi);
+                    }
                 }
-                MadtEntry::LocalApicNmi { processor_uid, flags, lint } => {
-                    (u32::from(processor_uid), flags, lint)
-                }
-                MadtEntry::LocalX2ApicNmi { flags, processor_uid, lint } => {
-                    (processor_uid, flags, lint)
-                }
-                _ => continue,
-            };
-            if named == ALL_PROCESSORS || named == processor_uid {
-                nmis.add(lint, flags)?;
+                Err(error) => pins.note(error.into()),
             }
         }
-        Ok(nmis)
+        let Pins { lint0, lint1, fault, .. } = pins;
+        let (lint0, lint1) = (lint0.polarity(), lint1.polarity());
+        match (lint0.or(lint1), fault) {
+            (Some(_), _) => Ok(Self { processor_uid, lint0, lint1, fault }),
+            (None, Some(fault)) => Err(NoLine::BadEntries(fault)),
+            (None, None) => Err(why_unnamed(madt, processor_uid)),
+        }
     }
 
-    fn add(&mut self, lint: u8, flags: PinFlags) -> Result<(), WiringError> {
-        let processor_uid = self.processor_uid;
-        let (pin, lint) = match lint {
-            0 => (&mut self.lint0, Lint::Lint0),
-            1 => (&mut self.lint1, Lint::Lint1),
-            _ => return Err(WiringError::NoSuchLint { processor_uid, lint }),
-        };
-        let Some(polarity) = polarity_of(flags, Polarity::ActiveHigh) else {
-            return Err(WiringError::ReservedLintFlags { processor_uid, lint, flags });
-        };
-        match *pin {
-            Some(other) if other != polarity => {
-                Err(WiringError::ContradictoryLint { processor_uid, lint })
-            }
-            _ => {
-                *pin = Some(polarity);
-                Ok(())
-            }
-        }
+    /// The wiring that PCs have by tradition: the chipset's NMI line goes to LINT1 of every local
+    /// APIC (MultiProcessor Specification 1.4, chapter 5, page 5-8, of the default
+    /// configurations), active high. For a CPU of which the MADT does not say how it is wired.
+    ///
+    /// Where there is no such line, programming the pin changes nothing. Where there is, it reaches
+    /// all CPUs at once, and each CPU whose pin is unmasked takes an NMI for one signal.
+    #[must_use]
+    pub const fn traditional(processor_uid: u32) -> Self {
+        Self { processor_uid, lint0: None, lint1: Some(Polarity::ActiveHigh), fault: None }
     }
 
     /// The polarity of the NMI line at `lint`; `None` if there is none.
@@ -87,10 +101,10 @@ impl LintNmis {
         }
     }
 
-    /// Whether the CPU has no NMI line.
+    /// The first fault of the entries for this CPU, by which another pin may have been missed.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.lint0.is_none() && self.lint1.is_none()
+    pub const fn fault(&self) -> Option<WiringError> {
+        self.fault
     }
 
     /// Programs the pins that are NMI lines, and leaves the others as they are. `lapic` is that of
@@ -123,11 +137,7 @@ impl LintNmis {
 
 impl fmt::Display for LintNmis {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "processor {}: ", self.processor_uid)?;
-        if self.is_empty() {
-            return formatter.write_str("MADT wires no NMI line to LINT0 or LINT1");
-        }
-        formatter.write_str("NMI line at")?;
+        write!(formatter, "processor {}: NMI line at", self.processor_uid)?;
         let mut separator = " ";
         for (name, pin) in [("LINT0", self.lint0), ("LINT1", self.lint1)] {
             let level = match pin {
@@ -138,6 +148,125 @@ impl fmt::Display for LintNmis {
             write!(formatter, "{separator}{name} (active {level})")?;
             separator = " and ";
         }
-        Ok(())
+        match self.fault {
+            Some(fault) => write!(formatter, "; a bad entry was left out: {fault}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A local APIC NMI or local x2APIC NMI entry.
+#[derive(Clone, Copy)]
+struct LintEntry {
+    /// [`ALL_PROCESSORS`], or the UID of one.
+    named: u32,
+    flags: PinFlags,
+    lint: u8,
+}
+
+impl LintEntry {
+    const fn of(entry: &MadtEntry) -> Option<Self> {
+        match *entry {
+            MadtEntry::LocalApicNmi { processor_uid: u8::MAX, flags, lint } => {
+                Some(Self { named: ALL_PROCESSORS, flags, lint })
+            }
+            MadtEntry::LocalApicNmi { processor_uid, flags, lint } => {
+                Some(Self { named: processor_uid as u32, flags, lint })
+            }
+            MadtEntry::LocalX2ApicNmi { flags, processor_uid, lint } => {
+                Some(Self { named: processor_uid, flags, lint })
+            }
+            _ => None,
+        }
+    }
+
+    /// The pin and its polarity, as the CPU `processor_uid` has to take them.
+    const fn decode(self, processor_uid: u32) -> Result<(Lint, Polarity), WiringError> {
+        let Self { flags, lint, .. } = self;
+        let lint = match lint {
+            0 => Lint::Lint0,
+            1 => Lint::Lint1,
+            _ => return Err(WiringError::NoSuchLint { processor_uid, lint }),
+        };
+        match polarity_of(flags, Polarity::ActiveHigh) {
+            Some(polarity) => Ok((lint, polarity)),
+            None => Err(WiringError::ReservedLintFlags { processor_uid, lint, flags }),
+        }
+    }
+}
+
+/// What the entries for a CPU say of one pin.
+#[derive(Clone, Copy)]
+enum Pin {
+    Unnamed,
+    Wired(Polarity),
+    InDoubt,
+}
+
+impl Pin {
+    const fn polarity(self) -> Option<Polarity> {
+        match self {
+            Self::Wired(polarity) => Some(polarity),
+            Self::Unnamed | Self::InDoubt => None,
+        }
+    }
+}
+
+/// What the entries for a CPU say, as far as they have been read.
+struct Pins {
+    processor_uid: u32,
+    lint0: Pin,
+    lint1: Pin,
+    fault: Option<WiringError>,
+}
+
+impl Pins {
+    const fn new(processor_uid: u32) -> Self {
+        Self { processor_uid, lint0: Pin::Unnamed, lint1: Pin::Unnamed, fault: None }
+    }
+
+    fn add(&mut self, entry: LintEntry) {
+        let processor_uid = self.processor_uid;
+        let (lint, polarity) = match entry.decode(processor_uid) {
+            Ok(wired) => wired,
+            Err(fault) => return self.note(fault),
+        };
+        let pin = match lint {
+            Lint::Lint0 => &mut self.lint0,
+            Lint::Lint1 => &mut self.lint1,
+        };
+        match *pin {
+            Pin::Unnamed => *pin = Pin::Wired(polarity),
+            Pin::Wired(other) if other == polarity => {}
+            Pin::Wired(_) | Pin::InDoubt => {
+                *pin = Pin::InDoubt;
+                self.note(WiringError::ContradictoryLint { processor_uid, lint });
+            }
+        }
+    }
+
+    fn note(&mut self, fault: WiringError) {
+        self.fault = self.fault.or(Some(fault));
+    }
+}
+
+/// Why no entry of a table that can be read to its end is for the CPU `processor_uid`. Entries that
+/// no CPU could use do not count.
+fn why_unnamed<M: PhysicalMemory>(madt: &Madt<'_, M>, processor_uid: u32) -> NoLine {
+    let usable = |entry| {
+        let nmi = LintEntry::of(&entry)?;
+        nmi.decode(nmi.named).is_ok().then_some(nmi.named)
+    };
+    let mut is_silent = true;
+    for named in madt.entries().filter_map(|entry| usable(entry.ok()?)) {
+        is_silent = false;
+        if !madt.lists(named) {
+            return NoLine::NamesAbsentCpu { processor_uid, absent_uid: named };
+        }
+    }
+    if is_silent {
+        NoLine::SilentTable { processor_uid }
+    } else {
+        NoLine::NotHere { processor_uid }
     }
 }

@@ -39,6 +39,18 @@ fn the_pins_of_this_cpu_are_programmed_and_no_others() {
 }
 
 #[test]
+fn the_traditional_wiring_programs_lint1_alone() {
+    let model = ApicModel::new(0, 6, 0);
+    // SAFETY: the model takes any access, and panics on a wrong one.
+    unsafe { Mmio::write(&&model, 0x350, 0x1_0700) };
+    // SAFETY: the model stands for an APIC in xAPIC mode.
+    let lapic = Lapic::new(unsafe { XApic::new(&model) });
+    lapic.enable(Vector::of::<0xFF>());
+    assert_eq!(LintNmis::traditional(0).program(&lapic, None, Mask::Unmasked), Ok(()));
+    assert_eq!((model.register(0x350), model.register(0x360)), (0x1_0700, 0x0400));
+}
+
+#[test]
 fn a_masked_pin_stays_masked() {
     let model = ApicModel::new(7, 6, 0);
     program(&model, 7, None, Mask::Masked);

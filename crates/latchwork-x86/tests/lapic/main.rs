@@ -3,6 +3,7 @@
 //! with it.
 
 mod apic_base;
+mod errors;
 #[path = "../nmi_lines/image.rs"]
 mod image;
 mod lint_nmis;

@@ -35,6 +35,8 @@ pub(crate) struct ApicModel {
     delivered_at: Cell<u64>,
     now: Cell<u64>,
     detected_errors: Cell<u32>,
+    keeps_errors: Cell<bool>,
+    errors_due: RefCell<Vec<(u64, u32)>>,
     messages: RefCell<Vec<Message>>,
     interruptions: RefCell<Vec<Interruption>>,
     send_results: RefCell<Vec<Result<(), SendError>>>,
@@ -78,6 +80,8 @@ impl ApicModel {
             delivered_at: Cell::new(0),
             now: Cell::new(0),
             detected_errors: Cell::new(0),
+            keeps_errors: Cell::new(false),
+            errors_due: RefCell::default(),
             messages: RefCell::default(),
             interruptions: RefCell::default(),
             send_results: RefCell::default(),
@@ -131,9 +135,19 @@ impl ApicModel {
         self.registers.borrow()[&offset]
     }
 
+    /// From now on nothing clears the ESR, as in QEMU.
+    pub(crate) fn keep_errors(&self) {
+        self.keeps_errors.set(true);
+    }
+
     /// The APIC detects an error: bits of the ESR.
     pub(crate) fn detect_error(&self, bits: u32) {
         self.detected_errors.set(self.detected_errors.get() | bits);
+    }
+
+    /// The APIC detects an error before the access whose number is `at`.
+    pub(crate) fn detect_error_before(&self, at: u64, bits: u32) {
+        self.errors_due.borrow_mut().push((at, bits));
     }
 
     /// Delivery status (ICR bit 12, LVT bit 12): the hardware has something pending.
@@ -143,6 +157,12 @@ impl ApicModel {
 
     fn step(&self) {
         self.now.set(self.now.get() + 1);
+        self.errors_due.borrow_mut().retain(|&(at, bits)| {
+            if at == self.now.get() {
+                self.detect_error(bits);
+            }
+            at != self.now.get()
+        });
         loop {
             let due = {
                 let mut interruptions = self.interruptions.borrow_mut();
@@ -214,7 +234,8 @@ impl ApicModel {
         match offset {
             0xB0 => {}
             0x280 => {
-                let errors = self.detected_errors.take();
+                let kept = if self.keeps_errors.get() { self.register(0x280) } else { 0 };
+                let errors = self.detected_errors.take() | kept;
                 self.registers.borrow_mut().insert(0x280, errors);
             }
             _ => {

@@ -4,7 +4,7 @@
 use latchwork_x86::hw::{PhysicalMemory, Unreadable};
 
 /// Physical memory that has nothing but a MADT, at address 0.
-pub(crate) struct Image(Vec<u8>);
+pub(crate) struct Image(pub(crate) Vec<u8>);
 
 impl Image {
     pub(crate) fn of(entries: &[&[u8]]) -> Self {

@@ -5,3 +5,5 @@ mod image;
 mod interrupts;
 mod io_apic;
 mod lint;
+#[path = "../madt/tables.rs"]
+mod tables;

@@ -1,38 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The word of credits: how many edges a CPU may absorb, by kind.
 //!
-//! Four counts, and above them a number that grows with each change. Its own CPU alone changes it, by an
-//! exchange: the number makes the exchange fail if an NMI on the same CPU changed the word in between, even
-//! if the counts are what they were. Each such NMI costs one more try, and how many nest there bounds the
-//! tries.
+//! Rule: a credit is used up once, and what is found dead is dropped only if nothing was added
+//! since.
+//!
+//! Four counts, and above them a number that grows with each change. Its own CPU alone changes it,
+//! by an exchange: the number makes the exchange fail if an NMI on the same CPU changed the word in
+//! between, even if the counts are what they were. Each such NMI costs one more try, and how many
+//! nest there bounds the tries.
 
-use crate::primitive::{Ordering, OwnWord, const_unless_loom};
-
-/// Why an edge without a condition was explained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum GrantKind {
-    /// A dispatch claimed the conditions of several doorbells; the ring of one of them came by itself.
-    Collapsed = 0,
-    /// A ring of a [`PerEvent`](crate::EdgeModel::PerEvent) doorbell, after its status was consumed.
-    Late = 1,
-    /// The condition was claimed by a poll on another CPU, or before this one's ring.
-    MachineWide = 2,
-    /// The condition was claimed outside an NMI.
-    OutsideNmi = 3,
-}
-
-impl GrantKind {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Collapsed, Self::Late, Self::MachineWide, Self::OutsideNmi];
-
-    const fn shift(self) -> u32 {
-        (self as u32).wrapping_mul(COUNT_BITS)
-    }
-}
+use crate::{
+    contract::GrantKind,
+    primitive::{Ordering, OwnWord, const_unless_loom},
+};
 
 const COUNT_BITS: u32 = 6;
-/// The most edges of a kind that one CPU can be granted at a time. Grants beyond it are left out: so many
-/// rings in flight at once are a storm.
+
+const fn shift_of(kind: GrantKind) -> u32 {
+    (kind as u32).wrapping_mul(COUNT_BITS)
+}
+
+/// The most edges of a kind that one CPU can be granted at a time. Grants beyond it are left out:
+/// so many rings in flight at once are a storm.
 pub(crate) const MOST_CREDITS: usize = (1 << COUNT_BITS) - 1;
 const COUNTS: usize = (1 << (4 * COUNT_BITS)) - 1;
 const ONE_CHANGE: usize = COUNTS + 1;
@@ -51,7 +40,7 @@ impl Counts {
     }
 
     const fn of(self, kind: GrantKind) -> usize {
-        self.0 >> kind.shift() & MOST_CREDITS
+        self.0 >> shift_of(kind) & MOST_CREDITS
     }
 
     pub(crate) fn by_kind(self) -> [usize; GrantKind::ALL.len()] {
@@ -64,13 +53,13 @@ impl Counts {
 
     fn plus(self, kind: GrantKind, edges: usize) -> Self {
         let sum = self.of(kind).saturating_add(edges).min(MOST_CREDITS);
-        self.changed(self.0 & !(MOST_CREDITS << kind.shift()) | sum << kind.shift())
+        self.changed(self.0 & !(MOST_CREDITS << shift_of(kind)) | sum << shift_of(kind))
     }
 
     /// One less of the first of `kinds` of which there is any, and which that is.
     fn minus_one_of(self, kinds: &[GrantKind]) -> Option<(Self, GrantKind)> {
         let kind = kinds.iter().copied().find(|kind| self.of(*kind) != 0)?;
-        Some((self.changed(self.0.wrapping_sub(1 << kind.shift())), kind))
+        Some((self.changed(self.0.wrapping_sub(1 << shift_of(kind))), kind))
     }
 }
 
@@ -86,7 +75,7 @@ impl Credits {
     }
 
     #[inline(always)]
-    pub(crate) fn look(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         Counts(self.0.load(Ordering::Relaxed))
     }
 
@@ -97,7 +86,7 @@ impl Credits {
 
     pub(crate) fn add(&self, kind: GrantKind, edges: usize) {
         for _ in 0..TRIES {
-            let counts = self.look();
+            let counts = self.counts();
             if self.exchange(counts, counts.plus(kind, edges)) {
                 return;
             }
@@ -107,7 +96,7 @@ impl Credits {
     /// Uses up one credit, of the first of `kinds` of which there is any.
     pub(crate) fn use_one_of(&self, kinds: &[GrantKind]) -> Option<GrantKind> {
         for _ in 0..TRIES {
-            let counts = self.look();
+            let counts = self.counts();
             let (fewer, kind) = counts.minus_one_of(kinds)?;
             if self.exchange(counts, fewer) {
                 return Some(kind);
@@ -144,7 +133,7 @@ mod tests {
             assert_eq!(credits.use_one_of(&[kind]), None);
         }
         assert_eq!(use_one(&credits), None);
-        assert!(credits.look().is_empty());
+        assert!(credits.counts().is_empty());
     }
 
     #[test]
@@ -162,12 +151,12 @@ mod tests {
     fn what_has_changed_since_is_not_dropped_even_if_it_looks_the_same() {
         let credits = Credits::new();
         credits.add(GrantKind::Collapsed, 1);
-        let before = credits.look();
+        let before = credits.counts();
         use_one(&credits);
         credits.add(GrantKind::Collapsed, 1);
         credits.drop_all(before);
-        assert!(!credits.look().is_empty());
-        credits.drop_all(credits.look());
-        assert!(credits.look().is_empty());
+        assert!(!credits.counts().is_empty());
+        credits.drop_all(credits.counts());
+        assert!(credits.counts().is_empty());
     }
 }

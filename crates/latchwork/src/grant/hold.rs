@@ -1,24 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Holding grants for sends that were taken before they rang.
 //!
-//! *Set the request; another source's NMI claims both; IRET; only now the sender rings.* The edge comes as
-//! late as the sender pleases, so no deadline fits. While such a send is unfinished no grant of the
-//! receiving CPU ends, and when it has finished, its edge is due within `late` of that. The moment at which
-//! it finished is not known; the next open point sees only that it has, and counts from there.
+//! Rule: while such a send is unfinished, no grant of its CPU ends; but not for longer than
+//! `hold_us`.
 //!
-//! A sender that is stuck, or a virtual CPU that does not run, may leave a send unfinished for ever. After
-//! `hold_us` it is *written off*: it holds no longer, but later ones do. Its edge, if it comes at all, is
-//! explained by nothing and said to be a *late send*: reported, and never panicked on.
+//! *Set the request; another source's NMI claims both; IRET; only now the sender rings.* The edge
+//! comes as late as the sender pleases, so no deadline fits. While such a send is unfinished no
+//! grant of the receiving CPU ends, and when it has finished, its edge is due within `late` of
+//! that. The moment at which it finished is not known; the next open point sees only that it has,
+//! and counts from there.
 //!
-//! Own CPU only. A look counts the sends after it has read the state, and changes the state by an exchange. An NMI
-//! on top that takes another unfinished send changes it too, so that what was counted before does not end the hold
-//! for that one. The sends are those that `taken + pending − finished` counts: one that begins after the
-//! taken one has finished is taken for it. That errs on the long side, `hold_us` at most.
+//! A sender that is stuck, or a virtual CPU that does not run, may leave a send unfinished for
+//! ever. After `hold_us` it is *written off*: it holds no longer, but later ones do. Its edge, if
+//! it comes at all, is explained by nothing and said to be a *late send*: reported, and never
+//! panicked on.
+//!
+//! Own CPU only. A look counts the sends after it has read the state, and changes the state by an
+//! exchange. An NMI on top that takes another unfinished send changes it too, so that what was
+//! counted before does not end the hold for that one. The sends are those that
+//! `taken + pending − finished` counts: one that begins after the taken one has finished is taken
+//! for it. That errs on the long side, `hold_us` at most.
 
 use crate::{
-    limits::InTicks,
-    moment::Moment,
     primitive::{Ordering, OwnWord, const_unless_loom},
+    time::{InTicks, Timestamp},
 };
 
 /// No grant ends.
@@ -35,13 +40,13 @@ pub(super) struct Hold {
     since: OwnWord,
     /// How many sends have been unfinished for too long.
     written_off: OwnWord,
-    /// 0, or a moment with bit 0 set.
+    /// 0, or a timestamp with bit 0 set.
     late_send_until: OwnWord,
 }
 
-/// What a look at the sends says.
+/// What an update says of the sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum HoldUpdate {
     /// A send is unfinished: no grant ends.
     Holds,
     /// It has finished since the last look, perhaps just now.
@@ -74,9 +79,10 @@ impl Hold {
         self.state.load(Ordering::Relaxed) & HOLDS != 0
     }
 
-    /// A request was taken, and `unfinished` sends are. An NMI on top finds the hold set, or sets it by itself.
+    /// A request was taken, and `unfinished` sends are. An NMI on top finds the hold set, or sets
+    /// it by itself.
     #[inline(always)]
-    pub(super) fn begin(&self, unfinished: usize, now: Moment) {
+    pub(super) fn begin(&self, unfinished: usize, now: Timestamp) {
         if unfinished == 0 {
             return;
         }
@@ -88,37 +94,37 @@ impl Hold {
     }
 
     /// Looks again. `unfinished` counts the sends that are.
-    pub(super) fn look(
+    pub(super) fn update(
         &self,
         unfinished: impl FnOnce() -> usize,
-        now: Moment,
+        now: Timestamp,
         limits: InTicks<'_>,
-    ) -> Look {
+    ) -> HoldUpdate {
         let state = self.state.load(Ordering::Relaxed);
-        let since = Moment::from_word(self.since.load(Ordering::Relaxed));
+        let since = Timestamp::from_word(self.since.load(Ordering::Relaxed));
         let unfinished = unfinished();
         let written_off = self.still_written_off(unfinished, now, limits);
         let is_late = now.since(since) >= limits.hold();
         let holds = state & HOLDS != 0;
-        let (look, written_off) = match unfinished > written_off {
-            true if holds && is_late => (Look::HoldsNothing, unfinished),
-            true if holds => return Look::Holds,
-            false if holds => (Look::Finished, written_off),
-            _ => (Look::HoldsNothing, written_off),
+        let (update, written_off) = match unfinished > written_off {
+            true if holds && is_late => (HoldUpdate::HoldsNothing, unfinished),
+            true if holds => return HoldUpdate::Holds,
+            false if holds => (HoldUpdate::Finished, written_off),
+            _ => (HoldUpdate::HoldsNothing, written_off),
         };
         let flag = if written_off == 0 { 0 } else { WROTE_OFF };
         let after = state.wrapping_add(ONE_CHANGE) & !(HOLDS | WROTE_OFF) | flag;
         let exchange =
             self.state.compare_exchange(state, after, Ordering::Relaxed, Ordering::Relaxed);
         if exchange.is_err() {
-            return Look::Holds;
+            return HoldUpdate::Holds;
         }
         self.written_off.store(written_off, Ordering::Relaxed);
-        look
+        update
     }
 
     /// How many sends are written off, given that some may have finished.
-    fn still_written_off(&self, unfinished: usize, now: Moment, limits: InTicks<'_>) -> usize {
+    fn still_written_off(&self, unfinished: usize, now: Timestamp, limits: InTicks<'_>) -> usize {
         let written_off = self.written_off.load(Ordering::Relaxed);
         if unfinished < written_off {
             let until = now.after(limits.late());
@@ -127,14 +133,14 @@ impl Hold {
         written_off.min(unfinished)
     }
 
-    pub(super) fn may_be_late_send(&self, now: Moment, limits: InTicks<'_>) -> bool {
+    pub(super) fn may_be_late_send(&self, now: Timestamp, limits: InTicks<'_>) -> bool {
         let state = self.state.load(Ordering::Relaxed);
-        let since = Moment::from_word(self.since.load(Ordering::Relaxed));
+        let since = Timestamp::from_word(self.since.load(Ordering::Relaxed));
         if state & WROTE_OFF != 0 || state & HOLDS != 0 && now.since(since) >= limits.hold() {
             return true;
         }
         let until = self.late_send_until.load(Ordering::Relaxed);
-        until != 0 && !Moment::from_word(until).is_before(now)
+        until != 0 && !Timestamp::from_word(until).is_before(now)
     }
 
     pub(super) fn reset(&self) {

@@ -89,8 +89,8 @@ impl AtomicUsize {
     }
 }
 
-/// A word that only its own CPU touches, in NMIs too. An NMI may come before each access; other CPUs see
-/// none of them, so loom is spared them.
+/// A word that only its own CPU touches, in NMIs too. An NMI may come before each access; other
+/// CPUs see none of them, so loom is spared them.
 #[derive(Debug)]
 pub(crate) struct OwnWord(core::sync::atomic::AtomicUsize);
 
@@ -202,8 +202,8 @@ pub(crate) mod interrupt {
         static INSIDE: Cell<bool> = Cell::default();
     }
 
-    /// Whether this thread is in the NMI that was let in. Whatever waits there may wait for what the
-    /// NMI interrupted.
+    /// Whether this thread is in the NMI that was let in. Whatever waits there may wait for what
+    /// the NMI interrupted.
     pub(crate) fn inside() -> bool {
         INSIDE.with(Cell::get)
     }

@@ -2,10 +2,10 @@
 //! The one place from which the crate takes atomics, fences and shared cells.
 //!
 //! An adopting kernel gets `core::sync::atomic` and nothing else. The crate's own tests get the
-//! `checked` backend: the same operations over `core` or, under `cfg(loom)`, over loom, and in
-//! both a point *before every access* at which a test may let an NMI in. The simulated machine gets the
-//! `simulated` backend, which hands each access to whoever plays the memory. Code outside this module
-//! never names a backend.
+//! `checked` backend: the same operations over `core` or, under `cfg(loom)`, over loom, and in both
+//! a point *before every access* at which a test may let an NMI in. The simulated machine gets the
+//! `simulated` backend, which hands each access to whoever plays the memory. Code outside this
+//! module never names a backend.
 
 #[cfg(not(any(test, latchwork_simulated)))]
 mod plain;
@@ -34,10 +34,14 @@ pub(crate) use core::sync::atomic::{AtomicU32 as CounterU32, AtomicUsize as Coun
 
 pub(crate) use core::sync::atomic::Ordering;
 
-/// Declares a constructor that is `const`, except under loom, whose atomics cannot be. Generic parameters
-/// stand in square brackets.
+/// Declares a constructor that is `const`, except under loom, whose atomics cannot be. Generic
+/// parameters stand in square brackets.
 macro_rules! const_unless_loom {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident$([$($generics:tt)*])?($($arg:ident: $ty:ty),*) -> $ret:ty $body:block) => {
+    (
+        $(#[$meta:meta])*
+        $vis:vis fn $name:ident$([$($generics:tt)*])?($($arg:ident: $ty:ty),*) -> $ret:ty
+        $body:block
+    ) => {
         #[cfg(not(all(test, loom)))]
         $(#[$meta])*
         $vis const fn $name<$($($generics)*)?>($($arg: $ty),*) -> $ret $body

@@ -18,8 +18,8 @@ pub type Value = *mut ();
 
 /// A word of simulated memory.
 ///
-/// Simulated CPUs are coroutines of one thread, so what the word is made of orders nothing; it is atomic
-/// so that it can lie in a `static`.
+/// Simulated CPUs are coroutines of one thread, so what the word is made of orders nothing; it is
+/// atomic so that it can lie in a `static`.
 #[derive(Debug)]
 pub struct Word(core::sync::atomic::AtomicPtr<()>);
 
@@ -100,8 +100,8 @@ pub trait Memory {
     fn update(&self, word: &Word, update: Update) -> Value;
     /// A fence that is an instruction.
     fn fence(&self, order: Ordering);
-    /// The cell at this address was used and now holds what `content` shows. `shown` is the memory's own, one
-    /// for each cell, at first 0: it remembers there what the cell held before.
+    /// The cell at this address was used and now holds what `content` shows. `shown` is the
+    /// memory's own, one for each cell, at first 0: it remembers there what the cell held before.
     fn cell_used(&self, address: usize, shown: &Cell<u64>, content: &dyn fmt::Debug);
 }
 
@@ -161,16 +161,16 @@ impl Word {
     }
 }
 
-/// A fence. Between CPUs of this machine only the full one is an instruction, which is up to whoever plays
-/// the memory.
+/// A fence. Between CPUs of this machine only the full one is an instruction, which is up to
+/// whoever plays the memory.
 pub fn fence(order: Ordering) {
     if let Some(memory) = memory() {
         memory.fence(order);
     }
 }
 
-/// Nothing, as on x86: what makes it enough, that the locked instruction before it has drained the store
-/// buffer, is what the simulated memory shows.
+/// Nothing, as on x86: what makes it enough, that the locked instruction before it has drained the
+/// store buffer, is what the simulated memory shows.
 pub(crate) fn fence_after_rmw() {}
 
 /// A simulated `AtomicBool`.
@@ -283,8 +283,8 @@ impl AtomicUsize {
     }
 }
 
-/// A word that only its own CPU touches, in NMIs too. An NMI may come before each access; when a store
-/// reaches memory nobody can tell.
+/// A word that only its own CPU touches, in NMIs too. An NMI may come before each access; when a
+/// store reaches memory nobody can tell.
 #[derive(Debug)]
 pub struct OwnWord(Word);
 
@@ -389,9 +389,9 @@ impl<T> AtomicPtr<T> {
     }
 }
 
-/// A cell that one context at a time may use, by a protocol of its users. That protocol is the atomics around
-/// it, so its use is no choice point; that it keeps others out, loom shows. What the cell holds, as
-/// `Debug` shows it, is part of the machine's state.
+/// A cell that one context at a time may use, by a protocol of its users. That protocol is the
+/// atomics around it, so its use is no choice point; that it keeps others out, loom shows. What the
+/// cell holds, as `Debug` shows it, is part of the machine's state.
 #[derive(Debug)]
 pub(crate) struct SharedCell<T> {
     content: UnsafeCell<T>,

@@ -1,36 +1,37 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The debt: a poll of the Platform handlers that is owed.
 //!
-//! One word for the machine, since any poll pays for every CPU: 0, or the moment since which a poll is
-//! owed with a mark in bit 0. Bit 1 says that an edge waits for it.
+//! One word for the machine, since any poll pays for every CPU: 0, or the time since which a poll
+//! is owed with a mark in bit 0. Bit 1 says that an edge waits for it.
 //!
 //! # Orderings
 //!
-//! *Writers*: whoever skips a poll, in NMI, or knows of a reason for one, in any context: a store, only if
-//! nothing is owed. Whoever polls: a swap to 0. *Readers*: the same, and every CPU's tick.
+//! *Writers*: whoever skips a poll, in NMI, or knows of a reason for one, in any context: a store,
+//! only if nothing is owed. Whoever polls: a swap to 0. *Readers*: the same, and every CPU's tick.
 //!
-//! The promise is: a condition that was set before a skipper's edge is looked at by a poll that begins
-//! after the edge. Two fences make it true. The skipper's lies in `ReadWord::enter`, between its edge and
-//! its load of this word; the poll's is the one in `PollLock::begin`, between its swap and its first look at a
-//! source.
+//! The promise is: a condition that was set before a skipper's edge is looked at by a poll that
+//! begins after the edge. Two fences make it true. The skipper's lies in `ReadWord::enter`, between
+//! its edge and its load of this word; the poll's is the one in `PollLock::begin`, between its swap
+//! and its first look at a source.
 //!
 //! * If the skipper loads 0, it stores, and the poll that takes this debt begins later.
-//! * If it finds a debt, the swap that takes *that* debt has not happened yet, as far as the skipper sees.
-//!   So the skipper's fence comes before the poll's in their total order, and what the skipper knew, the
-//!   condition included, is seen by the poll's looks.
+//! * If it finds a debt, the swap that takes *that* debt has not happened yet, as far as the
+//!   skipper sees. So the skipper's fence comes before the poll's in their total order, and what
+//!   the skipper knew, the condition included, is seen by the poll's looks.
 //!
-//! The taker must be a read-modify-write with the fence behind it. A plain store of 0 would lie in the
-//! store buffer while the sources are read: a skipper would still find the old debt and rely on a poll that
-//! has looked already. The skipper's store may be plain: while it lies in the store buffer nobody relies on
-//! it, and this CPU's own tick sees it in any case. It is Release, and the swap Acquire, so that whoever
-//! owes a poll for a handler that it has just registered has that handler asked.
+//! The taker must be a read-modify-write with the fence behind it. A plain store of 0 would lie in
+//! the store buffer while the sources are read: a skipper would still find the old debt and rely on
+//! a poll that has looked already. The skipper's store may be plain: while it lies in the store
+//! buffer nobody relies on it, and this CPU's own tick sees it in any case. It is Release, and the
+//! swap Acquire, so that whoever owes a poll for a handler that it has just registered has that
+//! handler asked.
 //!
-//! Two who store at once, or one who stores on top of a poll that has just begun, lose nothing: some debt
-//! stays, and costs a poll.
+//! Two who store at once, or one who stores on top of a poll that has just begun, lose nothing:
+//! some debt stays, and costs a poll.
 
 use crate::{
-    moment::Moment,
     primitive::{AtomicUsize, Ordering, const_unless_loom},
+    time::Timestamp,
 };
 
 const OWED: usize = 1 << 0;
@@ -63,33 +64,34 @@ impl Debt {
         }
     }
 
-    /// Owes a poll from `now` on, unless one is owed. Returns the debt that this call made. After a full
-    /// fence that follows the reason.
+    /// Owes a poll from `now` on, unless one is owed. Returns the debt that this call made. After a
+    /// full fence that follows the reason.
     #[inline(always)]
-    pub(crate) fn owe(&self, now: Moment) -> Option<Owed> {
+    pub(crate) fn owe(&self, now: Timestamp) -> Option<Owed> {
         if self.owed().is_some() {
             return None;
         }
-        Some(self.put(now.word() & !MARKS | OWED))
+        Some(self.store(now.word() & !MARKS | OWED))
     }
 
-    /// Owes a poll for an edge that waits. A debt that is there keeps its age. As [`owe`](Self::owe).
-    pub(crate) fn owe_for_edge(&self, now: Moment) -> Option<Owed> {
+    /// Owes a poll for an edge that waits. A debt that is there keeps its age. As
+    /// [`owe`](Self::owe).
+    pub(crate) fn owe_for_edge(&self, now: Timestamp) -> Option<Owed> {
         match self.owed() {
             Some(owed) if owed.has_edge() => None,
-            Some(owed) => Some(self.put(owed.0 | EDGE_WAITS)),
-            None => Some(self.put(now.word() & !MARKS | MARKS)),
+            Some(owed) => Some(self.store(owed.0 | EDGE_WAITS)),
+            None => Some(self.store(now.word() & !MARKS | MARKS)),
         }
     }
 
     #[inline(always)]
-    fn put(&self, word: usize) -> Owed {
+    fn store(&self, word: usize) -> Owed {
         self.owed_since.store(word, Ordering::Release);
         Owed(word)
     }
 
-    /// Takes the debt, for a poll that begins next: after a full fence, which is the caller's. AcqRel: whoever
-    /// owed it for a handler has that handler asked; and see `poll_lock`.
+    /// Takes the debt, for a poll that begins next: after a full fence, which is the caller's.
+    /// AcqRel: whoever owed it for a handler has that handler asked; and see `poll_lock`.
     pub(crate) fn take(&self) -> Option<Owed> {
         match self.owed_since.swap(0, Ordering::AcqRel) {
             0 => None,
@@ -97,22 +99,22 @@ impl Debt {
         }
     }
 
-    /// Puts a debt back that was taken for a poll which did not begin. It keeps its age. Returns it, unless
-    /// another that says as much has been made since: its maker may have looked meanwhile, and answers for
-    /// nothing.
+    /// Puts a debt back that was taken for a poll which did not begin. It keeps its age. Returns
+    /// it, unless another that says as much has been made since: its maker may have looked
+    /// meanwhile, and answers for nothing.
     pub(crate) fn put_back(&self, taken: Owed) -> Option<Owed> {
         match self.owed() {
-            None => Some(self.put(taken.0)),
+            None => Some(self.store(taken.0)),
             Some(owed) if taken.has_edge() && !owed.has_edge() => {
-                Some(self.put(owed.0 | EDGE_WAITS))
+                Some(self.store(owed.0 | EDGE_WAITS))
             }
             Some(_) => None,
         }
     }
 
-    /// Makes the debt one from `now`, for who has just arranged for a poll, so that nobody else does the
-    /// same. Of several that try, one succeeds.
-    pub(crate) fn renew(&self, seen: Owed, now: Moment) -> Option<Owed> {
+    /// Makes the debt one from `now`, for who has just arranged for a poll, so that nobody else
+    /// does the same. Of several that try, one succeeds.
+    pub(crate) fn renew(&self, seen: Owed, now: Timestamp) -> Option<Owed> {
         let renewed = now.word() & !MARKS | seen.0 & MARKS;
         let swapped =
             self.owed_since.compare_exchange(seen.0, renewed, Ordering::AcqRel, Ordering::Relaxed);
@@ -126,18 +128,18 @@ impl Owed {
         self.0 & EDGE_WAITS != 0
     }
 
-    /// Whether it was owed at least `ticks` before `now`. One from a future farther than `skew` is from
-    /// before the clock was reset, and old.
+    /// Whether it was owed at least `ticks` before `now`. One from a future farther than `skew` is
+    /// from before the clock was reset, and old.
     #[inline(always)]
-    pub(crate) fn is_older_than(self, ticks: usize, now: Moment, skew_ticks: usize) -> bool {
+    pub(crate) fn is_older_than(self, ticks: usize, now: Timestamp, skew_ticks: usize) -> bool {
         let since = self.since();
         now.since(since) >= ticks || since.since(now) > skew_ticks
     }
 
     /// Since when, give or take the marks' two bits.
     #[inline(always)]
-    pub(crate) const fn since(self) -> Moment {
-        Moment::from_word(self.0 & !MARKS)
+    pub(crate) const fn since(self) -> Timestamp {
+        Timestamp::from_word(self.0 & !MARKS)
     }
 
     pub(crate) const fn word(self) -> usize {
@@ -149,7 +151,7 @@ impl Owed {
 mod tests {
     use super::*;
 
-    const NOW: Moment = Moment::from_ticks(1_000);
+    const NOW: Timestamp = Timestamp::from_ticks(1_000);
 
     #[test]
     fn the_first_who_owes_makes_the_debt_and_its_age_stays() {
@@ -180,8 +182,8 @@ mod tests {
         let debt = Debt::new();
         debt.owe(NOW);
         let owed = debt.owed().unwrap();
-        assert!(!owed.is_older_than(5, Moment::from_ticks(990), 10));
-        assert!(owed.is_older_than(5, Moment::from_ticks(900), 10));
+        assert!(!owed.is_older_than(5, Timestamp::from_ticks(990), 10));
+        assert!(owed.is_older_than(5, Timestamp::from_ticks(900), 10));
     }
 
     #[test]

@@ -3,35 +3,40 @@
 //!
 //! # While somebody else asks the Platform handlers
 //!
-//! Whether that poll would have found their condition is known only later: it may have looked at the
-//! source before. So the CPU writes down when the edge came and which poll it overlapped, owes a poll, and
-//! settles the edge itself, at its tick or next NMI, once a later poll has finished. The edge is explained if
-//! the poll that it overlapped or a later one claimed anything, or a grant is there for it; else it is
-//! unknown. No other CPU settles it: that would look at its own grants.
+//! Whether that poll would have found their condition is known only later: it may have looked at
+//! the source before. So the CPU writes down when the edge came and which poll it overlapped, owes
+//! a poll, and settles the edge itself, at its tick or next NMI, once a later poll has finished.
+//! The edge is explained if the poll that it overlapped or a later one claimed anything, or a grant
+//! is there for it; else it is unknown. No other CPU settles it: that would look at its own grants.
 //!
-//! Only two polls can be waited for at a time: the last that has begun, and, while that is in progress, the one
-//! before. What waits for the same poll shares a record, so four are enough though some may be settled late.
+//! Only two polls can be waited for at a time: the last that has begun, and, while that is in
+//! progress, the one before. What waits for the same poll shares a record, so four are enough
+//! though some may be settled late.
 //!
 //! # On top of another dispatch
 //!
-//! NMIs nest where something re-opens them, and on top of a poll outside NMIs. The one underneath may have
-//! consumed the condition of the one on top and not have granted its ring yet. So the one on top leaves its
-//! edge to the outermost one, which settles it after it has granted what it claimed.
+//! NMIs nest where something re-opens them, and on top of a poll outside NMIs. The one underneath
+//! may have consumed the condition of the one on top and not have granted its ring yet. So the one
+//! on top leaves its edge to the outermost one, which settles it after it has granted what it
+//! claimed.
 //!
-//! Or another CPU is just claiming the condition of the one on top, and has told nobody yet. So the outermost one
-//! polls where its grants do not suffice, and defers the edge where that CPU is still at it.
+//! Or another CPU is just claiming the condition of the one on top, and has told nobody yet. So the
+//! outermost one polls where its grants do not suffice, and defers the edge where that CPU is still
+//! at it.
 //!
-//! Own CPU only, in NMI or with interrupts off. One word says that a record is in use; an NMI on top that
-//! uses or settles it makes the exchange of that word fail.
+//! Own CPU only, in NMI or with interrupts off. One word says that a record is in use; an NMI on
+//! top that uses or settles it makes the exchange of that word fail.
 
 use super::poll_lock::{PollLock, PollNumber};
 use crate::{
-    moment::Moment,
+    grant::Unsettled,
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
+    registry::Nesting,
+    time::Timestamp,
 };
 
-/// How many polls a CPU can wait for. Edges beyond are counted with the last record, and settled with it, as far as
-/// that has room.
+/// How many polls a CPU can wait for. Edges beyond are counted with the last record, and settled
+/// with it, as far as that has room.
 const RECORDS: usize = 4;
 
 /// The count and the mark lie where a poll's number has no bits.
@@ -39,7 +44,8 @@ const MOST_EDGES: usize = 63;
 /// The edges came on top of another dispatch of this CPU.
 const ON_TOP: usize = 64;
 
-/// How often an edge is tried to be written down. Each failure is an NMI on this very CPU in between.
+/// How often an edge is tried to be written down. Each failure is an NMI on this very CPU in
+/// between.
 const TRIES: usize = 16;
 
 /// One CPU's deferred edges.
@@ -63,7 +69,7 @@ pub(crate) struct Settled {
     pub(crate) edges: usize,
     pub(crate) finding: Finding,
     /// Of the first of them.
-    pub(crate) arrived: Moment,
+    pub(crate) arrived: Timestamp,
     /// Where the first of them interrupted.
     pub(crate) ip: usize,
 }
@@ -95,33 +101,39 @@ impl DeferredEdges {
 
     /// Something may wait here.
     #[inline(always)]
-    pub(crate) fn any(&self) -> bool {
+    pub(crate) fn has_waiting(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) != 0
     }
 
-    /// The Platform handlers were being asked, in the poll `overlapped`, when `edges` came. Says whether there is room
-    /// to write that down.
+    /// The same, for the grants by which edges are settled.
+    pub(crate) fn unsettled(&self) -> Unsettled {
+        if self.has_waiting() { Unsettled::Edges } else { Unsettled::Nothing }
+    }
+
+    /// The Platform handlers were being asked, in the poll `overlapped`, when `edges` came. Says
+    /// whether there is room to write that down.
     #[must_use]
     pub(crate) fn defer(
         &self,
         overlapped: PollNumber,
         edges: usize,
-        arrived: Moment,
+        arrived: Timestamp,
         ip: usize,
     ) -> bool {
-        self.note(overlapped.word(), edges, arrived, ip)
+        self.record(overlapped.word(), edges, arrived, ip)
     }
 
     /// The edge came on top of another dispatch, which settles it. Says whether there is room.
     #[must_use]
-    pub(crate) fn leave_to_outermost(&self, arrived: Moment, ip: usize) -> bool {
-        self.note(ON_TOP, 1, arrived, ip)
+    pub(crate) fn leave_to_outermost(&self, arrived: Timestamp, ip: usize) -> bool {
+        self.record(ON_TOP, 1, arrived, ip)
     }
 
-    fn note(&self, what: usize, edges: usize, arrived: Moment, ip: usize) -> bool {
+    fn record(&self, what: usize, edges: usize, arrived: Timestamp, ip: usize) -> bool {
         for _ in 0..TRIES {
-            if self.try_note(what, edges.min(MOST_EDGES), arrived, ip) {
-                // After: an NMI on top that settles says that nothing waits if it does not find the record.
+            if self.try_record(what, edges.min(MOST_EDGES), arrived, ip) {
+                // After: an NMI on top that settles says that nothing waits if it does not find the
+                // record.
                 self.waiting.store(1, Ordering::Relaxed);
                 return true;
             }
@@ -130,7 +142,7 @@ impl DeferredEdges {
     }
 
     /// Counts the edges with those that wait for the same, or begins a record.
-    fn try_note(&self, what: usize, edges: usize, arrived: Moment, ip: usize) -> bool {
+    fn try_record(&self, what: usize, edges: usize, arrived: Timestamp, ip: usize) -> bool {
         let of_the_same = |word: usize| word & MOST_EDGES != 0 && word & !MOST_EDGES == what;
         if let Some((record, word)) = self.find(of_the_same) {
             return record.count_more(word, edges);
@@ -147,23 +159,24 @@ impl DeferredEdges {
         self.records.iter().map(|record| (record, record.word())).find(|(_, word)| is_it(*word))
     }
 
-    /// Hands out, one by one, the records of which it is known by now what they were. `outermost`: nothing
-    /// of this CPU is underneath that could still grant what it has claimed.
-    pub(crate) fn settle(&self, polls: &PollLock, outermost: bool, mut tell: impl FnMut(Settled)) {
+    /// Hands out, one by one, the records of which it is known by now what they were. What came on
+    /// top is known in the outermost dispatch: nothing is underneath that could still grant what it
+    /// has claimed.
+    pub(crate) fn settle(&self, polls: &PollLock, nesting: Nesting, mut tell: impl FnMut(Settled)) {
         self.waiting.store(0, Ordering::Relaxed);
         for record in &self.records {
             let word = record.word();
             if word == 0 {
                 continue;
             }
-            let Some(finding) = finding(word, polls, outermost) else {
+            let Some(finding) = finding(word, polls, nesting) else {
                 self.waiting.store(1, Ordering::Relaxed);
                 continue;
             };
             let settled = Settled {
                 edges: word & MOST_EDGES,
                 finding,
-                arrived: Moment::from_word(record.arrived.load(Ordering::Relaxed)),
+                arrived: Timestamp::from_word(record.arrived.load(Ordering::Relaxed)),
                 ip: record.ip.load(Ordering::Relaxed),
             };
             if record.replace(word, 0) {
@@ -182,9 +195,9 @@ impl DeferredEdges {
 }
 
 /// What is known by now of the edges of a record.
-fn finding(word: usize, polls: &PollLock, outermost: bool) -> Option<Finding> {
+fn finding(word: usize, polls: &PollLock, nesting: Nesting) -> Option<Finding> {
     if word & ON_TOP != 0 {
-        return outermost.then_some(Finding::WasOnTop);
+        return (nesting == Nesting::Outermost).then_some(Finding::WasOnTop);
     }
     let has_claimed = polls.verdict_on(PollNumber::from_word(word))?;
     Some(if has_claimed { Finding::Claimed } else { Finding::NothingClaimed })
@@ -195,8 +208,8 @@ impl Record {
         self.poll_and_edges.load(Ordering::Relaxed)
     }
 
-    /// Beyond the most there is no room: so many edges without a condition are a storm, which need not wait to be
-    /// called unknown.
+    /// Beyond the most there is no room: so many edges without a condition are a storm, which need
+    /// not wait to be called unknown.
     fn count_more(&self, word: usize, edges: usize) -> bool {
         let before = word & MOST_EDGES;
         let after = before.saturating_add(edges);
@@ -215,7 +228,7 @@ mod tests {
 
     fn settle(edges: &DeferredEdges, polls: &PollLock) -> Vec<Settled> {
         let mut settled = Vec::new();
-        edges.settle(polls, true, |one| settled.push(one));
+        edges.settle(polls, Nesting::Outermost, |one| settled.push(one));
         settled
     }
 
@@ -223,16 +236,16 @@ mod tests {
     fn an_edge_waits_for_a_later_poll_and_is_settled_once() {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
         let first = polls.take(0).unwrap();
-        assert!(edges.defer(first, 1, Moment::from_ticks(7), 0x1000));
+        assert!(edges.defer(first, 1, Timestamp::from_ticks(7), 0x1000));
         polls.end(first);
-        assert!(settle(&edges, &polls).is_empty() && edges.any());
+        assert!(settle(&edges, &polls).is_empty() && edges.has_waiting());
         let second = polls.take(0).unwrap();
         polls.note_claim(second);
         polls.end(second);
-        let arrived = Moment::from_ticks(7);
+        let arrived = Timestamp::from_ticks(7);
         let expected = Settled { edges: 1, finding: Finding::Claimed, arrived, ip: 0x1000 };
         assert_eq!(settle(&edges, &polls), [expected]);
-        assert!(settle(&edges, &polls).is_empty() && !edges.any());
+        assert!(settle(&edges, &polls).is_empty() && !edges.has_waiting());
     }
 
     fn poll(polls: &PollLock) -> PollNumber {
@@ -246,11 +259,11 @@ mod tests {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
         let first = polls.take(0).unwrap();
         for ip in 0..RECORDS + 2 {
-            assert!(edges.defer(first, 1, Moment::from_ticks(0), ip));
+            assert!(edges.defer(first, 1, Timestamp::from_ticks(0), ip));
         }
         polls.end(first);
         let second = polls.take(0).unwrap();
-        assert!(edges.defer(second, 1, Moment::from_ticks(9), 0x9000));
+        assert!(edges.defer(second, 1, Timestamp::from_ticks(9), 0x9000));
         polls.note_claim(second);
         polls.end(second);
         let told = |it: &Settled| (it.edges, it.finding, it.ip);
@@ -269,7 +282,7 @@ mod tests {
     fn edges_beyond_the_records_are_counted_with_the_last() {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
         for ip in 0..RECORDS + 2 {
-            assert!(edges.defer(poll(&polls), 1, Moment::from_ticks(0), ip));
+            assert!(edges.defer(poll(&polls), 1, Timestamp::from_ticks(0), ip));
         }
         poll(&polls);
         let settled = settle(&edges, &polls);
@@ -281,21 +294,24 @@ mod tests {
     fn what_there_is_no_room_for_is_said() {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
         let overlapped = poll(&polls);
-        assert!((0..MOST_EDGES).all(|_| edges.defer(overlapped, 1, Moment::from_ticks(0), 0)));
-        assert!(!edges.defer(overlapped, 1, Moment::from_ticks(0), 0));
+        assert!((0..MOST_EDGES).all(|_| edges.defer(overlapped, 1, Timestamp::from_ticks(0), 0)));
+        assert!(!edges.defer(overlapped, 1, Timestamp::from_ticks(0), 0));
         poll(&polls);
         assert_eq!(settle(&edges, &polls)[0].edges, MOST_EDGES);
-        assert!(edges.defer(overlapped, 1, Moment::from_ticks(0), 0));
+        assert!(edges.defer(overlapped, 1, Timestamp::from_ticks(0), 0));
     }
 
     #[test]
     fn an_edge_on_top_of_another_dispatch_waits_for_that_one_only() {
         let (edges, polls) = (DeferredEdges::new(), PollLock::new());
-        assert!(edges.leave_to_outermost(Moment::from_ticks(7), 0x1000));
+        assert!(edges.leave_to_outermost(Timestamp::from_ticks(7), 0x1000));
         let mut settled = 0;
-        edges.settle(&polls, false, |_| settled += 1);
-        assert!(settled == 0 && edges.any());
+        edges.settle(&polls, Nesting::OnTop, |_| settled += 1);
+        assert!(settled == 0 && edges.has_waiting());
         let told = settle(&edges, &polls);
-        assert_eq!((told.len(), told[0].finding, edges.any()), (1, Finding::WasOnTop, false));
+        assert_eq!(
+            (told.len(), told[0].finding, edges.has_waiting()),
+            (1, Finding::WasOnTop, false)
+        );
     }
 }

@@ -20,11 +20,11 @@ impl Duties {
         }
     }
 
-    pub(super) fn made(&self, debt: Owed) {
+    pub(super) fn set_own_debt(&self, debt: Owed) {
         self.made_debt.store(debt.word(), Ordering::Relaxed);
     }
 
-    pub(super) fn has_made(&self, debt: Owed) -> bool {
+    pub(super) fn is_own_debt(&self, debt: Owed) -> bool {
         self.made_debt.load(Ordering::Relaxed) == debt.word()
     }
 

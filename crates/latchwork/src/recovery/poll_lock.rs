@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The try-lock of the Platform handlers, which numbers the polls.
 //!
-//! One word: the number of the last poll that began, and the CPU that is at it, if one is. So who fails to
-//! take the lock learns in the same access which poll it overlaps, and can settle its edge by what that
-//! poll and later ones claimed. With the number in a word of its own, a loser might read that of the poll
-//! before, and have its edge explained by what *that* claimed, long ago.
+//! One word: the number of the last poll that began, and the CPU that is at it, if one is. So who
+//! fails to take the lock learns in the same access which poll it overlaps, and can settle its edge
+//! by what that poll and later ones claimed. With the number in a word of its own, a loser might
+//! read that of the poll before, and have its edge explained by what *that* claimed, long ago.
 //!
 //! # Orderings
 //!
-//! *Writers*: whoever takes the lock, by one exchange that may fail, so nobody waits for it; its holder;
-//! and, about a holder that executes nothing any more, who knows that. Acquire and Release make what one
-//! poll did visible to the next, and to who sees it finished. `claimed` is written by the holder, and read
-//! by who has seen a later poll finished.
+//! *Writers*: whoever takes the lock, by one exchange that may fail, so nobody waits for it; its
+//! holder; and, about a holder that executes nothing any more, who knows that. Acquire and Release
+//! make what one poll did visible to the next, and to who sees it finished. `claimed` is written by
+//! the holder, and read by who has seen a later poll finished.
 //!
 //! Whoever takes the lock has taken the debt *before*, and executes a full fence after. So
 //!
-//! * who finds the lock held, and then owes a poll, owes one that this holder does not pay: the debt was taken
-//!   before the lock, Release, and the lock was looked at, Acquire, before the debt is stored. A poll that
-//!   paid for those whom it kept waiting would leave them waiting for the next one, which nobody owes;
-//! * a poll that looked at a source before the condition of a loser's edge was set is not later than the one
-//!   that the loser finds: its fence comes before the loser's, in `ReadWord::enter`, so the loser sees its lock.
+//! * who finds the lock held, and then owes a poll, owes one that this holder does not pay: the
+//!   debt was taken before the lock, Release, and the lock was looked at, Acquire, before the debt
+//!   is stored. A poll that paid for those whom it kept waiting would leave them waiting for the
+//!   next one, which nobody owes;
+//! * a poll that looked at a source before the condition of a loser's edge was set is not later
+//!   than the one that the loser finds: its fence comes before the loser's, in `ReadWord::enter`,
+//!   so the loser sees its lock.
 
 use crate::primitive::{AtomicUsize, Ordering, const_unless_loom, fence_after_rmw};
 
@@ -36,7 +38,7 @@ pub(crate) struct PollNumber(usize);
 
 /// The lock as somebody saw it who found it free.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Free(usize);
+pub(crate) struct FreePollLock(usize);
 
 /// The lock, and what is known of the polls made under it.
 #[derive(Debug)]
@@ -53,14 +55,15 @@ impl PollLock {
         }
     }
 
-    /// Says that nobody asks the Platform handlers, for whoever then takes the debt and [begins](Self::begin).
+    /// Says that nobody asks the Platform handlers, for whoever then takes the debt and
+    /// [begins](Self::begin).
     ///
     /// # Errors
     ///
     /// The poll that another CPU, or this one underneath, is at.
-    pub(crate) fn look(&self) -> Result<Free, PollNumber> {
+    pub(crate) fn check_free(&self) -> Result<FreePollLock, PollNumber> {
         let word = self.word.load(Ordering::Acquire);
-        if word & HOLDER_MASK == 0 { Ok(Free(word)) } else { Err(PollNumber::of(word)) }
+        if word & HOLDER_MASK == 0 { Ok(FreePollLock(word)) } else { Err(PollNumber::of(word)) }
     }
 
     /// Makes `cpu` the one that asks the Platform handlers.
@@ -68,7 +71,7 @@ impl PollLock {
     /// # Errors
     ///
     /// The poll that somebody else has begun since.
-    pub(crate) fn begin(&self, free: Free, cpu: usize) -> Result<PollNumber, PollNumber> {
+    pub(crate) fn begin(&self, free: FreePollLock, cpu: usize) -> Result<PollNumber, PollNumber> {
         let number = PollNumber(free.0.wrapping_add(ONE_POLL));
         let held = number.0 | cpu.wrapping_add(1) & HOLDER_MASK;
         let taken = self.word.compare_exchange(free.0, held, Ordering::AcqRel, Ordering::Acquire);
@@ -92,8 +95,8 @@ impl PollLock {
 
     /// Ends the poll in which `cpu` was stopped. The caller has seen all that it did.
     ///
-    /// It may have consumed a condition and not said so, and it has not looked at all sources: so what waits for
-    /// it counts as explained.
+    /// It may have consumed a condition and not said so, and it has not looked at all sources: so
+    /// what waits for it counts as explained.
     pub(crate) fn abandon(&self, cpu: usize) {
         let word = self.word.load(Ordering::Relaxed);
         if word & HOLDER_MASK == cpu.wrapping_add(1) {
@@ -104,8 +107,8 @@ impl PollLock {
         }
     }
 
-    /// Whether a poll that began after `overlapped` has finished; if so, whether `overlapped` or a later
-    /// one claimed anything.
+    /// Whether a poll that began after `overlapped` has finished; if so, whether `overlapped` or a
+    /// later one claimed anything.
     pub(crate) fn verdict_on(&self, overlapped: PollNumber) -> Option<bool> {
         let word = self.word.load(Ordering::Acquire);
         let begun = PollNumber::of(word);
@@ -145,7 +148,7 @@ impl PollNumber {
 impl PollLock {
     /// For tests in which nothing is owed.
     pub(crate) fn take(&self, cpu: usize) -> Result<PollNumber, PollNumber> {
-        self.begin(self.look()?, cpu)
+        self.begin(self.check_free()?, cpu)
     }
 }
 
@@ -198,7 +201,7 @@ mod tests {
     #[test]
     fn who_was_overtaken_learns_by_which_poll() {
         let lock = PollLock::new();
-        let free = lock.look().unwrap();
+        let free = lock.check_free().unwrap();
         let other = lock.take(1).unwrap();
         assert_eq!(lock.begin(free, 0), Err(other));
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What recovery has done: the numbers that tell a user what was being lost.
 
+use super::{mode::Recovery, reason::PollReason};
 use crate::primitive::{Counter, Ordering};
 
 /// What recovery has done since the beginning.
@@ -9,8 +10,9 @@ use crate::primitive::{Counter, Ordering};
 pub struct RecoveryStats {
     /// How often the Platform handlers were asked, for whatever reason.
     pub polls: usize,
-    /// Conditions that were found by a poll for which no unexplained edge asked: their ring had collapsed
-    /// into another, or had never come. Without recovery they would have been lost, or late.
+    /// Conditions that were found by a poll for which no unexplained edge asked: their ring had
+    /// collapsed into another, or had never come. Without recovery they would have been lost, or
+    /// late.
     pub recovered: usize,
     /// Polls by ticks, outside NMIs, and ticks that sent a probe.
     pub paid_by_tick: usize,
@@ -20,7 +22,8 @@ pub struct RecoveryStats {
     pub paid_overdue: usize,
 }
 
-/// Counted by whoever holds the poll lock, but for `probes` and `paid_by_tick`, which any CPU adds to.
+/// Counted by whoever holds the poll lock, but for `probes` and `paid_by_tick`, which any CPU adds
+/// to.
 #[derive(Debug)]
 pub(crate) struct RecoveryCounters {
     polls: Counter,
@@ -41,18 +44,18 @@ impl RecoveryCounters {
         }
     }
 
-    pub(super) fn count_poll(&self, is_overdue: bool) {
+    pub(super) fn count_poll(&self, reason: PollReason) {
         self.polls.fetch_add(1, Ordering::Relaxed);
-        self.paid_overdue.fetch_add(usize::from(is_overdue), Ordering::Relaxed);
+        self.paid_overdue.fetch_add(usize::from(reason == PollReason::Overdue), Ordering::Relaxed);
     }
 
     pub(super) fn count_recovered(&self) {
         self.recovered.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn count_tick(&self, is_probe: bool) {
+    pub(super) fn count_tick(&self, paid_by: Recovery) {
         self.paid_by_tick.fetch_add(1, Ordering::Relaxed);
-        self.probes.fetch_add(usize::from(is_probe), Ordering::Relaxed);
+        self.probes.fetch_add(usize::from(paid_by == Recovery::ProbeNmi), Ordering::Relaxed);
     }
 
     pub(super) fn read(&self) -> RecoveryStats {

@@ -2,15 +2,11 @@
 //! The ways out of the registry. Each is called by the one owner of the registration, so no two
 //! removals of one handler ever meet; and the way from one owner to the next.
 
+use super::{error::RemoveFailure, quiescence::Quiescence, slot::SlotState, writer::Writer};
 use crate::{
-    core_state::Core,
-    error::RemoveFailure,
-    name::Name,
-    platform::Platform,
+    contract::{HandlerId, Name, Platform},
+    nmi::Core,
     primitive::{Ordering, fence},
-    quiescence::Quiescence,
-    registry::{HandlerId, write::Writer},
-    slot::State,
 };
 
 /// Removes the handler and waits until no CPU can be inside it, without bound or up to `limit_ms`.
@@ -24,7 +20,7 @@ pub(crate) fn remove(
     limit_ms: Option<u64>,
 ) -> Result<(), RemoveFailure> {
     core.refuse_in_dispatch(platform).map_err(RemoveFailure::InDispatch)?;
-    let Some(handler) = set_state(core, platform, id, State::Removing) else {
+    let Some(handler) = set_state(core, platform, id, SlotState::Removing) else {
         return Ok(());
     };
     // Partner: the fence in `ReadWord::enter`.
@@ -33,23 +29,23 @@ pub(crate) fn remove(
     let mut wait = Quiescence::begin();
     while let Err(cpu) = wait.advance(core.cpus()) {
         if let Some(waited_ms) = deadline.as_ref().and_then(|it| it.passed(platform)) {
-            set_state(core, platform, id, State::Live);
+            set_state(core, platform, id, SlotState::Live);
             return Err(RemoveFailure::StillRunning { handler, cpu, waited_ms });
         }
         platform.relax();
     }
     let writer = Writer::lock(core, platform);
-    if let Some(slot) = core.registry.slot_of(id) {
-        writer.with_book(slot, |book| slot.free(book));
+    if let Some(slot) = core.slot_of(id) {
+        writer.with_record(slot, |record| slot.free(record));
     }
-    writer.reclaim_dead_slots(core, id.class);
+    writer.reclaim_dead_slots(core);
     Ok(())
 }
 
 /// Makes the handler unreachable from any context, an NMI or a half-done writer included. When
 /// quiescence is reached, the returned wait tells; the next writer frees the slot.
 pub(crate) fn try_remove(core: &Core, id: HandlerId) -> Quiescence {
-    if let Some(slot) = core.registry.slot_of(id) {
+    if let Some(slot) = core.slot_of(id) {
         slot.kill();
     }
     // Partner: the fence in `ReadWord::enter`.
@@ -57,21 +53,26 @@ pub(crate) fn try_remove(core: &Core, id: HandlerId) -> Quiescence {
     Quiescence::begin()
 }
 
-/// Hands the right to remove from a guard to whoever holds the handle. One store, so any context, an
-/// NMI or a half-done writer included.
+/// Hands the right to remove from a guard to whoever holds the handle. One store, so any context,
+/// an NMI or a half-done writer included.
 pub(crate) fn give_up(core: &Core, id: HandlerId) {
-    if let Some(slot) = core.registry.slot_of(id) {
+    if let Some(slot) = core.slot_of(id) {
         slot.give_up();
     }
 }
 
 /// Moves a handler out of, or back into, the published order. Returns its name.
-fn set_state(core: &Core, platform: &dyn Platform, id: HandlerId, state: State) -> Option<Name> {
+fn set_state(
+    core: &Core,
+    platform: &dyn Platform,
+    id: HandlerId,
+    state: SlotState,
+) -> Option<Name> {
     let writer = Writer::lock(core, platform);
-    let slot = core.registry.slot_of(id)?;
-    let name = writer.with_book(slot, |book| {
-        book.state = state;
-        book.name
+    let slot = core.slot_of(id)?;
+    let name = writer.with_record(slot, |record| {
+        record.state = state;
+        record.name
     });
     writer.publish(id.class);
     Some(name)
@@ -87,8 +88,8 @@ impl Deadline {
         Self { started_ticks: platform.now_ticks(), limit_ms }
     }
 
-    /// The limit, once it has passed. A thread that changes CPU meanwhile may meet a clock that is a
-    /// little behind: that is no time at all, not a very long one.
+    /// The limit, once it has passed. A thread that changes CPU meanwhile may meet a clock that is
+    /// a little behind: that is no time at all, not a very long one.
     fn passed(&self, platform: &dyn Platform) -> Option<u64> {
         let waited = platform.now_ticks().saturating_sub(self.started_ticks);
         let limit = self.limit_ms.saturating_mul(platform.ticks_per_ms());

@@ -111,7 +111,7 @@ fn another_cpu_at_the_platform_handlers_defers_the_edge_and_a_later_poll_settles
     let world = World::new();
     let platform = Leaked::new(Victim::new(Claim::None));
     let _kept = world.nmi.register(&spec("platform", Class::Platform), platform.0).unwrap();
-    let polls = &world.nmi.core.shared.polls;
+    let polls = &world.nmi.core.recovery.polls;
     let poll = polls.take(1).unwrap();
     assert_eq!(take_nmi(world.nmi), Outcome::Deferred);
     polls.end(poll);
@@ -127,7 +127,7 @@ fn without_platform_handlers_no_edge_is_deferred() {
     let world = World::new();
     let debugger = Leaked::new(Victim::new(Claim::Handled));
     let _kept = world.nmi.register(&spec("debugger", Class::Unknown), debugger.0).unwrap();
-    assert!(world.nmi.core.shared.polls.take(1).is_ok());
+    assert!(world.nmi.core.recovery.polls.take(1).is_ok());
     assert_eq!(take_nmi(world.nmi), Outcome::Claimed);
     assert_eq!((debugger.0.calls(), world.nmi.cpu_stats(0).unwrap().deferred), (1, 0));
 }
@@ -163,7 +163,7 @@ fn a_parked_cpu_is_in_its_nmi_but_outside_the_read_side() {
     let world = World::new();
     let nmi = world.nmi;
     static IDLE: Victim = Victim::new(Claim::None);
-    *nmi.platform.on_leave.lock().unwrap() = Some(std::boxed::Box::new(move || {
+    *nmi.platform.on_leave.lock().unwrap() = Some(std::sync::Arc::new(move |_| {
         assert!(nmi.in_nmi());
         let here = nmi.register(&spec("here", Class::Local), &IDLE).unwrap_err();
         assert_eq!(here, RegisterError::InDispatch(InDispatch { cpu: 1 }));

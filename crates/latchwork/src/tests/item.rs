@@ -21,7 +21,8 @@ struct Runs {
     during: OnceLock<Function>,
 }
 
-// SAFETY: `last_on` is accessed by the one run at a time, and by who has waited; showing that is the test.
+// SAFETY: `last_on` is accessed by the one run at a time, and by who has waited; showing that is
+// the test.
 unsafe impl Sync for Runs {}
 // SAFETY: as above.
 unsafe impl Send for Runs {}

@@ -128,7 +128,7 @@ fn a_cpu_without_number_or_area_can_neither_go_nor_come() {
 fn a_cpu_in_an_nmi_can_neither_go_nor_come() {
     let world = World::new();
     let nmi = world.nmi;
-    *nmi.platform.on_leave.lock().unwrap() = Some(std::boxed::Box::new(move || {
+    *nmi.platform.on_leave.lock().unwrap() = Some(std::sync::Arc::new(move |_| {
         let refused = Err(PresenceError::InDispatch(InDispatch { cpu: 0 }));
         assert_eq!((nmi.go_offline(), nmi.come_online()), (refused, refused));
     }));
@@ -233,7 +233,7 @@ fn the_platform_handlers_are_asked_again_after_a_cpu_was_stopped_in_one() {
 fn marking_a_cpu_leaves_the_poll_of_another_alone() {
     let world = World::new();
     let nmi = world.nmi;
-    let polls = &nmi.core.shared.polls;
+    let polls = &nmi.core.recovery.polls;
     let poll = polls.take(0).unwrap();
     // SAFETY: no thread is CPU 1.
     unsafe { nmi.mark_offline(1) }.unwrap();

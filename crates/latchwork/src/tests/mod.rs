@@ -20,14 +20,22 @@ mod loom;
 #[cfg(not(loom))]
 mod nested;
 #[cfg(not(loom))]
+mod panicking;
+#[cfg(not(loom))]
 mod pinned;
 #[cfg(not(loom))]
 mod recovery;
+#[cfg(not(loom))]
+mod refusals;
 #[cfg(not(loom))]
 mod registry;
 #[cfg(not(loom))]
 mod requests;
 #[cfg(not(loom))]
-mod standing;
+mod sharing;
+#[cfg(not(loom))]
+mod snapshot;
+#[cfg(not(loom))]
+mod unclaimed;
 #[cfg(not(loom))]
 mod work;

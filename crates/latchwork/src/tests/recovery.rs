@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Claim, Class, Doorbell, EdgeModel, HandlerSpec, NmiContext, NmiHandler, Outcome, Recovery,
-    Registration, Request, UnknownKind,
+    Registration, Request, StormSource, UnknownKind,
     primitive::{Counter, Ordering},
 };
 
@@ -45,7 +45,7 @@ fn scene() -> Scene {
     ];
     world.wait_us(1_000);
     world.nmi.tick();
-    assert!(world.nmi.core.shared.hot.debt.owed().is_none());
+    assert!(world.nmi.core.recovery.hot.debt.owed().is_none());
     Scene { world, pmi, external, kept }
 }
 
@@ -125,7 +125,7 @@ fn a_cpu_without_ticks_pays_an_overdue_debt_in_its_nmi() {
 fn whoever_registers_comes_online_or_opens_a_route_owes_a_poll() {
     let scene = scene();
     let nmi = scene.world.nmi;
-    let owes = || nmi.core.shared.hot.debt.owed().is_some();
+    let owes = || nmi.core.recovery.hot.debt.owed().is_some();
     let pay = || scene.tick_after_us(1_100);
     let late = Leaked::new(Source::new());
     late.0.raise();
@@ -156,7 +156,7 @@ fn without_platform_handlers_nothing_is_owed() {
     let _kept = world.nmi.register(&local(), pmi.0).unwrap();
     pmi.0.raise();
     take_nmi(world.nmi);
-    assert!(world.nmi.core.shared.hot.debt.owed().is_none());
+    assert!(world.nmi.core.recovery.hot.debt.owed().is_none());
 }
 
 mod stopped_ticks {
@@ -217,11 +217,11 @@ mod stopped_ticks {
     fn whoever_marks_a_maker_answers_for_an_edge_that_waits_too() {
         let scene = scene();
         let nmi = scene.world.nmi;
-        let poll = nmi.core.shared.polls.take(0).unwrap();
+        let poll = nmi.core.recovery.polls.take(0).unwrap();
         become_cpu(Some(1));
         assert_eq!(take_nmi(nmi), Outcome::Deferred);
         become_cpu(Some(0));
-        nmi.core.shared.polls.end(poll);
+        nmi.core.recovery.polls.end(poll);
         nmi.tick_stopped();
         // SAFETY: no thread is CPU 1.
         unsafe { nmi.mark_offline(1) }.unwrap();
@@ -234,7 +234,7 @@ mod stopped_ticks {
     fn a_cpu_does_not_sleep_over_an_edge_that_it_deferred() {
         let scene = scene();
         let nmi = scene.world.nmi;
-        let polls = &nmi.core.shared.polls;
+        let polls = &nmi.core.recovery.polls;
         let poll = polls.take(0).unwrap();
         become_cpu(Some(1));
         assert_eq!(take_nmi(nmi), Outcome::Deferred);
@@ -264,7 +264,7 @@ mod deferred {
     fn an_edge_is_explained_by_what_the_poll_it_overlapped_claimed() {
         let scene = scene();
         let nmi = scene.world.nmi;
-        let polls = &nmi.core.shared.polls;
+        let polls = &nmi.core.recovery.polls;
         let poll = polls.take(1).unwrap();
         assert_eq!(take_nmi(nmi), Outcome::Deferred);
         polls.note_claim(poll);
@@ -280,7 +280,7 @@ mod deferred {
     fn an_edge_that_no_poll_explains_is_unknown_and_says_where_it_came() {
         let scene = scene();
         let nmi = scene.world.nmi;
-        let polls = &nmi.core.shared.polls;
+        let polls = &nmi.core.recovery.polls;
         let poll = polls.take(1).unwrap();
         assert_eq!(take_nmi(nmi), Outcome::Deferred);
         polls.end(poll);
@@ -294,7 +294,7 @@ mod deferred {
     fn an_edge_is_settled_by_its_own_cpu() {
         let scene = scene();
         let nmi = scene.world.nmi;
-        let polls = &nmi.core.shared.polls;
+        let polls = &nmi.core.recovery.polls;
         let poll = polls.take(1).unwrap();
         assert_eq!(take_nmi(nmi), Outcome::Deferred);
         polls.end(poll);
@@ -312,7 +312,7 @@ mod deferred {
     fn an_edge_whose_poll_was_the_last_with_handlers_is_settled_all_the_same() {
         let mut scene = scene();
         let nmi = scene.world.nmi;
-        let polls = &nmi.core.shared.polls;
+        let polls = &nmi.core.recovery.polls;
         let poll = polls.take(1).unwrap();
         assert_eq!(take_nmi(nmi), Outcome::Deferred);
         scene.kept.remove(1).remove().unwrap();
@@ -321,11 +321,13 @@ mod deferred {
         assert_eq!(nmi.cpu_stats(0).unwrap().unknown, 1);
     }
 
-    /// The poll that an edge overlaps has looked at its sources, perhaps. So it pays nothing for that edge.
+    /// The poll that an edge overlaps has looked at its sources, perhaps. So it pays nothing for
+    /// that edge.
     #[test]
     fn the_debt_for_an_edge_is_paid_by_a_later_poll_than_the_one_it_overlapped() {
         struct Defers(&'static crate::Nmi<super::super::world::TestPlatform>);
-        // SAFETY: it locks nothing, blocks nowhere, allocates nothing and is `Sync` by its own atomics.
+        // SAFETY: it locks nothing, blocks nowhere, allocates nothing and is `Sync` by its own
+        // atomics.
         unsafe impl NmiHandler for Defers {
             fn handle(&self, _: &NmiContext<'_>) -> Claim {
                 become_cpu(Some(1));
@@ -345,7 +347,7 @@ mod deferred {
         );
         let kept = nmi.register(&spec, handler.0).unwrap();
         take_nmi(nmi);
-        let owed = nmi.core.shared.hot.debt.owed();
+        let owed = nmi.core.recovery.hot.debt.owed();
         assert!(owed.is_some_and(|owed| owed.has_edge()), "two polls at once are the most");
         kept.remove().unwrap();
     }
@@ -355,12 +357,12 @@ mod deferred {
     fn a_tick_that_finds_somebody_at_the_handlers_owes_nothing() {
         let scene = scene();
         let nmi = scene.world.nmi;
-        let poll = nmi.core.shared.polls.take(1).unwrap();
+        let poll = nmi.core.recovery.polls.take(1).unwrap();
         nmi.owe_poll();
-        let owed = nmi.core.shared.hot.debt.owed();
+        let owed = nmi.core.recovery.hot.debt.owed();
         scene.tick_after_us(1_100);
-        nmi.core.shared.polls.end(poll);
-        assert_eq!(nmi.core.shared.hot.debt.owed(), owed);
+        nmi.core.recovery.polls.end(poll);
+        assert_eq!(nmi.core.recovery.hot.debt.owed(), owed);
     }
 
     /// It asks nobody, but its edge may be one of theirs.
@@ -368,11 +370,11 @@ mod deferred {
     fn a_claimed_edge_that_finds_somebody_at_the_handlers_owes_a_poll() {
         let scene = scene();
         let nmi = scene.world.nmi;
-        let poll = nmi.core.shared.polls.take(1).unwrap();
+        let poll = nmi.core.recovery.polls.take(1).unwrap();
         nmi.send(0, Request::Probe).unwrap();
         assert_eq!(take_nmi(nmi), Outcome::Claimed);
-        assert!(nmi.core.shared.hot.debt.owed().is_some());
-        nmi.core.shared.polls.end(poll);
+        assert!(nmi.core.recovery.hot.debt.owed().is_some());
+        nmi.core.recovery.polls.end(poll);
     }
 
     #[test]
@@ -380,7 +382,8 @@ mod deferred {
         let scene = scene();
         let nmi = scene.world.nmi;
         struct Interferes(&'static crate::Nmi<super::super::world::TestPlatform>, Counter);
-        // SAFETY: it locks nothing, blocks nowhere, allocates nothing and is `Sync` by its own atomics.
+        // SAFETY: it locks nothing, blocks nowhere, allocates nothing and is `Sync` by its own
+        // atomics.
         unsafe impl NmiHandler for Interferes {
             fn handle(&self, _: &NmiContext<'_>) -> Claim {
                 if self.1.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -470,7 +473,8 @@ fn a_storm_is_told_to_the_doorbells_owner_and_so_is_its_end() {
     world.nmi.tick();
     world.nmi.tick();
     let storms = world.nmi.platform.storms.lock().unwrap();
-    let told: Vec<_> = storms.iter().map(|(began, storm)| (*began, storm.handler)).collect();
-    assert_eq!(told, [(true, kept.id()), (false, kept.id())]);
-    assert_eq!(storms[0].1.claims, 21);
+    let told: Vec<_> = storms.iter().map(|(began, storm)| (*began, storm.source)).collect();
+    let of_it = StormSource::Handler(kept.id());
+    assert_eq!(told, [(true, of_it), (false, of_it)]);
+    assert_eq!((storms[0].1.count, storms[0].1.within_ms), (21, 1));
 }

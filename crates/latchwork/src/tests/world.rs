@@ -2,7 +2,11 @@
 //! A machine of threads: each test thread says which CPU it is.
 
 use core::cell::Cell;
-use std::{boxed::Box, sync::Mutex, vec::Vec};
+use std::{
+    boxed::Box,
+    sync::{Arc, Mutex},
+    vec::Vec,
+};
 
 #[cfg(loom)]
 use loom::{thread, thread_local};
@@ -17,7 +21,7 @@ use crate::{
         AtomicBool, AtomicUsize, Counter, Ordering, SharedCell, checked::interrupt,
         const_unless_loom,
     },
-    quiescence::Quiescence,
+    registry::Quiescence,
 };
 
 pub(super) const CPUS: usize = 2;
@@ -36,6 +40,7 @@ pub(super) fn become_cpu(cpu: Option<usize>) {
 }
 
 type OnServe = Box<dyn Fn(Requests) + Send>;
+pub(super) type OnLeave = Arc<dyn Fn(AfterLeave) + Send + Sync>;
 
 pub(super) struct TestPlatform {
     /// Advances by one at each reading.
@@ -54,7 +59,7 @@ pub(super) struct TestPlatform {
     pub(super) ticks_wanted: Counter,
     pub(super) left: Mutex<Vec<(usize, AfterLeave, bool)>>,
     pub(super) on_serve: Mutex<Option<OnServe>>,
-    pub(super) on_leave: Mutex<Option<Box<dyn Fn() + Send>>>,
+    pub(super) on_leave: Mutex<Option<OnLeave>>,
 }
 
 // SAFETY: every thread is the CPU that it says, the tests give no two threads the same one at once,
@@ -98,8 +103,9 @@ unsafe impl Platform for TestPlatform {
     fn after_leave(&self, ctx: &NmiContext<'_>, due: AfterLeave) {
         let outside = ctx.area.own.read.observe().is_outside();
         self.left.lock().unwrap().push((ctx.cpu(), due, outside));
-        if let Some(on_leave) = &*self.on_leave.lock().unwrap() {
-            on_leave();
+        let on_leave = self.on_leave.lock().unwrap().clone();
+        if let Some(on_leave) = on_leave {
+            on_leave(due);
         }
     }
     fn fatal(&self, error: Fatal) -> ! {
@@ -128,7 +134,7 @@ unsafe impl Platform for TestPlatform {
 /// A machine, and the memory behind its `'static` references, freed when it is dropped.
 pub(super) struct World {
     pub(super) nmi: &'static Nmi<TestPlatform>,
-    cpus: &'static [PerCpu],
+    pub(super) cpus: &'static [PerCpu],
 }
 
 impl World {
@@ -142,7 +148,6 @@ impl World {
         world
     }
 
-    #[cfg(not(loom))]
     pub(super) fn before_init() -> Self {
         Self::not_initialised(CPUS)
     }
@@ -194,7 +199,8 @@ pub(super) fn take_nmi(nmi: &'static Nmi<TestPlatform>) -> Outcome {
     unsafe { nmi.dispatch(&interrupted) }
 }
 
-/// The interrupt for work on the CPU that this thread is, if it is pending. Returns how many items ran.
+/// The interrupt for work on the CPU that this thread is, if it is pending. Returns how many items
+/// ran.
 pub(super) fn take_work_interrupt(nmi: &'static Nmi<TestPlatform>) -> usize {
     let this_cpu = nmi.platform.current_cpu().unwrap();
     match nmi.platform.work_interrupts[this_cpu].swap(false, Ordering::AcqRel) {
@@ -203,8 +209,8 @@ pub(super) fn take_work_interrupt(nmi: &'static Nmi<TestPlatform>) -> usize {
     }
 }
 
-/// Plays the CPUs one after the other until no interrupt for work is pending on any. Whatever was queued
-/// to run at once must have run then.
+/// Plays the CPUs one after the other until no interrupt for work is pending on any. Whatever was
+/// queued to run at once must have run then.
 pub(super) fn take_all_work_interrupts(nmi: &'static Nmi<TestPlatform>) {
     let pending = |cpu: &usize| nmi.platform.work_interrupts[*cpu].load(Ordering::Acquire);
     while let Some(cpu) = (0..CPUS).find(pending) {
@@ -276,8 +282,8 @@ unsafe impl NmiHandler for Victim {
     }
 }
 
-/// A handler in which its CPU is stopped for ever. It unwinds out of the dispatch, which thereby stays
-/// where it was: announced, in its NMI, and at the Platform handlers if it is one.
+/// A handler in which its CPU is stopped for ever. It unwinds out of the dispatch, which thereby
+/// stays where it was: announced, in its NMI, and at the Platform handlers if it is one.
 pub(super) struct Stops {
     state: SharedCell<u32>,
 }
@@ -304,8 +310,8 @@ impl Stops {
     }
 }
 
-// SAFETY: it blocks nowhere and is `Sync` by the test's claim. It unwinds, in place of a CPU that stops:
-// nothing of the dispatch goes on, and no destructor of it does anything.
+// SAFETY: it blocks nowhere and is `Sync` by the test's claim. It unwinds, in place of a CPU that
+// stops: nothing of the dispatch goes on, and no destructor of it does anything.
 unsafe impl NmiHandler for Stops {
     fn handle(&self, _: &NmiContext<'_>) -> Claim {
         // SAFETY: nobody writes while a dispatch is inside; if not so, the test fails.
@@ -344,8 +350,8 @@ pub(super) fn served(nmi: &Nmi<TestPlatform>, request: Request) -> usize {
     nmi.platform.served.lock().unwrap().iter().map(|taken| taken.count(request)).sum()
 }
 
-/// Lets the thread act, inside an NMI, as it would have acted before that NMI came, until the result
-/// is dropped.
+/// Lets the thread act, inside an NMI, as it would have acted before that NMI came, until the
+/// result is dropped.
 #[cfg(not(loom))]
 pub(super) fn step_outside(nmi: &'static Nmi<TestPlatform>) -> impl Drop {
     struct Back(&'static PerCpu);

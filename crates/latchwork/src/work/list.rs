@@ -1,47 +1,49 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The list of queued items: many producers, each with one swap and one store, and one consumer at a
-//! time. First in, first out.
+//! The list of queued items: many producers, each with one swap and one store, and one consumer at
+//! a time. First in, first out.
 //!
-//! `newest` is the item that was pushed last, null if there is none; `oldest` the one that is taken next;
-//! each item has a link to the one behind it.
+//! `newest` is the item that was pushed last, null if there is none; `oldest` the one that is taken
+//! next; each item has a link to the one behind it.
 //!
 //! # The gap
 //!
 //! A producer swaps itself into `newest` and then links itself behind what it found there (or into
-//! `oldest`, where it found nothing). Between the two, the list is cut: the consumer takes the items in front
-//! of the cut but the last of them, and stops there, whatever was pushed behind. It waits for nobody: the producer may be
-//! what it interrupted. Nothing is stranded, since **each producer tells the consuming CPU after its own
-//! link**: the one in the gap, too, as soon as it goes on, and that run takes all that stands behind it. A
-//! producer keeps interrupts off until it has linked, so only NMIs (or a hypervisor) make a gap last.
+//! `oldest`, where it found nothing). Between the two, the list is cut: the consumer takes the
+//! items in front of the cut but the last of them, and stops there, whatever was pushed behind. It
+//! waits for nobody: the producer may be what it interrupted. Nothing is stranded, since **each
+//! producer tells the consuming CPU after its own link**: the one in the gap, too, as soon as it
+//! goes on, and that run takes all that stands behind it. A producer keeps interrupts off until it
+//! has linked, so only NMIs (or a hypervisor) make a gap last.
 //!
 //! # Orderings
 //!
-//! *Writers*: producers in any context on any CPU: `newest` by a swap; `oldest` if that swap found null;
-//! otherwise the link of the item that it found. The consumer: `oldest`, and `newest` by one exchange from
-//! the last item to null. *Readers*: the same; and whoever wants to know whether there is anything.
+//! *Writers*: producers in any context on any CPU: `newest` by a swap; `oldest` if that swap found
+//! null; otherwise the link of the item that it found. The consumer: `oldest`, and `newest` by one
+//! exchange from the last item to null. *Readers*: the same; and whoever wants to know whether
+//! there is anything.
 //!
-//! * A link is a Release store, paired with the consumer's Acquire load of it: it finds the item's own
-//!   link set to null, and does not reset it after its successor has set it.
-//! * The last item is taken by `oldest` = null and then the exchange, Release, paired with the Acquire of
-//!   the producer's swap: the producer that finds null stores to `oldest` after the consumer did. If the
-//!   exchange fails, a producer has come and will link itself behind the item, so nobody else stores to
-//!   `oldest`, and the consumer may put the item back there.
-//! * An item is off the list before it runs: it may be pushed again at once. The producer that is to link
-//!   itself behind an item keeps it on the list until it has: its successor is missing, and `newest` is
-//!   not it.
+//! * A link is a Release store, paired with the consumer's Acquire load of it: it finds the item's
+//!   own link set to null, and does not reset it after its successor has set it.
+//! * The last item is taken by `oldest` = null and then the exchange, Release, paired with the
+//!   Acquire of the producer's swap: the producer that finds null stores to `oldest` after the
+//!   consumer did. If the exchange fails, a producer has come and will link itself behind the item,
+//!   so nobody else stores to `oldest`, and the consumer may put the item back there.
+//! * An item is off the list before it runs: it may be pushed again at once. The producer that is
+//!   to link itself behind an item keeps it on the list until it has: its successor is missing, and
+//!   `newest` is not it.
 //!
 //! # One consumer at a time
 //!
-//! It is the CPU whose list it is, or, where that CPU is offline, another. Whoever wants to take items
-//! adds one to `wanted`; who finds 0 takes them, on behalf of all that come meanwhile, and goes round again
-//! until none came. So nobody waits, and what was linked before somebody came is not left behind: the
-//! addition is Release, and the exchange that finds it Acquire. That exchange, where it ends the work, is
-//! Release and pairs with the next consumer's addition, Acquire.
+//! It is the CPU whose list it is, or, where that CPU is offline, another. Whoever wants to take
+//! items adds one to `wanted`; who finds 0 takes them, on behalf of all that come meanwhile, and
+//! goes round again until none came. So nobody waits, and what was linked before somebody came is
+//! not left behind: the addition is Release, and the exchange that finds it Acquire. That exchange,
+//! where it ends the work, is Release and pairs with the next consumer's addition, Acquire.
 //!
-//! A round ends with the item that was the newest when the round began. An item that queues itself again
-//! each time it runs does not hold the CPU.
+//! A round ends with the item that was the newest when the round began. An item that queues itself
+//! again each time it runs does not hold the CPU.
 
-use super::Work;
+use super::item::Work;
 use crate::primitive::{AtomicPtr, AtomicUsize, Ordering, const_unless_loom};
 
 /// The items that wait for one CPU with one urgency.
@@ -63,8 +65,8 @@ impl WorkList {
         }
     }
 
-    /// Puts an item on the list. Any context, with interrupts off, by who claimed the item; who then
-    /// tells the CPU.
+    /// Puts an item on the list. Any context, with interrupts off, by who claimed the item; who
+    /// then tells the CPU.
     pub(super) fn push(&self, item: &'static Work) {
         item.next.store(core::ptr::null_mut(), Ordering::Relaxed);
         let pushed = core::ptr::from_ref(item).cast_mut();
@@ -83,8 +85,8 @@ impl WorkList {
         self.newest.load(Ordering::Relaxed).is_null()
     }
 
-    /// Hands each item that is on the list now to `run`, having taken it off, and stops at a gap. Where
-    /// somebody else is at it, that one does so.
+    /// Hands each item that is on the list now to `run`, having taken it off, and stops at a gap.
+    /// Where somebody else is at it, that one does so.
     pub(super) fn run_all(&self, mut run: impl FnMut(&'static Work)) {
         if self.is_empty() || self.wanted.fetch_add(1, Ordering::AcqRel) != 0 {
             return;

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Putting an item on a list, and telling a CPU that will run it.
 
-use super::{Claimed, Place, Urgency, Work};
+use core::{error::Error, fmt};
+
+use super::item::{Claimed, Place, Urgency, Work};
 use crate::{
+    contract::Platform,
     cpu::PerCpu,
-    error::QueueError,
     nmi::Nmi,
-    platform::Platform,
     primitive::{Ordering, fence},
 };
 
 impl<P: Platform> Nmi<P> {
     /// Queues `item` to run on this CPU. **NMI-safe**, wait-free.
     ///
-    /// Returns whether it was not queued already; if it was, it runs once, as it was queued. Items of one
-    /// CPU and urgency run in the order in which they were queued. An item may be queued while it runs, by
-    /// itself too: then it runs once more afterwards, never on two CPUs at once, and where it was queued
-    /// several times meanwhile, on the CPU and with the urgency of the last.
+    /// Returns whether it was not queued already; if it was, it runs once, as it was queued. Items
+    /// of one CPU and urgency run in the order in which they were queued. An item may be queued
+    /// while it runs, by itself too: then it runs once more afterwards, never on two CPUs at once,
+    /// and where it was queued several times meanwhile, on the CPU and with the urgency of the
+    /// last.
     ///
     /// *Ordering*: what the caller stored before is visible to the run, whichever answer it got.
     ///
@@ -27,7 +29,8 @@ impl<P: Platform> Nmi<P> {
         self.queue_in(None, item, urgency)
     }
 
-    /// Queues `item` to run on `cpu`, as [`queue`](Self::queue) does on this one. **NMI-safe**, wait-free.
+    /// Queues `item` to run on `cpu`, as [`queue`](Self::queue) does on this one. **NMI-safe**,
+    /// wait-free.
     ///
     /// If that CPU goes offline before it has run the item, another may run it.
     ///
@@ -59,17 +62,18 @@ impl<P: Platform> Nmi<P> {
         let queued = match target {
             None => Err(QueueError::NoSuchCpu { cpu }),
             Some((cpu, area)) if area.presence().is_away() => Err(QueueError::Offline { cpu }),
-            Some((cpu, _)) => Ok(self.claim_and_put(item, Place { cpu, urgency })),
+            Some(_) if !item.owner.is_or_becomes(self.core.id()) => Err(QueueError::OtherSubsystem),
+            Some((cpu, _)) => Ok(self.claim_and_push(item, Place { cpu, urgency })),
         };
         // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
         unsafe { self.platform.restore_interrupts(interrupts) };
         queued
     }
 
-    fn claim_and_put(&self, item: &'static Work, place: Place) -> bool {
+    fn claim_and_push(&self, item: &'static Work, place: Place) -> bool {
         match item.claim(place) {
             Claimed::ByQueuer => {
-                self.put(item, place);
+                self.push_and_notify(item, place);
                 true
             }
             Claimed::ByRunner => true,
@@ -78,24 +82,24 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// Puts a claimed item on its list. Any context, with interrupts off.
-    pub(super) fn put(&self, item: &'static Work, place: Place) {
+    pub(super) fn push_and_notify(&self, item: &'static Work, place: Place) {
         let Some(area) = self.core.cpus().get(place.cpu) else {
             return;
         };
         area.work.list(place.urgency).push(item);
-        self.tell(place, area);
+        self.notify_cpu(place, area);
     }
 
     /// Tells a CPU that an item was put on a list, after it was linked.
     ///
     /// The fence comes after the link, and its partners are those of [`Nmi::tick_stopped`],
-    /// [`Nmi::go_offline`], [`Nmi::mark_offline`] and [`Nmi::come_online`], each between a store of what
-    /// is read here and a look at the lists. Whichever of the two fences comes first: either this
-    /// producer sees what that CPU said, or that CPU sees the item, linked.
-    fn tell(&self, place: Place, area: &PerCpu) {
+    /// [`Nmi::go_offline`], [`Nmi::mark_offline`] and [`Nmi::come_online`], each between a store of
+    /// what is read here and a look at the lists. Whichever of the two fences comes first: either
+    /// this producer sees what that CPU said, or that CPU sees the item, linked.
+    fn notify_cpu(&self, place: Place, area: &PerCpu) {
         fence(Ordering::SeqCst);
         if area.presence().is_away() {
-            self.core.leave_work();
+            self.core.mark_work_left();
             if let Some(this_cpu) = self.platform.current_cpu() {
                 self.platform.interrupt_for_work(this_cpu);
             }
@@ -104,3 +108,37 @@ impl<P: Platform> Nmi<P> {
         }
     }
 }
+
+/// An item was not queued; nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QueueError {
+    /// [`Nmi::init`](crate::Nmi::init) has not been called.
+    NotInitialised,
+    /// There is no such CPU.
+    NoSuchCpu {
+        /// Its number; `None` if the calling CPU has none yet.
+        cpu: Option<usize>,
+    },
+    /// That CPU is [offline](crate::Nmi::go_offline).
+    Offline {
+        /// That CPU.
+        cpu: usize,
+    },
+    /// Another subsystem queued the item before, and it belongs to that one. Make an item for each.
+    OtherSubsystem,
+}
+
+impl fmt::Display for QueueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInitialised => f.write_str("not initialised: call init first"),
+            Self::NoSuchCpu { cpu: Some(cpu) } => write!(f, "there is no CPU {cpu}"),
+            Self::NoSuchCpu { cpu: None } => f.write_str("this CPU has no number yet"),
+            Self::Offline { cpu } => write!(f, "CPU {cpu} is offline: queue it on another"),
+            Self::OtherSubsystem => f.write_str("the item belongs to another subsystem"),
+        }
+    }
+}
+
+impl Error for QueueError {}

@@ -1,23 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Running what is queued: at the interrupt for work, at the tick, and for CPUs that are offline.
 
-use super::{Urgency, Work};
-use crate::{cpu::PerCpu, nmi::Nmi, platform::Platform, request::Request};
+use super::item::{Urgency, Work};
+use crate::{
+    contract::{Platform, Request},
+    cpu::PerCpu,
+    nmi::Nmi,
+};
 
 impl<P: Platform> Nmi<P> {
-    /// Runs this CPU's items of urgency [`Now`](Urgency::Now), and the lazy ones if its tick is stopped
-    /// or it is offline; likewise what CPUs that are offline left. Returns how many ran. Not NMI-safe: in
-    /// an NMI it does nothing.
+    /// Runs this CPU's items of urgency [`Now`](Urgency::Now), and the lazy ones if its tick is
+    /// stopped or it is offline; likewise what CPUs that are offline left. Returns how many ran.
+    /// Not NMI-safe: in an NMI it does nothing.
     ///
     /// The kernel calls it
     ///
     /// 1. from the interrupt that [`Platform::interrupt_for_work`] raises;
-    /// 2. after [`go_offline`](Self::go_offline), before the CPU is halted: so a CPU runs its own items
-    ///    before it leaves;
+    /// 2. after [`go_offline`](Self::go_offline), before the CPU is halted: so a CPU runs its own
+    ///    items before it leaves;
     /// 3. after [`come_online`](Self::come_online), and, on the calling CPU, after
     ///    [`mark_offline`](Self::mark_offline).
     ///
-    /// It runs what was queued before it began. What is queued meanwhile raises an interrupt of its own.
+    /// It runs what was queued before it began. What is queued meanwhile raises an interrupt of its
+    /// own.
     ///
     /// Here, too, a CPU whose tick is stopped and that made a debt or deferred an edge asks for one
     /// ([`Platform::restart_tick`]), one that is offline pays, and one whose handler returned
@@ -40,24 +45,25 @@ impl<P: Platform> Nmi<P> {
         self.run_here(|area| area.work.tick_is_stopped() || area.presence().is_away())
     }
 
-    /// The kernel calls it from each CPU's tick, with interrupts off. It pays a debt that is due, says of
-    /// edges that were deferred here what they were, ends grants whose time has passed, and runs this CPU's
-    /// items of either urgency and what CPUs that are offline left. Returns how many items ran. Not NMI-safe:
-    /// in an NMI it does nothing.
+    /// The kernel calls it from each CPU's tick, with interrupts off. It pays a debt that is due,
+    /// says of edges that were deferred here what they were, ends grants whose time has passed, and
+    /// runs this CPU's items of either urgency and what CPUs that are offline left. Returns how
+    /// many items ran. Not NMI-safe: in an NMI it does nothing.
     pub fn tick(&'static self) -> usize {
         let _ = self.on_this_cpu(|cpu, area| {
             if !area.is_in_dispatch() && !area.presence().is_away() {
-                self.recover(cpu, area);
+                self.run_tick_duties(cpu, area);
             }
         });
         self.run_here(|_| true)
     }
 
-    /// This CPU's tick is stopped: lazy items run at once from here on. If some wait already, or this CPU made
-    /// the debt that is owed or has edges to settle, the interrupt for work is raised. Not NMI-safe.
+    /// This CPU's tick is stopped: lazy items run at once from here on. If some wait already, or
+    /// this CPU made the debt that is owed or has edges to settle, the interrupt for work is
+    /// raised. Not NMI-safe.
     ///
-    /// Call it pinned, with interrupts off, **after** the tick was stopped, and then idle as ever, so that
-    /// the interrupt ends the idling.
+    /// Call it pinned, with interrupts off, **after** the tick was stopped, and then idle as ever,
+    /// so that the interrupt ends the idling.
     pub fn tick_stopped(&'static self) {
         let _ = self.on_this_cpu(|cpu, area| {
             if area.work.stop_tick() || self.needs_tick(area) {
@@ -66,7 +72,8 @@ impl<P: Platform> Nmi<P> {
         });
     }
 
-    /// This CPU's tick runs again. Not NMI-safe. Call it with interrupts off, after the tick was started.
+    /// This CPU's tick runs again. Not NMI-safe. Call it with interrupts off, after the tick was
+    /// started.
     pub fn tick_restarted(&'static self) {
         let _ = self.on_this_cpu(|_, area| area.work.restart_tick());
     }
@@ -86,7 +93,7 @@ impl<P: Platform> Nmi<P> {
                 area.work.list(Urgency::Lazy).run_all(&mut run);
             }
             if !area.presence().is_away() && self.core.take_left_work() {
-                self.take_over(&mut run);
+                self.run_left_work(&mut run);
             }
             ran
         });
@@ -94,7 +101,7 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// Runs what CPUs that are offline left.
-    fn take_over(&self, run: &mut impl FnMut(&'static Work)) {
+    fn run_left_work(&self, run: &mut impl FnMut(&'static Work)) {
         for area in self.core.cpus() {
             if area.presence().is_away() {
                 area.work.list(Urgency::Now).run_all(&mut *run);
@@ -109,7 +116,7 @@ impl<P: Platform> Nmi<P> {
         item.call(cpu);
         area.work.set_running(outer);
         if let Some(place) = item.end() {
-            self.put(item, place);
+            self.push_and_notify(item, place);
         }
     }
 }

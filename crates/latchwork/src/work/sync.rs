@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Waiting for an item.
 
-use super::Work;
+use core::{error::Error, fmt};
+
+use super::item::Work;
 use crate::{
-    error::{InDispatch, SyncError},
+    contract::{InDispatch, Platform},
     nmi::Nmi,
-    platform::Platform,
 };
 
 impl<P: Platform> Nmi<P> {
-    /// Waits until `item` is neither queued nor running. Everything that its runs did happens before, and
-    /// no CPU touches the item any more, unless somebody queues it. Not NMI-safe.
+    /// Waits until `item` is neither queued nor running. Everything that its runs did happens
+    /// before, and no CPU touches the item any more, unless somebody queues it. Not NMI-safe.
     ///
-    /// It waits without bound while others go on queueing the item: have them stop first. Where a driver's
-    /// NMI handler queues it, the handler is removed before.
+    /// It waits without bound while others go on queueing the item: have them stop first. Where a
+    /// driver's NMI handler queues it, the handler is removed before.
     ///
     /// # Errors
     ///
-    /// See [`SyncError`]: whatever would wait for this very CPU is refused, also if the item happens to be
-    /// idle.
+    /// See [`SyncError`]: whatever would wait for this very CPU is refused, also if the item
+    /// happens to be idle.
     pub fn sync_work(&'static self, item: &Work) -> Result<(), SyncError> {
+        if item.owner.is_other_than(self.core.id()) {
+            return Err(SyncError::OtherSubsystem);
+        }
         let interrupts_are_on = self.platform.interrupts_are_on();
         let waits_for_itself = self.on_this_cpu(|cpu, area| {
             if area.is_in_dispatch() {
@@ -39,3 +43,44 @@ impl<P: Platform> Nmi<P> {
         Ok(())
     }
 }
+
+/// Nobody waited for an item: this CPU may be the one that has to run it, or it is another
+/// subsystem's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// See [`InDispatch`].
+    InDispatch(InDispatch),
+    /// The caller is the item.
+    InsideItself {
+        /// The CPU that runs it.
+        cpu: usize,
+    },
+    /// Interrupts are off on the calling CPU, or it is running another item.
+    InterruptsOff {
+        /// That CPU.
+        cpu: usize,
+    },
+    /// The item belongs to another subsystem, whose `sync_work` knows where it runs.
+    OtherSubsystem,
+}
+
+impl fmt::Display for SyncError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InDispatch(error) => write!(f, "{error}: wait in ordinary context"),
+            Self::OtherSubsystem => f.write_str("the item belongs to another subsystem"),
+            Self::InsideItself { cpu } => {
+                write!(f, "the item that CPU {cpu} is running would wait for its own end")
+            }
+            Self::InterruptsOff { cpu } => {
+                write!(
+                    f,
+                    "CPU {cpu} has interrupts off and may have to run the item: switch them on"
+                )
+            }
+        }
+    }
+}
+
+impl Error for SyncError {}

@@ -7,6 +7,7 @@ use latchwork::{Claim, NmiContext, NmiHandler};
 
 use super::super::Tally;
 use super::seat::{self, Place};
+use crate::waiting::{Waiting, awaited};
 
 /// The victim is registered, or may still run.
 static ALIVE: AtomicBool = AtomicBool::new(false);
@@ -40,8 +41,10 @@ pub(super) fn wait_to_be_stopped(cpu: usize) -> ! {
     if let Some(seat) = seat::get(cpu) {
         seat.set(Place::Trapped);
     }
+    let waiting = Waiting::begin(awaited!("CPU 0 to stop it"));
     loop {
         core::hint::spin_loop();
+        waiting.check();
     }
 }
 

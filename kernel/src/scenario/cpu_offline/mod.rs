@@ -21,6 +21,7 @@ use super::{Progress, Run, Tally};
 use crate::boot::start;
 use crate::console::println;
 use crate::nmi::{self, NMI};
+use crate::waiting::{Awaited, awaited};
 use crate::{patience, smp, time};
 use handlers::{CALLS, LOCAL_WITNESS, PLATFORM_ASKED, PLATFORM_WITNESS, VICTIM};
 use seat::Place;
@@ -121,13 +122,13 @@ struct Conductor {
 
 impl Conductor {
     /// Waits until `done`, and has everybody ring meanwhile. Says whether it came.
-    fn wait(&self, what: &str, done: impl Fn() -> bool) -> bool {
+    fn wait(&self, awaited: Awaited, done: impl Fn() -> bool) -> bool {
         let limit_ms =
             if time::is_instruction_clock() { PATIENCE_INSTRUCTION_MS } else { PATIENCE_MS };
         let start_ticks = time::now_ticks();
-        while !patience::spin_until(&done, TURNS_A_GUST) {
+        while !patience::spin_until(awaited, &done, TURNS_A_GUST) {
             if time::now_ticks().saturating_sub(start_ticks) > limit_ms * time::ticks_per_ms() {
-                println!("gave up waiting for {what}");
+                println!("gave up waiting for {awaited}");
                 return false;
             }
             subject::blow();
@@ -144,7 +145,8 @@ impl Conductor {
         let victim = register_victim(class);
         let before = CALLS.get();
         let expect_calls = class == Class::Local && !self.mistakes.no_storm;
-        let went = (!expect_calls || self.wait("a call of the victim", || CALLS.get() != before))
+        let went = (!expect_calls
+            || self.wait(awaited!("a call of the victim"), || CALLS.get() != before))
             && if way == Way::ByItself { self.send_away(cpu) } else { self.stop(cpu, way) };
         let removed = self.remove(victim, (went && way != Way::ByItself).then_some(cpu));
         if !went {
@@ -164,7 +166,7 @@ impl Conductor {
 
     fn send_away(&self, cpu: usize) -> bool {
         subject::order(cpu, Order::Leave);
-        let is_away = self.wait("a CPU that goes", || seat::of(cpu).is(Place::Away));
+        let is_away = self.wait(awaited!("a CPU that goes"), || seat::of(cpu).is(Place::Away));
         SAW.went_by_themselves.add(u64::from(is_away));
         is_away
     }
@@ -177,7 +179,9 @@ impl Conductor {
             Way::StoppedInJob => subject::order(cpu, Order::WaitToBeStopped),
             Way::StoppedInHandler => {
                 subject::order(cpu, Order::Hush);
-                if !self.wait("a CPU that hushes", || subject::is_ordered(cpu, Order::Hushed)) {
+                if !self
+                    .wait(awaited!("a CPU that hushes"), || subject::is_ordered(cpu, Order::Hushed))
+                {
                     return false;
                 }
                 handlers::set_trap(Some(cpu));
@@ -188,7 +192,7 @@ impl Conductor {
             }
         }
         let is_trapped = || seat.is(Place::Trapped) && !seat.is_being_rung();
-        if !self.wait("a CPU that waits to be stopped", is_trapped) {
+        if !self.wait(awaited!("a CPU that waits to be stopped"), is_trapped) {
             return false;
         }
         if way.is_inside_a_handler() {
@@ -239,12 +243,12 @@ impl Conductor {
         let seat = seat::of(0);
         let before = PLATFORM_ASKED.get();
         seat.set(Place::Closed);
-        if self.wait("a closed seat", || !seat.is_being_rung() && seat.due(0) == 0) {
+        if self.wait(awaited!("a closed seat"), || !seat.is_being_rung() && seat.due(0) == 0) {
             seat::send(0, Request::Probe);
-            self.wait("a probe", || seat.due(0) == 0);
+            self.wait(awaited!("a probe"), || seat.due(0) == 0);
         }
-        let asked =
-            self.wait("Platform handlers that are asked", || PLATFORM_ASKED.get() != before);
+        let asked = self
+            .wait(awaited!("Platform handlers that are asked"), || PLATFORM_ASKED.get() != before);
         seat.set(Place::Here);
         SAW.probes.add(1);
         SAW.asked_after_probes.add(u64::from(asked));
@@ -252,7 +256,7 @@ impl Conductor {
 
     fn ring_while_away(&self, cpu: usize) -> bool {
         let is_away = || seat::of(cpu).is(Place::Away);
-        if !self.wait("a CPU that has started", is_away) {
+        if !self.wait(awaited!("a CPU that has started"), is_away) {
             return false;
         }
         if self.mistakes.no_storm {
@@ -266,14 +270,14 @@ impl Conductor {
                 .sum::<u64>()
         };
         let before = edges();
-        let rang = self.wait("NMIs of a CPU that is away", || seat::seen(cpu) >= enough);
+        let rang = self.wait(awaited!("NMIs of a CPU that is away"), || seat::seen(cpu) >= enough);
         SAW.edges_meanwhile.add(edges() - before);
         rang
     }
 
     fn call_back(&self, cpu: usize) -> bool {
         subject::order(cpu, Order::Return);
-        let returned = self.wait("a CPU that returns", || {
+        let returned = self.wait(awaited!("a CPU that returns"), || {
             if self.mistakes.no_storm {
                 seat::ring(cpu);
             }

@@ -9,7 +9,8 @@ use super::handlers;
 use super::seat::{self, Place};
 use crate::cpu::{self, MAX_CPUS};
 use crate::nmi::NMI;
-use crate::{apic, idle, time};
+use crate::waiting::{Awaited, Waiting, awaited};
+use crate::{apic, idle, patience, time};
 
 /// What CPU 0 wants of another CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +92,8 @@ fn is_over() -> bool {
 }
 
 /// Spins until `done`, or until all is over because something went wrong.
-fn spin_until(done: impl Fn() -> bool) {
-    while !done() && !is_over() {
-        core::hint::spin_loop();
-    }
+fn spin_until(awaited: Awaited, done: impl Fn() -> bool) {
+    patience::spin(awaited, || done() || is_over());
 }
 
 /// Whether `cpu` has this order, or has answered so.
@@ -118,7 +117,7 @@ pub(super) fn attend(cpu: usize, cpus: usize, mistakes: Mistakes) {
     let mut gust = 0;
     loop {
         let blown = || GUSTS.load(Ordering::Acquire) != gust;
-        idle::until(|| blown() || is_over());
+        idle::until(awaited!("the storm's next gust").without_limit(), || blown() || is_over());
         if is_over() {
             return;
         }
@@ -146,7 +145,8 @@ pub(super) fn attend(cpu: usize, cpus: usize, mistakes: Mistakes) {
 fn close(cpu: usize) {
     let seat = seat::of(cpu);
     seat.set(Place::Closed);
-    spin_until(|| !seat.is_being_rung() && seat.due(cpu) == 0);
+    let is_calm = || !seat.is_being_rung() && seat.due(cpu) == 0;
+    spin_until(awaited!("what was rung here to be seen"), is_calm);
 }
 
 /// Has this CPU ask the Platform handlers, with nobody else ringing it, and is stopped in there. If some tick is at it just then,
@@ -155,7 +155,7 @@ fn probe(cpu: usize) {
     close(cpu);
     while !is_over() {
         seat::send(cpu, Request::Probe);
-        spin_until(|| seat::of(cpu).due(cpu) == 0);
+        spin_until(awaited!("its own probe"), || seat::of(cpu).due(cpu) == 0);
     }
     seat::of(cpu).set(Place::Here);
 }
@@ -164,7 +164,7 @@ fn probe(cpu: usize) {
 fn time_one(cpu: usize, ring: impl FnOnce(usize), trips: &RoundTrips) {
     let start = time::now_ticks();
     ring(cpu);
-    spin_until(|| seat::of(cpu).due(cpu) == 0);
+    spin_until(awaited!("its own NMI"), || seat::of(cpu).due(cpu) == 0);
     let took = time::now_ticks().saturating_sub(start);
     trips.quickest.fetch_min(took, Ordering::Relaxed);
     trips.slowest.fetch_max(took, Ordering::Relaxed);
@@ -191,9 +191,11 @@ fn leave(cpu: usize, mistakes: Mistakes) {
 /// Halts with interrupts off, so that nothing but NMIs wakes this CPU, until it is to return.
 fn stay_away(cpu: usize) {
     seat::of(cpu).set(Place::Away);
+    let waiting = Waiting::begin(awaited!("the order to return: it is offline"));
     while !is_ordered(cpu, Order::Return) && !is_over() {
         x86_64::instructions::hlt();
     }
+    drop(waiting);
     close(cpu);
 }
 

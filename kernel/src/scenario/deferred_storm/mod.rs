@@ -17,6 +17,7 @@ use super::{Progress, Run, Tally, pmu, quiet};
 use crate::console::println;
 use crate::cpu::{self, MAX_CPUS};
 use crate::nmi::{self, NMI};
+use crate::waiting::{Awaited, awaited};
 use crate::{apic, idle, patience, smp, tick, time};
 
 /// Times that a CPU goes offline: fewer where a guest second costs most. Each CPU goes twice or more.
@@ -93,7 +94,8 @@ fn attend(cpu: usize) {
             be_offline(cpu);
         }
         pmu::burst(cpu, BURST);
-        idle::until(|| items::is_idle(cpu, Urgency::Lazy) || is_to_leave(cpu) || is_over());
+        let may_go_on = || items::is_idle(cpu, Urgency::Lazy) || is_to_leave(cpu) || is_over();
+        idle::until(awaited!("its lazy items to have run"), may_go_on);
     }
 }
 
@@ -111,9 +113,7 @@ fn be_offline(cpu: usize) {
         }
     }
     AWAY.store(cpu, Ordering::Release);
-    while is_to_leave(cpu) && !is_over() {
-        core::hint::spin_loop();
-    }
+    patience::spin(awaited!("CPU 0 to call it back"), || !is_to_leave(cpu) || is_over());
     if told {
         if let Err(error) = NMI.come_online() {
             panic!("CPU {cpu} could not come online: {error}");
@@ -125,16 +125,16 @@ fn be_offline(cpu: usize) {
 }
 
 /// CPU 0 waits until `done`, and has a burst now and then. Says whether it came.
-fn wait(what: &str, done: impl Fn() -> bool) -> bool {
+fn wait(awaited: Awaited, done: impl Fn() -> bool) -> bool {
     let limit_ms = if time::is_instruction_clock() { PATIENCE_INSTRUCTION_MS } else { PATIENCE_MS };
     let start_ticks = time::now_ticks();
-    while !patience::spin_until(&done, TURNS_A_BURST) {
+    while !patience::spin_until(awaited, &done, TURNS_A_BURST) {
         if time::now_ticks().saturating_sub(start_ticks) > limit_ms * time::ticks_per_ms() {
-            println!("gave up waiting for {what}");
+            println!("gave up waiting for {awaited}");
             return false;
         }
         pmu::burst(0, BURST);
-        idle::until_or_ms(&done, 1);
+        idle::until_or_ms(awaited, &done, 1);
     }
     true
 }
@@ -144,15 +144,15 @@ fn round(leaver: usize, leaves_items: bool) -> bool {
     LEAVES_ITEMS.store(leaves_items, Ordering::Relaxed);
     LEAVER.store(leaver, Ordering::Release);
     apic::send_wake(leaver);
-    if !wait("a CPU that goes", || AWAY.load(Ordering::Acquire) == leaver) {
+    if !wait(awaited!("a CPU that goes"), || AWAY.load(Ordering::Acquire) == leaver) {
         return false;
     }
     for _ in 0..BURSTS_A_ROUND {
         pmu::burst(0, BURST);
     }
-    let items_ran = wait("items that a CPU has left", || items::are_idle(leaver));
+    let items_ran = wait(awaited!("items that a CPU has left"), || items::are_idle(leaver));
     LEAVER.store(NOBODY, Ordering::Release);
-    let returned = wait("a CPU that returns", || AWAY.load(Ordering::Acquire) != leaver);
+    let returned = wait(awaited!("a CPU that returns"), || AWAY.load(Ordering::Acquire) != leaver);
     ROUNDS_DONE.add(u64::from(items_ran && returned));
     items_ran && returned
 }
@@ -199,7 +199,7 @@ pub(super) fn run(run: &Run) {
 fn wait_until_idle(run: &Run) -> bool {
     let are_idle = || (0..run.cpus).all(items::are_idle);
     smp::on_all_cpus(&|_| {
-        idle::until_or_ms(are_idle, IDLE_LIMIT_MS);
+        idle::until_or_ms(awaited!("all items to have run"), are_idle, IDLE_LIMIT_MS);
     });
     are_idle()
 }

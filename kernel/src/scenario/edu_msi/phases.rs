@@ -13,6 +13,7 @@ use super::outcome::Outcome;
 use crate::cpu::MAX_CPUS;
 use crate::nmi::NMI;
 use crate::scenario::{Run, sleepers};
+use crate::waiting::awaited;
 use crate::{apic, idle, smp, tick, time};
 
 /// Events of the phases in which several CPUs raise them, over all targets together.
@@ -48,7 +49,8 @@ pub(super) fn longest_wait_us() -> u64 {
 
 /// Waits until `done`, or notes that it did not come in time.
 fn wait_until(done: impl Fn() -> bool) -> bool {
-    let came = sleepers::wait_until(|| done() || stalled()) && !stalled();
+    let events = awaited!("events of the device to be taken");
+    let came = sleepers::wait_until(events, || done() || stalled()) && !stalled();
     if !came {
         STALLED.store(true, Ordering::Relaxed);
     }
@@ -158,7 +160,7 @@ pub(super) fn without_ticks(run: &Run, target: usize) -> Outcome {
             let taken = on(run, target, || {
                 events::collapse_in_next_request(target, 3);
                 request(target);
-                idle::until_or_ms(|| false, TICKLESS_MS);
+                idle::for_ms(TICKLESS_MS);
                 request(target);
                 wait_until(|| events::is_taken(3))
             });

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Claims against the periods of the main counter.
 //!
-//! Period *n* begins, and the timer is due for the *n*-th time, when the counter reaches *origin + n × length*. The output is a
-//! level, so a status that is still set when the next period begins stands for both. A period without a claim of its own is
-//! *merged* into the next claim, and the notes tell what was late.
+//! Period *n* begins, and the timer is due for the *n*-th time, when the counter reaches *origin +
+//! n × length*. The output is a level, so a status that is still set when the next period begins
+//! stands for both. A period without a claim of its own is *merged* into the next claim, and the
+//! notes tell what was late.
 //!
-//! QEMU 10.0 has two ways of its own:
+//! QEMU has two ways of its own:
 //!
-//! - If it serves a periodic timer in the very tick in which it is due, as under the instruction clock it always does, it does not
-//!   count that as passed, and fires once more after [`ECHO_NS`]: an *echo*, with a status of its own.
-//! - Its I/O APIC takes every raise of a line for an edge, even if the line is active. So if the timer fires again before the
-//!   handler has cleared the status, an NMI may follow that has no condition.
+//! - If it serves a periodic timer in the very tick in which it is due, as under the instruction
+//!   clock it always does, it does not count that as passed, and fires once more: an *echo*. Since
+//!   9.1 it does so after [`ECHO_NS`], and the echo has a status of its own. Before, it did so
+//!   after one tick of the main counter, when no CPU can have cleared the status yet (c9669d6d5741,
+//!   "hpet: fix clamping of period").
+//! - Its I/O APIC takes every raise of a line for an edge, even if the line is active. So if the
+//!   timer fires again before the handler has cleared the status, an NMI may follow that has no
+//!   condition.
 
 use super::ticker::Note;
 
-/// After how long QEMU lets a periodic timer fire again: its lower limit for a period.
+/// After how long QEMU since 9.1 lets a periodic timer fire again: its lower limit for a period.
 pub(super) const ECHO_NS: u64 = 1_000;
 
 /// Where a run's periods lie on the main counter.
@@ -89,6 +94,10 @@ impl Periods {
             }
             over_in = self.begun_at(note.after_ticks);
             account.may_ring_again += u64::from(self.may_ring_again(due, &note));
+        }
+        if self.echo_ticks.is_some() && account.echoes == 0 {
+            // Each echo came while the status was still set.
+            account.may_ring_again = account.first;
         }
         account.merged_by_cpu += over_in.saturating_sub(account.answered);
         account.answered = account.answered.max(over_in);

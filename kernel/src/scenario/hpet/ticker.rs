@@ -101,7 +101,7 @@ impl Ticker {
     }
 
     /// Looks at the status once, for the CPU that spins, and says whether it is set.
-    pub(super) fn look(&self) -> bool {
+    pub(super) fn read_pending(&self) -> bool {
         let now_ticks = self.hpet.counter();
         let set = self.hpet.is_pending(self.timer);
         if !set {

@@ -11,6 +11,7 @@ use super::periods::{Account, ECHO_NS, Periods};
 use super::ticker::{NOTES, Ticker};
 use crate::hpet::{MachineHpet, Wiring, checked};
 use crate::nmi::NMI;
+use crate::waiting::{Waiting, awaited};
 use crate::{cpu, time};
 
 /// Claims that each CPU is to make of the periodic timer.
@@ -109,11 +110,12 @@ impl<'a> Turn<'a> {
         let mut claims = self.ticker.claims();
         let mut claimed_ticks = self.hpet.counter();
         let mut looks = 0;
+        let waiting = Waiting::begin(awaited!("the HPET's next claim"));
         loop {
             if let Some(found) = done() {
                 return Some(found);
             }
-            let set = self.ticker.look();
+            let set = self.ticker.read_pending();
             if self.ticker.claims() != claims {
                 claims = self.ticker.claims();
                 claimed_ticks = self.hpet.counter();
@@ -126,6 +128,7 @@ impl<'a> Turn<'a> {
             if silence_ticks & self.counter_mask() > silent_ticks || claims > NOTES as u64 {
                 return None;
             }
+            waiting.check();
             time::delay_us(1);
         }
     }

@@ -28,8 +28,9 @@ use super::{Progress, Run, edu_msi, pmu};
 use crate::nmi::{self, NMI};
 use crate::{nmi_lines, smp};
 
-/// The host's ring comes when the host gets to it, which may be long after a poll has found what it wrote before.
-const BLOCK_EDGES: EdgeModel = EdgeModel::PerEvent { late_us: 1_000_000, max_late_edges: 1 };
+/// The host's ring comes when the host gets to it, which may be long after a poll has found what it
+/// wrote before.
+const BLOCK_LATE_US: u32 = 1_000_000;
 
 static SAW: Outcomes = Outcomes::new();
 
@@ -42,7 +43,9 @@ pub(super) fn run(run: &Run) {
     let nowhere = PlatformDelivery::Cpus(&[]);
     let device = HandlerSpec::new("edu", Class::Platform, Doorbell::Platform(0), edu_msi::EDGES);
     let device = nmi::register_as(&device.delivery(nowhere), &TAKER);
-    let host = HandlerSpec::new("error-block", Class::Platform, Doorbell::Platform(1), BLOCK_EDGES);
+    let late_us = BLOCK_LATE_US.min(nmi::limits().cap_us);
+    let edges = EdgeModel::PerEvent { late_us, max_late_edges: 1 };
+    let host = HandlerSpec::new("error-block", Class::Platform, Doorbell::Platform(1), edges);
     let host = nmi::register_as(&host.delivery(nowhere), &READER);
 
     let progress = Progress::new(run.cpus as u64);

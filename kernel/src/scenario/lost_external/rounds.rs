@@ -10,6 +10,7 @@ use crate::cpu::MAX_CPUS;
 use crate::nmi::NMI;
 use crate::scenario::edu_msi::events::{self, EVENTS};
 use crate::scenario::{Run, pmu, sleepers};
+use crate::waiting::{Waiting, awaited};
 use crate::{console, patience, smp, time};
 
 /// Events of each source, over all targets together.
@@ -94,11 +95,13 @@ impl<'a> Rounds<'a> {
         let has_flood = |cpu| self.flooded.is_none_or(|it| it == cpu) || overflows() != before;
         smp::on_all_cpus(&|cpu| {
             if self.raises(source, cpu) {
-                patience::sleep_until(|| has_flood(cpu));
+                patience::sleep_until(awaited!("the flood to begin"), || has_flood(cpu));
                 self.events_from(source, cpu);
                 left.fetch_sub(1, Ordering::Release);
             }
+            let waiting = Waiting::begin(awaited!("the others to have raised their events"));
             while self.flooded == Some(cpu) && left.load(Ordering::Acquire) != 0 {
+                waiting.check();
                 self.pass_time(cpu);
             }
         });
@@ -164,6 +167,7 @@ impl<'a> Rounds<'a> {
         self.watch(cpu, outcome, is_found, || {
             block::ask_for_event();
             let mut seen_at_ticks = None;
+            let _waiting = Waiting::begin(awaited!("the host's answer").without_limit());
             while !console::has_answered() {
                 if seen_at_ticks.is_none() && block::raised() != raised {
                     seen_at_ticks = Some(time::now_ticks());
@@ -209,9 +213,11 @@ impl<'a> Rounds<'a> {
 
     /// Waits until `done`, with the flood going on if this is the CPU that has it. Says whether it came within the limit.
     fn wait_until_or_ms(&self, cpu: usize, done: impl Fn() -> bool, limit_ms: u64) -> bool {
+        let event = awaited!("an event to be found");
         if self.flooded != Some(cpu) {
-            return sleepers::wait_until_or_ms(done, limit_ms);
+            return sleepers::wait_until_or_ms(event, done, limit_ms);
         }
+        let _waiting = Waiting::begin(event);
         let start_ticks = time::now_ticks();
         let limit_ticks = limit_ms * time::ticks_per_ms();
         while !done() && time::now_ticks().saturating_sub(start_ticks) <= limit_ticks {
@@ -239,7 +245,7 @@ pub(super) fn account(
     recovering: bool,
     act: impl FnOnce(),
 ) {
-    let look = || {
+    let counts_so_far = || {
         let stats = NMI.cpu_stats(target).unwrap_or_default();
         let device_rings = events::totals().0;
         let host_rings = saw.host_events();
@@ -253,10 +259,10 @@ pub(super) fn account(
         ]
     };
     run.settle();
-    let before = look();
+    let before = counts_so_far();
     act();
     run.settle();
-    let after = look();
+    let after = counts_so_far();
     let Counts { rings, edges, recovered, probes } = saw.counts(recovering);
     let tallies = [rings, edges, recovered, probes];
     for ((tally, before), after) in tallies.into_iter().zip(before).zip(after) {

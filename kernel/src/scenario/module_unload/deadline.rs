@@ -15,6 +15,7 @@ use super::loader::{self, Loaded};
 use super::rounds;
 use crate::patience;
 use crate::scenario::{Run, rings};
+use crate::waiting::awaited;
 
 const NAME: &str = "stuck-module";
 
@@ -94,7 +95,8 @@ fn give_up(cpu: usize, cpus: usize, unstuck: bool, verdicts: &mut Failed) {
     let before = rings::answered(cpu);
     rings::ring(0, cpu);
     let called = || loaded.data().begun.load(Ordering::SeqCst) != 0;
-    let _ = patience::spin_until(called, CALL_TURNS) || patience::sleep_until(called);
+    let call = awaited!("CPU {} to call the handler", cpu);
+    let _ = patience::spin_until(call, called, CALL_TURNS) || patience::sleep_until(call, called);
     let attempt = registration.remove_within_ms(LIMIT_MS);
     loaded.data().stuck.store(0, Ordering::SeqCst);
     rings::wait_answered(cpu, before + 1);

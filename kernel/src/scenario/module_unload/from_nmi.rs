@@ -8,6 +8,7 @@ use super::hand_over::{self, By, Order, Outcome, What};
 use super::{loader, rounds};
 use crate::scenario::storm::Storm;
 use crate::scenario::{Run, Tally, rings};
+use crate::waiting::awaited;
 use crate::{idle, nmi, patience};
 
 /// Removals of each kind; more than CPUs, so that each CPU has its turn.
@@ -97,7 +98,8 @@ fn have_done(order: Order, storm: Storm, cpus: usize) -> Option<Outcome> {
             storm.let_nmis_come(cpus);
         }
         if attempt > TRIES_AT_ONCE && storm != Storm::No {
-            idle::until_or_ms(hand_over::is_done, PAUSE_MS);
+            let removal = awaited!("a removal by an NMI");
+            idle::until_or_ms(removal, hand_over::is_done, PAUSE_MS);
         }
         if let Some(outcome) = hand_over::collect() {
             return Some(outcome);
@@ -108,8 +110,9 @@ fn have_done(order: Order, storm: Storm, cpus: usize) -> Option<Outcome> {
 
 /// Waits until the removal is over; says whether it is.
 fn wait_for(ticket: &mut Ticket) -> bool {
-    patience::spin_until(|| ticket.is_over(), TICKET_TURNS)
-        || patience::sleep_until(|| ticket.is_over())
+    let over = awaited!("the last call of a handler that was removed");
+    patience::spin_until(over, || ticket.is_over(), TICKET_TURNS)
+        || patience::sleep_until(over, || ticket.is_over())
 }
 
 /// All removals. CPU 0. The first that no NMI makes is the last: others would be waited for in vain.

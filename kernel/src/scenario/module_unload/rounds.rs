@@ -9,6 +9,7 @@ use super::loader::{self, Loaded};
 use super::module::MEETING_TURNS;
 use crate::scenario::storm::{self, Storm};
 use crate::scenario::{Run, removals};
+use crate::waiting::awaited;
 use crate::{nmi, patience};
 
 /// One removal in this many is made to begin while the module's code runs: calls elsewhere wait in it for the removal to begin, and
@@ -54,7 +55,9 @@ pub(super) fn play(round: u64, storm: Storm, cpus: usize, mistakes: Mistakes) {
     let registration = register("module", &loaded);
     storm.let_nmis_come(cpus);
     if meeting {
-        patience::spin_until(|| loaded.data().calls_inside() != 0, MEETING_TURNS as u32);
+        let is_inside = || loaded.data().calls_inside() != 0;
+        let call = awaited!("a call of the module");
+        patience::spin_until(call, is_inside, MEETING_TURNS as u32);
     }
     if mistakes.unmap_early || mistakes.unmap_code_early {
         loaded.unmap_code();

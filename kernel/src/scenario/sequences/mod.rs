@@ -16,6 +16,7 @@ use latchwork_sequence::{MAX_CPUS, Player, time};
 use self::report::Sums;
 use self::subject::Machine;
 use super::{Progress, Run};
+use crate::waiting::{Waiting, awaited};
 use crate::{cpu, nmi, record, smp, tick};
 
 pub(crate) use self::subject::around_dispatch;
@@ -39,6 +40,7 @@ fn limits() -> Limits {
         tick_period_us: scaled_us(time::LATE_US),
         overdue_us: scaled_us(time::CAP_US),
         hold_us: scaled_us(time::CAP_US),
+        ..Limits::BARE_METAL
     }
 }
 
@@ -67,6 +69,7 @@ pub(super) fn run(run: &Run) {
         smp::on_all_cpus(&|cpu| {
             if cpu < cpus {
                 let enabled = cpu::interrupts_off();
+                let _waiting = Waiting::begin(awaited!("the end of sequence {}", seed));
                 PLAYER.play(&Machine(Some(&registrations)), cpu);
                 cpu::interrupts_restore(enabled);
             }
@@ -81,6 +84,6 @@ pub(super) fn run(run: &Run) {
     tick::tell_library(true);
     run.settle();
     report::report(run, sequences, &sums);
-    nmi::set_limits(nmi::limits());
     registrations.into_iter().for_each(nmi::remove);
+    nmi::set_limits(nmi::limits());
 }

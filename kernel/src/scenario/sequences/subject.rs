@@ -15,13 +15,12 @@ use super::{PLAYER, scaled_us};
 use crate::cpu::area;
 use crate::nmi::{self, NMI};
 use crate::scenario::Run;
-use crate::{apic, time};
+use crate::{apic, patience, time};
 
 /// How often a fault comes that comes now and then.
 const NOW_AND_THEN: usize = 16;
 
-/// A CPU that waits with interrupts off looks so often whether it is its turn. It executes instructions meanwhile, or the
-/// deterministic clock would hardly go on.
+/// A CPU that waits with interrupts off looks so often whether it is its turn.
 const LOOK_EVERY_US: u64 = 2;
 
 /// NMIs are the player's. Written while nobody plays.
@@ -190,7 +189,7 @@ impl Subject for Machine<'_> {
 
     fn rest(&self, busy: bool) {
         if busy {
-            time::delay_us(LOOK_EVERY_US);
+            patience::between_looks_us(LOOK_EVERY_US);
         } else {
             Self::halt();
         }

@@ -20,6 +20,7 @@ use latchwork::{CpuStats, Limits, Request};
 use self::report::{Kind, Seen, SeenByKind};
 use super::{Progress, Run, Tally, pmu, unknown};
 use crate::nmi::{self, NMI, reports, steps};
+use crate::waiting::{Waiting, awaited};
 use crate::{apic, idle, patience, smp, tick, time};
 
 /// Rounds in which the sender freezes for a while, for each receiver.
@@ -47,6 +48,7 @@ static HAS_RUNG: AtomicBool = AtomicBool::new(false);
 /// Between request and ring, interrupts off: executes nothing, but for NMIs, until it may go on.
 fn freeze(_: usize) {
     FROZEN.store(true, Ordering::Release);
+    let _waiting = Waiting::begin(awaited!("its thaw: it is frozen between request and ring"));
     while !THAWED.load(Ordering::Acquire) {
         x86_64::instructions::hlt();
     }
@@ -58,8 +60,11 @@ fn thaw(sender: usize) {
     const TURNS_A_RING: u32 = 2_000;
     THAWED.store(true, Ordering::Release);
     let is_thawed = || !FROZEN.load(Ordering::Acquire);
-    while !patience::spin_until(is_thawed, TURNS_A_RING) {
+    let waiting = Waiting::begin(awaited!("CPU {} to thaw", sender));
+    while !patience::spin_until(awaited!("CPU {} to take an NMI", sender), is_thawed, TURNS_A_RING)
+    {
         pmu::overflow(sender);
+        waiting.check();
     }
 }
 
@@ -76,7 +81,7 @@ impl Round<'_> {
     fn run(&self) -> Seen {
         nmi::set_limits(match self.kind {
             Kind::Long if self.run.has_fault("holds-for-ever") => {
-                Limits { hold_us: u32::MAX, ..Limits::BARE_METAL }
+                Limits { hold_us: u32::MAX, cap_us: u32::MAX, ..Limits::BARE_METAL }
             }
             Kind::Long => Limits::BARE_METAL,
             Kind::Short | Kind::Early => nmi::limits(),
@@ -84,7 +89,7 @@ impl Round<'_> {
         self.run.let_grants_end();
         THAWED.store(false, Ordering::Relaxed);
         HAS_RUNG.store(false, Ordering::Relaxed);
-        let before = self.look();
+        let before = self.seen_so_far();
         smp::on_all_cpus(&|cpu| {
             if cpu == self.sender {
                 self.send();
@@ -93,11 +98,11 @@ impl Round<'_> {
             }
         });
         self.run.settle();
-        let seen = self.look();
+        let seen = self.seen_so_far();
         seen.since(before)
     }
 
-    fn look(&self) -> Seen {
+    fn seen_so_far(&self) -> Seen {
         let stats = NMI.cpu_stats(self.receiver).unwrap_or_default();
         let unknown_in_all = self.run.stats().unknown;
         let late_sends = reports::tally(self.receiver).late_sends.load(Ordering::Relaxed);
@@ -118,14 +123,15 @@ impl Round<'_> {
     fn receive(&self) {
         let is_frozen = || FROZEN.load(Ordering::Acquire);
         let has_rung = || HAS_RUNG.load(Ordering::Acquire);
-        patience::sleep_until(|| is_frozen() || has_rung());
+        let sender = awaited!("CPU {} to freeze or to ring", self.sender);
+        patience::sleep_until(sender, || is_frozen() || has_rung());
         if is_frozen() {
             pmu::overflow(self.receiver);
             apic::flush_pending();
             self.pass_time();
             thaw(self.sender);
         }
-        patience::sleep_until(has_rung);
+        patience::sleep_until(awaited!("CPU {} to ring", self.sender), has_rung);
         apic::flush_pending();
         if self.run.has_fault("stray-ring") && !self.run.panics_on_unknown() {
             ring_past_the_library(self.receiver);
@@ -145,7 +151,7 @@ impl Round<'_> {
             }
             Kind::Long => {
                 let before = own_stats(self.receiver);
-                idle::until_or_ms(|| false, LONG_MS);
+                idle::for_ms(LONG_MS);
                 if !self.run.panics_on_unknown() {
                     self.ring_all();
                 }

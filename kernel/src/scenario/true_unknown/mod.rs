@@ -20,6 +20,7 @@ use latchwork::{CpuStats, Limits, Request};
 use self::report::{Kind, SAW};
 use super::{Progress, Run, pmu, quiet, unknown};
 use crate::nmi::{self, NMI, reports};
+use crate::waiting::awaited;
 use crate::{apic, cpu, idle, patience, smp, tick, time};
 
 /// Rounds of each kind, on each CPU.
@@ -87,7 +88,8 @@ impl Subject<'_> {
         if let Err(error) = apic::send_nmi(self.cpu) {
             panic!("CPU {} could not ring itself: {error}", self.cpu);
         }
-        patience::spin_until(|| own_stats(self.cpu).edges != before, RING_TURNS);
+        let is_taken = || own_stats(self.cpu).edges != before;
+        patience::spin_until(awaited!("its own NMI"), is_taken, RING_TURNS);
         SAW.sent.add(1);
     }
 
@@ -110,7 +112,8 @@ impl Subject<'_> {
         let age_ticks = time::now_ticks().saturating_sub(granted_at_ticks);
         self.ring();
         cpu::interrupts_restore(enabled);
-        idle::until_or_ms(|| untold(&own_stats(self.cpu)) == 0, SETTLE_LIMIT_MS);
+        let is_settled = || untold(&own_stats(self.cpu)) == 0;
+        idle::until_or_ms(awaited!("its edge to be settled"), is_settled, SETTLE_LIMIT_MS);
         SAW.note(kind, &before, &own_stats(self.cpu), age_ticks);
     }
 

@@ -9,6 +9,7 @@ use crate::device::watchdog_card::Startable;
 use crate::nmi::NMI;
 use crate::scenario::{Run, sleepers};
 use crate::time;
+use crate::waiting::awaited;
 
 /// How long the card is left alone.
 pub(super) const TIMEOUT_MS: u64 = 40;
@@ -51,7 +52,8 @@ impl Expiries {
         line::start_over();
         let start_ticks = time::now_ticks();
         super::start(card, if pinging { super::PINGED_TIMEOUT_MS } else { TIMEOUT_MS });
-        self.gave_up = !sleepers::wait_until(|| {
+        let nmis = awaited!("the card's NMI on all open CPUs");
+        self.gave_up = !sleepers::wait_until(nmis, || {
             if pinging {
                 card.card.ping();
             }

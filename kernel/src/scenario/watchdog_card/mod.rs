@@ -141,7 +141,7 @@ fn ping(run: &Run, card: &mut Startable) -> Quiet {
     let mut last_ticks = start_ticks;
     start(card, PINGED_TIMEOUT_MS);
     while last_ticks.saturating_sub(start_ticks) < PINGED_MS * time::ticks_per_ms() {
-        idle::until_or_ms(|| false, pause_ms);
+        idle::for_ms(pause_ms);
         card.card.ping();
         let now_ticks = time::now_ticks();
         let gap_ms = now_ticks.saturating_sub(last_ticks) / time::ticks_per_ms();
@@ -162,7 +162,7 @@ fn leave_stopped(run: &Run, card: &mut Startable) -> Quiet {
     if !run.has_fault("not-stopped") {
         stop(card);
     }
-    idle::until_or_ms(|| false, STOPPED_MS);
+    idle::for_ms(STOPPED_MS);
     stop(card);
     run.settle();
     Quiet { nmis: edges(run) - before, pings: 0, longest_gap_ms: STOPPED_MS }

@@ -4,9 +4,11 @@
 use super::*;
 use crate::guest::button::tests::button_that_works;
 
+const NO_KERNEL: &str = "/no/such/kernel";
+
 fn guest(script: &str, limits: Limits) -> Transcript {
     let argv = ["sh", "-c", script].map(str::to_owned);
-    run(&argv, None, limits, &mut Deaf).expect("sh runs")
+    run(&argv, Path::new(NO_KERNEL), &mut Controls::Nothing, limits, &mut Deaf).expect("sh runs")
 }
 
 fn exit_code(transcript: &Transcript) -> Option<i32> {
@@ -58,6 +60,19 @@ fn a_silent_guest_is_given_up_and_its_unfinished_line_kept() {
 }
 
 #[test]
+fn the_monitor_of_a_silent_guest_is_asked_where_it_stands() {
+    let argv = ["sh", "-c", "exec sleep 60"].map(str::to_owned);
+    let limits = Limits { silence: Duration::from_millis(300), ..Limits::from_silence_s(30) };
+    let mut controls = Controls::Monitor(Monitor::new().expect("a folder"));
+    let heard =
+        run(&argv, Path::new(NO_KERNEL), &mut controls, limits, &mut Deaf).expect("sh runs");
+    let Ending::GivenUp { why } = heard.ending else {
+        panic!("{heard:?}");
+    };
+    assert!(why.starts_with("no output for 0 s; where its CPUs stand cannot be told: "), "{why}");
+}
+
+#[test]
 fn a_guest_that_babbles_for_ever_is_given_up() {
     let limits = Limits {
         silence: Duration::from_secs(30),
@@ -81,10 +96,12 @@ fn an_ask_is_answered_after_the_last_press() {
         echo '@latchwork {"event":"ask","press":1}'
         echo "got $(head -c 1)"
         exit 33"#;
-    let (mut button, monitor) = button_that_works(3);
+    let (button, monitor) = button_that_works(3);
     let argv = ["sh", "-c", script].map(str::to_owned);
     let limits = Limits::from_silence_s(30);
-    let heard = run(&argv, Some(&mut button), limits, &mut Deaf).expect("sh runs");
+    let mut controls = Controls::Button(button);
+    let heard =
+        run(&argv, Path::new(NO_KERNEL), &mut controls, limits, &mut Deaf).expect("sh runs");
     assert_eq!((exit_code(&heard), &heard.unanswered), (Some(33), &None));
     assert_eq!(heard.tail.iter().filter(|line| *line == "got .").count(), 2);
     assert_eq!(monitor.join().expect("its commands").len(), 4);
@@ -93,10 +110,12 @@ fn an_ask_is_answered_after_the_last_press() {
 #[test]
 fn a_guest_that_cannot_be_given_what_it_asks_for_is_given_up() {
     let script = r#"echo '@latchwork {"event":"ask","press":4}'; exec cat"#;
-    let (mut button, _monitor) = button_that_works(3);
+    let (button, _monitor) = button_that_works(3);
     let argv = ["sh", "-c", script].map(str::to_owned);
     let limits = Limits::from_silence_s(30);
-    let heard = run(&argv, Some(&mut button), limits, &mut Deaf).expect("sh runs");
+    let mut controls = Controls::Button(button);
+    let heard =
+        run(&argv, Path::new(NO_KERNEL), &mut controls, limits, &mut Deaf).expect("sh runs");
     assert!(matches!(heard.ending, Ending::GivenUp { .. }), "{heard:?}");
     assert!(heard.unanswered.is_some_and(|why| why.starts_with("press 4 of 4: ")));
 }

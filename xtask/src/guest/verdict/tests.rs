@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+use std::path::Path;
+
 use super::*;
-use crate::guest::boot::{Deaf, Limits, run};
+use crate::guest::boot::{Controls, Deaf, Limits, run};
 use crate::machine::{Apic, Clock, MachineType};
 
 const TO_END: Boot = Boot { policy: "report", expect_stop: false, words: "" };
@@ -22,10 +24,13 @@ const END: &str = r#"echo '@latchwork {"event":"end"}'"#;
 const REPORT: &str = "echo 'unknown NMI on CPU 1, IP 0xffff'";
 const STOPPED: &str = r#"echo '@latchwork {"event":"stopped","reason":"unknown NMI"}'"#;
 
+const NO_KERNEL: &str = "/no/such/kernel";
+
 /// A guest made of shell lines.
 fn guest(lines: &[&str]) -> Transcript {
     let argv = ["sh", "-c", &lines.join("\n")].map(str::to_owned);
-    run(&argv, None, Limits::from_silence_s(30), &mut Deaf).expect("sh runs")
+    let limits = Limits::from_silence_s(30);
+    run(&argv, Path::new(NO_KERNEL), &mut Controls::Nothing, limits, &mut Deaf).expect("sh runs")
 }
 
 fn verdict(boot: &'static Boot, lines: &[&str]) -> ScenarioOutcome {
@@ -130,12 +135,15 @@ fn a_hang_is_told() {
     let argv = ["sh", "-c", &format!("{GREETING}; exec sleep 60")].map(str::to_owned);
     let limits =
         Limits { silence: std::time::Duration::from_millis(300), ..Limits::from_silence_s(30) };
-    let heard = run(&argv, None, limits, &mut Deaf).expect("sh runs");
+    let heard = run(&argv, Path::new(NO_KERNEL), &mut Controls::Nothing, limits, &mut Deaf)
+        .expect("sh runs");
     let outcome = merge("s", vec![(&TO_END, judge(&TO_END, MACHINE, &heard), heard)]);
     assert_eq!(
         (failed(&outcome), &outcome.breakages[..]),
         (vec!["guest-hung"], &[Breakage::Hung][..])
     );
+    let saw = outcome.report.checks.into_iter().find(|check| !check.held).expect("one").saw;
+    assert_eq!(saw, "no output for 0 s");
 }
 
 #[test]

@@ -139,5 +139,6 @@ fn limits(machine: &Machine) -> Limits {
         tick_period_us: machine.hardware.tick_period_us as u32,
         overdue_us: timing.overdue_us as u32,
         hold_us: timing.hold_us as u32,
+        ..Limits::BARE_METAL
     }
 }

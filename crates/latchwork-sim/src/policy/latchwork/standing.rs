@@ -19,7 +19,7 @@ const KINDS: [(GrantKind, &str); 4] = [
 
 /// What `cpu` is granted and what is owed. What still lies in a store buffer is not seen.
 pub(super) fn of(cpu: usize) -> Standing {
-    engine::look(|| {
+    engine::peek(|| {
         current().drive(cpu);
         Standing { grants: grants(cpu), debt: debt() }
     })

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     Class, Doorbell, EdgeModel, GrantKind, HandlerSpec, Limits, LimitsError, Outcome,
-    PlatformDelivery, Registration, Request, SpecError, UnknownKind, UnknownPolicy, moment::Moment,
-    primitive::Ordering,
+    PlatformDelivery, Registration, Request, SpecError, UnknownKind, UnknownPolicy,
+    primitive::Ordering, time::Timestamp,
 };
 
 const LATE_US: usize = Limits::BARE_METAL.late_us as usize;
@@ -172,7 +172,7 @@ fn a_parked_cpu_meets_its_grants_as_it_left_them() {
     let nmi = world.nmi;
     let source = Leaked::new(Source::new());
     let _kept = add(&world, local(4, EdgeModel::PerCondition), &source);
-    *nmi.platform.on_leave.lock().unwrap() = Some(std::boxed::Box::new(move || {
+    *nmi.platform.on_leave.lock().unwrap() = Some(std::sync::Arc::new(move |_| {
         nmi.platform.ticks.fetch_add(5_000_000, Ordering::Relaxed);
     }));
     source.0.raise();
@@ -192,8 +192,8 @@ fn a_deadline_from_before_a_clock_reset_has_passed() {
     assert_eq!(outcomes(&world, 1), [Unknown]);
 }
 
-/// The edge that brought the CPU here may have been the granted one; then the ring of what it claims is
-/// still to come.
+/// The edge that brought the CPU here may have been the granted one; then the ring of what it
+/// claims is still to come.
 #[test]
 fn every_claim_raises_what_is_granted_already() {
     let world = World::new();
@@ -257,7 +257,8 @@ mod sends {
         assert_eq!(outcomes(&world, 1), [Unknown]);
     }
 
-    /// What brought the CPU here may be found later, by a poll, and its grant must last for the send's ring.
+    /// What brought the CPU here may be found later, by a poll, and its grant must last for the
+    /// send's ring.
     #[test]
     fn an_unfinished_send_holds_also_what_is_granted_after_it_was_taken() {
         let world = World::new();

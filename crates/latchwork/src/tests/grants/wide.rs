@@ -16,7 +16,8 @@ fn a_platform_claim_explains_one_edge_on_each_other_cpu() {
     assert_eq!(outcomes(&world, 1), [Unknown], "its own ring brought it here");
 }
 
-/// A claim whose publisher was held up between its clock and its store does not shorten the next one's time.
+/// A claim whose publisher was held up between its clock and its store does not shorten the next
+/// one's time.
 #[test]
 fn a_claim_that_is_published_late_leaves_the_deadline_of_a_newer_one() {
     let world = World::new();
@@ -26,15 +27,16 @@ fn a_claim_that_is_published_late_leaves_the_deadline_of_a_newer_one() {
     source.0.raise();
     assert_eq!(outcomes(&world, 1), [Claimed]);
     let core = &world.nmi.core;
-    let limits = core.shared.limits.on(&world.nmi.platform);
+    let limits = world.nmi.limits();
     let slot = core.registry.slot(Class::Platform, 0).unwrap();
-    slot.published.publish(&core.shared.hot.wide, Moment::from_ticks(1_000), limits);
+    slot.published.publish(&core.recovery.hot.machine_wide, Timestamp::from_ticks(1_000), limits);
     become_cpu(Some(1));
     world.nmi.entering_idle();
     assert_eq!(outcomes(&world, 3), [Absorbed, Absorbed, Unknown]);
 }
 
-/// The edge of the newer one may have been the ring of the older one. Then its own ring is still to come.
+/// The edge of the newer one may have been the ring of the older one. Then its own ring is still to
+/// come.
 #[test]
 fn a_claim_that_is_seen_late_lasts_as_long_as_a_newer_one_of_this_cpu() {
     let world = World::new();
@@ -43,14 +45,14 @@ fn a_claim_that_is_seen_late_lasts_as_long_as_a_newer_one_of_this_cpu() {
     let _plain = add(&world, local(4, EdgeModel::PerCondition), &sources[1]);
     world.wait_us(1_000);
     let core = &world.nmi.core;
-    let limits = core.shared.limits.on(&world.nmi.platform);
+    let limits = world.nmi.limits();
     for (waits_us, expected) in [(LATE_US - 50, Absorbed), (LATE_US + 50, Unknown)] {
         let until = world.nmi.now().after(limits.late());
         world.wait_us(100);
         sources[1].0.raise();
         assert_eq!(outcomes(&world, 1), [Claimed]);
         let slot = core.registry.slot(Class::Platform, 0).unwrap();
-        slot.published.publish(&core.shared.hot.wide, until, limits);
+        slot.published.publish(&core.recovery.hot.machine_wide, until, limits);
         world.nmi.entering_idle();
         world.wait_us(waits_us);
         world.nmi.entering_idle();

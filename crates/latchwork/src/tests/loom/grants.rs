@@ -12,8 +12,8 @@ use crate::{
     },
 };
 
-/// A driver claims outside an NMI while the ring arrives at another CPU: that finds the condition or the claim,
-/// and the deadline with it.
+/// A driver claims outside an NMI while the ring arrives at another CPU: that finds the condition
+/// or the claim, and the deadline with it.
 #[test]
 fn a_claim_outside_nmis_against_its_ring_elsewhere() {
     explore(|| {
@@ -22,7 +22,7 @@ fn a_claim_outside_nmis_against_its_ring_elsewhere() {
         let source = Leaked::new(Source::new());
         let kept = nmi.register(&external(), source.0).unwrap();
         world.wait_us(100_000);
-        nmi.core.shared.hot.debt.take();
+        nmi.core.recovery.hot.debt.take();
         source.0.raise();
         let other_cpu = thread::spawn(move || {
             become_cpu(Some(1));
@@ -43,7 +43,7 @@ fn two_claims_at_once_explain_two_rings_elsewhere() {
         let source = Leaked::new(Source::new());
         let kept = nmi.register(&external(), source.0).unwrap();
         world.wait_us(100_000);
-        nmi.core.shared.hot.debt.take();
+        nmi.core.recovery.hot.debt.take();
         nmi.owe_poll();
         world.wait_us(1_100);
         source.0.raise();
@@ -70,7 +70,7 @@ fn a_claim_is_adopted_once_however_early_it_is_seen() {
         let source = Leaked::new(Source::new());
         let kept = nmi.register(&external(), source.0).unwrap();
         world.wait_us(100_000);
-        nmi.core.shared.hot.debt.take();
+        nmi.core.recovery.hot.debt.take();
         let other_cpu = thread::spawn(move || {
             become_cpu(Some(1));
             nmi.entering_idle();

@@ -36,8 +36,9 @@ fn removal_beside_a_cpu_that_goes_and_comes_back() {
     });
 }
 
-/// A removal that waits for a CPU that was stopped inside the handler is over once that CPU is marked,
-/// and what the handler did lies before its return, though nobody tells the remover but the read word.
+/// A removal that waits for a CPU that was stopped inside the handler is over once that CPU is
+/// marked, and what the handler did lies before its return, though nobody tells the remover but the
+/// read word.
 #[test]
 fn removal_waits_for_a_stopped_cpu_until_it_is_marked() {
     explore(|| {
@@ -69,11 +70,11 @@ fn removal_waits_for_a_stopped_cpu_until_it_is_marked() {
     });
 }
 
-/// Who sees a CPU online again sees what it did before, and sends to an empty mailbox: its request is
-/// served.
+/// Who sees a CPU online again sees what it did before, and sends to an empty mailbox: its request
+/// is served.
 ///
-/// The returning CPU is the main thread, which loom lets run first. loom remembers one access of each
-/// kind to an atomic, so the other way round it would miss that the store there depends on the
+/// The returning CPU is the main thread, which loom lets run first. loom remembers one access of
+/// each kind to an atomic, so the other way round it would miss that the store there depends on the
 /// sender's load: a load of the returning CPU itself lies between.
 #[test]
 fn a_send_to_a_cpu_that_is_back_is_served() {

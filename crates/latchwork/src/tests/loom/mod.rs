@@ -8,9 +8,11 @@
 mod grants;
 mod lifecycle;
 mod nested;
+mod panicking;
 mod recovery;
 mod registry;
 mod requests;
+mod sharing;
 mod work;
 
 /// Runs `test` in every schedule that differs, without a bound on preemptions.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A removal on one CPU while another takes an NMI that a second NMI interrupts, before every one of
-//! its accesses.
+//! A removal on one CPU while another takes an NMI that a second NMI interrupts, before every one
+//! of its accesses.
 
 use loom::thread;
 

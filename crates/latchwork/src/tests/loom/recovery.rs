@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Debt against polls, and the poll lock's losers.
 //!
-//! The machine-wide source is a Relaxed atomic: nothing orders what CPUs see of it but the code under test.
+//! The machine-wide source is a Relaxed atomic: nothing orders what CPUs see of it but the code
+//! under test.
 
 use loom::thread;
 use std::vec::Vec;
@@ -20,8 +21,8 @@ use crate::{
 /// Where both CPUs ask the Platform handlers.
 const PREEMPTIONS: Option<usize> = Some(4);
 
-/// A source with a sticky status for each CPU, such as a counter's overflow. Each CPU touches its own only, so
-/// loom is spared it.
+/// A source with a sticky status for each CPU, such as a counter's overflow. Each CPU touches its
+/// own only, so loom is spared it.
 struct LocalSource([Counter; 3]);
 
 impl LocalSource {
@@ -78,7 +79,7 @@ fn scene(cpus: usize) -> Scene {
         world.nmi.register(&external(), source.0).unwrap(),
     ];
     world.wait_us(100_000);
-    world.nmi.core.shared.hot.debt.take();
+    world.nmi.core.recovery.hot.debt.take();
     Scene { world, pmi: pmis, external: source, kept }
 }
 
@@ -89,16 +90,19 @@ impl Scene {
 
     /// What was set is found, or will be looked for.
     fn assert_nothing_is_stranded(&self) {
-        let owed = self.world.nmi.core.shared.hot.debt.owed().is_some();
+        let owed = self.world.nmi.core.recovery.hot.debt.owed().is_some();
         assert!(owed || !self.external.0.is_raised(), "nobody will look for it");
     }
 
     /// Edges that wait have somebody to wait for.
     fn assert_every_edge_can_be_settled(&self) {
-        let owed = self.world.nmi.core.shared.hot.debt.owed().is_some();
+        let owed = self.world.nmi.core.recovery.hot.debt.owed().is_some();
         for (cpu, area) in self.world.nmi.core.cpus().iter().enumerate() {
             self.world.nmi.inside_read_side(cpu, area, |_| ());
-            assert!(owed || !area.deferred.any(), "an edge waits for a poll that nobody owes");
+            assert!(
+                owed || !area.deferred.has_waiting(),
+                "an edge waits for a poll that nobody owes"
+            );
         }
     }
 
@@ -111,7 +115,7 @@ impl Scene {
             self.world.nmi.tick();
         }
         assert!(!self.external.0.is_raised());
-        self.world.nmi.core.cpus().iter().for_each(|area| assert!(!area.deferred.any()));
+        self.world.nmi.core.cpus().iter().for_each(|area| assert!(!area.deferred.has_waiting()));
         (0..cpus).map(|cpu| self.world.nmi.cpu_stats(cpu).unwrap().unknown).collect()
     }
 }
@@ -215,8 +219,8 @@ fn an_event_that_rings_two_cpus_is_unknown_to_neither() {
     });
 }
 
-/// An event rings one CPU, and an unknown edge another, whose poll may have looked too early: the event's own
-/// edge is never unknown.
+/// An event rings one CPU, and an unknown edge another, whose poll may have looked too early: the
+/// event's own edge is never unknown.
 #[test]
 fn a_loser_is_judged_by_no_poll_that_looked_before_its_edge() {
     explore_up_to(PREEMPTIONS, || {
@@ -242,10 +246,10 @@ fn a_loser_between_two_polls_is_judged_by_the_later_one() {
     explore_up_to(PREEMPTIONS, || {
         let scene = scene(3);
         let (nmi, _, external) = scene.parts();
-        let poll = nmi.core.shared.polls.take(2).unwrap();
+        let poll = nmi.core.recovery.polls.take(2).unwrap();
         let polls = thread::spawn(move || {
             become_cpu(Some(2));
-            nmi.core.shared.polls.end(poll);
+            nmi.core.recovery.polls.end(poll);
             take_nmi(nmi);
         });
         become_cpu(Some(1));
@@ -258,8 +262,8 @@ fn a_loser_between_two_polls_is_judged_by_the_later_one() {
     });
 }
 
-/// A handler whose line is asserted already is registered while another CPU skips it, and then finds nobody
-/// to ask.
+/// A handler whose line is asserted already is registered while another CPU skips it, and then
+/// finds nobody to ask.
 #[test]
 fn an_asserted_line_is_found_after_its_registration() {
     explore(|| {
@@ -278,7 +282,7 @@ fn an_asserted_line_is_found_after_its_registration() {
         });
         let kept = nmi.register(&external(), source.0).unwrap();
         other_cpu.join().unwrap();
-        let owed = nmi.core.shared.hot.debt.owed().is_some();
+        let owed = nmi.core.recovery.hot.debt.owed().is_some();
         assert!(owed || !source.0.is_raised(), "nobody will look for it");
         kept.remove().unwrap();
         local.remove().unwrap();
@@ -295,8 +299,8 @@ unsafe impl NmiHandler for StopsOne {
     }
 }
 
-/// A CPU is stopped while it asks the Platform handlers, and marked: an edge that waited for it is settled, and
-/// what it was asked to find is looked for.
+/// A CPU is stopped while it asks the Platform handlers, and marked: an edge that waited for it is
+/// settled, and what it was asked to find is looked for.
 #[test]
 fn a_poller_that_is_stopped_and_marked_leaves_nothing_waiting() {
     explore(|| {

@@ -14,7 +14,8 @@ use crate::{
 /// What one CPU leaves for another before it sends or comes.
 pub(super) struct Letter(SharedCell<u32>);
 
-// SAFETY: written before, read by whoever has learnt of it; showing that this is enough is the test.
+// SAFETY: written before, read by whoever has learnt of it; showing that this is enough is the
+// test.
 unsafe impl Sync for Letter {}
 // SAFETY: as above.
 unsafe impl Send for Letter {}

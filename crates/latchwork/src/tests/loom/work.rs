@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Deferred work: every item runs once, one run at a time, and somebody is told of each.
 //!
-//! The CPUs run their lists only at interrupts that were raised. Those that are pending when the threads
-//! have ended are taken one after the other; what has not run then was stranded.
+//! The CPUs run their lists only at interrupts that were raised. Those that are pending when the
+//! threads have ended are taken one after the other; what has not run then was stranded.
 
 use loom::thread;
 use std::sync::Arc;
@@ -63,8 +63,8 @@ fn two_producers_against_a_run() {
     });
 }
 
-/// What a queuer stored is seen by the last run, also if it was told that the item is queued already. The
-/// letter is Relaxed: the item alone gives the order.
+/// What a queuer stored is seen by the last run, also if it was told that the item is queued
+/// already. The letter is Relaxed: the item alone gives the order.
 #[test]
 fn the_last_run_sees_what_every_queuer_stored() {
     explore(|| {
@@ -178,8 +178,8 @@ fn a_tick_that_stops_behind_another_item() {
     });
 }
 
-/// An item that comes again does not bring its former successor along. The CPU looks at its list at ticks,
-/// which tell it nothing: so the list alone gives the order.
+/// An item that comes again does not bring its former successor along. The CPU looks at its list at
+/// ticks, which tell it nothing: so the list alone gives the order.
 #[test]
 fn an_item_that_comes_again_comes_alone() {
     explore(|| {
@@ -271,8 +271,8 @@ fn what_a_cpu_left_when_it_went_runs_elsewhere() {
     });
 }
 
-/// A CPU comes back while another runs what it left: each item runs once, on either, and what the CPU
-/// queues when it is back is not left behind by the other, which goes round again for it.
+/// A CPU comes back while another runs what it left: each item runs once, on either, and what the
+/// CPU queues when it is back is not left behind by the other, which goes round again for it.
 #[test]
 fn a_cpu_that_comes_back_and_one_that_runs_what_it_left() {
     explore(|| {

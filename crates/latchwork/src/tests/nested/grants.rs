@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! NMIs on top of whoever grants, adopts, absorbs, holds and opens: no ring whose condition was claimed is
-//! unknown, and none is explained twice.
+//! NMIs on top of whoever grants, adopts, absorbs, holds and opens: no ring whose condition was
+//! claimed is unknown, and none is explained twice.
 
 use super::{arm, at_every_access, came};
 use crate::{
     Class, Doorbell, EdgeModel, HandlerSpec, Nmi, Outcome, Registration, Request, Storm,
+    StormSource,
     tests::{
         source::{Source, time_passes},
         world::{Leaked, TestPlatform, World, become_cpu, take_nmi},
@@ -80,8 +81,8 @@ fn a_late_ring_on_top_of_the_dispatch_that_claims_it() {
     });
 }
 
-/// An NMI on top lasts, takes the ring that is being granted, and claims what rings by itself. That ring, too, is
-/// explained, at the time at which it comes.
+/// An NMI on top lasts, takes the ring that is being granted, and claims what rings by itself. That
+/// ring, too, is explained, at the time at which it comes.
 #[test]
 fn a_claim_on_top_of_the_dispatch_that_grants() {
     at_every_access(20, |accesses_before| {
@@ -139,7 +140,7 @@ fn while_machine_wide_claims_are_adopted(
         });
         adopt(nmi);
         let nested = came();
-        if nmi.core.cpus()[0].deferred.any() {
+        if nmi.core.cpus()[0].deferred.has_waiting() {
             nmi.tick();
         }
         while nmi.cpu_stats(0).unwrap().absorbed < 1 + usize::from(nested) {
@@ -173,8 +174,8 @@ fn a_ring_on_top_of_an_open_point_that_adopts() {
     });
 }
 
-/// Two NMIs on top of whoever adopts another CPU's claim: the ring of that one, and one that finds the grant
-/// and leaves its own condition to a poll. The first is not unknown for that.
+/// Two NMIs on top of whoever adopts another CPU's claim: the ring of that one, and one that finds
+/// the grant and leaves its own condition to a poll. The first is not unknown for that.
 #[test]
 fn a_ring_on_top_and_another_that_is_absorbed_in_its_place() {
     let both = core::cell::Cell::new(0);
@@ -214,8 +215,8 @@ fn a_ring_on_top_and_another_that_is_absorbed_in_its_place() {
     assert!(both.get() > 100, "both came {} times only", both.get());
 }
 
-/// A CPU that has published a claim itself adopts the next claim of another, and not its own. The ring on top
-/// is one too many.
+/// A CPU that has published a claim itself adopts the next claim of another, and not its own. The
+/// ring on top is one too many.
 #[test]
 fn a_ring_on_top_of_a_poll_that_claims() {
     at_every_access(40, |accesses_before| {
@@ -268,8 +269,8 @@ fn a_ring_on_top_of_a_claim_outside_nmis() {
     });
 }
 
-/// Another CPU adopts the claim while the driver is at it, and finds the ring late from when the status is clear,
-/// however long the driver takes.
+/// Another CPU adopts the claim while the driver is at it, and finds the ring late from when the
+/// status is clear, however long the driver takes.
 #[test]
 fn a_slow_claim_outside_nmis() {
     for slow_us in [60, 3_000] {
@@ -321,8 +322,8 @@ fn a_longer_grant_on_top_of_one_that_is_made() {
     });
 }
 
-/// An NMI takes a send that has not rung while the CPU sees that an earlier one has: nothing ends before the
-/// ring of either.
+/// An NMI takes a send that has not rung while the CPU sees that an earlier one has: nothing ends
+/// before the ring of either.
 #[test]
 fn an_unfinished_send_on_top_of_a_look_at_finished_ones() {
     let looks: [fn(&'static Nmi<TestPlatform>); 3] = [
@@ -450,7 +451,8 @@ fn a_storm_on_top_of_another() {
         nmi.tick();
         let told = nmi.platform.storms.lock().unwrap();
         for id in [0, 1] {
-            let of_it = |(_, storm): &&(bool, Storm)| storm.handler == _kept[id].id();
+            let of_it =
+                |(_, storm): &&(bool, Storm)| storm.source == StormSource::Handler(_kept[id].id());
             let told: std::vec::Vec<_> = told.iter().filter(of_it).map(|it| it.0).collect();
             let expected: &[bool] = if id == 0 || nested { &[true, false] } else { &[] };
             assert_eq!(told, expected, "handler {id}");

@@ -84,7 +84,8 @@ fn an_nmi_on_top_of_one_that_is_turned_away() {
     });
 }
 
-/// The marking CPU may take NMIs: it finds the Platform handlers in the stopped CPU's hands, or not.
+/// The marking CPU may take NMIs: it finds the Platform handlers in the stopped CPU's hands, or
+/// not.
 #[test]
 fn an_nmi_while_another_cpu_is_marked() {
     at_every_access(6, |accesses_before| {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Edges on top of another dispatch of their CPU: what is granted stays for the edge underneath, nothing ends for
-//! it too soon, and each edge is said once.
+//! Edges on top of another dispatch of their CPU: what is granted stays for the edge underneath,
+//! nothing ends for it too soon, and each edge is said once.
 
 use core::cell::Cell;
 use std::rc::Rc;
@@ -17,7 +17,8 @@ use crate::{
 const LATE_US: usize = 8_000;
 const OVERDUE_US: usize = Limits::BARE_METAL.overdue_us as usize;
 
-/// A CPU that has claimed a message, which rings once more, and asks the Platform handlers at its next edge.
+/// A CPU that has claimed a message, which rings once more, and asks the Platform handlers at its
+/// next edge.
 struct Scene {
     _kept: [Registration; 2],
     _message: Leaked<Source>,
@@ -56,8 +57,8 @@ fn ticks(world: &World) {
     }
 }
 
-/// The granted ring comes, and on top of it that of an external event, which the dispatch underneath may have asked
-/// for already. The grant is for the one underneath.
+/// The granted ring comes, and on top of it that of an external event, which the dispatch
+/// underneath may have asked for already. The grant is for the one underneath.
 #[test]
 fn an_edge_on_top_leaves_the_grant_to_the_edge_underneath() {
     at_every_access(40, |accesses_before| {
@@ -84,7 +85,7 @@ fn an_edge_on_top_that_another_cpu_explains_leaves_the_grant_to_the_edge_underne
     at_every_access(40, |accesses_before| {
         let scene = scene();
         let nmi = scene.world.nmi;
-        let polls = &nmi.core.shared.polls;
+        let polls = &nmi.core.recovery.polls;
         let elsewhere = Rc::new(Cell::new(None));
         let begun = elsewhere.clone();
         arm(accesses_before, move || {
@@ -98,10 +99,10 @@ fn an_edge_on_top_that_another_cpu_explains_leaves_the_grant_to_the_edge_underne
         if let Some(poll) = elsewhere.take() {
             polls_elsewhere.set(polls_elsewhere.get() + 1);
             let core = &nmi.core;
-            let limits = core.shared.limits.on(&nmi.platform);
+            let limits = nmi.limits();
             let slot = core.registry.slot(Class::Platform, 0).unwrap();
             let until = nmi.now().after(limits.late());
-            slot.published.publish(&core.shared.hot.wide, until, limits);
+            slot.published.publish(&core.recovery.hot.machine_wide, until, limits);
             polls.note_claim(poll);
             polls.end(poll);
         }
@@ -112,8 +113,8 @@ fn an_edge_on_top_that_another_cpu_explains_leaves_the_grant_to_the_edge_underne
     assert!(polls_elsewhere.get() > 30, "{} polls elsewhere", polls_elsewhere.get());
 }
 
-/// An NMI comes on top of the end of another, late, and a granted ring while it runs. What it leaves with is later
-/// than what the one underneath leaves with, which ends nothing for that.
+/// An NMI comes on top of the end of another, late, and a granted ring while it runs. What it
+/// leaves with is later than what the one underneath leaves with, which ends nothing for that.
 #[test]
 fn an_nmi_on_top_that_leaves_later_than_the_one_underneath() {
     at_every_access(40, |accesses_before| {
@@ -136,7 +137,8 @@ fn an_nmi_on_top_that_leaves_later_than_the_one_underneath() {
     });
 }
 
-/// Whatever an edge on top of another dispatch turns out to be, it is said once, and a true unknown is said.
+/// Whatever an edge on top of another dispatch turns out to be, it is said once, and a true unknown
+/// is said.
 #[test]
 fn an_unknown_on_top_of_a_dispatch_is_reported() {
     at_every_access(20, |accesses_before| {

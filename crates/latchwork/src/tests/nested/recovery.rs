@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! NMIs on top of whoever pays, settles and stops its tick: no debt is lost, no condition, and no edge that
-//! was deferred.
+//! NMIs on top of whoever pays, settles and stops its tick: no debt is lost, no condition, and no
+//! edge that was deferred.
 
 use super::{arm, at_every_access, came};
 use crate::{
@@ -89,7 +89,7 @@ fn a_debt_made_on_top_of_the_tick_that_pays_one() {
         arm(accesses_before, move || collapse(nmi, pmi, external));
         nmi.tick();
         let interrupted = came();
-        let owed = nmi.core.shared.hot.debt.owed().is_some();
+        let owed = nmi.core.recovery.hot.debt.owed().is_some();
         assert!(owed || !external.is_raised(), "a condition that nobody will look for");
         for _ in 0..2 {
             scene.world.wait_us(1_100);
@@ -126,11 +126,11 @@ fn an_edge_deferred_while_the_tick_stops() {
         become_cpu(Some(1));
         nmi.owe_poll();
         become_cpu(Some(0));
-        let poll = nmi.core.shared.polls.take(1).unwrap();
+        let poll = nmi.core.recovery.polls.take(1).unwrap();
         arm(accesses_before, move || assert_eq!(take_nmi(nmi), Outcome::Deferred));
         nmi.tick_stopped();
         let interrupted = came();
-        nmi.core.shared.polls.end(poll);
+        nmi.core.recovery.polls.end(poll);
         take_work_interrupt(nmi);
         let asked = nmi.platform.ticks_wanted.load(Ordering::Relaxed);
         assert_eq!(asked, usize::from(interrupted));
@@ -162,7 +162,7 @@ fn an_nmi_while_a_poll_is_owed() {
 
 /// Defers an edge on this CPU, in a poll of the other one.
 fn defer_one(nmi: &'static Nmi<TestPlatform>, claims: bool) {
-    let polls = &nmi.core.shared.polls;
+    let polls = &nmi.core.recovery.polls;
     let poll = polls.take(1).unwrap();
     assert_eq!(take_nmi(nmi), Outcome::Deferred);
     if claims {
@@ -173,12 +173,13 @@ fn defer_one(nmi: &'static Nmi<TestPlatform>, claims: bool) {
 
 /// Each edge was claimed, absorbed or unknown, once, those among them that were deferred.
 fn assert_all_are_settled(nmi: &'static Nmi<TestPlatform>) {
-    assert!(!nmi.core.cpus()[0].deferred.any());
+    assert!(!nmi.core.cpus()[0].deferred.has_waiting());
     let stats = nmi.cpu_stats(0).unwrap();
     assert_eq!(stats.claimed + stats.absorbed + stats.unknown, stats.edges, "{stats:?}");
 }
 
-/// Each deferred edge is settled once, by whoever comes first: the NMI on top or the one underneath.
+/// Each deferred edge is settled once, by whoever comes first: the NMI on top or the one
+/// underneath.
 #[test]
 fn an_nmi_on_top_of_whoever_settles() {
     for claims in [false, true] {
@@ -215,8 +216,8 @@ fn an_nmi_on_top_of_whoever_settles() {
     }
 }
 
-/// An NMI on top of whoever defers an edge settles what it finds, which may not be that edge yet: it is not
-/// forgotten for that.
+/// An NMI on top of whoever defers an edge settles what it finds, which may not be that edge yet:
+/// it is not forgotten for that.
 #[test]
 fn an_nmi_on_top_of_whoever_defers() {
     at_every_access(30, |accesses_before| {
@@ -251,7 +252,7 @@ fn an_edge_deferred_on_top_of_whoever_settles_or_defers() {
         at_every_access(12, |accesses_before| {
             let scene = scene();
             let nmi = scene.world.nmi;
-            let polls = &nmi.core.shared.polls;
+            let polls = &nmi.core.recovery.polls;
             defer_one(nmi, false);
             let poll = polls.take(1).unwrap();
             arm(accesses_before, move || {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! NMIs that queue, on top of whoever queues, runs, waits or stops the tick. Nothing but the interrupt
-//! for work runs what they queued: so an item that nobody was told of is found missing.
+//! NMIs that queue, on top of whoever queues, runs, waits or stops the tick. Nothing but the
+//! interrupt for work runs what they queued: so an item that nobody was told of is found missing.
 
 use core::cell::Cell;
 use std::rc::Rc;
@@ -36,7 +36,8 @@ unsafe impl NmiHandler for Queues {
     }
 }
 
-/// Runs `scene` with an NMI before every access of it in turn, whose handler queues `here` and `there`.
+/// Runs `scene` with an NMI before every access of it in turn, whose handler queues `here` and
+/// `there`.
 fn while_an_nmi_queues(
     at_least: usize,
     urgency: Urgency,
@@ -90,8 +91,8 @@ fn queueing_takes_few_accesses() {
     assert!(!came());
 }
 
-/// The interrupt for work comes in the gap, as it does to a producer on another CPU: it stops there, and
-/// the producer has all run that stands behind it.
+/// The interrupt for work comes in the gap, as it does to a producer on another CPU: it stops
+/// there, and the producer has all run that stands behind it.
 #[test]
 fn a_list_is_run_in_the_gap_of_its_producer() {
     let gaps = Cell::new(0);
@@ -176,8 +177,8 @@ fn an_nmi_queues_while_a_list_is_run() {
     }
 }
 
-/// An item is queued by an NMI at any point of its own run: it runs once more if it was not queued, and
-/// what the NMI left is seen.
+/// An item is queued by an NMI at any point of its own run: it runs once more if it was not queued,
+/// and what the NMI left is seen.
 #[test]
 fn an_nmi_queues_the_item_that_is_run() {
     for there in [false, true] {
@@ -228,8 +229,8 @@ fn an_nmi_queues_while_the_tick_restarts() {
     });
 }
 
-/// A waiter that sees the item idle, and an NMI that queues it around that: it stays queued. In the NMI
-/// itself waiting is refused.
+/// A waiter that sees the item idle, and an NMI that queues it around that: it stays queued. In the
+/// NMI itself waiting is refused.
 #[test]
 fn an_nmi_queues_while_somebody_waits() {
     while_an_nmi_queues(2, Urgency::Now, |nmi, here, there, came| {
@@ -265,8 +266,8 @@ fn an_nmi_queues_while_somebody_waits() {
     });
 }
 
-/// A CPU that goes offline: what an NMI queues until then is run by the CPU itself before it leaves.
-/// Afterwards its NMIs reach no handler.
+/// A CPU that goes offline: what an NMI queues until then is run by the CPU itself before it
+/// leaves. Afterwards its NMIs reach no handler.
 #[test]
 fn an_nmi_queues_while_its_cpu_goes_offline() {
     at_every_access(4, |accesses_before| {

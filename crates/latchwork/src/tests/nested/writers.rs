@@ -129,8 +129,8 @@ fn try_remove_on_top_of_a_half_done_writer() {
     });
 }
 
-/// A guard given up in an NMI on top of a half-done writer of the same class: nothing waits, and the
-/// handle is good for one guard.
+/// A guard given up in an NMI on top of a half-done writer of the same class: nothing waits, and
+/// the handle is good for one guard.
 #[test]
 fn a_guard_given_up_on_top_of_a_half_done_writer() {
     at_every_access(30, |accesses_before| {

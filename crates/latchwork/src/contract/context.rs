@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is known about one NMI: what it interrupted, on which CPU, when.
+
+use core::marker::PhantomData;
+
+use super::{
+    after_leave::AfterLeave,
+    interrupted::{Interrupted, Mode, OpaqueFrame, SourceMap},
+    request::Requests,
+};
+use crate::cpu::PerCpu;
+
+/// One NMI, as handlers see it, or one [poll outside an NMI](Self::is_outside_nmi). Valid on the
+/// CPU and for the time of the call: it is neither `Send` nor `Sync`, nor can it be kept.
+#[derive(Debug)]
+pub struct NmiContext<'a> {
+    pub(crate) interrupted: &'a Interrupted,
+    pub(crate) area: &'a PerCpu,
+    pub(crate) cpu: usize,
+    pub(crate) arrived_ticks: u64,
+    pub(crate) requests: Requests,
+    pub(crate) _this_cpu_only: PhantomData<*mut ()>,
+}
+
+impl<'a> NmiContext<'a> {
+    pub(crate) const fn outside_nmi(
+        interrupted: &'a Interrupted,
+        area: &'a PerCpu,
+        cpu: usize,
+        now_ticks: u64,
+    ) -> Self {
+        Self {
+            interrupted,
+            area,
+            cpu,
+            arrived_ticks: now_ticks,
+            requests: Requests::NONE,
+            _this_cpu_only: PhantomData,
+        }
+    }
+}
+
+impl NmiContext<'_> {
+    /// The CPU that took the NMI, as [`Platform::current_cpu`](crate::Platform::current_cpu)
+    /// counts.
+    #[must_use]
+    pub const fn cpu(&self) -> usize {
+        self.cpu
+    }
+
+    /// The interrupted instruction pointer.
+    #[must_use]
+    pub const fn ip(&self) -> usize {
+        self.interrupted.ip
+    }
+
+    /// The interrupted stack pointer.
+    #[must_use]
+    pub const fn sp(&self) -> usize {
+        self.interrupted.sp
+    }
+
+    /// The interrupted frame pointer register.
+    #[must_use]
+    pub const fn fp(&self) -> usize {
+        self.interrupted.fp
+    }
+
+    /// Whether user or kernel code was interrupted.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.interrupted.mode
+    }
+
+    /// When dispatch began, in the platform's ticks.
+    #[must_use]
+    pub const fn arrived_ticks(&self) -> u64 {
+        self.arrived_ticks
+    }
+
+    /// Whether the handler is asked without an NMI's frame: by a tick that pays a debt, with
+    /// interrupts off, or about an edge that was deferred. Then [`frame`](Self::frame) is null.
+    #[must_use]
+    pub const fn is_outside_nmi(&self) -> bool {
+        self.interrupted.frame.is_null()
+    }
+
+    /// The saved registers, opaque here. Valid during the call only; null
+    /// [outside an NMI](Self::is_outside_nmi).
+    #[must_use]
+    pub const fn frame(&self) -> *const OpaqueFrame {
+        self.interrupted.frame
+    }
+
+    /// The NMI-source bitmap, where the CPU reports one.
+    #[must_use]
+    pub const fn sources(&self) -> Option<SourceMap> {
+        self.interrupted.sources
+    }
+
+    /// The software requests that this NMI took.
+    #[must_use]
+    pub const fn requests(&self) -> Requests {
+        self.requests
+    }
+
+    /// Asks for [`Platform::after_leave`](crate::Platform::after_leave) to run once this CPU is
+    /// outside the read side: the place to park or to enter a debugger.
+    pub fn ask_after_leave(&self) {
+        self.area.own.post_after_leave(AfterLeave::HANDLER_ASKED);
+    }
+}

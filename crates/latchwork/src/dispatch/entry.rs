@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The entry and the end of a dispatch.
+//!
+//! Wait-free and bounded: no loop whose length another CPU controls, no lock but the try-lock of
+//! the Platform handlers, no store to a line that other CPUs store to on their hot path.
+
+use core::marker::PhantomData;
+
+use crate::{
+    contract::{Interrupted, NmiContext, Platform},
+    cpu::PerCpu,
+    grant::Unsettled,
+    nmi::Nmi,
+    primitive::Ordering,
+    stats::Ending,
+    time::{HandlerClock, Timestamp},
+};
+
+/// How an edge was explained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// A software request or a handler explained it.
+    Claimed,
+    /// Nothing was found, and a grant of an earlier claim explained it.
+    Absorbed,
+    /// Nothing on this CPU explained it, and what may is not known yet: another CPU was asking the
+    /// Platform handlers, or this NMI came on top of another. It is settled later.
+    Deferred,
+    /// Nothing explained it. It was counted, and reported as the policy says.
+    Unknown,
+    /// It came before [`Nmi::init`], or before this CPU had per-CPU data. It was counted.
+    TooEarly,
+    /// This CPU is [offline](Nmi::go_offline). No handler was asked; it was counted, and the
+    /// requests that it took were dropped.
+    Offline,
+    /// It is nested deeper than [`MAX_NESTING`]: the entry code is broken. No handler was asked; it
+    /// was counted as nested.
+    TooDeep,
+}
+
+/// How deep NMIs may nest on one CPU; the read word's depth field could not count many more.
+pub const MAX_NESTING: usize = 100;
+
+impl<P: Platform> Nmi<P> {
+    /// Handles one edge. The only function that the NMI entry code calls, once for each NMI that
+    /// the CPU takes. What it touches must be [mapped](Platform#what-must-be-mapped).
+    ///
+    /// # From a VM exit
+    ///
+    /// A host that intercepts NMIs while a guest runs takes some of them as exits and not through
+    /// its IDT.
+    ///
+    /// *VMX* ("NMI exiting"; SDM Vol. 3C, "Information for VM Exits Due to Vectored Events": type
+    /// 2, vector 2): the edge is spent, so the exit handler calls `dispatch` itself, and owes
+    ///
+    /// * **the time**: before it enables interrupts, idles, calls [`tick`](Self::tick) or enters
+    ///   the guest again, on the CPU that exited. The library takes a tick or an idle entry for a
+    ///   moment at which every NMI that had come has been dispatched, and ends grants by it: an
+    ///   exit that is dispatched after one may be called unknown though a claim explains it. That
+    ///   guarantee ends here, and nothing else does: removals, statistics and debts hold as ever;
+    /// * **the blocking**: the CPU blocks NMIs from the exit until the next `IRET`. Nothing before
+    ///   or in the call may execute one (no exception, no breakpoint), or NMIs nest, which is
+    ///   counted and survived up to [`MAX_NESTING`]. After the call the host executes an `IRET` to
+    ///   its own next instruction, or this CPU takes no further NMI; parking in
+    ///   [`after_leave`](Platform::after_leave) needs the blocking no less than in an NMI;
+    /// * **GS and page tables**: the exit has loaded the host's from the VMCS. They must be those
+    ///   by which [`Platform::current_cpu`] knows this CPU;
+    /// * **`interrupted`**: the host's instruction and stack pointer at the exit, [`Mode::Kernel`]
+    ///   and a frame made of them, not null, as the entry code would have made it: handlers walk
+    ///   the stack from there. The guest's registers are no addresses of the host; whoever profiles
+    ///   guests reads them elsewhere. With NMI-source reporting the exit qualification holds
+    ///   `sources`.
+    ///
+    /// *SVM* (intercept of physical NMIs; APM Vol. 2, "Global Interrupt Flag"): the exit does not
+    /// spend the edge. It stays pending while GIF is 0, and comes through the IDT after `STGI`. So
+    /// the exit handler does **not** call `dispatch`, which would look for one edge twice, but
+    /// restores GS and what else the entry code relies on before `STGI`.
+    ///
+    /// [`Mode::Kernel`]: crate::Mode::Kernel
+    ///
+    /// # Safety
+    ///
+    /// 1. This CPU is in NMI context and stays there until the call returns.
+    /// 2. Nothing but another NMI, and what it calls, runs on this CPU meanwhile.
+    /// 3. `interrupted.frame` is what this kernel's handlers expect, valid during the call.
+    #[inline]
+    pub unsafe fn dispatch(&'static self, interrupted: &Interrupted) -> Outcome {
+        let this_cpu = self.platform.current_cpu();
+        let area = this_cpu.and_then(|cpu| Some((cpu, self.core.cpus().get(cpu)?)));
+        let Some((cpu, area)) = area else {
+            self.core.too_early.fetch_add(1, Ordering::Relaxed);
+            return Outcome::TooEarly;
+        };
+        if area.presence().turns_away() {
+            return self.turn_away(area);
+        }
+        let outer_nmis = area.own.nmis_in_progress();
+        if outer_nmis != 0 {
+            area.counters.record_nested();
+            if outer_nmis >= MAX_NESTING {
+                return Outcome::TooDeep;
+            }
+        }
+        area.own.set_nmis_in_progress(outer_nmis.wrapping_add(1));
+        let outcome = self.dispatch_on(cpu, area, interrupted);
+        area.own.set_nmis_in_progress(outer_nmis);
+        outcome
+    }
+
+    #[inline(always)]
+    fn dispatch_on(&self, cpu: usize, area: &PerCpu, interrupted: &Interrupted) -> Outcome {
+        area.own.read.enter();
+        let ctx = NmiContext {
+            interrupted,
+            area,
+            cpu,
+            arrived_ticks: self.platform.now_ticks(),
+            requests: area.take_requests(),
+            _this_cpu_only: PhantomData,
+        };
+        let mut clock = HandlerClock::started_at(ctx.arrived_ticks);
+        let outcome = self.explain(&ctx, &mut clock);
+        if area.deferred.has_waiting() {
+            self.settle_deferred(&ctx, &mut clock);
+        }
+        let ending = match outcome {
+            Outcome::Absorbed => Ending::Absorbed,
+            Outcome::Deferred => Ending::Deferred,
+            Outcome::Unknown => Ending::Unknown,
+            _ => Ending::Claimed,
+        };
+        area.counters.record(ending, clock.last_ticks.wrapping_sub(ctx.arrived_ticks));
+        let mut left_ticks = clock.last_ticks;
+        let outermost = area.own.read.leave();
+        if outermost {
+            if let Some(due) = area.own.take_after_leave() {
+                self.after_leave(&ctx, due);
+                left_ticks = self.platform.now_ticks();
+            }
+        }
+        self.update_hold(area, Timestamp::from_ticks(left_ticks));
+        if outermost {
+            let unsettled = area.deferred.unsettled();
+            if unsettled == Unsettled::Edges {
+                self.answer_for_edge(cpu, area);
+            }
+            let limits = || self.limits();
+            area.grants.note_leave(Timestamp::from_ticks(left_ticks), unsettled, limits);
+        }
+        outcome
+    }
+
+    /// An NMI on a CPU that is offline.
+    #[cold]
+    pub(crate) fn turn_away(&self, area: &PerCpu) -> Outcome {
+        area.counters.record_offline();
+        area.drop_requests();
+        Outcome::Offline
+    }
+}

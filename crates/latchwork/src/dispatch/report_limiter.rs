@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How often a CPU reports edges that nothing explains.
+
+use crate::primitive::{Counter, Ordering};
+
+/// When a report is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Unless another came shortly before.
+    AtTheRate,
+    /// In any case: the kernel ends by it.
+    Now,
+}
+
+/// Lets one report a CPU through per [`INTERVAL_MS`](Self::INTERVAL_MS), and counts the rest.
+///
+/// Written and read by its CPU in NMI only. An NMI that nests between two of its accesses can at
+/// worst bring one report more or count one suppression less.
+#[derive(Debug)]
+pub(crate) struct ReportLimiter {
+    reported: Counter,
+    reported_at_ticks: Counter,
+    suppressed: Counter,
+}
+
+impl ReportLimiter {
+    const INTERVAL_MS: u64 = 100;
+
+    pub(crate) const fn new() -> Self {
+        Self {
+            reported: Counter::new(0),
+            reported_at_ticks: Counter::new(0),
+            suppressed: Counter::new(0),
+        }
+    }
+
+    /// Whether to report now, and if so, how many were held back before.
+    pub(crate) fn admit(&self, now_ticks: u64, ticks_per_ms: u64, due: Due) -> Option<usize> {
+        let now = now_ticks as usize;
+        let interval = ticks_per_ms.saturating_mul(Self::INTERVAL_MS);
+        let since = now.wrapping_sub(self.reported_at_ticks.load(Ordering::Relaxed));
+        let first = self.reported.load(Ordering::Relaxed) == 0;
+        if !(due == Due::Now || first || since as u64 >= interval) {
+            let held_back = self.suppressed.load(Ordering::Relaxed).wrapping_add(1);
+            self.suppressed.store(held_back, Ordering::Relaxed);
+            return None;
+        }
+        self.reported.store(1, Ordering::Relaxed);
+        self.reported_at_ticks.store(now, Ordering::Relaxed);
+        Some(self.suppressed.swap(0, Ordering::Relaxed))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_report_per_interval_and_none_forgotten() {
+        let limiter = ReportLimiter::new();
+        assert_eq!(limiter.admit(5, 1, Due::AtTheRate), Some(0));
+        assert_eq!(limiter.admit(6, 1, Due::AtTheRate), None);
+        assert_eq!(limiter.admit(104, 1, Due::AtTheRate), None);
+        assert_eq!(limiter.admit(105, 1, Due::AtTheRate), Some(2));
+        assert_eq!(limiter.admit(106, 1, Due::AtTheRate), None);
+        assert_eq!(limiter.admit(107, 1, Due::Now), Some(1));
+    }
+}

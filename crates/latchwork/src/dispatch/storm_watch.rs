@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Storms: a handler that claims far too often, or NMIs that nobody claims. The kernel is told, so
+//! that it masks what rings, and told again when it may unmask.
+//!
+//! The library counts and tells. It masks nothing itself: only the owner of a doorbell knows how,
+//! and who else is behind it.
+
+use crate::{
+    contract::{Class, HANDLERS_PER_CLASS, HandlerId, Platform, Storm, StormSource},
+    cpu::PerCpu,
+    nmi::Nmi,
+    registry::Slot,
+    stats::Storms,
+};
+
+impl<P: Platform> Nmi<P> {
+    /// A handler has claimed, at `now_ticks`.
+    #[inline(always)]
+    pub(crate) fn watch_storm(
+        &self,
+        (cpu, area): (usize, &PerCpu),
+        (class, slot): (Class, usize),
+        limit: usize,
+        now_ticks: u64,
+    ) {
+        if limit == 0 {
+            return;
+        }
+        let ms = self.ms_of(now_ticks);
+        let claims =
+            area.slot_counters(class, slot).map_or(0, |counters| counters.count_claim_in(ms));
+        if claims > limit {
+            self.begin_storm((cpu, area), (class, slot), claims);
+        }
+    }
+
+    #[cold]
+    fn begin_storm(
+        &self,
+        (cpu, area): (usize, &PerCpu),
+        (class, slot): (Class, usize),
+        claims: usize,
+    ) {
+        let Some(counters) = area.slot_counters(class, slot) else {
+            return;
+        };
+        if area.storms.begin(Storms::of(class, slot)) {
+            let generation = self.generation(class, slot);
+            counters.storm_begins(generation);
+            let source = StormSource::Handler(self.id_of(class, slot, generation));
+            self.tell_beginning(area, &Storm { cpu, source, count: claims, within_ms: 1 });
+        }
+    }
+
+    /// The end is told at a tick, so this CPU does not sleep over it: what was masked would stay
+    /// so.
+    pub(crate) fn tell_beginning(&self, area: &PerCpu, storm: &Storm) {
+        self.platform.storm_began(storm);
+        self.answer_for_edge(storm.cpu, area);
+    }
+
+    /// At the tick: tells of storms that are over. A handler's is once it has not claimed for a
+    /// whole millisecond, or is gone.
+    pub(crate) fn end_storms(&self, cpu: usize, area: &PerCpu) {
+        if !area.storms.has_any() {
+            return;
+        }
+        let now_ticks = self.platform.now_ticks();
+        self.end_unclaimed_storm(cpu, area, now_ticks);
+        let ms = self.ms_of(now_ticks);
+        for class in Class::ALL {
+            for slot in 0..HANDLERS_PER_CLASS {
+                if let Some(counters) = area.slot_counters(class, slot) {
+                    let generation = self.generation(class, slot);
+                    let began = counters.storm_began(generation);
+                    let is_over =
+                        began != generation || ms.wrapping_sub(counters.last_claim_ms()) >= 2;
+                    if is_over && area.storms.end(Storms::of(class, slot)) {
+                        let source = StormSource::Handler(self.id_of(class, slot, began));
+                        self.platform.storm_ended(&Storm { cpu, source, count: 0, within_ms: 1 });
+                    }
+                }
+            }
+        }
+    }
+
+    fn generation(&self, class: Class, slot: usize) -> usize {
+        self.core.registry.slot(class, slot).map_or(0, Slot::generation)
+    }
+
+    fn id_of(&self, class: Class, slot: usize, generation: usize) -> HandlerId {
+        HandlerId { subsystem: self.core.id(), class, slot, generation }
+    }
+
+    fn ms_of(&self, ticks: u64) -> u16 {
+        ticks.checked_div(self.platform.ticks_per_ms()).unwrap_or(0) as u16
+    }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A storm of NMIs that nobody claims: a line without a handler, for example, that stays asserted.
+//!
+//! Reports of single ones are held back to one in 100 ms, and say nothing of a rate that brings the
+//! CPU to a stand. So they are counted by windows of 100 ms, and the kernel is told once when one
+//! window has too many, and once when a whole window had not.
+
+use crate::{
+    contract::{NmiContext, Platform, SourceMap, Storm, StormSource},
+    cpu::PerCpu,
+    nmi::Nmi,
+    stats::Storms,
+};
+
+/// How long a window is.
+const WINDOW_MS: u32 = 100;
+
+impl<P: Platform> Nmi<P> {
+    /// Nobody has claimed an NMI, as was found at `now_ticks`.
+    pub(crate) fn watch_unclaimed(&self, ctx: &NmiContext<'_>, now_ticks: u64) {
+        let burst = &ctx.area.counters.unclaimed;
+        let window = self.window_of(now_ticks);
+        let count = burst.count(window);
+        if count <= self.core.recovery.limits.unknowns_per_100_ms() {
+            return;
+        }
+        burst.note_too_many(window);
+        if ctx.area.storms.begin(Storms::UNCLAIMED) {
+            let storm = unclaimed_storm(ctx.cpu, ctx.sources(), count);
+            self.tell_beginning(ctx.area, &storm);
+        }
+    }
+
+    /// At the tick.
+    pub(crate) fn end_unclaimed_storm(&self, cpu: usize, area: &PerCpu, now_ticks: u64) {
+        let is_over = area.counters.unclaimed.is_over(self.window_of(now_ticks));
+        if is_over && area.storms.end(Storms::UNCLAIMED) {
+            self.platform.storm_ended(&unclaimed_storm(cpu, None, 0));
+        }
+    }
+
+    fn window_of(&self, ticks: u64) -> u16 {
+        let window_ticks = self.platform.ticks_per_ms().saturating_mul(WINDOW_MS.into());
+        ticks.checked_div(window_ticks).unwrap_or(0) as u16
+    }
+}
+
+const fn unclaimed_storm(cpu: usize, sources: Option<SourceMap>, count: usize) -> Storm {
+    Storm { cpu, source: StormSource::Unclaimed { sources }, count, within_ms: WINDOW_MS }
+}

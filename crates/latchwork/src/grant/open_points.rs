@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Open points: moments at which a CPU would have taken any edge that had come.
+//!
+//! Rule: a grant ends at the first open point after its deadline. The clock alone ends nothing,
+//! since a deadline says when the ring must have reached the CPU's latch, not when the CPU took it:
+//! that may have been parked, stopped by firmware, or a virtual CPU that did not run.
+//!
+//! The open points are the CPU's tick, its entry into idle, and, once it has left an NMI, the end
+//! of the NMI before: whatever had come by then has been taken since, as the NMI that it left or as
+//! one in between. When the NMI that it left was delivered is not known: the clock was read later,
+//! perhaps much later on a virtual CPU.
+//!
+//! A cap ends a grant all the same, without any open point: after its deadline or the last NMI,
+//! whichever is later.
+//!
+//! Own CPU only, in NMI or with interrupts off.
+
+use crate::{
+    primitive::{Ordering, OwnWord, const_unless_loom},
+    time::{InTicks, Timestamp},
+};
+
+/// Whether edges of a CPU wait to be settled by what is granted to it: then nothing ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsettled {
+    Nothing,
+    Edges,
+}
+
+#[derive(Debug)]
+pub(super) struct OpenPoints {
+    last: OwnWord,
+    /// When the CPU left its last NMI.
+    last_leave: OwnWord,
+}
+
+impl OpenPoints {
+    const_unless_loom! {
+        pub(super) fn new() -> Self {
+            Self { last: OwnWord::new(0), last_leave: OwnWord::new(0) }
+        }
+    }
+
+    /// Whether a grant that ends at `deadline` has not ended.
+    ///
+    /// One farther ahead than any lateness can be is from before the clock was reset, and has.
+    /// Twice the cap is no reset: other CPUs' clocks may be ahead, and an NMI on top may have
+    /// lasted.
+    pub(super) fn let_live(
+        &self,
+        deadline: Timestamp,
+        now: Timestamp,
+        limits: InTicks<'_>,
+    ) -> bool {
+        if deadline.is_before(load(&self.last)) {
+            return false;
+        }
+        let cap = limits.cap();
+        let could_take_from = deadline.later_of(load(&self.last_leave));
+        now.since(could_take_from) <= cap && deadline.since(now) <= cap.saturating_mul(2)
+    }
+
+    /// `now` is one.
+    ///
+    /// An NMI on top may have noted one later than `now`. Going back to `now` only lets a grant
+    /// live until the next open point.
+    pub(super) fn note(&self, now: Timestamp) {
+        self.last.store(now.word(), Ordering::Relaxed);
+    }
+
+    /// The CPU leaves an NMI at `left`. The end of the one before is an open point, if `may_open`.
+    ///
+    /// One that left later came on top of the end of this one. It has said all, unless its clock
+    /// was reset since.
+    #[inline(always)]
+    pub(super) fn note_leave<'a>(
+        &self,
+        left: Timestamp,
+        may_open: impl FnOnce() -> bool,
+        limits: impl FnOnce() -> InTicks<'a>,
+    ) {
+        let before = load(&self.last_leave);
+        if left.is_before(before) && before.since(left) <= limits().cap() {
+            return;
+        }
+        if may_open() && load(&self.last).is_before(before) {
+            self.note(before);
+        }
+        self.last_leave.store(left.word(), Ordering::Relaxed);
+    }
+
+    /// The CPU comes back from being offline.
+    pub(super) fn reset(&self, now: Timestamp) {
+        self.note(now);
+        self.last_leave.store(now.word(), Ordering::Relaxed);
+    }
+}
+
+#[inline(always)]
+fn load(word: &OwnWord) -> Timestamp {
+    Timestamp::from_word(word.load(Ordering::Relaxed))
+}

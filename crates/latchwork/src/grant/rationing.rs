@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What was absorbed: counted, and reported where it may hide something.
+//!
+//! Rule: edges that are absorbed for longer than a grant lasts by itself are reported, once a
+//! second at most.
+//!
+//! An orphan and a true unknown that collapsed look like an orphan, and a true unknown that comes
+//! while a grant is live looks like one too. One such edge cannot be told apart without NMI-source
+//! reporting. One that repeats can: absorbing is rationed, so it surfaces.
+
+use crate::{
+    contract::GrantKind,
+    primitive::{Counter, Ordering},
+    time::{InTicks, Timestamp},
+};
+
+/// One absorbed edge, for the counters and perhaps for a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Absorption {
+    pub(crate) kind: GrantKind,
+    pub(crate) absorbable_ticks: usize,
+    /// How many were absorbed since the last report, if this one is to be reported.
+    pub(crate) to_report: Option<usize>,
+}
+
+/// Decides which absorbed edges are reported. Own CPU, in NMI; an NMI on top can at worst bring one
+/// report more.
+#[derive(Debug)]
+pub(super) struct Rationing {
+    /// When the first edge of the present streak was absorbed, with bit 0 set; 0 before any.
+    streak_from: Counter,
+    last: Counter,
+    /// As `streak_from`.
+    reported_at: Counter,
+    unreported: Counter,
+}
+
+impl Rationing {
+    /// Longer than any grant lasts that nothing raises.
+    const TOLERATED_MS: u32 = 10;
+    /// Absorbed edges that are farther apart belong to different streaks; and the least time from
+    /// one report to the next.
+    const STREAK_MS: u32 = 1_000;
+
+    pub(super) const fn new() -> Self {
+        Self {
+            streak_from: Counter::new(0),
+            last: Counter::new(0),
+            reported_at: Counter::new(0),
+            unreported: Counter::new(0),
+        }
+    }
+
+    pub(super) fn record(
+        &self,
+        kind: GrantKind,
+        absorbable_ticks: usize,
+        now: Timestamp,
+        limits: InTicks<'_>,
+    ) -> Absorption {
+        let tolerated = limits.ms_to_ticks(Self::TOLERATED_MS);
+        let streak = self.streak_ticks(now, limits.ms_to_ticks(Self::STREAK_MS));
+        let unreported = self.unreported.load(Ordering::Relaxed).wrapping_add(1);
+        self.unreported.store(unreported, Ordering::Relaxed);
+        let is_too_long = absorbable_ticks > tolerated || streak >= tolerated;
+        let report = is_too_long && self.may_report(now, limits.ms_to_ticks(Self::STREAK_MS));
+        if report {
+            self.unreported.store(0, Ordering::Relaxed);
+        }
+        Absorption { kind, absorbable_ticks, to_report: report.then_some(unreported) }
+    }
+
+    /// How long ago the streak began to which an edge absorbed now belongs.
+    fn streak_ticks(&self, now: Timestamp, gap_ticks: usize) -> usize {
+        let from = self.streak_from.load(Ordering::Relaxed);
+        let last = Timestamp::from_word(self.last.load(Ordering::Relaxed));
+        self.last.store(now.word(), Ordering::Relaxed);
+        if from == 0 || now.since(last) > gap_ticks {
+            self.streak_from.store(now.word() | 1, Ordering::Relaxed);
+            return 0;
+        }
+        now.since(Timestamp::from_word(from))
+    }
+
+    fn may_report(&self, now: Timestamp, interval_ticks: usize) -> bool {
+        let reported_at = self.reported_at.load(Ordering::Relaxed);
+        if reported_at != 0 && now.since(Timestamp::from_word(reported_at)) < interval_ticks {
+            return false;
+        }
+        self.reported_at.store(now.word() | 1, Ordering::Relaxed);
+        true
+    }
+}

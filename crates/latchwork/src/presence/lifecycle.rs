@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! CPUs that go and come back.
+//!
+//! An *offline* CPU takes no part: its NMIs return at once, it is asked for nothing, and no removal
+//! waits for it. The invariant that all of this rests on: **an offline CPU is in no dispatch**.
+//! Whoever goes offline by itself is outside by the check in [`Nmi::go_offline`]; whoever was
+//! stopped wherever it was is put outside by [`Nmi::mark_offline`]. So coming back needs to reset
+//! nothing, and an NMI can come between any two of its steps.
+
+use core::{error::Error, fmt};
+
+use crate::{
+    contract::{InDispatch, Platform},
+    cpu::PerCpu,
+    nmi::Nmi,
+    primitive::{Ordering, fence},
+};
+
+impl<P: Platform> Nmi<P> {
+    /// Takes the calling CPU offline. From the return on, each NMI here returns at once: no handler
+    /// is asked, nothing is reported, [`CpuStats::offline`](crate::CpuStats::offline) counts it,
+    /// and the requests that it takes are dropped and counted. Not NMI-safe. Does nothing on a CPU
+    /// that is offline.
+    ///
+    /// Deferred work that waits here is run by [`run_work`](crate::Nmi::run_work), to be called
+    /// next, or else by another CPU at its next tick.
+    ///
+    /// Call it pinned, with interrupts off, before the CPU halts for good or is powered down. A
+    /// send that looked at this CPU before it went may still post its request and ring: then the
+    /// NMI, or [`come_online`](Self::come_online), drops it.
+    ///
+    /// # Errors
+    ///
+    /// [`PresenceError::InDispatch`] in an NMI, [`PresenceError::NoSuchCpu`] if the calling CPU has
+    /// no number or [`init`](Self::init) gave it no area. Nothing has changed then.
+    pub fn go_offline(&'static self) -> Result<(), PresenceError> {
+        self.on_this_cpu(|cpu, area| {
+            if area.is_in_dispatch() {
+                return Err(PresenceError::InDispatch(InDispatch { cpu }));
+            }
+            area.presence().go_away();
+            self.mark_work_left_by(area);
+            Ok(())
+        })
+        .unwrap_or_else(|cpu| Err(PresenceError::NoSuchCpu { cpu }))
+    }
+
+    /// Brings the calling CPU back online, before it relies on NMIs: requests that were left for it
+    /// are dropped and counted, and from the return on its NMIs are dispatched. On a CPU that is
+    /// online it does nothing, so every CPU may call it when it starts. Not NMI-safe.
+    ///
+    /// *Ordering*: whose [`send`](Self::send) is no longer refused sees what this CPU did before.
+    ///
+    /// NMIs that come before, while the CPU sets itself up, return at once. A poll of the Platform
+    /// handlers is owed from here on, and what was granted to this CPU, or deferred, before it went
+    /// counts no more.
+    ///
+    /// # Errors
+    ///
+    /// [`PresenceError::InDispatch`] in an NMI, and also where this CPU was stopped inside an NMI
+    /// and nobody called [`mark_offline`](Self::mark_offline) before it was started again.
+    /// [`PresenceError::NoSuchCpu`] as for [`go_offline`](Self::go_offline). Nothing has changed
+    /// then.
+    pub fn come_online(&'static self) -> Result<(), PresenceError> {
+        self.on_this_cpu(|cpu, area| {
+            if !area.presence().is_away() {
+                return match area.is_in_dispatch() {
+                    true => Err(PresenceError::InDispatch(InDispatch { cpu })),
+                    false => Ok(()),
+                };
+            }
+            area.drop_requests();
+            area.grants.reset(self.now());
+            area.deferred.reset();
+            area.presence().come_back();
+            // Whoever saw this CPU offline while it queued work for it is seen by this CPU's next
+            // look at its lists. Partner: the fence in `Nmi::notify_cpu`. And what was asserted
+            // while this CPU was away is seen by the poll that is owed now. Partner: the fence in
+            // `Debt::take`.
+            fence(Ordering::SeqCst);
+            self.owe(cpu, area);
+            Ok(())
+        })
+        .unwrap_or_else(|cpu| Err(PresenceError::NoSuchCpu { cpu }))
+    }
+
+    /// Takes offline a CPU that executes nothing any more: it was sent INIT, was reset, or is dead.
+    /// Where it was stopped inside an NMI, that NMI is over: removals no longer wait for it, and
+    /// the Platform handlers can be asked again. Not NMI-safe.
+    ///
+    /// What it was doing is lost: the work of a handler, requests that it had taken and not served,
+    /// the ring of a send that it was making. If it was stopped while it registered or removed a
+    /// handler, nobody can do so any more, since it holds the writer lock for ever. If it was
+    /// stopped while it queued or ran deferred work, what comes behind on that list never runs, nor
+    /// does the item that was running come to its end. So stop a CPU only where it does none of
+    /// these. What merely waits on its lists is not lost: another CPU runs it, at its next tick or
+    /// by [`run_work`](crate::Nmi::run_work).
+    ///
+    /// # Errors
+    ///
+    /// [`PresenceError::NoSuchCpu`] if there is no such CPU.
+    ///
+    /// # Safety
+    ///
+    /// 1. `cpu` executes nothing, handlers included, and will not before this call has returned,
+    ///    and then only if it is started from the beginning.
+    /// 2. All that it did is visible to the caller. An INIT that was delivered is enough on x86.
+    /// 3. Nobody else calls this for the same CPU meanwhile.
+    pub unsafe fn mark_offline(&'static self, cpu: usize) -> Result<(), PresenceError> {
+        let area = self.core.cpus().get(cpu);
+        let area = area.ok_or(PresenceError::NoSuchCpu { cpu: Some(cpu) })?;
+        self.core.recovery.polls.abandon(cpu);
+        self.core.panic.abandon(cpu);
+        area.own.abandon();
+        area.presence().mark_away();
+        self.mark_work_left_by(area);
+        // It may have made the debt, or taken it and not polled.
+        let _ = self.on_this_cpu(|cpu, area| self.take_debt_over(cpu, area));
+        Ok(())
+    }
+
+    /// Whether `cpu` is online; `None` if there is no such CPU. **NMI-safe.** About another CPU,
+    /// the answer may be a moment old.
+    pub fn is_online(&self, cpu: usize) -> Option<bool> {
+        self.core.cpus().get(cpu).map(|area| !area.presence().is_away())
+    }
+
+    /// Deferred work that waits for a CPU that has just been taken offline is there for others. The
+    /// fence has its partner in `Nmi::notify_cpu`: whoever put an item there is seen here, or sees
+    /// the CPU offline.
+    fn mark_work_left_by(&self, area: &PerCpu) {
+        fence(Ordering::SeqCst);
+        if area.work.has_items() {
+            self.core.mark_work_left();
+        }
+    }
+}
+
+/// A CPU was not taken offline or brought online; nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PresenceError {
+    /// The CPU is in an NMI, or was stopped inside one and not marked.
+    InDispatch(InDispatch),
+    /// There is no such CPU.
+    NoSuchCpu {
+        /// Its number; `None` if the calling CPU has none yet.
+        cpu: Option<usize>,
+    },
+}
+
+impl fmt::Display for PresenceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InDispatch(InDispatch { cpu }) => write!(
+                f,
+                "CPU {cpu} is in an NMI, or was stopped in one and not marked: go and come in \
+                 ordinary context, and call mark_offline before a stopped CPU starts again"
+            ),
+            Self::NoSuchCpu { cpu: Some(cpu) } => write!(f, "there is no CPU {cpu}"),
+            Self::NoSuchCpu { cpu: None } => f.write_str("this CPU has no number yet"),
+        }
+    }
+}
+
+impl Error for PresenceError {}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How debts are paid, and what came of it.
+
+use super::{mode::Recovery, stats::RecoveryStats};
+use crate::{contract::Platform, nmi::Nmi, primitive::Ordering};
+
+impl<P: Platform> Nmi<P> {
+    /// How debts are paid from now on: at first, [`Recovery::Poll`].
+    pub fn set_recovery(&self, recovery: Recovery) {
+        self.core.recovery.mode.store(recovery as usize, Ordering::Relaxed);
+    }
+
+    /// What recovery has done so far. **NMI-safe.**
+    pub fn recovery_stats(&self) -> RecoveryStats {
+        self.core.recovery.counters.read()
+    }
+}

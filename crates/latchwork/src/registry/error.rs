@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What can go wrong with a registration, and what to do about it.
+
+use core::{error::Error, fmt};
+
+use crate::contract::{Class, Doorbell, InDispatch, Name, STALE_HANDLE};
+
+/// A registration was refused; nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// [`Nmi::init`](crate::Nmi::init) has not been called.
+    NotInitialised,
+    /// See [`InDispatch`]. Register from ordinary context.
+    InDispatch(InDispatch),
+    /// The name is empty or longer than [`Name::MAX_BYTES`](crate::Name::MAX_BYTES).
+    BadName {
+        /// Its length, in bytes.
+        len_bytes: usize,
+    },
+    /// Every slot of the class is taken.
+    ClassFull {
+        /// The class.
+        class: Class,
+        /// How many of its slots wait for quiescence after a `try_remove`: when some do, trying
+        /// again helps.
+        draining: usize,
+    },
+    /// A handler behind the same doorbell named another edge model. The model belongs to the
+    /// doorbell, so both must name the same.
+    EdgeModelConflict {
+        /// The doorbell.
+        doorbell: Doorbell,
+        /// The handler that is there already.
+        with: Name,
+        /// That handler waits for quiescence after a `try_remove`: trying again helps.
+        draining: bool,
+    },
+    /// See [`EdgesError`].
+    Edges(EdgesError),
+    /// This pinned handler is registered already.
+    AlreadyRegistered,
+    /// The [delivery](crate::HandlerSpec::delivery) names a CPU that
+    /// [`Nmi::init`](crate::Nmi::init) gave no area.
+    NoSuchCpu {
+        /// The number that was given.
+        cpu: usize,
+    },
+}
+
+impl fmt::Display for RegisterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInitialised => f.write_str("not initialised: call init first"),
+            Self::InDispatch(error) => write!(f, "{error}: register from ordinary context"),
+            Self::BadName { len_bytes } => {
+                write!(f, "the name has {len_bytes} bytes, 1 to {} are kept", Name::MAX_BYTES)
+            }
+            Self::ClassFull { class, draining } => {
+                write!(f, "class {class:?} is full")?;
+                match draining {
+                    0 => f.write_str(": remove a handler first"),
+                    n => write!(f, ", {n} of its slots wait for CPUs to leave NMIs: try again"),
+                }
+            }
+            Self::EdgeModelConflict { doorbell, with, draining } => {
+                write!(f, "handler \"{with}\" named another edge model for {doorbell:?}")?;
+                match draining {
+                    true => f.write_str(" and waits for CPUs to leave NMIs: try again"),
+                    false => Ok(()),
+                }
+            }
+            Self::Edges(error) => error.fmt(f),
+            Self::AlreadyRegistered => f.write_str("this pinned handler is registered already"),
+            Self::NoSuchCpu { cpu } => write!(f, "the route names CPU {cpu}, which does not exist"),
+        }
+    }
+}
+
+impl Error for RegisterError {}
+
+/// Why a removal did not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RemoveFailure {
+    /// See [`InDispatch`]. From an NMI use
+    /// [`Registration::try_remove`](crate::Registration::try_remove).
+    InDispatch(InDispatch),
+    /// The deadline passed while a CPU was still in a dispatch that may have reached the handler.
+    StillRunning {
+        /// The handler that was to be removed.
+        handler: Name,
+        /// The CPU that was waited for.
+        cpu: usize,
+        /// How long, in milliseconds.
+        waited_ms: u64,
+    },
+}
+
+impl fmt::Display for RemoveFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InDispatch(error) => write!(f, "{error}: use try_remove"),
+            Self::StillRunning { handler, cpu, waited_ms } => write!(
+                f,
+                "handler \"{handler}\" was not removed: CPU {cpu} did not leave dispatch within \
+                 {waited_ms} ms"
+            ),
+        }
+    }
+}
+
+impl Error for RemoveFailure {}
+
+/// A handle no longer names a handler, or not one that may be taken by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandleError {
+    /// The handler that the handle named is gone, or the handle is another subsystem's.
+    Stale,
+    /// A [`Registration`](crate::Registration) owns the handler.
+    Guarded,
+    /// See [`InDispatch`].
+    InDispatch(InDispatch),
+}
+
+impl fmt::Display for HandleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stale => f.write_str(STALE_HANDLE),
+            Self::Guarded => f.write_str("a registration guard owns the handler: use that"),
+            Self::InDispatch(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for HandleError {}
+
+/// An [edge model](crate::EdgeModel) was refused, since grants could not keep to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EdgesError {
+    /// More late edges than a CPU can be granted at a time.
+    TooManyLateEdges {
+        /// How many were named. [`EdgeModel::MOST_LATE_EDGES`](crate::EdgeModel::MOST_LATE_EDGES)
+        /// is the most.
+        given: u8,
+    },
+    /// The rings are said to come later than any grant lasts. Name less, or raise
+    /// [`Limits::cap_us`](crate::Limits::cap_us) before.
+    LateBeyondCap {
+        /// How late, in microseconds.
+        late_us: u32,
+        /// The cap in force, in microseconds.
+        cap_us: u32,
+    },
+    /// Claims of this class, or behind this doorbell, grant nothing: name
+    /// [`PerCondition`](crate::EdgeModel::PerCondition).
+    NeverGranted {
+        /// The class.
+        class: Class,
+        /// The doorbell.
+        doorbell: Doorbell,
+    },
+}
+
+impl fmt::Display for EdgesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyLateEdges { given } => write!(
+                f,
+                "{given} late edges were named, at most {} are granted",
+                crate::EdgeModel::MOST_LATE_EDGES
+            ),
+            Self::LateBeyondCap { late_us, cap_us } => write!(
+                f,
+                "rings that come after {late_us} us are explained by no grant: each ends after \
+                 {cap_us} us"
+            ),
+            Self::NeverGranted { class, doorbell } => write!(
+                f,
+                "claims of class {class:?} behind {doorbell:?} grant nothing: name PerCondition"
+            ),
+        }
+    }
+}
+
+impl Error for EdgesError {}
+
+/// A change of what a handler's doorbell is like was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecError {
+    /// See [`InDispatch`]. Change it from ordinary context.
+    InDispatch(InDispatch),
+    /// The handler is gone, or the handle is another subsystem's.
+    Stale,
+    /// See [`EdgesError`].
+    Edges(EdgesError),
+    /// The handler is not of class Platform, so its edges are not routed.
+    NotPlatform(Class),
+    /// The route names a CPU that [`Nmi::init`](crate::Nmi::init) gave no area.
+    NoSuchCpu {
+        /// The number that was given.
+        cpu: usize,
+    },
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InDispatch(error) => write!(f, "{error}: change it from ordinary context"),
+            Self::Stale => f.write_str(STALE_HANDLE),
+            Self::Edges(error) => error.fmt(f),
+            Self::NotPlatform(class) => {
+                write!(f, "handlers of class {class:?} have no route: only Platform ones do")
+            }
+            Self::NoSuchCpu { cpu } => write!(f, "the route names CPU {cpu}, which does not exist"),
+        }
+    }
+}
+
+impl Error for SpecError {}

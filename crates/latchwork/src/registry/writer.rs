@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The writer lock, and what is done to slots under it.
+
+use super::{
+    error::RegisterError,
+    order::Order,
+    quiescence::Quiescence,
+    slot::{Slot, SlotRecord, SlotState},
+    table::Registry,
+};
+use crate::{
+    contract::{Class, Doorbell, EdgeModel, HANDLERS_PER_CLASS, InterruptState, Platform},
+    nmi::Core,
+    primitive::{Ordering, fence},
+};
+
+/// The writer lock, held: interrupts are off on this CPU, and the records of all slots are ours.
+pub(super) struct Writer<'a> {
+    pub(super) registry: &'a Registry,
+    platform: &'a dyn Platform,
+    interrupts: InterruptState,
+}
+
+impl<'a> Writer<'a> {
+    /// Waits for the lock. The caller is not in dispatch. Sections under the lock wait for nobody.
+    pub(super) fn lock(core: &'a Core, platform: &'a dyn Platform) -> Self {
+        let interrupts = platform.disable_interrupts();
+        let registry = &core.registry;
+        let locked = &registry.locked;
+        while locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            platform.relax();
+        }
+        Self { registry, platform, interrupts }
+    }
+
+    /// Reads and writes the records of one slot.
+    pub(super) fn with_record<R>(&self, slot: &Slot, edit: impl FnOnce(&mut SlotRecord) -> R) -> R {
+        slot.record.with_mut(|record| {
+            // SAFETY: the records belong to the holder of the writer lock, which is us, and `edit`
+            // cannot reach another `with_record` of the same slot: nobody else calls it but this
+            // file and `remove`, never nested.
+            edit(unsafe { &mut *record })
+        })
+    }
+
+    pub(super) fn slots(&self, class: Class) -> impl Iterator<Item = (usize, &'a Slot)> + use<'a> {
+        self.registry.slots.get(class as usize).into_iter().flatten().enumerate()
+    }
+
+    /// Those whose claims grant edges.
+    pub(super) fn slots_that_grant(&self) -> impl Iterator<Item = &'a Slot> + use<'a> {
+        let registry = self.registry;
+        [Class::Local, Class::Platform].into_iter().flat_map(|class| registry.slots_of(class))
+    }
+
+    /// Publishes the order of `class`: its Live handlers, by rank. One store.
+    pub(super) fn publish(&self, class: Class) {
+        let mut ranked = [None; HANDLERS_PER_CLASS];
+        for ((index, slot), entry) in self.slots(class).zip(&mut ranked) {
+            *entry = self.with_record(slot, |record| match record.state {
+                SlotState::Live => Some((record.rank, index)),
+                _ => None,
+            });
+        }
+        ranked.sort_unstable();
+        let order = Order::of(ranked.iter().flatten().map(|&(_, slot)| slot));
+        if let Some(word) = self.registry.orders.get(class as usize) {
+            word.store(order.word(), Ordering::Release);
+        }
+    }
+
+    /// Takes slots that `try_remove` gave up one step further, without waiting: out of the order,
+    /// and, once quiescence is reached *after that*, free. Quiescence of the handler alone would
+    /// not do: a dispatch may still hold an order that names the slot.
+    ///
+    /// In every class: a dead handler also keeps its doorbell's edge model.
+    pub(super) fn reclaim_dead_slots(&self, core: &Core) {
+        for class in Class::ALL {
+            self.reclaim_dead_slots_of(core, class);
+        }
+    }
+
+    fn reclaim_dead_slots_of(&self, core: &Core, class: Class) {
+        let mut unpublished = false;
+        for (_, slot) in self.slots(class).filter(|(_, slot)| slot.is_dead()) {
+            self.with_record(slot, |record| {
+                if matches!(record.state, SlotState::Live) {
+                    record.state = SlotState::Draining(Quiescence::begin());
+                    unpublished = true;
+                }
+            });
+        }
+        if unpublished {
+            self.publish(class);
+            // Partner: the fence in `ReadWord::enter`.
+            fence(Ordering::SeqCst);
+        }
+        for (_, slot) in self.slots(class) {
+            self.with_record(slot, |record| {
+                if let SlotState::Draining(wait) = &mut record.state {
+                    if wait.advance(core.cpus()).is_ok() {
+                        slot.free(record);
+                    }
+                }
+            });
+        }
+    }
+
+    pub(super) fn free_slot(&self, class: Class) -> Result<(usize, &'a Slot), RegisterError> {
+        let mut draining: usize = 0;
+        for (index, slot) in self.slots(class) {
+            match self.with_record(slot, |record| record.state) {
+                SlotState::Free => return Ok((index, slot)),
+                SlotState::Draining(_) => draining = draining.saturating_add(1),
+                SlotState::Live | SlotState::Removing => {}
+            }
+        }
+        Err(RegisterError::ClassFull { class, draining })
+    }
+
+    /// A doorbell has one edge model, whoever is behind it and grants by it.
+    pub(super) fn check_edge_model(
+        &self,
+        class: Class,
+        doorbell: Doorbell,
+        edges: EdgeModel,
+    ) -> Result<(), RegisterError> {
+        if class == Class::Unknown {
+            return Ok(());
+        }
+        for slot in self.slots_that_grant() {
+            self.with_record(slot, |record| {
+                if record.is_taken() && record.doorbell == doorbell && record.edges != edges {
+                    return Err(RegisterError::EdgeModelConflict {
+                        doorbell,
+                        with: record.name,
+                        draining: slot.is_dead(),
+                    });
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        self.registry.locked.store(false, Ordering::Release);
+        // SAFETY: the state is from the `disable_interrupts` in `lock`. The writer has not left its
+        // CPU since, because interrupts were off, and it is created and dropped in one scope.
+        unsafe { self.platform.restore_interrupts(self.interrupts) };
+    }
+}

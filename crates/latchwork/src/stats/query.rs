@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a kernel can ask: what CPUs and handlers have done, and what is granted and owed at this
+//! moment.
+//!
+//! Read from anywhere with plain loads, each exact and together a moment apart. Nothing is decided
+//! by it.
+
+use core::{error::Error, fmt};
+
+use super::{cpu::CpuStats, handler::HandlerStats};
+use crate::{
+    contract::{Granted, HandlerId, OwedPoll, Platform, STALE_HANDLE},
+    nmi::Nmi,
+    primitive::{Ordering, fence},
+    time::Timestamp,
+};
+
+impl<P: Platform> Nmi<P> {
+    /// What `cpu` has seen so far; `None` if there is no such CPU. **NMI-safe.** Read while the CPU
+    /// runs, the figures are each exact and together a moment apart.
+    pub fn cpu_stats(&self, cpu: usize) -> Option<CpuStats> {
+        let area = self.core.cpus().get(cpu)?;
+        Some(area.counters.read(&area.grants.live_time))
+    }
+
+    /// What a handler has done on `cpu` so far. **NMI-safe.**
+    ///
+    /// # Errors
+    ///
+    /// See [`StatsError`].
+    pub fn handler_stats(&self, id: HandlerId, cpu: usize) -> Result<HandlerStats, StatsError> {
+        let area = self.core.cpus().get(cpu).ok_or(StatsError::NoSuchCpu { cpu })?;
+        self.core.slot_of(id).ok_or(StatsError::Stale)?;
+        let counters = area.slot_counters(id.class, id.slot).ok_or(StatsError::Stale)?;
+        let stats = counters.read();
+        // The counters were read before the generation is looked at again. Partner: the Release in
+        // `Slot::free`, which comes before any `clear`.
+        fence(Ordering::Acquire);
+        self.core.slot_of(id).ok_or(StatsError::Stale)?;
+        Ok(stats)
+    }
+
+    /// Which edges `cpu` may absorb now; `None` if there is no such CPU. **NMI-safe.** Of another
+    /// CPU it is a moment old, and by this one's clock.
+    pub fn granted(&self, cpu: usize) -> Option<Granted> {
+        let area = self.core.cpus().get(cpu)?;
+        let limits = self.limits();
+        Some(area.grants.snapshot(Timestamp::from_ticks(self.platform.now_ticks()), limits))
+    }
+
+    /// The poll that is owed, if one is. **NMI-safe.** One that stays owed for longer than
+    /// [`overdue_us`](crate::Limits::overdue_us) says that no CPU ticks or takes NMIs.
+    pub fn owed_poll(&self) -> Option<OwedPoll> {
+        let owed = self.core.recovery.hot.debt.owed()?;
+        let now = Timestamp::from_ticks(self.platform.now_ticks());
+        Some(OwedPoll { age_ticks: now.since(owed.since()), edge_waits: owed.has_edge() })
+    }
+}
+
+/// No statistics under this handle or for this CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatsError {
+    /// The handler that the handle named is gone, and its statistics with it; or the handle is
+    /// another subsystem's.
+    Stale,
+    /// There is no such CPU.
+    NoSuchCpu {
+        /// The number that was asked for.
+        cpu: usize,
+    },
+}
+
+impl fmt::Display for StatsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stale => f.write_str(STALE_HANDLE),
+            Self::NoSuchCpu { cpu } => write!(f, "there is no CPU {cpu}"),
+        }
+    }
+}
+
+impl Error for StatsError {}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Time: [timestamps](timestamp), the [limits] that grants and recovery go by, and the clock that
+//! splits a dispatch among its handlers.
+
+mod handler_clock;
+mod limits;
+mod timestamp;
+
+pub(crate) use handler_clock::HandlerClock;
+pub(crate) use limits::{InTicks, LimitsInForce};
+pub use limits::{Limits, LimitsError};
+pub(crate) use timestamp::Timestamp;
