@@ -3,7 +3,7 @@
 
 use latchwork::{
     AbsorbedNmi, AfterLeave, Fatal, InterruptState, NmiContext, Platform, RingError, Storm,
-    UnknownNmi,
+    StormSource, UnknownNmi,
 };
 use x86_64::instructions::interrupts;
 
@@ -85,11 +85,15 @@ unsafe impl Platform for Machine {
     }
 
     fn storm_began(&self, storm: &Storm) {
-        reports::push(Readable::Storm { storm: *storm, port_61: port_61() });
+        let masking = match storm.source {
+            StormSource::Unclaimed { .. } => Some(port_61::mask_active()),
+            _ => None,
+        };
+        reports::push(Readable::Storm { storm: *storm, masking });
     }
 
     fn storm_ended(&self, storm: &Storm) {
-        reports::push(Readable::Storm { storm: *storm, port_61: port_61() });
+        reports::push(Readable::Storm { storm: *storm, masking: None });
     }
 
     fn after_leave(&self, ctx: &NmiContext<'_>, due: AfterLeave) {

@@ -17,7 +17,6 @@ pub(super) fn status() -> NmiStatus {
 
 /// Masks whatever the chipset says is active: what this kernel does about a line that rings on and
 /// that no handler claims. Says what was masked. NMI-safe.
-#[expect(dead_code, reason = "the library does not report storms of unknown NMIs yet")]
 pub(super) fn mask_active() -> Masking {
     // SAFETY: this is a PC, and no handler of this kernel takes NMIs from the chipset's sources.
     unsafe { port61::mask_active(&port()) }

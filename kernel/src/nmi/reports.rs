@@ -11,7 +11,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use latchwork::{AbsorbedNmi, Mode, Storm, StormSource, UnknownKind, UnknownNmi};
-use latchwork_x86::port61::NmiStatus;
+use latchwork_x86::port61::{Masking, NmiStatus};
 
 use crate::console::println;
 use crate::cpu::MAX_CPUS;
@@ -135,8 +135,8 @@ pub(super) enum Readable {
     Unknown { unknown: UnknownNmi, port_61: NmiStatus },
     /// One of many that earlier claims explain.
     Absorbed(AbsorbedNmi),
-    /// NMIs came far too often, or do so no longer, and what the chipset said about it then.
-    Storm { storm: Storm, port_61: NmiStatus },
+    /// NMIs came far too often, or do so no longer; and, if nobody claimed them, what was masked.
+    Storm { storm: Storm, masking: Option<Masking> },
 }
 
 impl Readable {
@@ -157,7 +157,7 @@ impl fmt::Display for Readable {
                 write!(f, "; {port_61}")
             }
             Self::Absorbed(absorbed) => write_absorbed(f, absorbed),
-            Self::Storm { storm, port_61 } => write_storm(f, storm, *port_61),
+            Self::Storm { storm, masking } => write_storm(f, storm, *masking),
         }
     }
 }
@@ -200,15 +200,15 @@ fn write_absorbed(f: &mut fmt::Formatter<'_>, report: &AbsorbedNmi) -> fmt::Resu
     )
 }
 
-fn write_storm(f: &mut fmt::Formatter<'_>, storm: &Storm, port_61: NmiStatus) -> fmt::Result {
+fn write_storm(f: &mut fmt::Formatter<'_>, storm: &Storm, masking: Option<Masking>) -> fmt::Result {
     write!(f, "{storm}")?;
-    match storm.source {
-        StormSource::Unclaimed { .. } if storm.count != 0 => write!(
+    match masking {
+        Some(masking) => write!(
             f,
-            "; {port_61}; mask what rings here and has no handler: LINT0 or LINT1, an I/O APIC \
-             entry, SERR# or IOCHK# at port 0x61"
+            "; {masking}; if it goes on, mask what rings here and has no handler: LINT0 or LINT1, \
+             an I/O APIC entry"
         ),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 
