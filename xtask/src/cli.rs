@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::guest::qemu;
-use crate::{book, campaign, compare, demo, doctor, explore, iso, mutants, run, test};
+use crate::{book, campaign, compare, demo, doctor, explore, iso, mutants, run, suites, test};
 
 const EXIT_STATUS: &str = "\
 Exit status: 0 if all that was booted or checked held, 1 if something did not or failed on the way,
@@ -44,6 +44,8 @@ enum Command {
     Mutants(mutants::Options),
     /// Build the book in docs/ into target/book, and follow every link on its pages
     Book,
+    /// Unpack a Debian suite's QEMU beside what is installed, and print its path
+    Unpack(suites::Options),
     /// Say what this machine has, what it lacks, and what to do about it
     Doctor,
 }
@@ -76,6 +78,7 @@ pub fn execute(cli: Cli) -> anyhow::Result<bool> {
         Command::Compare(options) => compare::run(&options),
         Command::Mutants(options) => mutants::run(&options),
         Command::Book => book::run(),
+        Command::Unpack(options) => suites::run(&options),
         Command::Doctor => doctor::run(),
     }
 }

@@ -31,6 +31,7 @@ pub mod mutants;
 mod private_dir;
 pub mod process;
 pub mod run;
+pub mod suites;
 mod table;
 pub mod test;
 #[cfg(test)]

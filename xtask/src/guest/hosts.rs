@@ -8,6 +8,7 @@ use super::kernel::{self, Kernel};
 use super::qemu::Qemu;
 use super::{DiscHost, Emulator, Host, Place};
 use crate::catalog::Scenario;
+use crate::cells::Cell;
 use crate::iso::grub::{self, Grub};
 use crate::machine::Machine;
 
@@ -28,16 +29,29 @@ impl Hosts {
     /// When the kernel does not build.
     pub fn look() -> anyhow::Result<Self> {
         let no_qemu = || String::from("QEMU is not installed (`apt-get install qemu-system-x86`)");
+        let kernel = kernel::obtain()?;
+        let qemu = match Qemu::find() {
+            Ok(found) => found.ok_or_else(no_qemu),
+            Err(error) => Err(error.to_string()),
+        };
+        Ok(Self::with(kernel, qemu))
+    }
+
+    /// Looks for what boots `kernel` besides `qemu`.
+    pub(crate) fn with(kernel: Kernel, qemu: Result<Qemu, String>) -> Self {
         let without = |lacking: String, remedy: String| format!("{lacking} is missing ({remedy})");
-        Ok(Self {
-            kernel: kernel::obtain()?,
-            qemu: match Qemu::find() {
-                Ok(found) => found.ok_or_else(no_qemu),
-                Err(error) => Err(error.to_string()),
-            },
+        Self {
+            kernel,
+            qemu,
             grub: Grub::find().map_err(|lacking| without(lacking, grub::remedy())),
             bochs: Bochs::find().map_err(|lacking| without(lacking, super::bochs::remedy())),
-        })
+        }
+    }
+
+    /// Why QEMU, if there is one, cannot run `cell`.
+    #[must_use]
+    pub fn refusal(&self, cell: &Cell) -> Option<String> {
+        cell.refusal(self.qemu.as_ref().ok()?)
     }
 
     /// What boots `scenario` at `place` on `machine`.

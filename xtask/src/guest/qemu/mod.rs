@@ -8,6 +8,7 @@ mod version;
 
 use std::fmt;
 use std::io::ErrorKind;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -43,19 +44,21 @@ impl Qemu {
     /// [`UserError::QemuTooOld`].
     pub fn find() -> Result<Option<Self>, UserError> {
         let program = choice::program();
-        let unusable = |program, why| Err(UserError::QemuUnusable { program, why });
         match Self::at(&program) {
             Ok(qemu) => Ok(Some(qemu)),
             Err(Unusable::NotThere) if program == BINARY => Ok(None),
-            Err(Unusable::NotThere) => unusable(program, String::from("there is no such program")),
-            Err(Unusable::Other(why)) => unusable(program, why),
-            Err(Unusable::TooOld(found)) => Err(UserError::QemuTooOld {
-                program,
-                found,
-                oldest: limits::OLDEST,
-                remedy: install::newer_qemu_remedy(),
-            }),
+            Err(unusable) => Err(unusable.explain(program)),
         }
+    }
+
+    /// Asks the emulator at `path` what it is, whatever is chosen.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Qemu::find`], also when there is no such program.
+    pub(crate) fn unpacked(path: &Path) -> Result<Self, UserError> {
+        let program = path.to_string_lossy().into_owned();
+        Self::at(&program).map_err(|unusable| unusable.explain(program))
     }
 
     fn at(program: &str) -> Result<Self, Unusable> {
@@ -137,6 +140,20 @@ enum Unusable {
     NotThere,
     TooOld(Version),
     Other(String),
+}
+
+impl Unusable {
+    fn explain(self, program: String) -> UserError {
+        let why = match self {
+            Self::NotThere => String::from("there is no such program"),
+            Self::Other(why) => why,
+            Self::TooOld(found) => {
+                let (oldest, remedy) = (limits::OLDEST, install::newer_qemu_remedy());
+                return UserError::QemuTooOld { program, found, oldest, remedy };
+            }
+        };
+        UserError::QemuUnusable { program, why }
+    }
 }
 
 /// What it prints when it is run with `arguments`.
