@@ -11,7 +11,7 @@ use crate::{book, campaign, compare, demo, doctor, explore, iso, mutants, run, s
 const EXIT_STATUS: &str = "\
 Exit status: 0 if all that was booted or checked held, 1 if something did not or failed on the way,
 2 if it cannot be done as asked, and 128 and the signal's number if it was told to stop.
-What `run` skips is no failure, unless it was named or leaves nothing to boot: then the status is 2.";
+What `run` skips is no failure, unless it was named or nothing is left to boot: that is status 2.";
 
 /// Builds, boots and checks Latchwork.
 #[derive(Debug, Parser)]
@@ -34,11 +34,13 @@ enum Command {
     Test(test::Options),
     /// Search the simulated machine: our policies, other people's, and our mutants
     Explore(explore::Options),
-    /// Show another kernel's policy losing or misreporting an NMI, and Latchwork on the same happenings
+    /// Show another kernel's policy losing or misreporting an NMI, and Latchwork on the same
+    /// happenings
     Demo(demo::Options),
     /// Search the simulated machine at random and at length
     Campaign(campaign::Options),
-    /// Play the same sequences of rings in the simulated machine and under QEMU, and compare what came of them
+    /// Play the same sequences of rings in the simulated machine and under QEMU, and compare what
+    /// came of them
     Compare(compare::Options),
     /// Apply each known mistake to a copy of the source; its named check must catch it
     Mutants(mutants::Options),
@@ -63,7 +65,8 @@ pub enum Format {
 ///
 /// # Errors
 ///
-/// A [`crate::error::UserError`] when what was asked cannot be done; other errors when a tool could not be run.
+/// A [`crate::error::UserError`] when what was asked cannot be done; other errors when a tool could
+/// not be run.
 pub fn execute(cli: Cli) -> anyhow::Result<bool> {
     if let Some(path) = cli.qemu.filter(|path| !path.as_os_str().is_empty()) {
         qemu::choose(&path)?;

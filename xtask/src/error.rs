@@ -140,8 +140,8 @@ pub enum UserError {
     },
     /// The folder for build products is full.
     #[error(
-        "the build failed, and only {free_mib} MiB are left in `{path}`: make room, or name another \
-         folder by the variable CARGO_TARGET_DIR"
+        "the build failed, and only {free_mib} MiB are left in `{path}`: make room, or name \
+         another folder by the variable CARGO_TARGET_DIR"
     )]
     NoSpace {
         /// The folder.
@@ -151,8 +151,8 @@ pub enum UserError {
     },
     /// A machine's memory is to be a file, and does not fit.
     #[error(
-        "a machine's memory does not fit the folder for temporary files: {free_mib} MiB are left in \
-         `{path}`, and {needed_mib} are needed; make room, or name another folder by the variable \
+        "a machine's memory does not fit the folder for temporary files: {free_mib} MiB are left \
+         in `{path}`, and {needed_mib} are needed; make room, or name another folder by the variable \
          TMPDIR"
     )]
     NoSpaceForMemory {

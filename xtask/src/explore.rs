@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask explore`: policies in the simulated machine, ours and other people's, and our own mutants.
+//! `cargo xtask explore`: policies in the simulated machine, ours and other people's, and our own
+//! mutants.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,8 @@ pub struct Options {
     /// The trace is of random search
     #[arg(long, requires = "replay")]
     long: bool,
-    /// Random instead of exhaustive search: one execution for each of these seeds, a JSON line for each scenario
+    /// Random instead of exhaustive search: one execution for each of these seeds, a JSON line for
+    /// each scenario
     #[arg(long, value_name = "A..B")]
     seed_range: Option<String>,
     /// Leave out the mutants, which are compiled one by one
@@ -72,8 +74,8 @@ impl Explorer {
     }
 }
 
-/// Builds that program of the simulated machine from the source at `root`, with optimisation, and unwinding for
-/// panics on simulated CPUs. Returns where it is.
+/// Builds that program of the simulated machine from the source at `root`, with optimisation, and
+/// unwinding for panics on simulated CPUs. Returns where it is.
 pub(crate) fn build_program(root: &Path, target_dir: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let mut command = workspace::cargo();
     command

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One boot: QEMU started, its serial line read, and what it asks for answered, until it ends or is given up.
+//! One boot: QEMU started, its serial line read, and what it asks for answered, until it ends or is
+//! given up.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -21,7 +22,8 @@ const TAIL_LINES: usize = 30;
 /// What is written to the guest's serial line when it has been given what it asked for.
 const ANSWER: &[u8] = b".";
 
-/// How long a guest that could not be given what it asked for may take to end by itself, which is then likely why.
+/// How long a guest that could not be given what it asked for may take to end by itself, which is
+/// then likely why.
 const LAST_GASP: Duration = Duration::from_secs(1);
 
 /// When a guest is given up.
@@ -203,7 +205,8 @@ impl Answerer<'_> {
         Self { button: None, line: None }
     }
 
-    /// Presses the button `times` times, each time after it has set the condition, and then says so.
+    /// Presses the button `times` times, each time after it has set the condition, and then says
+    /// so.
     fn press(
         &mut self,
         times: u64,

@@ -2,8 +2,8 @@
 //! The machine's NMI button, which we press when the guest asks for it.
 //!
 //! Firmware says in memory what has happened before it rings. So do we, where the guest asks for
-//! that: its memory is a file then, and a byte of it grows by one before each press. One byte, since
-//! the guest may see a longer word half written.
+//! that: its memory is a file then, and a byte of it grows by one before each press. One byte,
+//! since the guest may see a longer word half written.
 
 use std::env;
 use std::fs::{File, OpenOptions};
@@ -169,7 +169,8 @@ pub(crate) mod tests {
     use crate::guest::qmp::tests::{DONE, GREETING, serve};
     use std::thread::JoinHandle;
 
-    /// A button whose monitor acknowledges `presses` presses and then closes, and the commands it was given.
+    /// A button whose monitor acknowledges `presses` presses and then closes, and the commands it
+    /// was given.
     pub(crate) fn button_that_works(presses: usize) -> (Button, JoinHandle<Vec<String>>) {
         let button = Button::new(true).expect("a folder");
         let script = [&[GREETING, DONE][..], &vec![DONE; presses]].concat();

@@ -28,7 +28,8 @@ pub struct Kernel {
     pub target: Option<String>,
 }
 
-/// Builds the kernel, or takes the image that `LATCHWORK_KERNEL` names. Cargo's messages go to standard error.
+/// Builds the kernel, or takes the image that `LATCHWORK_KERNEL` names. Cargo's messages go to
+/// standard error.
 ///
 /// # Errors
 ///

@@ -74,7 +74,8 @@ pub trait Emulator: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the emulator cannot be started or listened to. A guest that misbehaves is a transcript, not an error.
+    /// When the emulator cannot be started or listened to. A guest that misbehaves is a transcript,
+    /// not an error.
     fn boot(
         &self,
         one: &OneBoot,
@@ -82,7 +83,8 @@ pub trait Emulator: Send + Sync {
         listener: &mut dyn Listener,
     ) -> anyhow::Result<Transcript>;
 
-    /// Boots an image with a menu, by whatever its menu does by itself, and listens until the scenario is over.
+    /// Boots an image with a menu, by whatever its menu does by itself, and listens until the
+    /// scenario is over.
     ///
     /// # Errors
     ///
@@ -94,7 +96,8 @@ pub trait Emulator: Send + Sync {
         limits: Limits,
     ) -> anyhow::Result<Transcript>;
 
-    /// Boots `job` on `machine`, once for each boot that the catalogue lists, and judges what was seen.
+    /// Boots `job` on `machine`, once for each boot that the catalogue lists, and judges what was
+    /// seen.
     ///
     /// # Errors
     ///

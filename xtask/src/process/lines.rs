@@ -6,7 +6,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// Lines of a child's output as they come. A last line without a line end comes when the stream ends.
+/// Lines of a child's output as they come. A last line without a line end comes when the stream
+/// ends.
 #[derive(Debug)]
 pub(crate) struct Lines(Receiver<String>);
 

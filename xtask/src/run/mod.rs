@@ -55,13 +55,14 @@ pub struct Options {
     #[arg(long, value_enum)]
     machine: Option<MachineType>,
     /// Number of CPUs
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_CPUS)))]
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_CPUS)))]
     cpus: u8,
     /// Mode of the local APICs
     #[arg(long, value_enum, default_value_t = Apic::Xapic)]
     apic: Apic,
-    /// `deterministic`: one thread and an instruction clock; `parallel`: a host thread per CPU (default: deterministic, and
-    /// Bochs has no other)
+    /// `deterministic`: one thread and an instruction clock; `parallel`: a host thread per CPU
+    /// (default: deterministic, and Bochs has no other)
     #[arg(long, value_enum)]
     clock: Option<Clock>,
     /// Boot this scenario only (may be repeated; default: those that show every promise)
@@ -85,7 +86,8 @@ pub struct Options {
     /// Install what is missing without asking
     #[arg(long)]
     yes: bool,
-    /// A guest that writes nothing for so long hangs; a boot may last ten times as long (default: 30, on Bochs 120)
+    /// A guest that writes nothing for so long hangs; a boot may last ten times as long (default:
+    /// 30, on Bochs 120)
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     time_limit_s: Option<u64>,
 }
@@ -94,7 +96,8 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// A [`crate::error::UserError`] for what cannot be booted as asked; others when the kernel does not build or QEMU does not start.
+/// A [`crate::error::UserError`] for what cannot be booted as asked; others when the kernel does
+/// not build or QEMU does not start.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
     if options.list {
         list::print(options.format)?;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One boot on Bochs: started, its serial line read to the end, and its way of ending told as QEMU's exit status would.
+//! One boot on Bochs: started, its serial line read to the end, and its way of ending told as
+//! QEMU's exit status would.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -48,14 +49,15 @@ pub(super) fn run(
     let argv = [BINARY, "-q", "-f", config::CONFIG, "-rc", config::COMMANDS].map(str::to_owned);
     listener.booting(&argv);
     let mut command = Command::new(&argv[0]);
-    // From a terminal, Bochs would sleep a millisecond at each HLT; an input that is over ends that wait at once.
+    // From a terminal, Bochs would sleep a millisecond at each HLT; an input that is over ends that
+    // wait at once.
     command.args(&argv[1..]).current_dir(folder).stdin(Stdio::null());
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     // A terminal that every system describes.
     command.env("TERM", "linux").env_remove("BXSHARE").env_remove("DISPLAY");
     let inherit = move || fcntl(&guests_end, FcntlArg::F_SETFD(FdFlag::empty())).map(drop);
-    // SAFETY: What runs between fork and exec makes one system call, which is async-signal-safe, and
-    // allocates nothing.
+    // SAFETY: What runs between fork and exec makes one system call, which is async-signal-safe,
+    // and allocates nothing.
     unsafe { command.pre_exec(move || inherit().map_err(Into::into)) };
     let mut process =
         Supervised::spawn(&mut command).with_context(|| format!("cannot start {BINARY}"))?;
@@ -92,7 +94,8 @@ pub(super) fn run(
     Ok(transcript)
 }
 
-/// What QEMU's exit status would be. Bochs has one status for whatever ends it: the guest's own word comes first, then the log.
+/// What QEMU's exit status would be. Bochs has one status for whatever ends it: the guest's own
+/// word comes first, then the log.
 fn status(of_bochs: ExitStatus, named: Option<u8>, log: &str) -> ExitStatus {
     let code = match named {
         Some(code) => i32::from(code),
