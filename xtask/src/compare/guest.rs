@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The side of the reference kernel: its scenario `sequences`, on QEMU or Bochs with the deterministic clock.
+//! The side of the reference kernel: its scenario `sequences`, on QEMU or Bochs with the
+//! deterministic clock.
 
 use std::fmt;
 
@@ -17,8 +18,8 @@ use crate::run::EmulatorName;
 
 const SCENARIO: &str = "sequences";
 
-/// On Bochs an instruction takes so much longer than the nanosecond that it takes under QEMU that what is done without a wait may take
-/// as long as a wait.
+/// On Bochs an instruction takes so much longer than the nanosecond that it takes under QEMU that
+/// what is done without a wait may take as long as a wait.
 const BOCHS_TIME_SCALE: u32 = 16;
 
 /// Seconds of silence after which the guest hangs.

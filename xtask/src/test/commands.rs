@@ -35,14 +35,16 @@ const SIMULATION: &str = "simulation";
 /// How many choice points are searched at random.
 const CAMPAIGN_POINTS: &str = "40000000";
 
-/// How many sequences are compared with the emulator, on each machine and with each way of recovery.
+/// How many sequences are compared with the emulator, on each machine and with each way of
+/// recovery.
 const COMPARED_SEQUENCES: &str = "100";
 
 /// Folders of build products, as resources.
 pub(super) const TARGET: Resource = Resource::Builds("target");
 const LOOM_TARGET: Resource = Resource::Builds("loom");
 
-/// Every command. `qemu` is the step that finds the emulator that is compared with, and where it is.
+/// Every command. `qemu` is the step that finds the emulator that is compared with, and where it
+/// is.
 pub(super) fn steps(trials: &Trials, qemu: Qemu) -> Vec<Step> {
     let loom_dir = workspace::target_dir().join("loom").to_string_lossy().into_owned();
     let under_loom =
@@ -108,7 +110,8 @@ fn one_test_of_boots(qemu: Qemu) -> Step {
     qemu.step_of(check).about(10.0)
 }
 
-/// A random search of the simulated machine, on one thread beside other steps, with seeds of its own.
+/// A random search of the simulated machine, on one thread beside other steps, with seeds of its
+/// own.
 fn campaign() -> Check {
     let arguments = format!("--points {CAMPAIGN_POINTS} --minutes 30 --threads 1");
     let program = workspace::target_dir().join("explore").join("latchwork-campaign");
