@@ -33,7 +33,7 @@ pub(crate) const LOOM_PROFILE: &str = "loom";
 const SIMULATION: &str = "simulation";
 
 /// How many choice points are searched at random.
-const CAMPAIGN_POINTS: &str = "40000000";
+const CAMPAIGN_POINTS: &str = "100000000";
 
 /// How many sequences are compared with the emulator, on each machine and with each way of
 /// recovery.
@@ -71,7 +71,7 @@ pub(super) fn steps(trials: &Trials, qemu: Qemu) -> Vec<Step> {
         under_loom(loom).with_tests(&trials.loom_tests).step().using(LOOM_TARGET).about(60.0),
         comparison(qemu.clone()),
         one_test_of_boots(qemu),
-        campaign().step().after(SIMULATION).about(240.0),
+        campaign().step().after(SIMULATION).about(8.0),
     ]
 }
 
@@ -113,7 +113,7 @@ fn one_test_of_boots(qemu: Qemu) -> Step {
 /// A random search of the simulated machine, on one thread beside other steps, with seeds of its
 /// own.
 fn campaign() -> Check {
-    let arguments = format!("--points {CAMPAIGN_POINTS} --minutes 30 --threads 1");
+    let arguments = format!("--points {CAMPAIGN_POINTS} --minutes 10 --threads 1");
     let program = workspace::target_dir().join("explore").join("latchwork-campaign");
     Check { program: Some(program), ..Check::cargo("campaign", &arguments) }
 }
