@@ -6,11 +6,16 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::guest::qemu;
-use crate::{campaign, compare, demo, doctor, explore, iso, mutants, run, suites, test};
+use crate::{book, campaign, compare, demo, doctor, explore, iso, mutants, run, suites, test};
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 if all that was booted or checked held, 1 if something did not or failed on the way,
+2 if it cannot be done as asked, and 128 and the signal's number if it was told to stop.
+What `run` skips is no failure, unless it was named or nothing is left to boot: that is status 2.";
 
 /// Builds, boots and checks Latchwork.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXIT_STATUS)]
 pub struct Cli {
     /// The QEMU that is used: a path, or a name in PATH (default: qemu-system-x86_64)
     #[arg(long, global = true, value_name = "PATH", env = qemu::VARIABLE, hide_env_values = true)]
@@ -29,14 +34,18 @@ enum Command {
     Test(test::Options),
     /// Search the simulated machine: our policies, other people's, and our mutants
     Explore(explore::Options),
-    /// Show another kernel's policy losing or misreporting an NMI, and Latchwork on the same happenings
+    /// Show another kernel's policy losing or misreporting an NMI, and Latchwork on the same
+    /// happenings
     Demo(demo::Options),
     /// Search the simulated machine at random and at length
     Campaign(campaign::Options),
-    /// Play the same sequences of rings in the simulated machine and under QEMU, and compare what came of them
+    /// Play the same sequences of rings in the simulated machine and under QEMU, and compare what
+    /// came of them
     Compare(compare::Options),
     /// Apply each known mistake to a copy of the source; its named check must catch it
     Mutants(mutants::Options),
+    /// Build the book in docs/ into target/book, and follow every link on its pages
+    Book,
     /// Unpack a Debian suite's QEMU beside what is installed, and print its path
     Unpack(suites::Options),
     /// Say what this machine has, what it lacks, and what to do about it
@@ -56,7 +65,8 @@ pub enum Format {
 ///
 /// # Errors
 ///
-/// A [`crate::error::UserError`] when what was asked cannot be done; other errors when a tool could not be run.
+/// A [`crate::error::UserError`] when what was asked cannot be done; other errors when a tool could
+/// not be run.
 pub fn execute(cli: Cli) -> anyhow::Result<bool> {
     if let Some(path) = cli.qemu.filter(|path| !path.as_os_str().is_empty()) {
         qemu::choose(&path)?;
@@ -70,6 +80,7 @@ pub fn execute(cli: Cli) -> anyhow::Result<bool> {
         Command::Campaign(options) => campaign::run(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Mutants(options) => mutants::run(&options),
+        Command::Book => book::run(),
         Command::Unpack(options) => suites::run(&options),
         Command::Doctor => doctor::run(),
     }

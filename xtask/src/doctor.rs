@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::book::mdbook;
 use crate::guest::bochs::{self, Bochs};
 use crate::guest::install;
 use crate::guest::kernel::{self, BARE_TARGET, bare_target_installed};
@@ -41,7 +42,7 @@ struct Finding {
 pub fn run() -> anyhow::Result<bool> {
     let mut findings = vec![rustc(), bare_target(), rust_lld(), linker()];
     findings.extend(qemu());
-    findings.extend([kvm(), image_tools(), bochs()]);
+    findings.extend([kvm(), image_tools(), bochs(), book()]);
 
     let mut table = table::new(["what", "found", "", "remedy"]);
     for finding in &findings {
@@ -100,6 +101,14 @@ fn rust_lld() -> Finding {
         None => {
             note(what, "not in the toolchain", format!("needed only to link for {BARE_TARGET}"))
         }
+    }
+}
+
+fn book() -> Finding {
+    let what = "mdBook";
+    match mdbook::find() {
+        Some(program) => good(what, program.display().to_string()),
+        None => note(what, "none", "`cargo xtask book` builds it once, from source"),
     }
 }
 

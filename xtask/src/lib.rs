@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The host side of Latchwork: builds and boots the reference kernel, judges what it says, and runs every check that
-//! the project has.
+//! The host side of Latchwork: builds and boots the reference kernel, judges what it says, and runs
+//! every check that the project has.
 //!
-//! The library half exists for `tests/qemu`, which boots the same cells with the same verdicts as `cargo xtask run`.
+//! The library half exists for `tests/qemu`, which boots the same cells with the same verdicts as
+//! `cargo xtask run`.
+
+// First, since what follows it prints by its macros.
+#[macro_use]
+pub mod console;
 
 #[path = "../../kernel/src/catalog/mod.rs"]
 mod catalog;
 
+pub mod book;
 pub mod campaign;
 pub mod cells;
 #[cfg(test)]
@@ -24,7 +30,7 @@ pub mod iso;
 pub mod machine;
 pub mod mutants;
 mod private_dir;
-mod process;
+pub mod process;
 pub mod run;
 pub mod suites;
 mod table;

@@ -2,23 +2,66 @@
 //! Where things are.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs, io, process};
 
 use anyhow::{Context as _, ensure};
+use nix::sys::statvfs::statvfs;
 
+use crate::error::UserError;
 use crate::guest::qemu::choice;
+
+/// A mebibyte.
+const MIB: u64 = 1024 * 1024;
+
+/// A build that fails with less than this left may have failed for want of it: some products have
+/// tens of mebibytes, and cargo removes what it could not write.
+const LITTLE_SPACE_MIB: u64 = 64;
 
 /// The repository's top folder.
 pub(crate) fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
 }
 
 /// The folder for build products: `CARGO_TARGET_DIR` if set, else `target`.
 pub(crate) fn target_dir() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+/// Makes the folder for build products, and tries whether anything can be written to it.
+///
+/// # Errors
+///
+/// [`UserError::CannotBuildThere`] when nothing can.
+pub(crate) fn check_target_dir(folder: &Path) -> Result<(), UserError> {
+    let refuse = |error: io::Error| UserError::CannotBuildThere {
+        path: folder.display().to_string(),
+        why: error.to_string(),
+    };
+    fs::create_dir_all(folder).map_err(refuse)?;
+    let probe = folder.join(format!(".latchwork-{}", process::id()));
+    // What is full may still take an empty file.
+    let written = fs::write(&probe, [0; 4096]);
+    drop(fs::remove_file(&probe));
+    written.map_err(refuse)
+}
+
+/// Whether a build that failed in `folder` may have failed for want of space.
+pub(crate) fn check_space(folder: &Path) -> Result<(), UserError> {
+    // A folder that cannot be asked is no reason to doubt what cargo said.
+    match free_mib(folder).filter(|&free_mib| free_mib < LITTLE_SPACE_MIB) {
+        Some(free_mib) => Err(UserError::NoSpace { path: folder.display().to_string(), free_mib }),
+        None => Ok(()),
+    }
+}
+
+/// How many mebibytes can still be written in that folder, if it can be asked.
+pub(crate) fn free_mib(folder: &Path) -> Option<u64> {
+    let seen = statvfs(folder).ok()?;
+    Some(seen.blocks_available().saturating_mul(seen.fragment_size()) / MIB)
 }
 
 /// The cargo that started us, run from the top folder. What it starts uses the QEMU that we use.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One boot: QEMU started, its serial line read, and what it asks for answered, until it ends or is given up.
+//! One boot: QEMU started, its serial line read, and what it asks for answered, until it ends or is
+//! given up.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -13,7 +14,7 @@ use super::button::{AskError, Button};
 use super::monitor::Monitor;
 use super::standstill;
 use super::wire::{self, Check, GuestMachine, Line, Record, Totals};
-use crate::process::{Lines, Next, Supervised, collect};
+use crate::process::{Lines, Next, Supervised, collect, interruption};
 
 /// How many of the last serial lines are kept.
 const TAIL_LINES: usize = 30;
@@ -21,7 +22,8 @@ const TAIL_LINES: usize = 30;
 /// What is written to the guest's serial line when it has been given what it asked for.
 const ANSWER: &[u8] = b".";
 
-/// How long a guest that could not be given what it asked for may take to end by itself, which is then likely why.
+/// How long a guest that could not be given what it asked for may take to end by itself, which is
+/// then likely why.
 const LAST_GASP: Duration = Duration::from_secs(1);
 
 /// When a guest is given up.
@@ -168,7 +170,7 @@ pub(crate) fn run(
     let heard = listen(&lines, limits, &mut answerer, &mut transcript, listener);
     transcript.ending = match heard {
         Heard::End if limits.over_at_end_record => Ending::Exited(process.stop()?),
-        Heard::End => Ending::Exited(process.child().wait()?),
+        Heard::End => Ending::Exited(process.wait()?),
         Heard::TooMuch(why) => {
             let stand = controls.monitor().map(|monitor| standstill::look(monitor, kernel));
             process.stop()?;
@@ -186,6 +188,7 @@ pub(crate) fn run(
     while let Next::Line(text) = lines.next_within(Duration::from_secs(1)) {
         transcript.take(text, listener);
     }
+    interruption::check()?;
     transcript.emulator_messages = messages.join().unwrap_or_default();
     Ok(transcript)
 }
@@ -202,7 +205,8 @@ impl Answerer<'_> {
         Self { button: None, line: None }
     }
 
-    /// Presses the button `times` times, each time after it has set the condition, and then says so.
+    /// Presses the button `times` times, each time after it has set the condition, and then says
+    /// so.
     fn press(
         &mut self,
         times: u64,

@@ -9,13 +9,15 @@ use crate::machine::{Apic, Clock, Machine};
 
 /// One nanosecond an instruction, and no waiting for the host's clock.
 ///
-/// With it, QEMU allows the reading of its clock and the raising of interrupts only in instructions that its translator
-/// knows for input or output. RDMSR and WRMSR are not among them (as of QEMU 10), so that an x2APIC timer register ends
-/// QEMU with "Bad icount read". One instruction to a translation block makes each of them the last, where both are allowed.
+/// With it, QEMU allows the reading of its clock and the raising of interrupts only in instructions
+/// that its translator knows for input or output. RDMSR and WRMSR are not among them (as of QEMU
+/// 10), so that an x2APIC timer register ends QEMU with "Bad icount read". One instruction to a
+/// translation block makes each of them the last, where both are allowed.
 const ICOUNT: &str = "shift=0,sleep=off";
 
-/// How much memory the machine has.
+/// How much memory the machine has, for QEMU and in mebibytes.
 pub(super) const MEMORY: &str = "128M";
+pub(super) const MEMORY_MIB: u64 = 128;
 
 /// The guest's kernel command line; `exit` is what ends its machine.
 pub(crate) fn append(

@@ -74,7 +74,8 @@ pub trait Emulator: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the emulator cannot be started or listened to. A guest that misbehaves is a transcript, not an error.
+    /// When the emulator cannot be started or listened to. A guest that misbehaves is a transcript,
+    /// not an error.
     fn boot(
         &self,
         one: &OneBoot,
@@ -82,7 +83,8 @@ pub trait Emulator: Send + Sync {
         listener: &mut dyn Listener,
     ) -> anyhow::Result<Transcript>;
 
-    /// Boots an image with a menu, by whatever its menu does by itself, and listens until the scenario is over.
+    /// Boots an image with a menu, by whatever its menu does by itself, and listens until the
+    /// scenario is over.
     ///
     /// # Errors
     ///
@@ -94,7 +96,8 @@ pub trait Emulator: Send + Sync {
         limits: Limits,
     ) -> anyhow::Result<Transcript>;
 
-    /// Boots `job` on `machine`, once for each boot that the catalogue lists, and judges what was seen.
+    /// Boots `job` on `machine`, once for each boot that the catalogue lists, and judges what was
+    /// seen.
     ///
     /// # Errors
     ///
@@ -133,7 +136,8 @@ impl Emulator for Host {
     ) -> anyhow::Result<Transcript> {
         let append = one.append("isa-debug");
         let start = Start::Kernel { path: &self.kernel.path, append: &append };
-        run_qemu(self, start, one.job.scenario.devices, one.machine, limits, listener)
+        let devices = one.job.scenario.devices;
+        run_qemu(self, start, devices, one.machine, limits, listener)
     }
 
     fn boot_image(
@@ -191,9 +195,9 @@ fn run_qemu(
     let shares_memory = devices.contains(&Device::SharedMemory);
     let has_button = shares_memory || devices.contains(&Device::Button);
     let mut controls = if has_button {
-        Controls::Button(Button::new(shares_memory).context("no button")?)
+        Controls::Button(Button::new(shares_memory)?)
     } else {
-        Controls::Monitor(Monitor::new().context("no monitor")?)
+        Controls::Monitor(Monitor::new().context("cannot make a temporary folder")?)
     };
     let argv = command::argv(host.qemu.program(), start, machine, devices, &controls);
     listener.booting(&argv);

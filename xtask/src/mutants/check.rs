@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -196,7 +196,7 @@ pub(super) fn build(name: &CheckName, tree: &Tree) -> anyhow::Result<Program> {
         }
     }
     command.args(["--no-run", "--quiet", "--message-format=json-render-diagnostics"]);
-    let output = command.output().context("cannot run cargo")?;
+    let output = process::output(command.stderr(Stdio::piped())).context("cannot run cargo")?;
     if !output.status.success() {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
     }

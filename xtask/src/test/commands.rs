@@ -69,6 +69,7 @@ pub(super) fn steps(trials: &Trials, qemu: Qemu) -> Vec<Step> {
         documentation.with("RUSTDOCFLAGS", "-D warnings").step().using(TARGET).about(15.0),
         tests.with_tests(&trials.tests).step().using(TARGET).about(120.0),
         under_loom(loom).with_tests(&trials.loom_tests).step().using(LOOM_TARGET).about(60.0),
+        Check::ourselves("book", "book").step().about(60.0),
         comparison(qemu.clone()),
         one_test_of_boots(qemu),
         campaign().step().after(SIMULATION).about(8.0),

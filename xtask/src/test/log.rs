@@ -46,7 +46,7 @@ impl Log {
         let program = command.get_program().to_string_lossy().into_owned();
         let mut process =
             Supervised::spawn(command).with_context(|| format!("cannot run {program}"))?;
-        Ok(process.child().wait()?)
+        Ok(process.wait()?)
     }
 
     fn open(&self) -> anyhow::Result<File> {

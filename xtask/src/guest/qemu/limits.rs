@@ -5,8 +5,9 @@ use super::Version;
 use crate::catalog::{Device, Scenario};
 use crate::machine::{Apic, Clock, Machine, MachineType};
 
-/// The oldest release that every scenario was tried on. Older ones are refused.
-pub(crate) const OLDEST: Version = Version::of(7, 2);
+/// The oldest release that every scenario was tried on (with 7.2, 10.0 and 11.1). Older ones are
+/// refused.
+pub(crate) const OLDEST: Version = Version::of(5, 2);
 
 /// What the releases in a range cannot do. A condition that is `None` is always met.
 #[derive(Debug)]
