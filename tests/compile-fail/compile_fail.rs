@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What must not compile does not, and for the reason that its comment names.
 //!
-//! Each program in `programs/` says at the offending line which error code it expects. The compiler's
-//! wording is not compared, since it changes from release to release. `control.rs` must compile: it is
-//! what the others would be without their mistake.
+//! Each program in `programs/` says at the offending line which error code it expects. The
+//! compiler's wording is not compared, since it changes from release to release. `control.rs` must
+//! compile: it is what the others would be without their mistake.
 
 use ui_test::{
     Config, custom_flags::edition::Edition, dependencies::DependencyBuilder,

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One test per boot, named like `hot_remove::q35::x2apic::cpus4::parallel`; a test that ends in `fault_NAME`
-//! passes if the mistake of that name turns its scenario red. `cargo test -p latchwork-qemu-tests -- FILTER`
-//! chooses among them. `cargo xtask test` makes the same boots, beside its other steps.
+//! One test per boot, named like `hot_remove::q35::x2apic::cpus4::parallel`; a test that ends in
+//! `fault_NAME` passes if the mistake of that name turns its scenario red. `cargo test -p
+//! latchwork-qemu-tests -- FILTER` chooses among them. `cargo xtask test` makes the same boots,
+//! beside its other steps.
 //!
-//! `LATCHWORK_ALL_CELLS=1` offers every combination instead of a selection. Where QEMU is missing, or Bochs or
-//! GRUB is, and what this QEMU's release cannot boot, tests are ignored, and the reason is on standard error.
-//! Under CI, nothing may be missing.
+//! `LATCHWORK_ALL_CELLS=1` offers every combination instead of a selection. Where QEMU is missing,
+//! or Bochs or GRUB is, and what this QEMU's release cannot boot, tests are ignored, and the reason
+//! is on standard error. Under CI, nothing may be missing.
 
 use std::env;
 use std::process::ExitCode;

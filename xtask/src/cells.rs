@@ -14,8 +14,8 @@ use crate::machine::{Apic, Clock, Machine, MachineType};
 /// The numbers of CPUs that every kind of machine is booted with.
 pub const CPU_COUNTS: [u8; 4] = [1, 2, 4, 8];
 
-/// The numbers between those, and the kinds of machines that are booted with them. What is shared out among CPUs may not come
-/// out even there.
+/// The numbers between those, and the kinds of machines that are booted with them. What is shared
+/// out among CPUs may not come out even there.
 const COUNTS_BETWEEN: [u8; 4] = [3, 5, 6, 7];
 const MACHINES_BETWEEN: [(MachineType, Apic, Clock); 3] = [
     (MachineType::Q35, Apic::Xapic, Clock::Deterministic),
@@ -26,15 +26,16 @@ const MACHINES_BETWEEN: [(MachineType, Apic, Clock); 3] = [
 /// Seconds of silence after which a guest hangs, on a machine that runs several boots at once.
 const SILENCE_S: u64 = 120;
 
-/// The same for the guest that is told to hang, and for one on Bochs, whose loader alone may take longer than the former.
+/// The same for the guest that is told to hang, and for one on Bochs, whose loader alone may take
+/// longer than the former.
 const SILENCE_OF_A_HANG_S: u64 = 10;
 const SILENCE_OF_A_HANG_ON_BOCHS_S: u64 = 60;
 
 /// What is said of the boot CPU where it waits for what never comes.
 const WAITS_FOR_EVER: &str = "CPU 0 waits for what never comes";
 
-/// The machines of the selection: every number of CPUs, every pair of mode and clock, and each machine type with both modes
-/// and both clocks, also for a scenario that needs two CPUs.
+/// The machines of the selection: every number of CPUs, every pair of mode and clock, and each
+/// machine type with both modes and both clocks, also for a scenario that needs two CPUs.
 const SELECTED_MACHINES: [Machine; 8] = [
     machine(MachineType::Q35, 1, Apic::X2apic, Clock::Deterministic),
     machine(MachineType::Pc, 1, Apic::Xapic, Clock::Parallel),
@@ -46,7 +47,8 @@ const SELECTED_MACHINES: [Machine; 8] = [
     machine(MachineType::Pc, 8, Apic::X2apic, Clock::Deterministic),
 ];
 
-/// The machines of the selection for what is selected narrowly: each clock, one CPU, two and several.
+/// The machines of the selection for what is selected narrowly: each clock, one CPU, two and
+/// several.
 const NARROW_MACHINES: [Machine; 4] = [
     machine(MachineType::Q35, 1, Apic::Xapic, Clock::Deterministic),
     machine(MachineType::Pc, 2, Apic::Xapic, Clock::Parallel),
@@ -54,7 +56,8 @@ const NARROW_MACHINES: [Machine; 4] = [
     machine(MachineType::Q35, 8, Apic::X2apic, Clock::Parallel),
 ];
 
-/// Where the selection makes each mistake: on the first of these only, those that every scenario accepts.
+/// Where the selection makes each mistake: on the first of these only, those that every scenario
+/// accepts.
 const SELECTED_FAULT_MACHINES: [Machine; 2] = [
     machine(MachineType::Q35, 2, Apic::Xapic, Clock::Deterministic),
     machine(MachineType::Pc, 4, Apic::X2apic, Clock::Parallel),
@@ -63,8 +66,8 @@ const SELECTED_FAULT_MACHINES: [Machine; 2] = [
 /// The same for what is selected narrowly.
 const NARROW_FAULT_MACHINES: [Machine; 1] = [SELECTED_FAULT_MACHINES[0]];
 
-/// Where the whole makes each mistake: two numbers of CPUs for each pair of mode and clock, all four numbers in the end, and
-/// one machine of the other type. A mistake does not know the chipset.
+/// Where the whole makes each mistake: two numbers of CPUs for each pair of mode and clock, all
+/// four numbers in the end, and one machine of the other type. A mistake does not know the chipset.
 const FAULT_MACHINES: [Machine; 9] = [
     machine(MachineType::Q35, 2, Apic::Xapic, Clock::Deterministic),
     machine(MachineType::Q35, 8, Apic::Xapic, Clock::Deterministic),
@@ -83,7 +86,8 @@ const SELECTED_DISC_MACHINES: [Machine; 2] = [
     machine(MachineType::Q35, 4, Apic::X2apic, Clock::Parallel),
 ];
 
-/// The machines of the few boots on an older QEMU, without x2APIC: the first is what `cargo xtask run` boots.
+/// The machines of the few boots on an older QEMU, without x2APIC: the first is what `cargo xtask
+/// run` boots.
 const FEW_MACHINES: [Machine; 2] = [
     machine(MachineType::Q35, 4, Apic::Xapic, Clock::Deterministic),
     machine(MachineType::Pc, 2, Apic::Xapic, Clock::Parallel),
@@ -138,8 +142,8 @@ pub fn selection() -> Vec<Cell> {
     cells
 }
 
-/// What CI boots on the oldest QEMU besides: every scenario by each clock, the first from a disc, and each
-/// way for a guest to end.
+/// What CI boots on the oldest QEMU besides: every scenario by each clock, the first from a disc,
+/// and each way for a guest to end.
 #[must_use]
 pub fn few() -> Vec<Cell> {
     let mut cells = cells(|_| (&FEW_MACHINES, &[]));
@@ -149,8 +153,9 @@ pub fn few() -> Vec<Cell> {
     cells
 }
 
-/// Every scenario on every machine, 32 of them and twelve with other numbers of CPUs, and every fault on nine; every scenario from a disc; and what Bochs can boot,
-/// on every number of CPUs in both modes, and every fault once.
+/// Every scenario on every machine, 32 of them and twelve with other numbers of CPUs, and every
+/// fault on nine; every scenario from a disc; and what Bochs can boot, on every number of CPUs in
+/// both modes, and every fault once.
 #[must_use]
 pub fn all() -> Vec<Cell> {
     let mut machines = Vec::new();
@@ -190,7 +195,8 @@ fn bochs_cells<'m>(machines: impl Fn(&Scenario) -> &'m [Machine]) -> Vec<Cell> {
     SCENARIOS.iter().flat_map(of).filter(Cell::fits).collect()
 }
 
-/// The boots of the kernel alone on QEMU: each scenario on its machines, and with each of its faults on others.
+/// The boots of the kernel alone on QEMU: each scenario on its machines, and with each of its
+/// faults on others.
 fn cells<'m>(machines: impl Fn(&Scenario) -> (&'m [Machine], &'m [Machine])) -> Vec<Cell> {
     let mut cells = Vec::new();
     for scenario in SCENARIOS {
@@ -267,8 +273,8 @@ impl Cell {
         silence_s as f64 + of_a_boot * self.scenario.boots.len() as f64
     }
 
-    /// The test's name, as in `hot_remove::q35::x2apic::cpus4::parallel::fault_poison_early`. In the machine's place, a disc
-    /// and Bochs are named.
+    /// The test's name, as in `hot_remove::q35::x2apic::cpus4::parallel::fault_poison_early`. In
+    /// the machine's place, a disc and Bochs are named.
     #[must_use]
     pub fn name(&self) -> String {
         let Machine { machine_type, cpus, apic, clock } = self.machine;

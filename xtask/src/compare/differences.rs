@@ -15,7 +15,8 @@ pub(crate) struct Pair<'a> {
     pub(crate) emulated: Option<&'a Played>,
 }
 
-/// A sequence of which the sides made something else, from that line of their logs on, counted from 1.
+/// A sequence of which the sides made something else, from that line of their logs on, counted from
+/// 1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Difference<'a> {
     pub(crate) pair: Pair<'a>,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask compare`: the same sequences of rings in the simulated machine and by the reference kernel under QEMU, or Bochs.
+//! `cargo xtask compare`: the same sequences of rings in the simulated machine and by the reference
+//! kernel under QEMU, or Bochs.
 //!
-//! Both sides generate a sequence from its seed, and log by the same code what happens. Here the logs are laid side by side.
+//! Both sides generate a sequence from its seed, and log by the same code what happens. Here the
+//! logs are laid side by side.
 
 mod differences;
 mod guest;
@@ -78,10 +80,12 @@ pub struct Options {
     /// Mode of the local APICs
     #[arg(long, value_enum, default_value_t = Apic::Xapic)]
     apic: Apic,
-    /// When edges land in the simulated machine: it may have them land late, and the emulators do not
+    /// When edges land in the simulated machine: it may have them land late, and the emulators do
+    /// not
     #[arg(long, value_enum, default_value_t = Landing::AtOnce)]
     landing: Landing,
-    /// Make a deliberate mistake of scenario `sequences` in the kernel, which must show as differences
+    /// Make a deliberate mistake of scenario `sequences` in the kernel, which must show as
+    /// differences
     #[arg(long, value_name = "NAME")]
     fault: Option<String>,
     /// Print both logs of each sequence, also where they agree

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One check by name, built and run on a copy of the source: a test, a scenario on Bochs or in the simulated machine, or a comparison.
+//! One check by name, built and run on a copy of the source: a test, a scenario on Bochs or in the
+//! simulated machine, or a comparison.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,8 @@ pub(crate) enum CheckName {
     Unit { package: String, test: String },
     /// A test in a package's `tests` folder: `test:PACKAGE:TARGET:PATH`.
     Integration { package: String, target: String, test: String },
-    /// A scenario on Bochs, and words of the reason why it must not hold there: `bochs:SCENARIO:WORDS`.
+    /// A scenario on Bochs, and words of the reason why it must not hold there:
+    /// `bochs:SCENARIO:WORDS`.
     Bochs { scenario: String, words: String },
     /// A scenario of the simulated machine, and the property that our policies must violate there:
     /// `sim:SCENARIO:PROPERTY`.
@@ -40,8 +42,8 @@ pub(crate) enum CheckName {
 const SIMULATION: &str = "latchwork-sim";
 
 impl CheckName {
-    /// Whether it is the simulated machine that catches: in a scenario, or where a test of its own measures there
-    /// what the policy costs.
+    /// Whether it is the simulated machine that catches: in a scenario, or where a test of its own
+    /// measures there what the policy costs.
     pub(super) fn is_in_simulation(&self) -> bool {
         match self {
             Self::Simulation { .. } => true,
@@ -79,7 +81,8 @@ pub(super) struct TestProgram {
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
     Passed,
-    /// It ran, and it is this test that failed, or this scenario, and for the reason that was named.
+    /// It ran, and it is this test that failed, or this scenario, and for the reason that was
+    /// named.
     Failed,
     /// There is no such test, or more than one.
     NotRun,

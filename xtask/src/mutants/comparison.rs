@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Sequences of rings in the mutated simulated machine, and by the true kernel under QEMU, as the check that catches a mutant.
+//! Sequences of rings in the mutated simulated machine, and by the true kernel under QEMU, as the
+//! check that catches a mutant.
 
 use std::path::PathBuf;
 

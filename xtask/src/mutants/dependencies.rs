@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a copy of the source needs of other projects' packages has often been built for the true source.
+//! What a copy of the source needs of other projects' packages has often been built for the true
+//! source.
 //!
-//! Cargo names what it builds by package, features, profile and flags. Packages of a registry are the same for
-//! each copy; only our own are told apart by where they are.
+//! Cargo names what it builds by package, features, profile and flags. Packages of a registry are
+//! the same for each copy; only our own are told apart by where they are.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-/// Where cargo keeps, in the folder of a profile, what it knows of each package and what it has built. What
-/// is known comes first: cargo writes it last.
+/// Where cargo keeps, in the folder of a profile, what it knows of each package and what it has
+/// built. What is known comes first: cargo writes it last.
 const FOLDERS: [&str; 3] = [".fingerprint", "build", "deps"];
 
 /// How the names of our own packages begin, and of their libraries.
 const OURS: [&str; 4] = ["latchwork", "liblatchwork", "xtask", "libxtask"];
 
-/// Has `to`, a copy's folder of a profile, share the files in `from`, that of the true source, that it lacks
-/// and that are not of our own packages. What cannot be shared, cargo builds.
+/// Has `to`, a copy's folder of a profile, share the files in `from`, that of the true source, that
+/// it lacks and that are not of our own packages. What cannot be shared, cargo builds.
 pub(super) fn share(from: &Path, to: &Path) {
     for folder in FOLDERS {
         drop(link_missing(&from.join(folder), &to.join(folder)));

@@ -26,7 +26,8 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    /// Builds the kernel from the copy. `words` are part of the reason for which the scenario must not hold.
+    /// Builds the kernel from the copy. `words` are part of the reason for which the scenario must
+    /// not hold.
     pub(super) fn build(scenario: &str, words: &str, tree: &Tree) -> anyhow::Result<Self> {
         let named = SCENARIOS.iter().find(|known| known.name == scenario);
         let scenario = named.with_context(|| format!("there is no scenario `{scenario}`"))?;
@@ -41,7 +42,8 @@ impl Guest {
         Ok(Self { host, scenario, words: words.to_owned() })
     }
 
-    /// Boots the scenario on as few CPUs as it needs: what reaches other CPUs is the business of other checks.
+    /// Boots the scenario on as few CPUs as it needs: what reaches other CPUs is the business of
+    /// other checks.
     pub(super) fn run(&self, limit: Duration) -> anyhow::Result<Verdict> {
         let machine = Machine {
             machine_type: bochs::MACHINE_TYPE,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask mutants`: known mistakes, applied to a copy of the source; the check that each names must catch it.
+//! `cargo xtask mutants`: known mistakes, applied to a copy of the source; the check that each
+//! names must catch it.
 
 mod check;
 mod comparison;
@@ -30,7 +31,8 @@ pub(crate) use report::Report;
 use tree::Tree;
 pub(crate) use trials::{Copies, Mutant, Trials};
 
-/// A check on mutated source is given up after this long, or after ten times what it takes on the true source.
+/// A check on mutated source is given up after this long, or after ten times what it takes on the
+/// true source.
 const SHORTEST_LIMIT: Duration = Duration::from_secs(120);
 
 /// The options of `mutants`.
@@ -105,7 +107,8 @@ fn copies() -> anyhow::Result<Vec<Tree>> {
 /// Each copy builds everything once, which costs more than further ones gain.
 const MOST_COPIES: usize = 4;
 
-/// Does `job` with each item, at the place that is free first. The results are in the order of the items.
+/// Does `job` with each item, at the place that is free first. The results are in the order of the
+/// items.
 fn in_turns<P: Sync, T: Send, R: Send>(
     places: &[P],
     items: Vec<T>,
@@ -129,7 +132,8 @@ fn in_turns<P: Sync, T: Send, R: Send>(
     done.map(|result| result.context("a mutant was not tried")?).collect()
 }
 
-/// Runs every check on the true source, where it must pass; the value is the time limit for mutated ones.
+/// Runs every check on the true source, where it must pass; the value is the time limit for mutated
+/// ones.
 fn try_unmutated(trees: &[Tree], patches: &[Patch]) -> anyhow::Result<Duration> {
     let names: BTreeSet<&CheckName> = patches.iter().flat_map(|patch| &patch.caught_by).collect();
     let took = in_turns(trees, names.into_iter().collect(), |tree, name| {

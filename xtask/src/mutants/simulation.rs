@@ -73,7 +73,8 @@ fn judge(found: &Found, property: &str) -> anyhow::Result<Verdict> {
             other => bail!("property {name} is `{other}`, which is neither held nor violated"),
         }
     }
-    // The search goes on for other properties after it has found one, and may not see all for those.
+    // The search goes on for other properties after it has found one, and may not see all for
+    // those.
     Ok(match (is_violated, is_unfinished) {
         (true, _) => Verdict::Failed,
         (false, true) => Verdict::TimedOut,

@@ -24,8 +24,8 @@ pub(super) struct Applied {
 }
 
 impl Tree {
-    /// Brings the copy in `folder` up to date. Files that have not changed are not touched, so that what was built from
-    /// them stays good.
+    /// Brings the copy in `folder` up to date. Files that have not changed are not touched, so that
+    /// what was built from them stays good.
     pub(super) fn copy(folder: &Path) -> anyhow::Result<Self> {
         let tree = Self { folder: folder.to_owned() };
         let sources = workspace::source_files()?;
@@ -67,7 +67,8 @@ impl Tree {
     fn git_apply(&self, arguments: &[&str], patch: &Path) -> anyhow::Result<String> {
         let mut command = Command::new("git");
         command.arg("apply").args(arguments).arg("-p1").arg(fs::canonicalize(patch)?);
-        // Inside a repository, `git apply` would silently skip what lies outside the current folder.
+        // Inside a repository, `git apply` would silently skip what lies outside the current
+        // folder.
         command
             .current_dir(self.source())
             .env("GIT_CEILING_DIRECTORIES", fs::canonicalize(&self.folder)?);

@@ -31,7 +31,8 @@ struct Copy {
 #[derive(Debug)]
 pub(crate) struct Mutant(Patch);
 
-/// A check that must pass on the true source, and that none of `cargo xtask test`'s other steps runs there.
+/// A check that must pass on the true source, and that none of `cargo xtask test`'s other steps
+/// runs there.
 #[derive(Debug)]
 pub(crate) struct OnTrueSource(CheckName);
 
@@ -47,8 +48,8 @@ pub(crate) struct Trials {
 }
 
 impl Trials {
-    /// Those that `cargo xtask test` tries: in the simulated machine, which is compiled for each and searched
-    /// for a minute, only if that is wanted.
+    /// Those that `cargo xtask test` tries: in the simulated machine, which is compiled for each
+    /// and searched for a minute, only if that is wanted.
     pub(crate) fn of(in_simulation_too: bool) -> anyhow::Result<Self> {
         let mut patches = patch::read_all(&workspace::root().join("mutants"))?;
         for patch in &mut patches {

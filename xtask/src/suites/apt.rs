@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! apt with lists, archives and sources of its own: it reads the machine's configuration, and changes
-//! nothing of the machine's.
+//! apt with lists, archives and sources of its own: it reads the machine's configuration, and
+//! changes nothing of the machine's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -63,8 +63,8 @@ impl PrivateApt {
         candidate(&policy).with_context(|| format!("the suite has no package {package}"))
     }
 
-    /// Downloads `package` and all that it depends on; the value names the files, which stay until this is
-    /// dropped.
+    /// Downloads `package` and all that it depends on; the value names the files, which stay until
+    /// this is dropped.
     pub(super) fn download(&self, package: &str) -> anyhow::Result<Vec<PathBuf>> {
         self.run(
             "apt-get",
@@ -90,7 +90,8 @@ impl PrivateApt {
     }
 }
 
-/// What sets this apt apart from the machine's. Hooks of the machine's apt are for the machine's state.
+/// What sets this apt apart from the machine's. Hooks of the machine's apt are for the machine's
+/// state.
 fn configuration(folder: &Path) -> String {
     let folder = folder.display();
     format!(

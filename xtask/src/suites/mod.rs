@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! QEMU of a Debian release, unpacked and not installed, so that the oldest and the newest stand side by
-//! side whatever the machine has.
+//! QEMU of a Debian release, unpacked and not installed, so that the oldest and the newest stand
+//! side by side whatever the machine has.
 //!
-//! Each is unpacked with every library that it needs, its own dynamic loader included. What is pinned is
-//! the suite: its version moves with Debian, so it is looked up again from time to time, and always told.
+//! Each is unpacked with every library that it needs, its own dynamic loader included. What is
+//! pinned is the suite: its version moves with Debian, so it is looked up again from time to time,
+//! and always told.
 
 mod apt;
 mod unpacked;
@@ -40,8 +41,8 @@ pub struct Options {
     suite: Suite,
 }
 
-/// Prints the path of the suite's QEMU, which is downloaded and unpacked if it is not there; the value is
-/// true.
+/// Prints the path of the suite's QEMU, which is downloaded and unpacked if it is not there; the
+/// value is true.
 ///
 /// # Errors
 ///
@@ -68,8 +69,8 @@ impl Suite {
         }
     }
 
-    /// The emulator's program, downloaded and unpacked unless that has been done. `tell` hears, in lines,
-    /// what is done.
+    /// The emulator's program, downloaded and unpacked unless that has been done. `tell` hears, in
+    /// lines, what is done.
     ///
     /// # Errors
     ///

@@ -13,7 +13,8 @@ use anyhow::{Context as _, ensure};
 use super::apt::stdout_of;
 use crate::guest::qemu::BINARY;
 
-/// Where packages put the dynamic loader, which is to load the libraries that were unpacked with it.
+/// Where packages put the dynamic loader, which is to load the libraries that were unpacked with
+/// it.
 const LOADERS: [&str; 4] = [
     "usr/lib64/ld-linux-x86-64.so.2",
     "lib64/ld-linux-x86-64.so.2",
@@ -25,7 +26,8 @@ const LOADERS: [&str; 4] = [
 const LIBRARIES: [&str; 3] =
     ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/pulseaudio"];
 
-/// The file that says which version was unpacked, and by its time of change, when that was last looked up.
+/// The file that says which version was unpacked, and by its time of change, when that was last
+/// looked up.
 const STAMP: &str = "version";
 
 /// The folder of what was unpacked.
@@ -49,8 +51,8 @@ impl Unpacked {
         found.program().is_file().then_some(found)
     }
 
-    /// Unpacks `packages` to `folder`, in place of what is there. A folder beside it holds what is not yet
-    /// whole.
+    /// Unpacks `packages` to `folder`, in place of what is there. A folder beside it holds what is
+    /// not yet whole.
     pub(super) fn unpack(
         folder: &Path,
         version: &str,
@@ -94,8 +96,8 @@ impl Unpacked {
     }
 }
 
-/// A program that runs the emulator with the loader, the libraries and the firmware that were unpacked
-/// to `root` and will be at `home`.
+/// A program that runs the emulator with the loader, the libraries and the firmware that were
+/// unpacked to `root` and will be at `home`.
 fn script(root: &Path, home: &Path) -> anyhow::Result<String> {
     let loader = LOADERS.iter().find(|loader| root.join(loader).exists());
     let loader = loader.context("the packages have no dynamic loader")?;

@@ -104,8 +104,8 @@ impl Place {
     }
 }
 
-/// The kernel, each of `places`, and every boot there: on the last, which has the newest QEMU, the selection
-/// or `all`, and on the others a few.
+/// The kernel, each of `places`, and every boot there: on the last, which has the newest QEMU, the
+/// selection or `all`, and on the others a few.
 pub(super) fn steps(places: &[Place], all: bool) -> Vec<Step> {
     let mut steps = Vec::new();
     let Some((newest, older)) = places.split_last() else {

@@ -15,8 +15,8 @@ pub(super) struct Choice<'a> {
     pub(super) from: Option<&'a str>,
 }
 
-/// What was chosen, in the order of `steps`, and how many were left out since they `have_passed`. What a
-/// chosen step needs comes with it.
+/// What was chosen, in the order of `steps`, and how many were left out since they `have_passed`.
+/// What a chosen step needs comes with it.
 pub(super) fn choose(
     steps: Vec<Step>,
     choice: Choice<'_>,

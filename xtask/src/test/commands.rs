@@ -33,16 +33,18 @@ pub(crate) const LOOM_PROFILE: &str = "loom";
 const SIMULATION: &str = "simulation";
 
 /// How many choice points are searched at random.
-const CAMPAIGN_POINTS: &str = "40000000";
+const CAMPAIGN_POINTS: &str = "100000000";
 
-/// How many sequences are compared with the emulator, on each machine and with each way of recovery.
+/// How many sequences are compared with the emulator, on each machine and with each way of
+/// recovery.
 const COMPARED_SEQUENCES: &str = "100";
 
 /// Folders of build products, as resources.
 pub(super) const TARGET: Resource = Resource::Builds("target");
 const LOOM_TARGET: Resource = Resource::Builds("loom");
 
-/// Every command. `qemu` is the step that finds the emulator that is compared with, and where it is.
+/// Every command. `qemu` is the step that finds the emulator that is compared with, and where it
+/// is.
 pub(super) fn steps(trials: &Trials, qemu: Qemu) -> Vec<Step> {
     let loom_dir = workspace::target_dir().join("loom").to_string_lossy().into_owned();
     let under_loom =
@@ -70,7 +72,7 @@ pub(super) fn steps(trials: &Trials, qemu: Qemu) -> Vec<Step> {
         Check::ourselves("book", "book").step().about(60.0),
         comparison(qemu.clone()),
         one_test_of_boots(qemu),
-        campaign().step().after(SIMULATION).about(240.0),
+        campaign().step().after(SIMULATION).about(8.0),
     ]
 }
 
@@ -109,9 +111,10 @@ fn one_test_of_boots(qemu: Qemu) -> Step {
     qemu.step_of(check).about(10.0)
 }
 
-/// A random search of the simulated machine, on one thread beside other steps, with seeds of its own.
+/// A random search of the simulated machine, on one thread beside other steps, with seeds of its
+/// own.
 fn campaign() -> Check {
-    let arguments = format!("--points {CAMPAIGN_POINTS} --minutes 30 --threads 1");
+    let arguments = format!("--points {CAMPAIGN_POINTS} --minutes 10 --threads 1");
     let program = workspace::target_dir().join("explore").join("latchwork-campaign");
     Check { program: Some(program), ..Check::cargo("campaign", &arguments) }
 }

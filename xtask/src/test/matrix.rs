@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The boots as matrices, of the kernel alone on each of QEMU's machine types, and of images: a row for each
-//! scenario, fault, mode and clock, a column for each machine type and number of CPUs that was booted. Boots
-//! on several QEMUs have matrices of their own.
+//! The boots as matrices, of the kernel alone on each of QEMU's machine types, and of images: a row
+//! for each scenario, fault, mode and clock, a column for each machine type and number of CPUs that
+//! was booted. Boots on several QEMUs have matrices of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask test`: every check of the CI tier.
 //!
-//! Each check is a step with a name. As many steps run at a time as there are processors; what each came to
-//! and how long it took is kept, to tell how long the next run will take, to begin with what takes longest,
-//! and to resume.
+//! Each check is a step with a name. As many steps run at a time as there are processors; what each
+//! came to and how long it took is kept, to tell how long the next run will take, to begin with
+//! what takes longest, and to resume.
 
 mod boots;
 mod choice;
@@ -49,7 +49,8 @@ const KERNEL: &str = "kernel";
 /// The options of `test`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Only these steps, with what they need: names that `--list` prints, the beginning of some up to a `::`, or a group
+    /// Only these steps, with what they need: names that `--list` prints, the beginning of some up
+    /// to a `::`, or a group
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Only this step and those listed behind it
@@ -64,11 +65,12 @@ pub struct Options {
     /// Boot every scenario on every machine and every fault on several, and print the matrix
     #[arg(long)]
     all: bool,
-    /// Also build with the oldest supported compiler and for targets that rustup need not have (see `.ci/run`)
+    /// Also build with the oldest supported compiler and for targets that rustup need not have (see
+    /// `.ci/run`)
     #[arg(long)]
     toolchains: bool,
-    /// Boot on this Debian suite's QEMU, which is downloaded and unpacked, whatever is installed; of several suites, all
-    /// but the newest boot a few cells only
+    /// Boot on this Debian suite's QEMU, which is downloaded and unpacked, whatever is installed;
+    /// of several suites, all but the newest boot a few cells only
     #[arg(long, value_enum, value_name = "SUITE")]
     suite: Vec<Suite>,
 }
@@ -77,8 +79,8 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// [`UserError`] when a name is none of the steps'; others when the mutants' headers or this machine cannot
-/// be read. A step that cannot be run is a failed step.
+/// [`UserError`] when a name is none of the steps'; others when the mutants' headers or this
+/// machine cannot be read. A step that cannot be run is a failed step.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
     let places = places(options)?;
     let steps = steps(options, &places)?;

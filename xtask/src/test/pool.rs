@@ -39,8 +39,8 @@ pub(super) struct Lanes {
     pub(super) copies: usize,
 }
 
-/// Does every step, in the order of `steps` as far as they need not wait, and tells `finished` of each. Their
-/// logs go to `logs`.
+/// Does every step, in the order of `steps` as far as they need not wait, and tells `finished` of
+/// each. Their logs go to `logs`.
 pub(super) fn run(
     steps: Vec<Step>,
     lanes: Lanes,

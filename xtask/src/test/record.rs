@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What each step came to last time, how long it took, and on which source: a JSON file among the build
-//! products.
+//! What each step came to last time, how long it took, and on which source: a JSON file among the
+//! build products.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -73,7 +73,8 @@ impl Record {
         self.runs.get(asked).copied()
     }
 
-    /// Notes what a step came to, and writes the file: a run that is ended from outside can be resumed.
+    /// Notes what a step came to, and writes the file: a run that is ended from outside can be
+    /// resumed.
     pub(super) fn note(&mut self, row: &Row, source: &str) -> anyhow::Result<()> {
         let entry = Entry {
             milliseconds: (row.seconds * 1000.0) as u64,
@@ -100,7 +101,8 @@ impl Record {
     }
 }
 
-/// What a result rests on: every file of the source, and the compiler. Equal texts mean equal sources.
+/// What a result rests on: every file of the source, and the compiler. Equal texts mean equal
+/// sources.
 pub(super) fn fingerprint() -> anyhow::Result<String> {
     let mut hasher = DefaultHasher::new();
     for file in workspace::source_files()? {

@@ -28,7 +28,8 @@ pub(super) fn list(steps: &[Step], record: &Record) -> Table {
     table
 }
 
-/// What will be done, and how long it took last time: the checks one by one, of other groups the sum.
+/// What will be done, and how long it took last time: the checks one by one, of other groups the
+/// sum.
 pub(super) fn plan(steps: &[Step], record: &Record) -> Table {
     let mut table = table::new(["what", "steps", "seconds last time"]);
     let mut add = |what: &str, steps: &[&Step]| {

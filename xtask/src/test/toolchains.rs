@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The oldest supported compiler, the targets that the crates promise, and packaging.
 //!
-//! Debian's `rustc-web` and `rust-web-src` of the oldest release give a compiler and its library's source, so that targets
-//! without a prebuilt library can be built (`-Zbuild-std`). `.ci/run` installs them.
+//! Debian's `rustc-web` and `rust-web-src` of the oldest release give a compiler and its library's
+//! source, so that targets without a prebuilt library can be built (`-Zbuild-std`). `.ci/run`
+//! installs them.
 
 use std::env;
 use std::path::{Path, PathBuf};
