@@ -42,3 +42,41 @@ pub fn interrupted() -> Interrupted {
     let frame = core::ptr::NonNull::dangling().as_ptr();
     Interrupted { ip: 0, sp: 0, fp: 0, mode: Mode::Kernel, frame, sources: None }
 }
+
+/// Hands a value from one context to another, NMIs included, without a lock.
+pub struct Handover<T> {
+    state: core::sync::atomic::AtomicUsize,
+    value: core::cell::UnsafeCell<Option<T>>,
+}
+
+const EMPTY: usize = 0;
+const BUSY: usize = 1;
+const FULL: usize = 2;
+
+// SAFETY: whoever makes the state BUSY has the value to itself until it stores another state.
+unsafe impl<T: Send> Sync for Handover<T> {}
+
+impl<T> Handover<T> {
+    pub const fn new() -> Self {
+        let state = core::sync::atomic::AtomicUsize::new(EMPTY);
+        Self { state, value: core::cell::UnsafeCell::new(None) }
+    }
+
+    /// Leaves `value` for a [`take`](Self::take); drops it if there is another one.
+    pub fn put(&self, value: T) {
+        self.change(EMPTY, FULL, Some(value));
+    }
+
+    pub fn take(&self) -> Option<T> {
+        self.change(FULL, EMPTY, None)
+    }
+
+    fn change(&self, from: usize, to: usize, value: Option<T>) -> Option<T> {
+        use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+        self.state.compare_exchange(from, BUSY, Acquire, Relaxed).ok()?;
+        // SAFETY: this call made the state BUSY.
+        let before = unsafe { core::mem::replace(&mut *self.value.get(), value) };
+        self.state.store(to, Release);
+        before
+    }
+}
