@@ -21,7 +21,6 @@ impl<P: Platform> Nmi<P> {
     ///
     /// See [`SyncError`]. This refuses whatever would make this CPU wait for itself, also if the
     /// item happens to be idle.
-    /// happens to be idle.
     pub fn sync_work(&'static self, item: &Work) -> Result<(), SyncError> {
         if item.owner.is_other_than(self.core.id()) {
             return Err(SyncError::OtherSubsystem);
