@@ -3,7 +3,7 @@
 //! them.
 //!
 //! * Dispatch reads the [table] of [slots](slot), and the [order] of each class.
-//! * Drivers [register](register) and [remove](remove) handlers under the [writer] lock. A removal
+//! * Drivers [register] and [remove] handlers under the [writer] lock. A removal
 //!   waits for [quiescence]: until no CPU's [read word](read_word) says that this CPU may be inside
 //!   the handler.
 //! * Drivers name [doorbells](doorbell), and change what these are like ([delivery]).

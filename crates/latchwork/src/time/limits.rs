@@ -202,7 +202,7 @@ pub enum LimitsError {
     InDispatch(InDispatch),
     /// A limit is 0, which would mean no time at all, or a storm without an NMI.
     Zero {
-        /// The field of [`Limits`](crate::Limits).
+        /// The field of [`Limits`].
         field: &'static str,
     },
     /// `late_us` is more than `cap_us`.
