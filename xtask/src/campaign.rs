@@ -7,8 +7,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::explore;
-use crate::workspace;
+use crate::{explore, process, workspace};
 
 /// The options of `campaign`, which the program that searches reads.
 #[derive(Args, Debug)]
@@ -28,5 +27,5 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
         explore::build_program(workspace::root(), &workspace::target_dir(), "latchwork-campaign")?;
     let mut command = Command::new(program);
     command.args(&options.arguments);
-    Ok(command.status().context("cannot run the campaign")?.success())
+    Ok(process::status(&mut command).context("cannot run the campaign")?.success())
 }

@@ -2,11 +2,12 @@
 //! The boots that are tests: every scenario on every kind of machine, and every fault.
 
 use std::fmt;
-
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 use crate::catalog::{COMMON_FAULTS, Fault, SCENARIOS, Scenario, Selection};
 use crate::guest::boot::Deaf;
+use crate::guest::hosts::Hosts;
+use crate::guest::qemu::Qemu;
 use crate::guest::{Breakage, Emulator, Job, Limits, Place, ScenarioOutcome, bochs};
 use crate::machine::{Apic, Clock, Machine, MachineType};
 
@@ -82,6 +83,15 @@ const SELECTED_DISC_MACHINES: [Machine; 2] = [
     machine(MachineType::Q35, 4, Apic::X2apic, Clock::Parallel),
 ];
 
+/// The machines of the few boots on an older QEMU, without x2APIC: the first is what `cargo xtask run` boots.
+const FEW_MACHINES: [Machine; 2] = [
+    machine(MachineType::Q35, 4, Apic::Xapic, Clock::Deterministic),
+    machine(MachineType::Pc, 2, Apic::Xapic, Clock::Parallel),
+];
+
+/// Where a few boots are from a disc.
+const FEW_DISC_MACHINES: [Machine; 1] = [SELECTED_DISC_MACHINES[0]];
+
 /// Where the selection boots on Bochs.
 const SELECTED_BOCHS_MACHINES: [Machine; 2] = [on_bochs(2, Apic::X2apic), on_bochs(4, Apic::Xapic)];
 
@@ -108,19 +118,6 @@ pub struct Cell {
     machine: Machine,
 }
 
-/// What one cell came to, as the tests note it for `cargo xtask test`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct CellResult {
-    /// The test's name.
-    pub cell: String,
-    /// Whether it passed; `None` if this machine cannot run it.
-    pub passed: Option<bool>,
-    /// How long it took.
-    pub seconds: f64,
-    /// What was wrong, if anything was.
-    pub reason: Option<String>,
-}
-
 /// What CI boots.
 #[must_use]
 pub fn selection() -> Vec<Cell> {
@@ -138,6 +135,17 @@ pub fn selection() -> Vec<Cell> {
     }));
     let ends = COMMON_FAULTS.iter().filter(|fault| fault.name != "hang");
     cells.extend(ends.map(|fault| Cell::of(first, Place::Bochs, BOCHS_FAULT_MACHINE).with(fault)));
+    cells
+}
+
+/// What CI boots on the oldest QEMU besides: every scenario by each clock, the first from a disc, and each
+/// way for a guest to end.
+#[must_use]
+pub fn few() -> Vec<Cell> {
+    let mut cells = cells(|_| (&FEW_MACHINES, &[]));
+    if let [first, ..] = SCENARIOS {
+        cells.extend(FEW_DISC_MACHINES.map(|machine| Cell::of(first, Place::Disc, machine)));
+    }
     cells
 }
 
@@ -224,16 +232,39 @@ impl Cell {
         usize::from(self.machine.cpus) >= needed && has_devices
     }
 
-    /// What it is booted on.
-    #[must_use]
-    pub const fn place(&self) -> Place {
-        self.place
+    /// What boots it.
+    ///
+    /// # Errors
+    ///
+    /// Why none of `hosts` can, in one line.
+    pub fn emulator(&self, hosts: &Hosts) -> Result<Arc<dyn Emulator>, String> {
+        hosts.emulator_for(self.place, self.scenario, self.machine)
     }
 
-    /// The mode of its machine's local APICs.
-    #[must_use]
-    pub const fn apic(&self) -> Apic {
-        self.machine.apic
+    /// Why `qemu` cannot run it, if it is one of its boots and it cannot.
+    pub(crate) fn refusal(&self, qemu: &Qemu) -> Option<String> {
+        if self.is_on_qemu() { qemu.refuses(self.scenario, self.machine) } else { None }
+    }
+
+    /// Whether it boots on QEMU, by itself or from a disc.
+    pub(crate) const fn is_on_qemu(&self) -> bool {
+        matches!(self.place, Place::Kernel | Place::Disc)
+    }
+
+    /// How many seconds it takes on an idle machine, roughly.
+    pub(crate) fn guess_s(&self) -> f64 {
+        let of_a_boot = match (self.place, self.machine.apic, self.machine.clock) {
+            (Place::Bochs, ..) => 8.0,
+            // Each instruction is translated for itself.
+            (_, Apic::X2apic, Clock::Deterministic) => 6.0,
+            (Place::Disc, ..) => 3.0,
+            _ => 1.5,
+        };
+        let silence_s = match self.wanted() {
+            Wanted::Broken(Breakage::Hung, _) => self.silence_s(),
+            _ => 0,
+        };
+        silence_s as f64 + of_a_boot * self.scenario.boots.len() as f64
     }
 
     /// The test's name, as in `hot_remove::q35::x2apic::cpus4::parallel::fault_poison_early`. In the machine's place, a disc
@@ -263,16 +294,20 @@ impl Cell {
     /// What was wrong instead, in words, with the serial tail.
     pub fn verify(&self, emulator: &dyn Emulator) -> Result<(), String> {
         let wanted = self.wanted();
-        let silence_s = match (wanted, self.place) {
+        let job = Job { scenario: self.scenario, fault: self.fault.map(|fault| fault.name) };
+        let limits = Limits::from_silence_s(self.silence_s());
+        let outcome = emulator
+            .run_job(job, self.machine, limits, &mut Deaf)
+            .map_err(|error| format!("{error:#}"))?;
+        if wanted.is_met_by(&outcome) { Ok(()) } else { Err(explain(wanted, &outcome)) }
+    }
+
+    fn silence_s(&self) -> u64 {
+        match (self.wanted(), self.place) {
             (Wanted::Broken(Breakage::Hung, _), Place::Bochs) => SILENCE_OF_A_HANG_ON_BOCHS_S,
             (Wanted::Broken(Breakage::Hung, _), _) => SILENCE_OF_A_HANG_S,
             _ => SILENCE_S,
-        };
-        let job = Job { scenario: self.scenario, fault: self.fault.map(|fault| fault.name) };
-        let outcome = emulator
-            .run_job(job, self.machine, Limits::from_silence_s(silence_s), &mut Deaf)
-            .map_err(|error| format!("{error:#}"))?;
-        if wanted.is_met_by(&outcome) { Ok(()) } else { Err(explain(wanted, &outcome)) }
+        }
     }
 
     fn wanted(&self) -> Wanted {

@@ -1,14 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The command line: one subcommand per module.
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{campaign, compare, demo, doctor, explore, iso, mutants, run, test};
+use crate::guest::qemu;
+use crate::{book, campaign, compare, demo, doctor, explore, iso, mutants, run, suites, test};
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 if all that was booted or checked held, 1 if something did not or failed on the way,
+2 if it cannot be done as asked, and 128 and the signal's number if it was told to stop.
+What `run` skips is no failure, unless it was named or leaves nothing to boot: then the status is 2.";
 
 /// Builds, boots and checks Latchwork.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXIT_STATUS)]
 pub struct Cli {
+    /// The QEMU that is used: a path, or a name in PATH (default: qemu-system-x86_64)
+    #[arg(long, global = true, value_name = "PATH", env = qemu::VARIABLE, hide_env_values = true)]
+    qemu: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -31,6 +42,10 @@ enum Command {
     Compare(compare::Options),
     /// Apply each known mistake to a copy of the source; its named check must catch it
     Mutants(mutants::Options),
+    /// Build the book in docs/ into target/book, and follow every link on its pages
+    Book,
+    /// Unpack a Debian suite's QEMU beside what is installed, and print its path
+    Unpack(suites::Options),
     /// Say what this machine has, what it lacks, and what to do about it
     Doctor,
 }
@@ -50,6 +65,9 @@ pub enum Format {
 ///
 /// A [`crate::error::UserError`] when what was asked cannot be done; other errors when a tool could not be run.
 pub fn execute(cli: Cli) -> anyhow::Result<bool> {
+    if let Some(path) = cli.qemu.filter(|path| !path.as_os_str().is_empty()) {
+        qemu::choose(&path)?;
+    }
     match cli.command {
         Command::Run(options) => run::run(&options),
         Command::Iso(options) => iso::run(&options),
@@ -59,6 +77,8 @@ pub fn execute(cli: Cli) -> anyhow::Result<bool> {
         Command::Campaign(options) => campaign::run(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Mutants(options) => mutants::run(&options),
+        Command::Book => book::run(),
+        Command::Unpack(options) => suites::run(&options),
         Command::Doctor => doctor::run(),
     }
 }

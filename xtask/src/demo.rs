@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::explore;
+use crate::process;
 use crate::workspace;
 
 /// The options of `demo`.
@@ -33,5 +34,5 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     if let Some(file) = &options.svg {
         command.arg("--svg").arg(file);
     }
-    Ok(command.status().context("cannot run the demo")?.success())
+    Ok(process::status(&mut command).context("cannot run the demo")?.success())
 }

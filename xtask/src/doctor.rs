@@ -4,11 +4,13 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::error::X2APIC_REMEDY;
+use crate::book::mdbook;
 use crate::guest::bochs::{self, Bochs};
+use crate::guest::install;
 use crate::guest::kernel::{self, BARE_TARGET, bare_target_installed};
-use crate::guest::qemu::Qemu;
+use crate::guest::qemu::{Qemu, limits};
 use crate::iso::grub::{self, Grub};
+use crate::machine::{Apic, Clock, Machine, MachineType};
 use crate::table;
 
 /// The oldest supported compiler: `rust-version` of the workspace.
@@ -38,18 +40,9 @@ struct Finding {
 ///
 /// None at present: what cannot be asked is reported as missing.
 pub fn run() -> anyhow::Result<bool> {
-    let findings = [
-        rustc(),
-        bare_target(),
-        rust_lld(),
-        linker(),
-        qemu(),
-        qemu_parts(),
-        x2apic(),
-        kvm(),
-        image_tools(),
-        bochs(),
-    ];
+    let mut findings = vec![rustc(), bare_target(), rust_lld(), linker()];
+    findings.extend(qemu());
+    findings.extend([kvm(), image_tools(), bochs(), book()]);
 
     let mut table = table::new(["what", "found", "", "remedy"]);
     for finding in &findings {
@@ -111,6 +104,14 @@ fn rust_lld() -> Finding {
     }
 }
 
+fn book() -> Finding {
+    let what = "mdBook";
+    match mdbook::find() {
+        Some(program) => good(what, program.display().to_string()),
+        None => note(what, "none", "`cargo xtask book` builds it once, from source"),
+    }
+}
+
 fn linker() -> Finding {
     match first_line("cc", &["--version"]) {
         Some(version) => good("cc", version),
@@ -120,40 +121,42 @@ fn linker() -> Finding {
     }
 }
 
-fn qemu() -> Finding {
+/// QEMU, its parts and x2APIC.
+fn qemu() -> [Finding; 3] {
+    let (what, parts, x2apic) = ("QEMU", "QEMU's machines and devices", "x2APIC");
     match Qemu::find() {
-        Ok(Some(qemu)) => good("QEMU", qemu.version.to_string()),
-        Ok(None) => {
-            missing("QEMU", "none", "`apt-get install qemu-system-x86`, or `cargo xtask run --yes`")
+        Ok(Some(qemu)) => {
+            [good(what, qemu.to_string()), parts_of(parts, &qemu), x2apic_of(x2apic, &qemu)]
         }
-        Err(error) => {
-            missing("QEMU", format!("{error:#}"), "`apt-get install --reinstall qemu-system-x86`")
+        none => {
+            let finding = match none {
+                Err(error) => missing(what, "none that can be used", error.to_string()),
+                Ok(_) => missing(what, "none", "`cargo xtask run --yes` installs it"),
+            };
+            [finding, note(parts, "no QEMU", "see above"), note(x2apic, "no QEMU", "see above")]
         }
     }
 }
 
-fn qemu_parts() -> Finding {
-    let what = "QEMU's machines and devices";
-    let Ok(Some(qemu)) = Qemu::find() else {
-        return note(what, "no QEMU", "see above");
+fn parts_of(what: &'static str, qemu: &Qemu) -> Finding {
+    let lacking = qemu.lacks();
+    if lacking.is_empty() {
+        return good(what, "all that the scenarios use");
+    }
+    let remedy = "what needs them is skipped; Debian's qemu-system-x86 has them";
+    missing(what, format!("built without {}", lacking.join(", ")), remedy)
+}
+
+fn x2apic_of(what: &'static str, qemu: &Qemu) -> Finding {
+    let machine = Machine {
+        machine_type: MachineType::Q35,
+        cpus: 1,
+        apic: Apic::X2apic,
+        clock: Clock::Deterministic,
     };
-    match qemu.lacks() {
-        Ok(lacking) if lacking.is_empty() => good(what, "all that the scenarios use"),
-        Ok(lacking) => missing(
-            what,
-            format!("built without {}", lacking.join(", ")),
-            "use a QEMU that has them, such as Debian's qemu-system-x86",
-        ),
-        Err(error) => missing(what, format!("{error:#}"), "see above"),
-    }
-}
-
-fn x2apic() -> Finding {
-    let what = "x2APIC";
-    match Qemu::find() {
-        Ok(Some(qemu)) if qemu.has_x2apic() => good(what, "this QEMU emulates it"),
-        Ok(Some(_)) => note(what, "needs QEMU 9 or later", X2APIC_REMEDY),
-        _ => note(what, "no QEMU", "see above"),
+    match limits::of_machine(qemu.version(), machine) {
+        None => good(what, "this QEMU emulates it"),
+        Some(limit) => note(what, limit.why, install::newer_qemu_remedy()),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-use crate::guest::qemu::{BINARY, Version};
+use crate::guest::qemu::{BINARY, VARIABLE, Version};
 
 /// The request cannot be carried out as asked (exit status 2).
 #[derive(Debug, Error, Eq, PartialEq)]
@@ -41,11 +41,54 @@ pub enum UserError {
         /// One line that says what to do.
         remedy: String,
     },
-    /// QEMU is too old for x2APIC without hardware virtualisation.
-    #[error("x2APIC needs QEMU 9 or later, and this is QEMU {found}: {X2APIC_REMEDY}")]
-    X2apicNeedsNewerQemu {
-        /// The version that was found.
+    /// The emulator that was chosen does not answer as QEMU does.
+    #[error(
+        "`{program}` cannot be used as QEMU: {why}; choose another by --qemu PATH, or unset \
+         --qemu and {VARIABLE} to use the one in PATH"
+    )]
+    QemuUnusable {
+        /// What was run.
+        program: String,
+        /// What it did instead.
+        why: String,
+    },
+    /// QEMU is older than any release that was tried.
+    #[error(
+        "QEMU {found} (`{program}`) is too old: the oldest that Latchwork was tried on is \
+         {oldest}; {remedy}"
+    )]
+    QemuTooOld {
+        /// What was run.
+        program: String,
+        /// Its release.
         found: Version,
+        /// The oldest that is not refused.
+        oldest: Version,
+        /// What to do, in one line.
+        remedy: String,
+    },
+    /// The machine that is asked for cannot be emulated by this QEMU.
+    #[error("{qemu} cannot emulate {machine}: {why}; {remedy}, or ask for another machine")]
+    MachineNotOnQemu {
+        /// The machine.
+        machine: String,
+        /// The emulator and its release.
+        qemu: String,
+        /// What it lacks.
+        why: String,
+        /// What to do, in one line.
+        remedy: String,
+    },
+    /// What is missing could not be installed.
+    #[error(
+        "`{command}` failed ({status}), and says why above: without a network, or where another \
+         program holds apt's locks, it cannot work; try it by hand"
+    )]
+    InstallFailed {
+        /// What was run.
+        command: String,
+        /// How it ended.
+        status: String,
     },
     /// What builds bootable images is missing and was not installed.
     #[error("an image for GRUB cannot be built, since {lacking} is missing: {remedy}")]
@@ -74,17 +117,67 @@ pub enum UserError {
         /// Why it cannot.
         why: &'static str,
     },
+    /// There is no mdBook, and it was not installed.
+    #[error(
+        "the book cannot be built without mdBook: {why}; see that cargo reaches its registry and \
+         that Rust is 1.88 or later, or read docs/src/SUMMARY.md and what it links to, which is \
+         plain Markdown"
+    )]
+    MdbookMissing {
+        /// Why it was not installed.
+        why: String,
+    },
+    /// Nothing can be written to the folder for build products.
+    #[error(
+        "nothing can be built in `{path}`: {why}; name a folder that can be written to by the \
+         variable CARGO_TARGET_DIR"
+    )]
+    CannotBuildThere {
+        /// The folder.
+        path: String,
+        /// Why it cannot be written to.
+        why: String,
+    },
+    /// The folder for build products is full.
+    #[error(
+        "the build failed, and only {free_mib} MiB are left in `{path}`: make room, or name another \
+         folder by the variable CARGO_TARGET_DIR"
+    )]
+    NoSpace {
+        /// The folder.
+        path: String,
+        /// What is left there.
+        free_mib: u64,
+    },
+    /// A machine's memory is to be a file, and does not fit.
+    #[error(
+        "a machine's memory does not fit the folder for temporary files: {free_mib} MiB are left in \
+         `{path}`, and {needed_mib} are needed; make room, or name another folder by the variable \
+         TMPDIR"
+    )]
+    NoSpaceForMemory {
+        /// The folder.
+        path: String,
+        /// What is left there.
+        free_mib: u64,
+        /// What the file takes.
+        needed_mib: u64,
+    },
     /// `LATCHWORK_KERNEL` names no file.
     #[error("LATCHWORK_KERNEL names `{path}`, which is not a file")]
     KernelMissing {
         /// The value of the variable.
         path: String,
     },
+    /// A scenario that was asked for by name, or every one, cannot be booted here.
+    #[error("scenario `{scenario}` cannot be booted: {reason}")]
+    CannotBoot {
+        /// The scenario, or the first of them.
+        scenario: String,
+        /// Why, in one line.
+        reason: String,
+    },
     /// A filter or selection left nothing to do.
     #[error("{0}")]
     NothingChosen(String),
 }
-
-/// How to get a QEMU that emulates x2APIC.
-pub const X2APIC_REMEDY: &str = "use --apic xapic, or install a newer one (Debian 12: add the suite bookworm-backports, \
-     then `apt-get install -t bookworm-backports qemu-system-x86`)";

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
@@ -11,8 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::cli::Format;
-use crate::mutants;
-use crate::workspace;
+use crate::{mutants, process, workspace};
 
 /// The policies that are ours.
 pub(crate) const OUR_POLICIES: [&str; 2] = ["latchwork-poll", "latchwork-probe"];
@@ -82,7 +81,7 @@ pub(crate) fn build_program(root: &Path, target_dir: &Path, name: &str) -> anyho
         .args(["build", "--quiet", "--profile", "explore", "--package", "latchwork-sim"])
         .args(["--bin", name])
         .env("CARGO_TARGET_DIR", target_dir);
-    let output = command.output().context("cannot run cargo")?;
+    let output = process::output(command.stderr(Stdio::piped())).context("cannot run cargo")?;
     let messages = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}", messages.trim());
     Ok(target_dir.join("explore").join(name))
@@ -103,11 +102,11 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
         && options.policy.is_empty()
         && options.scenario.is_empty();
     if !is_whole_table || options.no_mutants {
-        return Ok(command.status().context("cannot run the explorer")?.success());
+        return Ok(process::status(&mut command).context("cannot run the explorer")?.success());
     }
     match options.format {
         Format::Table => {
-            let held = command.status().context("cannot run the explorer")?.success();
+            let held = process::status(&mut command).context("cannot run the explorer")?.success();
             let report = mutants::try_in_simulation()?;
             println!("{}", report.table());
             Ok(held && report.held())
@@ -145,8 +144,7 @@ fn pass_on(options: &Options, command: &mut Command) {
 
 /// The explorer's document, with our mutants.
 fn print_json(command: &mut Command) -> anyhow::Result<bool> {
-    let output = command.stderr(std::process::Stdio::inherit()).output();
-    let output = output.context("cannot run the explorer")?;
+    let output = process::output(command).context("cannot run the explorer")?;
     let mut document: Map<String, Value> =
         serde_json::from_slice(&output.stdout).context("in the explorer's JSON")?;
     let report = mutants::try_in_simulation()?;

@@ -4,9 +4,14 @@
 //!
 //! The library half exists for `tests/qemu`, which boots the same cells with the same verdicts as `cargo xtask run`.
 
+// First, since what follows it prints by its macros.
+#[macro_use]
+pub mod console;
+
 #[path = "../../kernel/src/catalog/mod.rs"]
 mod catalog;
 
+pub mod book;
 pub mod campaign;
 pub mod cells;
 #[cfg(test)]
@@ -24,8 +29,9 @@ pub mod iso;
 pub mod machine;
 pub mod mutants;
 mod private_dir;
-mod process;
+pub mod process;
 pub mod run;
+pub mod suites;
 mod table;
 pub mod test;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The virtual machine that is asked for.
 
+use std::fmt;
+
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -23,7 +25,7 @@ pub enum MachineType {
 pub enum Apic {
     /// Memory-mapped registers, two-register ICR.
     Xapic,
-    /// MSRs, one 64-bit ICR; needs QEMU 9 or later.
+    /// MSRs, one 64-bit ICR; under QEMU, from release 9 on.
     X2apic,
 }
 
@@ -48,6 +50,14 @@ pub struct Machine {
     pub apic: Apic,
     /// Time and parallelism.
     pub clock: Clock,
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { machine_type, cpus, apic, clock } = self;
+        let (machine_type, apic, clock) = (machine_type.name(), apic.name(), clock.name());
+        write!(f, "{machine_type}, {cpus} CPUs, {apic}, {clock} clock")
+    }
 }
 
 impl MachineType {

@@ -5,22 +5,39 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use xtask::cli::Cli;
+use xtask::console;
 use xtask::error::UserError;
+use xtask::process::interruption;
 
 /// Exit status when what was asked cannot be done at all, as opposed to was done and did not hold.
 const EXIT_UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
-    match xtask::cli::execute(Cli::parse()) {
+    let cli = Cli::parse();
+    let result =
+        interruption::watch().map_err(anyhow::Error::from).and_then(|()| xtask::cli::execute(cli));
+    if let Err(interrupted) = interruption::check() {
+        // Whatever failed then, failed for that reason.
+        if !interrupted.is_for_want_of_a_reader() {
+            console::note(format_args!("{interrupted}\n"));
+        }
+        return ExitCode::from(interrupted.exit_status());
+    }
+    let status = match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            console::note(format_args!("error: {error:#}\n"));
             if error.downcast_ref::<UserError>().is_some() {
                 ExitCode::from(EXIT_UNUSABLE)
             } else {
                 ExitCode::FAILURE
             }
         }
+    };
+    if let Some(error) = console::take_failure() {
+        console::note(format_args!("error: some of the result could not be printed: {error}\n"));
+        return ExitCode::FAILURE;
     }
+    status
 }

@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where things are.
 
-use std::env;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs, io, process};
+
+use anyhow::{Context as _, ensure};
+use nix::sys::statvfs::statvfs;
+
+use crate::error::UserError;
+use crate::guest::qemu::choice;
+
+/// A mebibyte.
+const MIB: u64 = 1024 * 1024;
+
+/// A build that fails with less than this left may have failed for want of it: some products have
+/// tens of mebibytes, and cargo removes what it could not write.
+const LITTLE_SPACE_MIB: u64 = 64;
 
 /// The repository's top folder.
 pub(crate) fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
 }
 
 /// The folder for build products: `CARGO_TARGET_DIR` if set, else `target`.
@@ -16,11 +31,47 @@ pub(crate) fn target_dir() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
-/// The cargo that started us, run from the top folder.
+/// Makes the folder for build products, and tries whether anything can be written to it.
+///
+/// # Errors
+///
+/// [`UserError::CannotBuildThere`] when nothing can.
+pub(crate) fn check_target_dir(folder: &Path) -> Result<(), UserError> {
+    let refuse = |error: io::Error| UserError::CannotBuildThere {
+        path: folder.display().to_string(),
+        why: error.to_string(),
+    };
+    fs::create_dir_all(folder).map_err(refuse)?;
+    let probe = folder.join(format!(".latchwork-{}", process::id()));
+    // What is full may still take an empty file.
+    let written = fs::write(&probe, [0; 4096]);
+    drop(fs::remove_file(&probe));
+    written.map_err(refuse)
+}
+
+/// Whether a build that failed in `folder` may have failed for want of space.
+pub(crate) fn check_space(folder: &Path) -> Result<(), UserError> {
+    // A folder that cannot be asked is no reason to doubt what cargo said.
+    match free_mib(folder).filter(|&free_mib| free_mib < LITTLE_SPACE_MIB) {
+        Some(free_mib) => Err(UserError::NoSpace { path: folder.display().to_string(), free_mib }),
+        None => Ok(()),
+    }
+}
+
+/// How many mebibytes can still be written in that folder, if it can be asked.
+pub(crate) fn free_mib(folder: &Path) -> Option<u64> {
+    let seen = statvfs(folder).ok()?;
+    Some(seen.blocks_available().saturating_mul(seen.fragment_size()) / MIB)
+}
+
+/// The cargo that started us, run from the top folder. What it starts uses the QEMU that we use.
 pub(crate) fn cargo() -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
     command.current_dir(root());
+    if let Some(program) = choice::to_pass_on() {
+        command.env(choice::VARIABLE, program);
+    }
     command
 }
 
@@ -28,4 +79,37 @@ pub(crate) fn cargo() -> Command {
 #[must_use]
 pub fn under_ci() -> bool {
     env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
+}
+
+/// Every file that belongs to the project, committed or new, relative to its top folder.
+pub(crate) fn source_files() -> anyhow::Result<BTreeSet<PathBuf>> {
+    let mut command = Command::new("git");
+    command.current_dir(root()).args([
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "-z",
+    ]);
+    let output = command.output().context("cannot run git")?;
+    ensure!(
+        output.status.success(),
+        "git ls-files: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    let names = String::from_utf8(output.stdout).context("a file name is no text")?;
+    let files = names.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from);
+    Ok(files.filter(|file| root().join(file).is_file()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_has_this_file_and_no_build_products() {
+        let files = source_files().expect("a repository");
+        assert!(files.contains(Path::new("xtask/src/workspace.rs")));
+        assert!(!files.iter().any(|file| file.starts_with("target")));
+    }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Each demo is true, and is told as `golden/demos/` has it. The picture in `docs/` is what the command writes. With
+//! Each demo is true, and is told as `golden/demos/` has it. The picture in `docs/src/` is what the command writes. With
 //! `BLESS=1` in the environment both are written anew.
 
 use std::{env, fs, path::PathBuf};
@@ -68,5 +68,5 @@ demos_are_told! {
 
 #[test]
 fn the_picture_in_the_readme_is_what_the_command_writes() {
-    is_as_in(package("../../docs/lost-nmi.svg"), &perform("lost-nmi").svg());
+    is_as_in(package("../../docs/src/lost-nmi.svg"), &perform("lost-nmi").svg());
 }

@@ -93,6 +93,9 @@ unsafe impl Platform for Machine {
     }
 
     fn storm_ended(&self, storm: &Storm) {
+        if let StormSource::Unclaimed { .. } = storm.source {
+            port_61::unmask();
+        }
         reports::push(Readable::Storm { storm: *storm, masking: None });
     }
 

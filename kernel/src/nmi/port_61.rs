@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The chipset's word on an NMI, and its two sources, at port 0x61.
 
+use core::sync::atomic::{AtomicU8, Ordering};
+
 use latchwork_x86::hw::CpuPort;
-use latchwork_x86::port61::{self, Masking, NmiStatus};
+use latchwork_x86::port61::{self, Masking, NmiStatus, Sources};
 
 const fn port() -> CpuPort {
     // SAFETY: the kernel runs at privilege level 0.
@@ -15,9 +17,32 @@ pub(super) fn status() -> NmiStatus {
     unsafe { port61::read(&port()) }
 }
 
+/// The sources that this kernel has masked, by bit. Written by CPUs that are told of a storm, or of
+/// its end: added to after the port was written, taken before. Relaxed: nothing goes with it.
+static MASKED: AtomicU8 = AtomicU8::new(0);
+
+const SERR: u8 = 1 << 0;
+const IOCHK: u8 = 1 << 1;
+
 /// Masks whatever the chipset says is active: what this kernel does about a line that rings on and
 /// that no handler claims. Says what was masked. NMI-safe.
 pub(super) fn mask_active() -> Masking {
     // SAFETY: this is a PC, and no handler of this kernel takes NMIs from the chipset's sources.
-    unsafe { port61::mask_active(&port()) }
+    let masking = unsafe { port61::mask_active(&port()) };
+    if let Masking::Masked(Sources { serr, iochk }) = masking {
+        let bits = if serr { SERR } else { 0 } | if iochk { IOCHK } else { 0 };
+        MASKED.fetch_or(bits, Ordering::Relaxed);
+    }
+    masking
+}
+
+/// Lets through again what [`mask_active`] has masked. A source that is still active begins the next
+/// storm. NMI-safe.
+pub(super) fn unmask() {
+    let bits = MASKED.swap(0, Ordering::Relaxed);
+    if bits != 0 {
+        let sources = Sources { serr: bits & SERR != 0, iochk: bits & IOCHK != 0 };
+        // SAFETY: this is a PC, and its IDT was loaded before NMIs came of which there is a storm.
+        unsafe { port61::unmask(&port(), sources) };
+    }
 }

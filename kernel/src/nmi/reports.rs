@@ -135,7 +135,7 @@ pub(super) enum Readable {
     Unknown { unknown: UnknownNmi, port_61: NmiStatus },
     /// One of many that earlier claims explain.
     Absorbed(AbsorbedNmi),
-    /// NMIs came far too often, or do so no longer; and, if nobody claimed them, what was masked.
+    /// NMIs came far too often, or do so no longer; and what came of masking the chipset's sources.
     Storm { storm: Storm, masking: Option<Masking> },
 }
 
@@ -157,7 +157,7 @@ impl fmt::Display for Readable {
                 write!(f, "; {port_61}")
             }
             Self::Absorbed(absorbed) => write_absorbed(f, absorbed),
-            Self::Storm { storm, masking } => write_storm(f, storm, *masking),
+            Self::Storm { storm, masking } => write_storm(f, storm, masking.as_ref()),
         }
     }
 }
@@ -200,13 +200,17 @@ fn write_absorbed(f: &mut fmt::Formatter<'_>, report: &AbsorbedNmi) -> fmt::Resu
     )
 }
 
-fn write_storm(f: &mut fmt::Formatter<'_>, storm: &Storm, masking: Option<Masking>) -> fmt::Result {
+fn write_storm(
+    f: &mut fmt::Formatter<'_>,
+    storm: &Storm,
+    masking: Option<&Masking>,
+) -> fmt::Result {
     write!(f, "{storm}")?;
     match masking {
         Some(masking) => write!(
             f,
-            "; {masking}; if it goes on, mask what rings here and has no handler: LINT0 or LINT1, \
-             an I/O APIC entry"
+            "; {masking}; if it goes on, mask what else rings here and has no handler: LINT0 or \
+             LINT1, an I/O APIC entry, a message"
         ),
         None => Ok(()),
     }

@@ -226,8 +226,8 @@ impl Sent {
         self.nmis += BURST;
         wait_until_reported();
         let reported = self.alone(run, target, target);
-        let awaited = awaited!("the report that the storm of CPU {} is over", target);
-        idle::until_or_ms(awaited, || storms(target).1 != 0, STORM_LIMIT_MS);
+        let end = awaited!("the end of the storm on CPU {}", target);
+        idle::until_or_ms(end, || storms(target).1 != 0, STORM_LIMIT_MS);
         self.storms_told += usize::from(storms(target) == (1, 1));
         reported
     }

@@ -94,6 +94,22 @@ fn the_selection_makes_every_mistake_and_twice_where_it_is_wide() {
 }
 
 #[test]
+fn an_older_qemu_boots_every_scenario_by_each_clock_and_needs_no_x2apic() {
+    let few = few();
+    names(&few);
+    assert!(few.iter().all(|cell| cell.machine.apic == Apic::Xapic && cell.is_on_qemu()));
+    for scenario in SCENARIOS {
+        for clock in Clock::ALL {
+            let here =
+                |cell: &&Cell| cell.is_clean_boot_of(scenario) && cell.machine.clock == clock;
+            assert_eq!(few.iter().filter(here).count(), 1, "{} {clock:?}", scenario.name);
+        }
+    }
+    let common = few.iter().filter(|cell| cell.fault.is_some()).count();
+    assert_eq!(common, COMMON_FAULTS.len());
+}
+
+#[test]
 fn bochs_boots_whatever_it_has_the_devices_for() {
     let on_bochs = |cells: Vec<Cell>, scenario: &Scenario| {
         let mine = |cell: &Cell| cell.place == Place::Bochs && cell.scenario.name == scenario.name;

@@ -81,11 +81,15 @@ impl Guest {
         Ok(match emulator {
             EmulatorName::Qemu => {
                 let qemu = install::find_or_install(may_install)?;
-                qemu.require(apic)?;
+                let (machine_type, clock) = (MachineType::Q35, Clock::Deterministic);
+                let machine = Machine { machine_type, cpus: 1, apic, clock };
+                if let Some(why) = qemu.refuses(scenario(), machine) {
+                    return Err(UserError::NothingChosen(why).into());
+                }
                 Self {
                     emulator: Box::new(Host { qemu, kernel: kernel::obtain()? }),
-                    machine_type: MachineType::Q35,
-                    clock: Clock::Deterministic,
+                    machine_type,
+                    clock,
                     time_scale: 1,
                     fault,
                 }

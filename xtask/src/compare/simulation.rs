@@ -2,13 +2,14 @@
 //! The side of the simulated machine: a program of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
 use super::Setting;
 use crate::explore;
 use crate::guest::wire::Played;
+use crate::process;
 
 /// Builds the program from the source at `root`.
 pub(crate) fn build(root: &Path, target_dir: &Path) -> anyhow::Result<PathBuf> {
@@ -24,9 +25,8 @@ pub(crate) fn play(program: &Path, setting: &Setting) -> anyhow::Result<Vec<Play
         .args(["--cpus", &setting.cpus.to_string()])
         .args(["--recovery", setting.recovery.name()])
         .args(["--apic", setting.apic.name()])
-        .args(["--landing", setting.landing.name()])
-        .stderr(Stdio::inherit());
-    let output = command.output().context("cannot run the simulated machine")?;
+        .args(["--landing", setting.landing.name()]);
+    let output = process::output(&mut command).context("cannot run the simulated machine")?;
     ensure!(output.status.success(), "the simulated machine could not play every sequence");
     let lines = String::from_utf8(output.stdout)?;
     lines

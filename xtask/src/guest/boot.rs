@@ -13,7 +13,7 @@ use super::button::{AskError, Button};
 use super::monitor::Monitor;
 use super::standstill;
 use super::wire::{self, Check, GuestMachine, Line, Record, Totals};
-use crate::process::{Lines, Next, Supervised, collect};
+use crate::process::{Lines, Next, Supervised, collect, interruption};
 
 /// How many of the last serial lines are kept.
 const TAIL_LINES: usize = 30;
@@ -168,7 +168,7 @@ pub(crate) fn run(
     let heard = listen(&lines, limits, &mut answerer, &mut transcript, listener);
     transcript.ending = match heard {
         Heard::End if limits.over_at_end_record => Ending::Exited(process.stop()?),
-        Heard::End => Ending::Exited(process.child().wait()?),
+        Heard::End => Ending::Exited(process.wait()?),
         Heard::TooMuch(why) => {
             let stand = controls.monitor().map(|monitor| standstill::look(monitor, kernel));
             process.stop()?;
@@ -186,6 +186,7 @@ pub(crate) fn run(
     while let Next::Line(text) = lines.next_within(Duration::from_secs(1)) {
         transcript.take(text, listener);
     }
+    interruption::check()?;
     transcript.emulator_messages = messages.join().unwrap_or_default();
     Ok(transcript)
 }

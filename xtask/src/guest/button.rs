@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The machine's NMI button, which we press when the guest asks for it.
 //!
-//! Firmware says in memory what has happened before it rings. So do we, where the guest asks for that: its memory is a file then, and a
-//! byte of it grows by one before each press. One byte, since the guest may see a longer word half written.
+//! Firmware says in memory what has happened before it rings. So do we, where the guest asks for
+//! that: its memory is a file then, and a byte of it grows by one before each press. One byte, since
+//! the guest may see a longer word half written.
 
+use std::env;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use thiserror::Error;
 
-use super::command::MEMORY;
+use super::command::{MEMORY, MEMORY_MIB};
 use super::monitor::{Monitor, in_an_option};
 use super::qmp::QmpError;
+use crate::error::UserError;
+use crate::workspace;
 
 /// Why a guest was not given what it asked for.
 #[derive(Debug, Error)]
@@ -69,9 +74,18 @@ enum Memory {
 
 impl Button {
     /// A button, and with `shared_memory` the machine's memory as well.
-    pub(crate) fn new(shared_memory: bool) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When there is no folder for them, or [`UserError::NoSpaceForMemory`]: a machine whose memory
+    /// does not fit its file would be killed in the middle.
+    pub(crate) fn new(shared_memory: bool) -> anyhow::Result<Self> {
+        if shared_memory {
+            check_space(&env::temp_dir())?;
+        }
         let memory = if shared_memory { Memory::InFile } else { Memory::Private };
-        Ok(Self { monitor: Monitor::new()?, memory })
+        let monitor = Monitor::new().context("cannot make a temporary folder")?;
+        Ok(Self { monitor, memory })
     }
 
     /// What tells QEMU to have it.
@@ -89,8 +103,8 @@ impl Button {
         words
     }
 
-    /// Presses it `times` times, one after the other, each time after the byte at the address `condition` has grown by one. When this
-    /// returns, QEMU has done all of them.
+    /// Presses it `times` times, one after the other, each time after the byte at the address
+    /// `condition` has grown by one. When this returns, QEMU has done all of them.
     pub(crate) fn press(
         &mut self,
         times: u64,
@@ -136,6 +150,16 @@ impl Button {
 
     fn memory_file(&self) -> PathBuf {
         self.monitor.folder().join("memory")
+    }
+}
+
+fn check_space(folder: &Path) -> Result<(), UserError> {
+    let path = folder.display().to_string();
+    match workspace::free_mib(folder).filter(|&free_mib| free_mib < MEMORY_MIB) {
+        Some(free_mib) => {
+            Err(UserError::NoSpaceForMemory { path, free_mib, needed_mib: MEMORY_MIB })
+        }
+        None => Ok(()),
     }
 }
 

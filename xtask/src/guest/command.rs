@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use super::boot::Controls;
-use super::qemu;
 use crate::catalog::{Boot, Device, Scenario};
 use crate::machine::{Apic, Clock, Machine};
 
@@ -15,8 +14,9 @@ use crate::machine::{Apic, Clock, Machine};
 /// QEMU with "Bad icount read". One instruction to a translation block makes each of them the last, where both are allowed.
 const ICOUNT: &str = "shift=0,sleep=off";
 
-/// How much memory the machine has.
+/// How much memory the machine has, for QEMU and in mebibytes.
 pub(super) const MEMORY: &str = "128M";
+pub(super) const MEMORY_MIB: u64 = 128;
 
 /// The guest's kernel command line; `exit` is what ends its machine.
 pub(crate) fn append(
@@ -65,8 +65,9 @@ const fn device(device: Device) -> &'static [&'static str] {
     }
 }
 
-/// The whole command, program first.
+/// The whole command, `program` first.
 pub(crate) fn argv(
+    program: &str,
     start_from: Start<'_>,
     machine: Machine,
     devices: &[Device],
@@ -81,8 +82,7 @@ pub(crate) fn argv(
         (Clock::Parallel, _) => &["-accel", "tcg,thread=multi"],
     };
     let machine_type = machine.machine_type.name();
-    let start =
-        [qemu::BINARY, "-machine", machine_type, "-cpu", "max", "-m", MEMORY, "-smp", &cpus];
+    let start = [program, "-machine", machine_type, "-cpu", "max", "-m", MEMORY, "-smp", &cpus];
     let bare = ["-nodefaults", "-display", "none", "-serial", "stdio"];
     let devices: Vec<_> = devices.iter().flat_map(|&named| device(named)).copied().collect();
     let controls = controls.arguments();
@@ -145,7 +145,7 @@ mod tests {
             clock: Clock::Parallel,
         };
         let line = |devices: &[Device], controls: &Controls| {
-            shell_line(&argv(kernel("a"), machine, devices, controls))
+            shell_line(&argv("qemu", kernel("a"), machine, devices, controls))
         };
         let button = Controls::Button(Button::new(false).expect("a folder"));
         let all = line(&[Device::Edu, Device::WatchdogCard, Device::Button], &button);
@@ -165,7 +165,7 @@ mod tests {
     fn clocks_and_modes_choose_the_accelerator() {
         let line = |apic, clock| {
             let machine = Machine { machine_type: MachineType::Pc, cpus: 3, apic, clock };
-            shell_line(&argv(kernel("a=b c=d"), machine, &[], &Controls::Nothing))
+            shell_line(&argv("qemu", kernel("a=b c=d"), machine, &[], &Controls::Nothing))
         };
         let counting = line(Apic::Xapic, Clock::Deterministic);
         let counting_msrs = line(Apic::X2apic, Clock::Deterministic);
@@ -189,7 +189,7 @@ mod tests {
             clock: Clock::Parallel,
         };
         let start = Start::Image(Path::new("i.iso"));
-        let line = shell_line(&argv(start, machine, &[], &Controls::Nothing));
+        let line = shell_line(&argv("qemu", start, machine, &[], &Controls::Nothing));
         assert!(line.ends_with("-no-reboot -cdrom i.iso") && !line.contains("-kernel"), "{line}");
     }
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Installing what is missing by apt.
 
+use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use super::qemu::Qemu;
 use crate::error::UserError;
+use crate::process::interruption;
 use crate::workspace;
 
 /// What is to be installed.
@@ -26,7 +28,8 @@ pub(crate) struct Wanted {
 const QEMU: Wanted = Wanted {
     name: "QEMU",
     packages: &["qemu-system-x86"],
-    elsewhere: "install QEMU for x86-64, release 9 or later for x2APIC, with your package manager",
+    elsewhere: "install QEMU for x86-64, release 9 or later for x2APIC, with your package manager, \
+                or name one by --qemu PATH",
     // Its QEMU is new enough for x2APIC.
     newest: true,
 };
@@ -69,6 +72,37 @@ pub fn find_or_install(yes: bool) -> anyhow::Result<Qemu> {
     Qemu::find()?.context("QEMU was installed, but there is still none in PATH")
 }
 
+/// What to do about a QEMU that is too old for what is asked: one command, where we know one.
+pub(crate) fn newer_qemu_remedy() -> String {
+    let package = QEMU.packages.join(" ");
+    let install =
+        |suite: &str| format!("`apt-get install --target-release {suite} {package}` as root");
+    let or_named = "or name a newer one by --qemu PATH";
+    if let Some(suite) = QEMU.packages.first().and_then(|package| newer_suite(package)) {
+        return format!("run {}, {or_named}", install(&suite));
+    }
+    match debian_release(&fs::read_to_string("/etc/os-release").unwrap_or_default()) {
+        Some(release) => {
+            let suite = format!("{release}-backports");
+            format!(
+                "add the suite {suite} to apt's sources and run {}, {or_named}",
+                install(&suite)
+            )
+        }
+        None => String::from("name a newer one by --qemu PATH"),
+    }
+}
+
+/// The name of the Debian release that `/etc/os-release` tells of.
+fn debian_release(os_release: &str) -> Option<String> {
+    let value = |key: &str| {
+        let mut lines = os_release.lines();
+        let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+        Some(value.trim_matches('"').to_owned())
+    };
+    (value("ID")? == "debian").then(|| value("VERSION_CODENAME"))?
+}
+
 /// Installs what is wanted, if that is allowed; else the value is one line that says what to do.
 ///
 /// # Errors
@@ -87,9 +121,9 @@ pub(crate) fn install_if_allowed(wanted: &Wanted, yes: bool) -> anyhow::Result<R
 }
 
 fn plan(now: Circumstances, wanted: &Wanted) -> Plan {
-    if !now.has_apt || !(now.is_root || now.has_sudo) {
+    if !now.may_install() {
         Plan::Refuse(remedy(now, wanted))
-    } else if now.is_root || now.agreed {
+    } else if now.agreed {
         Plan::Install
     } else if now.can_ask {
         Plan::Ask
@@ -102,13 +136,13 @@ fn remedy(now: Circumstances, wanted: &Wanted) -> String {
     if !now.has_apt {
         return wanted.elsewhere.to_owned();
     }
-    let again = if now.has_sudo { ", or say --yes to have that done" } else { "" };
+    let again = if now.may_install() { ", or say --yes to have that done" } else { "" };
     format!("run `apt-get install {}` as root{again}", wanted.packages.join(" "))
 }
 
 fn ask(wanted: &Wanted) -> anyhow::Result<bool> {
     eprint!(
-        "{} is not installed. Install {} with apt-get (by sudo)? [y/N] ",
+        "{} is not installed. Install {} with apt-get? [y/N] ",
         wanted.name,
         wanted.packages.join(" ")
     );
@@ -122,7 +156,8 @@ fn install(now: Circumstances, wanted: &Wanted) -> anyhow::Result<()> {
     eprintln!("installing {}", wanted.name);
     apt_get(now, &["update"])?;
     let suite = wanted.packages.first().filter(|_| wanted.newest).and_then(|it| newer_suite(it));
-    let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
+    // Nobody has agreed to lose a package.
+    let mut arguments = vec!["install", "--yes", "--no-install-recommends", "--no-remove"];
     if let Some(suite) = &suite {
         arguments.extend(["--target-release", suite]);
     }
@@ -140,9 +175,12 @@ fn apt_get(now: Circumstances, arguments: &[&str]) -> anyhow::Result<()> {
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdout(Stdio::from(io::stderr()));
     eprintln!("apt-get {}", arguments.join(" "));
+    // Not one of the children that are killed: it must not be stopped amid its work.
     let status = command.status().context("cannot run apt-get")?;
+    interruption::check()?;
     if !status.success() {
-        bail!("`apt-get {}` failed ({status})", arguments.join(" "));
+        let command = format!("apt-get {}", arguments.join(" "));
+        return Err(UserError::InstallFailed { command, status: status.to_string() }.into());
     }
     Ok(())
 }
@@ -159,11 +197,14 @@ fn backports_suite(policy: &str) -> Option<String> {
 }
 
 impl Circumstances {
+    const fn may_install(self) -> bool {
+        self.has_apt && (self.is_root || self.has_sudo)
+    }
+
     fn look(yes: bool) -> Self {
         Self {
             has_apt: answers("apt-get"),
-            // SAFETY: geteuid reads a property of this process and cannot fail.
-            is_root: unsafe { libc::geteuid() } == 0,
+            is_root: nix::unistd::geteuid().is_root(),
             has_sudo: answers("sudo"),
             agreed: yes || workspace::under_ci(),
             can_ask: io::stdin().is_terminal(),
@@ -198,15 +239,19 @@ mod tests {
     }
 
     #[test]
-    fn root_ci_and_yes_install_without_asking() {
-        assert_eq!(
-            plan_for(Circumstances { is_root: true, has_sudo: false, ..NOBODY }),
-            Plan::Install
-        );
-        assert_eq!(
-            plan_for(Circumstances { agreed: true, can_ask: true, ..NOBODY }),
-            Plan::Install
-        );
+    fn ci_and_yes_install_without_asking() {
+        for is_root in [false, true] {
+            let agreed = Circumstances { is_root, agreed: true, can_ask: true, ..NOBODY };
+            assert_eq!(plan_for(agreed), Plan::Install);
+        }
+    }
+
+    #[test]
+    fn root_has_not_agreed_either() {
+        let root = Circumstances { is_root: true, has_sudo: false, ..NOBODY };
+        assert_eq!(plan_for(Circumstances { can_ask: true, ..root }), Plan::Ask);
+        let Plan::Refuse(remedy) = plan_for(root) else { panic!("nobody agreed") };
+        assert!(remedy.contains("--yes"), "{remedy}");
     }
 
     #[test]
@@ -240,5 +285,13 @@ mod tests {
                       bookworm/main amd64 Packages\n";
         assert_eq!(backports_suite(policy).as_deref(), Some("bookworm-backports"));
         assert_eq!(backports_suite(&policy.replace("-backports", "")), None);
+    }
+
+    #[test]
+    fn a_debian_release_is_known_by_its_name() {
+        let text = "PRETTY_NAME=\"Debian GNU/Linux 12\"\nVERSION_CODENAME=bookworm\nID=debian\n";
+        assert_eq!(debian_release(text).as_deref(), Some("bookworm"));
+        assert_eq!(debian_release(&text.replace("ID=debian", "ID=other")), None);
+        assert_eq!(debian_release(""), None);
     }
 }

@@ -2,13 +2,13 @@
 //! The kernel image: built here, or handed over ready.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context as _, bail};
 
 use crate::error::UserError;
-use crate::workspace;
+use crate::{process, workspace};
 
 /// The target without an operating system, preferred where its `core` is installed.
 pub const BARE_TARGET: &str = "x86_64-unknown-none";
@@ -46,6 +46,7 @@ pub fn obtain() -> anyhow::Result<Kernel> {
 
 /// Builds the kernel from the source in `source`, with what is built in `target_dir`.
 pub(crate) fn build(source: &Path, target_dir: &Path) -> anyhow::Result<Kernel> {
+    workspace::check_target_dir(target_dir)?;
     let bare = bare_target_installed();
     let mut command = workspace::cargo();
     command.current_dir(source).env("CARGO_TARGET_DIR", target_dir);
@@ -59,9 +60,10 @@ pub(crate) fn build(source: &Path, target_dir: &Path) -> anyhow::Result<Kernel> 
     if bare {
         command.args(["--target", BARE_TARGET]);
     }
-    let output = command.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    let output = process::output(&mut command).context("cannot run cargo")?;
     if !output.status.success() {
-        bail!("the kernel does not build");
+        workspace::check_space(target_dir)?;
+        bail!("the kernel does not build; cargo says why above");
     }
     let path = executable(&String::from_utf8_lossy(&output.stdout), PACKAGE)
         .context("cargo named no kernel image")?;

@@ -32,7 +32,6 @@ use boot::Controls;
 use boot::{Deaf, Transcript};
 use button::Button;
 use command::Start;
-use kernel::Kernel;
 use monitor::Monitor;
 
 /// What the kernel is booted on, and how it gets there.
@@ -135,7 +134,7 @@ impl Emulator for Host {
         let append = one.append("isa-debug");
         let start = Start::Kernel { path: &self.kernel.path, append: &append };
         let devices = one.job.scenario.devices;
-        run_qemu(&self.kernel, start, devices, one.machine, limits, listener)
+        run_qemu(self, start, devices, one.machine, limits, listener)
     }
 
     fn boot_image(
@@ -144,7 +143,7 @@ impl Emulator for Host {
         machine: Machine,
         limits: Limits,
     ) -> anyhow::Result<Transcript> {
-        run_qemu(&self.kernel, Start::Image(image), &[], machine, limits, &mut Deaf)
+        run_qemu(self, Start::Image(image), &[], machine, limits, &mut Deaf)
     }
 }
 
@@ -169,7 +168,7 @@ impl Emulator for DiscHost {
         let append = one.append("isa-debug");
         self.grub.build(&self.host.kernel.path, &Menu::of_one(&append), &image)?;
         let (start, devices) = (Start::Image(&image), one.job.scenario.devices);
-        run_qemu(&self.host.kernel, start, devices, one.machine, limits, listener)
+        run_qemu(&self.host, start, devices, one.machine, limits, listener)
     }
 
     fn boot_image(
@@ -183,7 +182,7 @@ impl Emulator for DiscHost {
 }
 
 fn run_qemu(
-    kernel: &Kernel,
+    host: &Host,
     start: Start<'_>,
     devices: &[Device],
     machine: Machine,
@@ -193,11 +192,11 @@ fn run_qemu(
     let shares_memory = devices.contains(&Device::SharedMemory);
     let has_button = shares_memory || devices.contains(&Device::Button);
     let mut controls = if has_button {
-        Controls::Button(Button::new(shares_memory).context("no button")?)
+        Controls::Button(Button::new(shares_memory)?)
     } else {
-        Controls::Monitor(Monitor::new().context("no monitor")?)
+        Controls::Monitor(Monitor::new().context("cannot make a temporary folder")?)
     };
-    let argv = command::argv(start, machine, devices, &controls);
+    let argv = command::argv(host.qemu.program(), start, machine, devices, &controls);
     listener.booting(&argv);
-    boot::run(&argv, &kernel.path, &mut controls, limits, listener)
+    boot::run(&argv, &host.kernel.path, &mut controls, limits, listener)
 }

@@ -11,6 +11,7 @@ use super::Menu;
 use crate::error::UserError;
 use crate::guest::install::{self, Wanted};
 use crate::private_dir::PrivateDir;
+use crate::process;
 
 /// Where GRUB keeps what runs on a PC's BIOS.
 const PLATFORM: &str = "/usr/lib/grub/i386-pc";
@@ -101,8 +102,8 @@ pub(crate) fn remedy() -> String {
 /// Runs a tool to its end; what it says is shown if it fails.
 fn finish(command: &mut Command) -> anyhow::Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output =
-        command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {program}"))?;
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    let output = process::output(command).with_context(|| format!("cannot run {program}"))?;
     if !output.status.success() {
         bail!("{program}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }

@@ -60,7 +60,7 @@ impl Trial {
             Self::OnBochs => Place::Bochs,
         };
         let (kernel, grub) = hosts.images()?;
-        let emulator = hosts.emulator(place, MACHINE.apic)?;
+        let emulator = hosts.emulator_on(place, MACHINE)?;
         let ready = Ready { emulator, kernel: kernel.clone(), grub };
         Ok(move || ready.run())
     }

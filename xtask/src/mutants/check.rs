@@ -3,23 +3,24 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
 use super::comparison::Sides;
+use super::dependencies;
 use super::guest::Guest;
 use super::simulation::Simulation;
 use super::tree::Tree;
 use crate::process::{self, Captured};
-use crate::test::LOOM_FLAGS;
+use crate::test::{LOOM_FLAGS, LOOM_PROFILE};
 use crate::workspace;
 
 /// What must catch a mutant.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum CheckName {
+pub(crate) enum CheckName {
     /// A loom test of the core: `loom:PATH`.
     Loom { test: String },
     /// A unit test: `unit:PACKAGE:PATH`.
@@ -167,18 +168,19 @@ pub(super) fn build(name: &CheckName, tree: &Tree) -> anyhow::Result<Program> {
     command.current_dir(tree.source()).arg("test").arg("--package");
     match name {
         CheckName::Loom { .. } => {
+            let build_dir = tree.build_dir("loom");
+            let of_true_source = workspace::target_dir().join("loom").join(LOOM_PROFILE);
+            dependencies::share(&of_true_source, &build_dir.join(LOOM_PROFILE));
             command
-                .args(["latchwork", "--lib", "--release"])
+                .args(["latchwork", "--lib", "--profile", LOOM_PROFILE])
                 .env("RUSTFLAGS", LOOM_FLAGS)
-                .env("CARGO_TARGET_DIR", tree.build_dir("loom"));
+                .env("CARGO_TARGET_DIR", build_dir);
         }
         CheckName::Unit { package, .. } => {
-            command.args([package, "--lib"]).env("CARGO_TARGET_DIR", tree.build_dir("unit"));
+            command.args([package, "--lib"]).env("CARGO_TARGET_DIR", unit_dir(tree));
         }
         CheckName::Integration { package, target, .. } => {
-            command
-                .args([package, "--test", target])
-                .env("CARGO_TARGET_DIR", tree.build_dir("unit"));
+            command.args([package, "--test", target]).env("CARGO_TARGET_DIR", unit_dir(tree));
         }
         CheckName::Bochs { scenario, words } => {
             return Guest::build(scenario, words, tree).map(Program::Guest);
@@ -191,15 +193,20 @@ pub(super) fn build(name: &CheckName, tree: &Tree) -> anyhow::Result<Program> {
         }
     }
     command.args(["--no-run", "--quiet", "--message-format=json-render-diagnostics"]);
-    // Nobody debugs a mutant.
-    command.env("CARGO_PROFILE_DEV_DEBUG", "false").env("CARGO_PROFILE_RELEASE_DEBUG", "false");
-    let output = command.output().context("cannot run cargo")?;
+    let output = process::output(command.stderr(Stdio::piped())).context("cannot run cargo")?;
     if !output.status.success() {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
     }
     test_program(&String::from_utf8_lossy(&output.stdout))
         .map(Program::Tests)
         .context("cargo named no test program")
+}
+
+/// Where tests without loom are built.
+fn unit_dir(tree: &Tree) -> PathBuf {
+    let build_dir = tree.build_dir("unit");
+    dependencies::share(&workspace::target_dir().join("debug"), &build_dir.join("debug"));
+    build_dir
 }
 
 /// The test program in cargo's JSON messages.

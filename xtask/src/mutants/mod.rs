@@ -3,11 +3,13 @@
 
 mod check;
 mod comparison;
+mod dependencies;
 mod guest;
 mod patch;
 mod report;
 mod simulation;
 mod tree;
+mod trials;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -26,6 +28,7 @@ use report::{Fate, Tried};
 
 pub(crate) use report::Report;
 use tree::Tree;
+pub(crate) use trials::{Copies, Mutant, Trials};
 
 /// A check on mutated source is given up after this long, or after ten times what it takes on the true source.
 const SHORTEST_LIMIT: Duration = Duration::from_secs(120);
@@ -49,14 +52,6 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     let filter = options.filter.as_deref();
     let report = try_all(filter, |_| true)?;
     report.print(options.format)?;
-    Ok(report.held())
-}
-
-/// The same for `cargo xtask test`, all on standard error; in the simulated machine, which is compiled for each and searched
-/// for a minute, only if that is wanted.
-pub(crate) fn all_caught(in_simulation_too: bool) -> anyhow::Result<bool> {
-    let report = try_all(None, if in_simulation_too { |_| true } else { |name| !name.is_slow() })?;
-    eprintln!("{}", report.table());
     Ok(report.held())
 }
 

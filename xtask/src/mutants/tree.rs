@@ -28,7 +28,7 @@ impl Tree {
     /// them stays good.
     pub(super) fn copy(folder: &Path) -> anyhow::Result<Self> {
         let tree = Self { folder: folder.to_owned() };
-        let sources = source_files()?;
+        let sources = workspace::source_files()?;
         for file in &sources {
             copy_if_different(&workspace::root().join(file), &tree.source().join(file))?;
         }
@@ -101,27 +101,6 @@ impl Drop for Applied {
             eprintln!("warning: {error:#}; the next run copies it again");
         }
     }
-}
-
-/// Every file that belongs to the project, committed or new, relative to its top folder.
-fn source_files() -> anyhow::Result<BTreeSet<PathBuf>> {
-    let mut command = Command::new("git");
-    command.current_dir(workspace::root()).args([
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "-z",
-    ]);
-    let output = command.output().context("cannot run git")?;
-    ensure!(
-        output.status.success(),
-        "git ls-files: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    let names = String::from_utf8(output.stdout).context("a file name is no text")?;
-    let files = names.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from);
-    Ok(files.filter(|file| workspace::root().join(file).is_file()).collect())
 }
 
 fn copy_if_different(from: &Path, to: &Path) -> anyhow::Result<()> {
@@ -247,12 +226,5 @@ mod tests {
         )
         .expect("removed");
         assert!(path("from").exists() && !path("deep/to").exists());
-    }
-
-    #[test]
-    fn the_source_has_this_file_and_no_build_products() {
-        let files = source_files().expect("a repository");
-        assert!(files.contains(Path::new("xtask/src/mutants/tree.rs")));
-        assert!(!files.iter().any(|file| file.starts_with("target")));
     }
 }

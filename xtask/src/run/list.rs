@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::promises::{self, Promise};
 use crate::catalog::{COMMON_FAULTS, SCENARIOS};
 use crate::cli::Format;
 use crate::guest::command::device_name;
@@ -17,6 +18,8 @@ struct List {
 #[derive(Serialize)]
 struct Entry {
     name: &'static str,
+    promise: Option<&'static str>,
+    first: bool,
     min_cpus: usize,
     devices: Vec<&'static str>,
     faults: Vec<&'static str>,
@@ -33,6 +36,8 @@ pub(super) fn print(format: Format) -> anyhow::Result<()> {
 fn list() -> List {
     let entry = |scenario: &crate::catalog::Scenario| Entry {
         name: scenario.name,
+        promise: promises::shown_by(scenario).map(Promise::words),
+        first: promises::is_first(scenario),
         min_cpus: scenario.min_cpus,
         devices: scenario.devices.iter().map(|&device| device_name(device)).collect(),
         faults: scenario.faults.iter().map(|fault| fault.name).collect(),
@@ -41,19 +46,28 @@ fn list() -> List {
 }
 
 fn print_table() {
-    let mut table =
-        table::new(["scenario", "fault", "CPUs", "devices", "what it shows, or does wrong"]);
+    let mut table = table::new([
+        "scenario",
+        "fault",
+        "CPUs",
+        "needs",
+        "promise",
+        "what it shows, or does wrong",
+    ]);
     for scenario in SCENARIOS {
         let devices: Vec<_> = scenario.devices.iter().map(|&device| device_name(device)).collect();
         let (cpus, devices) = (at_least(scenario.min_cpus), devices.join(", "));
-        table.add_row([scenario.name, "", &cpus, &devices, scenario.summary]);
+        let promise = promises::shown_by(scenario).map_or("", Promise::words);
+        let mark = if promises::is_first(scenario) { "" } else { " (--all-scenarios)" };
+        let promise = format!("{promise}{mark}");
+        table.add_row([scenario.name, "", &cpus, &devices, &promise, scenario.summary]);
         for fault in scenario.faults {
-            table.add_row(["", fault.name, &at_least(fault.min_cpus), "", fault.summary]);
+            table.add_row(["", fault.name, &at_least(fault.min_cpus), "", "", fault.summary]);
         }
     }
     for fault in COMMON_FAULTS {
         let cpus = at_least(fault.min_cpus);
-        table.add_row(["(every one)", fault.name, &cpus, "", fault.summary]);
+        table.add_row(["(every one)", fault.name, &cpus, "", "", fault.summary]);
     }
     println!("{table}");
 }
@@ -74,7 +88,7 @@ mod tests {
         assert_eq!(scenarios.len(), SCENARIOS.len());
         for scenario in scenarios {
             let keys: Vec<_> = scenario.as_object().expect("an object").keys().collect();
-            assert_eq!(keys, ["devices", "faults", "min_cpus", "name"]);
+            assert_eq!(keys, ["devices", "faults", "first", "min_cpus", "name", "promise"]);
             assert!(
                 !scenario["faults"].as_array().expect("an array").is_empty(),
                 "{scenario} cannot go red"

@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask run`: boots scenarios and says whether they held.
 
+mod lanes;
 mod list;
 mod progress;
+mod promises;
 mod report;
 pub(crate) mod select;
 
+use std::time::Instant;
+
 use clap::{Args, ValueEnum};
 
+use crate::catalog::Scenario;
 use crate::cli::Format;
 use crate::error::UserError;
 use crate::guest::bochs::{self, BochsHost};
-use crate::guest::{Emulator, Host, Job, Limits, install, kernel};
+use crate::guest::{Emulator, Host, Limits, install, kernel};
 use crate::iso::grub;
 use crate::machine::{Apic, Clock, MAX_CPUS, Machine, MachineType};
-use progress::Progress;
+use progress::{Detail, Progress};
 use report::Report;
+use select::{Chosen, Skipped, Wanted};
 
 /// Seconds without any output after which a guest hangs, unless `--time-limit-s` says otherwise.
 const QEMU_SILENCE_S: u64 = 30;
@@ -58,9 +64,12 @@ pub struct Options {
     /// Bochs has no other)
     #[arg(long, value_enum)]
     clock: Option<Clock>,
-    /// Boot this scenario only (may be repeated)
+    /// Boot this scenario only (may be repeated; default: those that show every promise)
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
+    /// Boot every scenario
+    #[arg(long, conflicts_with = "scenario")]
+    all_scenarios: bool,
     /// Make a deliberate mistake, which must turn its scenario red
     #[arg(long, value_name = "NAME")]
     fault: Option<String>,
@@ -70,6 +79,9 @@ pub struct Options {
     /// How the result is printed on standard output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Print the guests' whole logs as they come, one boot at a time
+    #[arg(long)]
+    verbose: bool,
     /// Install what is missing without asking
     #[arg(long)]
     yes: bool,
@@ -89,28 +101,39 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let machine = options.machine()?;
-    let mut chosen = select::choose(&options.scenario, options.fault.as_deref(), machine.cpus)?;
-    if options.emulator == EmulatorName::Bochs {
-        select::keep_to_bochs(&mut chosen, !options.scenario.is_empty())?;
-    }
-    for note in &chosen.notes {
-        eprintln!("note: {note}");
-    }
+    let wanted = options.wanted();
+    let mut chosen = select::choose(wanted, options.fault.as_deref(), machine.cpus)?;
     match options.emulator {
         EmulatorName::Qemu => {
             let qemu = install::find_or_install(options.yes)?;
-            qemu.require(machine.apic)?;
+            qemu.require(machine)?;
+            select::leave_out(&mut chosen, wanted, |scenario| qemu.refuses(scenario, machine))?;
+            announce(&chosen);
             let host = Host { qemu, kernel: kernel::obtain()? };
             let report = Report::on_qemu(machine, &host);
-            boot_all(options, &host, report, chosen.jobs, machine, QEMU_SILENCE_S)
+            boot_all(options, &host, report, chosen, machine, QEMU_SILENCE_S)
         }
         EmulatorName::Bochs => {
+            let refusal =
+                |scenario: &Scenario| bochs::refuses(scenario).map(|error| error.to_string());
+            select::leave_out(&mut chosen, wanted, refusal)?;
+            announce(&chosen);
             let bochs = bochs::find_or_install(options.yes)?;
             let grub = grub::find_or_install(options.yes)?;
             let host = BochsHost { bochs, grub, kernel: kernel::obtain()? };
             let report = Report::on_bochs(machine, &host);
-            boot_all(options, &host, report, chosen.jobs, machine, BOCHS_SILENCE_S)
+            boot_all(options, &host, report, chosen, machine, BOCHS_SILENCE_S)
         }
+    }
+}
+
+/// Says what is not booted as it was asked for, before anything is.
+fn announce(chosen: &Chosen) {
+    for Skipped { name, reason } in &chosen.skipped {
+        eprintln!("{name}: skipped: {reason}");
+    }
+    for note in &chosen.notes {
+        eprintln!("note: {note}");
     }
 }
 
@@ -119,24 +142,44 @@ fn boot_all(
     options: &Options,
     emulator: &dyn Emulator,
     mut report: Report,
-    jobs: Vec<Job>,
+    chosen: Chosen,
     machine: Machine,
     silence_s: u64,
 ) -> anyhow::Result<bool> {
     let limits = Limits::from_silence_s(options.time_limit_s.unwrap_or(silence_s));
-    for job in jobs {
-        let mut progress = Progress::new(job.scenario.name);
+    let (detail, lanes) = match options.verbose {
+        true => (Detail::Verbose, 1),
+        false => (Detail::Brief, lanes::at_a_time(machine).min(chosen.jobs.len())),
+    };
+    let many = match chosen.jobs.len() {
+        1 => String::from("1 scenario"),
+        many => format!("{many} scenarios, {lanes} at a time,"),
+    };
+    eprintln!("{many} on {}", report.place());
+    let booted = lanes::work_through(chosen.jobs, lanes, |job| {
+        let mut progress = Progress::begin(job.scenario, detail);
+        let started = Instant::now();
         let outcome = emulator.run_job(job, machine, limits, &mut progress)?;
-        for tail in &outcome.tails {
-            eprint!("{tail}");
-        }
-        report.add(outcome.report, progress.kernel_target());
+        progress.end(&outcome, started.elapsed());
+        anyhow::Ok((outcome.report, progress.into_kernel_target()))
+    })?;
+    for (scenario, kernel_target) in booted {
+        report.add(scenario, kernel_target);
     }
+    report.leave_out(chosen.skipped, chosen.unasked);
     report.print(options.format)?;
     Ok(report.held())
 }
 
 impl Options {
+    fn wanted(&self) -> Wanted<'_> {
+        match (self.all_scenarios, self.scenario.as_slice()) {
+            (true, _) => Wanted::All,
+            (false, []) => Wanted::First,
+            (false, names) => Wanted::Named(names),
+        }
+    }
+
     /// The machine that is asked for.
     fn machine(&self) -> Result<Machine, UserError> {
         let (machine_type, clock) = match self.emulator {

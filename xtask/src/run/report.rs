@@ -4,6 +4,7 @@
 use comfy_table::{Cell, CellAlignment, Table};
 use serde::Serialize;
 
+use super::select::Skipped;
 use crate::cli::Format;
 use crate::guest::bochs::BochsHost;
 use crate::guest::kernel::Kernel;
@@ -17,6 +18,10 @@ pub(super) struct Report {
     schema: u32,
     machine: MachineReport,
     scenarios: Vec<ScenarioReport>,
+    /// What was asked for and could not be booted.
+    skipped: Vec<Skipped>,
+    /// How many scenarios there are that nobody asked for.
+    unasked: usize,
     held: bool,
 }
 
@@ -36,7 +41,7 @@ struct MachineReport {
 
 impl Report {
     pub(super) fn on_qemu(machine: Machine, host: &Host) -> Self {
-        let version = host.qemu.version.to_string();
+        let version = host.qemu.version().to_string();
         Self::new(MachineReport { qemu: Some(version), ..MachineReport::of(machine, &host.kernel) })
     }
 
@@ -48,17 +53,40 @@ impl Report {
         })
     }
 
-    const fn new(machine: MachineReport) -> Self {
-        Self { schema: 1, machine, scenarios: Vec::new(), held: false }
+    fn new(machine: MachineReport) -> Self {
+        Self {
+            schema: 1,
+            machine,
+            scenarios: Vec::new(),
+            skipped: Vec::new(),
+            unasked: 0,
+            held: false,
+        }
     }
 
     /// Adds a scenario, and what its guest said about the kernel's target.
-    pub(super) fn add(&mut self, scenario: ScenarioReport, kernel_target: Option<&str>) {
+    pub(super) fn add(&mut self, scenario: ScenarioReport, kernel_target: Option<String>) {
         self.scenarios.push(scenario);
         self.held = self.scenarios.iter().all(|scenario| scenario.held);
         if let Some(target) = kernel_target {
-            target.clone_into(&mut self.machine.kernel_target);
+            self.machine.kernel_target = target;
         }
+    }
+
+    /// Notes what is not booted: what cannot be, and how many nobody asked for.
+    pub(super) fn leave_out(&mut self, skipped: Vec<Skipped>, unasked: usize) {
+        self.skipped = skipped;
+        self.unasked = unasked;
+    }
+
+    /// The machine and its emulator, in words.
+    pub(super) fn place(&self) -> String {
+        let MachineReport { machine, cpus, apic, clock, .. } = self.machine;
+        format!(
+            "{}, {}",
+            Machine { machine_type: machine, cpus, apic, clock },
+            self.machine.emulator()
+        )
     }
 
     /// Whether there was at least one scenario and all of them held.
@@ -69,23 +97,17 @@ impl Report {
     pub(super) fn print(&self, format: Format) -> anyhow::Result<()> {
         match format {
             Format::Json => println!("{}", serde_json::to_string(self)?),
-            Format::Table => print!("{}", self.table()),
+            Format::Table => {
+                eprintln!();
+                print!("{}", self.table());
+            }
         }
         Ok(())
     }
 
     fn table(&self) -> String {
-        let machine = &self.machine;
-        let mut text = format!(
-            "\n{}, {} CPUs, {}, {} clock, {}, kernel for {}\n",
-            machine.machine.name(),
-            machine.cpus,
-            machine.apic.name(),
-            machine.clock.name(),
-            machine.emulator(),
-            machine.kernel_target
-        );
-        text.push_str(&format!("{}\n", self.scenario_table()));
+        let mut text = format!("{}, kernel for {}\n", self.place(), self.machine.kernel_target);
+        text.push_str(&format!("{}\n", self.scenario_table(table::width())));
         for scenario in &self.scenarios {
             for check in scenario.checks.iter().filter(|check| !check.held) {
                 let line = format!(
@@ -95,14 +117,25 @@ impl Report {
                 text.push_str(&line);
             }
         }
-        text.push_str(if self.held { "held\n" } else { "NOT held\n" });
+        for Skipped { name, reason } in &self.skipped {
+            text.push_str(&format!("{name}: skipped: {reason}\n"));
+        }
+        if self.unasked > 0 {
+            text.push_str(&format!("{} more scenarios: --all-scenarios\n", self.unasked));
+        }
+        text.push_str(match (self.held, self.skipped.len()) {
+            (true, 0) => "held\n",
+            (true, _) => "held, but for what was skipped\n",
+            (false, _) => "NOT held\n",
+        });
         text
     }
 
-    fn scenario_table(&self) -> Table {
-        let mut table = table::new([
-            "scenario", "held", "checks", "NMIs", "claimed", "absorbed", "unknown", "lost",
-        ]);
+    fn scenario_table(&self, width: u16) -> Table {
+        let mut table = table::of_width(
+            width,
+            ["scenario", "held", "checks", "NMIs", "claimed", "absorbed", "unknown", "lost"],
+        );
         for scenario in &self.scenarios {
             let held = scenario.checks.iter().filter(|check| check.held).count();
             let totals = &scenario.totals;
@@ -120,6 +153,9 @@ impl Report {
             ];
             row.extend(numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right)));
             table.add_row(row);
+        }
+        for Skipped { name, .. } in &self.skipped {
+            table.add_row([*name, "skipped"]);
         }
         table
     }
@@ -142,6 +178,7 @@ impl MachineReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::SCENARIOS;
     use crate::guest::BootReport;
     use crate::guest::wire::{Check, Totals};
 
@@ -162,7 +199,7 @@ mod tests {
             bochs: None,
             kernel_target: "unknown".into(),
         };
-        Report { schema: 1, machine, scenarios: Vec::new(), held: false }
+        Report::new(machine)
     }
 
     #[test]
@@ -182,10 +219,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_skipped_is_told_and_is_no_failure() {
+        let mut report = report();
+        report.add(scenario(true), None);
+        report.leave_out(vec![Skipped { name: "t", reason: String::from("too old") }], 3);
+        assert!(report.held());
+        let text = report.table();
+        assert!(text.lines().any(|line| line.contains("t ") && line.contains("skipped")), "{text}");
+        assert!(
+            text.contains("\nt: skipped: too old\n3 more scenarios: --all-scenarios\nheld, but")
+        );
+    }
+
+    #[test]
+    fn every_name_is_in_one_piece_on_a_narrow_terminal() {
+        let mut report = report();
+        for known in SCENARIOS {
+            let totals = Totals { nmis: 999_999, claimed: 999_999, ..Totals::default() };
+            report.add(ScenarioReport { name: known.name.into(), totals, ..scenario(true) }, None);
+        }
+        report.leave_out(vec![Skipped { name: "t", reason: String::new() }], 0);
+        let table = report.scenario_table(80).to_string();
+        let widest = table.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(80), "{table}");
+        assert!(SCENARIOS.iter().all(|known| table.contains(known.name)), "{table}");
+        assert_eq!(table.lines().count(), 1 + SCENARIOS.len() + 1, "a row has two lines:\n{table}");
+    }
+
+    #[test]
     fn the_json_has_the_documented_shape() {
         let mut report = report();
-        report.add(scenario(true), Some("x86_64-unknown-none"));
-        let expected = r#"{"schema":1,"machine":{"machine":"q35","cpus":4,"apic":"xapic","clock":"deterministic","qemu":"10.0.2","kernel_target":"x86_64-unknown-none"},"scenarios":[{"name":"s","held":true,"nmis":7,"claimed":6,"absorbed":1,"unknown":0,"lost":0,"boots":[{"policy":"report","words":"key=value","held":true}],"checks":[{"name":"c","held":true,"expected":"1","saw":"0"}]}],"held":true}"#;
+        report.add(scenario(true), Some(String::from("x86_64-unknown-none")));
+        report.leave_out(vec![Skipped { name: "t", reason: String::from("why") }], 2);
+        let expected = r#"{"schema":1,"machine":{"machine":"q35","cpus":4,"apic":"xapic","clock":"deterministic","qemu":"10.0.2","kernel_target":"x86_64-unknown-none"},"scenarios":[{"name":"s","held":true,"nmis":7,"claimed":6,"absorbed":1,"unknown":0,"lost":0,"boots":[{"policy":"report","words":"key=value","held":true}],"checks":[{"name":"c","held":true,"expected":"1","saw":"0"}]}],"skipped":[{"name":"t","reason":"why"}],"unasked":2,"held":true}"#;
         assert_eq!(serde_json::to_string(&report).expect("serializable"), expected);
     }
 }

@@ -1,80 +1,142 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From names to what is booted.
 
+use serde::Serialize;
+
+use super::promises;
 use crate::catalog::{COMMON_FAULTS, Fault, SCENARIOS, Scenario};
 use crate::error::UserError;
-use crate::guest::{Job, bochs};
+use crate::guest::Job;
+
+/// Which scenarios are asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wanted<'a> {
+    /// Those that show every promise.
+    First,
+    /// All.
+    All,
+    /// These.
+    Named(&'a [String]),
+}
 
 /// What is to be booted, and what the user should know about the choice.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Chosen {
     pub(crate) jobs: Vec<Job>,
+    /// What was asked for and cannot be booted.
+    pub(crate) skipped: Vec<Skipped>,
+    /// How many scenarios are booted only if they are asked for.
+    pub(crate) unasked: usize,
     pub(crate) notes: Vec<String>,
 }
 
-/// Chooses scenarios by `names` (all that fit, if there are none) and gives `fault` to those that know it.
-pub(crate) fn choose(names: &[String], fault: Option<&str>, cpus: u8) -> Result<Chosen, UserError> {
+/// A scenario that is not booted, and why, in one line.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct Skipped {
+    pub(crate) name: &'static str,
+    pub(crate) reason: String,
+}
+
+/// Chooses scenarios and gives `fault` to those that know it; where none is named, to any that do.
+pub(crate) fn choose(
+    wanted: Wanted<'_>,
+    fault: Option<&str>,
+    cpus: u8,
+) -> Result<Chosen, UserError> {
     let cpus = usize::from(cpus);
-    let mut notes = Vec::new();
-    let scenarios =
-        if names.is_empty() { fitting(cpus, &mut notes) } else { by_names(names, cpus)? };
     let Some(fault) = fault else {
-        let jobs = scenarios.into_iter().map(|scenario| Job { scenario, fault: None }).collect();
-        return Ok(Chosen { jobs, notes });
+        return Ok(match wanted {
+            Wanted::First => {
+                let mut chosen = fitting(cpus, promises::is_first);
+                chosen.unasked = SCENARIOS.iter().filter(|it| !promises::is_first(it)).count();
+                chosen
+            }
+            Wanted::All => fitting(cpus, |_| true),
+            Wanted::Named(names) => {
+                let scenarios = by_names(names, cpus)?;
+                Chosen { jobs: scenarios.into_iter().map(clean).collect(), ..Chosen::default() }
+            }
+        });
     };
+    match wanted {
+        Wanted::First | Wanted::All => with_fault(fitting(cpus, |_| true), fault, cpus, false),
+        Wanted::Named(names) => {
+            let jobs = by_names(names, cpus)?.into_iter().map(clean).collect();
+            with_fault(Chosen { jobs, ..Chosen::default() }, fault, cpus, true)
+        }
+    }
+}
+
+/// Leaves out what `refusal` gives a reason for; refuses it if it was named, or if nothing is left.
+pub(crate) fn leave_out(
+    chosen: &mut Chosen,
+    wanted: Wanted<'_>,
+    refusal: impl Fn(&Scenario) -> Option<String>,
+) -> Result<(), UserError> {
+    let skipped = &mut chosen.skipped;
+    chosen.jobs.retain(|job| match refusal(job.scenario) {
+        None => true,
+        Some(reason) => {
+            skipped.push(Skipped { name: job.scenario.name, reason });
+            false
+        }
+    });
+    let refused = chosen.skipped.first();
+    match refused.filter(|_| matches!(wanted, Wanted::Named(_)) || chosen.jobs.is_empty()) {
+        None => Ok(()),
+        Some(Skipped { name, reason }) => {
+            Err(UserError::CannotBoot { scenario: (*name).to_owned(), reason: reason.clone() })
+        }
+    }
+}
+
+/// Every scenario that is `included` and that has enough CPUs.
+fn fitting(cpus: usize, included: impl Fn(&Scenario) -> bool) -> Chosen {
+    let mut chosen = Chosen::default();
+    for scenario in SCENARIOS.iter().filter(|scenario| included(scenario)) {
+        if scenario.min_cpus <= cpus {
+            chosen.jobs.push(clean(scenario));
+        } else {
+            let reason = format!("it needs at least {} CPUs", scenario.min_cpus);
+            chosen.skipped.push(Skipped { name: scenario.name, reason });
+        }
+    }
+    chosen
+}
+
+/// Has those of `chosen` that know the fault make it; of the others, those that were `named` are
+/// booted without it.
+fn with_fault(chosen: Chosen, fault: &str, cpus: usize, named: bool) -> Result<Chosen, UserError> {
+    let scenarios: Vec<_> = chosen.jobs.iter().map(|job| job.scenario).collect();
     if !scenarios.iter().any(|scenario| find_fault(scenario, fault).is_some()) {
         return Err(UserError::UnknownFault {
             name: fault.to_owned(),
             known: known_faults(&scenarios),
         });
     }
-    let mut jobs = Vec::new();
+    let mut faulty = Chosen::default();
     for scenario in scenarios {
         match find_fault(scenario, fault) {
             Some(known) if known.min_cpus > cpus => {
                 let what = format!("fault `{fault}` of scenario `{}`", scenario.name);
                 return Err(UserError::TooFewCpus { what, needed: known.min_cpus, given: cpus });
             }
-            Some(known) => jobs.push(Job { scenario, fault: Some(known.name) }),
-            None if names.is_empty() => {}
-            None => {
-                notes.push(format!(
-                    "{} has no fault `{fault}` and is booted without one",
-                    scenario.name
-                ));
-                jobs.push(Job { scenario, fault: None });
+            Some(known) => faulty.jobs.push(Job { scenario, fault: Some(known.name) }),
+            None if named => {
+                let name = scenario.name;
+                faulty
+                    .notes
+                    .push(format!("{name} has no fault `{fault}` and is booted without one"));
+                faulty.jobs.push(clean(scenario));
             }
+            None => {}
         }
     }
-    Ok(Chosen { jobs, notes })
+    Ok(faulty)
 }
 
-/// Leaves out what Bochs has no device for, with a note; refuses it if it was asked for by name.
-pub(crate) fn keep_to_bochs(chosen: &mut Chosen, by_name: bool) -> Result<(), UserError> {
-    let mut refused = None;
-    let notes = &mut chosen.notes;
-    chosen.jobs.retain(|job| match bochs::refuses(job.scenario) {
-        None => true,
-        Some(error) => {
-            notes.push(format!("{} is left out: {error}", job.scenario.name));
-            refused.get_or_insert(error);
-            false
-        }
-    });
-    match refused {
-        Some(error) if by_name || chosen.jobs.is_empty() => Err(error),
-        _ => Ok(()),
-    }
-}
-
-fn fitting(cpus: usize, notes: &mut Vec<String>) -> Vec<&'static Scenario> {
-    for scenario in SCENARIOS.iter().filter(|scenario| scenario.min_cpus > cpus) {
-        notes.push(format!(
-            "{} is left out: it needs at least {} CPUs",
-            scenario.name, scenario.min_cpus
-        ));
-    }
-    SCENARIOS.iter().filter(|scenario| scenario.min_cpus <= cpus).collect()
+const fn clean(scenario: &'static Scenario) -> Job {
+    Job { scenario, fault: None }
 }
 
 fn by_names(names: &[String], cpus: usize) -> Result<Vec<&'static Scenario>, UserError> {
@@ -125,17 +187,28 @@ mod tests {
         fault: Option<&str>,
         cpus: u8,
     ) -> Vec<(&'static str, Option<&'static str>)> {
-        let chosen = choose(&names(scenarios), fault, cpus).expect("a good choice");
+        let names = names(scenarios);
+        let wanted = if names.is_empty() { Wanted::First } else { Wanted::Named(&names) };
+        let chosen = choose(wanted, fault, cpus).expect("a good choice");
         chosen.jobs.iter().map(|job| (job.scenario.name, job.fault)).collect()
     }
 
     #[test]
-    fn without_names_every_scenario_that_fits_is_chosen() {
-        let large = choose(&[], None, 8).expect("all fit");
-        assert_eq!((large.jobs.len(), large.notes.len()), (SCENARIOS.len(), 0));
-        let small = choose(&[], None, 1).expect("some fit");
-        assert_eq!(small.jobs.len() + small.notes.len(), SCENARIOS.len());
+    fn of_all_scenarios_those_that_do_not_fit_are_skipped() {
+        let large = choose(Wanted::All, None, 8).expect("all fit");
+        assert_eq!((large.jobs.len(), large.skipped.len()), (SCENARIOS.len(), 0));
+        let small = choose(Wanted::All, None, 1).expect("some fit");
+        assert_eq!(small.jobs.len() + small.skipped.len(), SCENARIOS.len());
         assert!(small.jobs.iter().all(|job| job.scenario.min_cpus <= 1));
+        assert!(small.skipped.iter().all(|it| it.reason == "it needs at least 2 CPUs"));
+    }
+
+    #[test]
+    fn what_is_not_booted_at_first_is_counted() {
+        let first = choose(Wanted::First, None, 8).expect("all fit");
+        assert_eq!(first.jobs.len() + first.unasked, SCENARIOS.len());
+        assert!(first.unasked > 0);
+        assert_eq!(choose(Wanted::All, None, 8).expect("all fit").unasked, 0);
     }
 
     #[test]
@@ -147,6 +220,7 @@ mod tests {
     #[test]
     fn a_fault_alone_chooses_the_scenarios_that_know_it() {
         assert_eq!(chosen(&[], Some("poison-early"), 4), [("hot-remove", Some("poison-early"))]);
+        assert_eq!(chosen(&[], Some("double-ring"), 4), [("sequences", Some("double-ring"))]);
         assert_eq!(chosen(&[], Some("panic"), 8).len(), SCENARIOS.len());
     }
 
@@ -158,42 +232,52 @@ mod tests {
 
     #[test]
     fn wrong_names_are_answered_with_the_right_ones() {
-        let error = choose(&names(&["nope"]), None, 4).expect_err("no such scenario");
-        assert!(
-            error.to_string().contains(
-                "there is no scenario `nope`; the scenarios are: shared-source, hot-remove"
-            )
-        );
-        let error = choose(&names(&["unknown"]), Some("poison-early"), 4)
+        let error =
+            choose(Wanted::Named(&names(&["nope"])), None, 4).expect_err("no such scenario");
+        let known = "there is no scenario `nope`; the scenarios are: shared-source, hot-remove";
+        assert!(error.to_string().contains(known), "{error}");
+        let error = choose(Wanted::Named(&names(&["unknown"])), Some("poison-early"), 4)
             .expect_err("another scenario's fault");
         assert!(matches!(error, UserError::UnknownFault { .. }));
-        assert!(
-            error.to_string().contains("hidden-claim") && error.to_string().contains("hang"),
-            "{error}"
-        );
+        let text = error.to_string();
+        assert!(text.contains("hidden-claim") && text.contains("hang"), "{text}");
     }
 
     #[test]
-    fn bochs_boots_what_needs_no_device() {
-        let mut chosen = choose(&[], None, 8).expect("all fit");
-        keep_to_bochs(&mut chosen, false).expect("some are left");
+    fn what_an_emulator_cannot_boot_is_skipped_with_its_reason() {
+        let refuse = |scenario: &Scenario| {
+            (!scenario.devices.is_empty()).then(|| format!("no devices for {}", scenario.name))
+        };
+        let mut chosen = choose(Wanted::All, None, 8).expect("all fit");
+        leave_out(&mut chosen, Wanted::All, refuse).expect("some are left");
         assert!(chosen.jobs.iter().all(|job| job.scenario.devices.is_empty()));
-        assert_eq!(chosen.jobs.len() + chosen.notes.len(), SCENARIOS.len());
-        for scenario in SCENARIOS.iter().filter(|scenario| !scenario.devices.is_empty()) {
-            let mut chosen = choose(&names(&[scenario.name]), None, 8).expect("it fits");
-            let error = keep_to_bochs(&mut chosen, true).expect_err("no such device");
-            assert!(error.to_string().contains(scenario.name), "{error}");
-        }
+        assert_eq!(chosen.jobs.len() + chosen.skipped.len(), SCENARIOS.len());
+        assert!(chosen.skipped.iter().all(|it| it.reason.ends_with(it.name)), "{chosen:?}");
+    }
+
+    #[test]
+    fn what_was_named_or_leaves_nothing_is_an_error_and_not_skipped() {
+        let refuse = |scenario: &Scenario| (scenario.name == "hpet").then(|| String::from("why"));
+        let both = names(&["hpet", "unknown"]);
+        let wanted = Wanted::Named(&both);
+        let mut chosen = choose(wanted, None, 4).expect("both fit");
+        let error = leave_out(&mut chosen, wanted, refuse).expect_err("named");
+        assert_eq!(error.to_string(), "scenario `hpet` cannot be booted: why");
+        let mut chosen = choose(Wanted::First, None, 4).expect("some fit");
+        let error = leave_out(&mut chosen, Wanted::First, |_| Some(String::from("why")));
+        assert!(error.is_err_and(|error| error.to_string().contains("shared-source")));
     }
 
     #[test]
     fn too_few_cpus_are_refused_by_name() {
-        let error = choose(&names(&["hot-remove"]), Some("no-wait"), 1).expect_err("needs two");
+        let hot_remove = names(&["hot-remove"]);
+        let error = choose(Wanted::Named(&hot_remove), Some("no-wait"), 1).expect_err("needs two");
         assert_eq!(
             error.to_string(),
             "fault `no-wait` of scenario `hot-remove` needs at least 2 CPUs, but --cpus is 1"
         );
-        let error = choose(&names(&["idle-wake"]), None, 1).expect_err("needs two");
+        let idle_wake = names(&["idle-wake"]);
+        let error = choose(Wanted::Named(&idle_wake), None, 1).expect_err("needs two");
         assert_eq!(
             error.to_string(),
             "scenario `idle-wake` needs at least 2 CPUs, but --cpus is 1"

@@ -1,84 +1,218 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The QEMU boots: the tests of `tests/qemu`, each a check of its own.
+//! The steps that boot the kernel, and those that find what they boot on.
 
-use std::fs;
+use std::sync::{Arc, OnceLock};
 
-use super::commands::run_to_stderr;
-use super::outcome::{Outcome, Row};
-use crate::cells::CellResult;
-use crate::workspace;
+use super::KERNEL;
+use super::commands;
+use super::log::Log;
+use super::outcome::Outcome;
+use super::step::{Group, Resource, Step};
+use crate::cells::{self, Cell};
+use crate::guest::hosts::Hosts;
+use crate::guest::kernel::{self, Kernel};
+use crate::guest::qemu::Qemu;
+use crate::iso;
+use crate::suites::Suite;
+use crate::workspace::under_ci;
 
-/// Runs the selection, or every cell, and collects what the tests noted.
-pub(super) fn rows(all: bool) -> anyhow::Result<Vec<Row>> {
-    eprintln!("\n=== QEMU boots");
-    let notes = workspace::target_dir().join("cell-results.jsonl");
-    fs::create_dir_all(workspace::target_dir())?;
-    fs::write(&notes, "")?;
-    let mut command = workspace::cargo();
-    command
-        .args(["test", "--package", "latchwork-qemu-tests"])
-        .env("LATCHWORK_CELL_RESULTS", &notes);
-    if all {
-        command.env("LATCHWORK_ALL_CELLS", "1");
-    } else {
-        command.env_remove("LATCHWORK_ALL_CELLS");
-    }
-    let whole = run_to_stderr(command);
-    collect(&fs::read_to_string(&notes)?, whole)
+/// One QEMU, and the step that finds it.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// The suite that it is of; `None` is the one that this machine has, or that was chosen.
+    suite: Option<Suite>,
+    found: Arc<OnceLock<Qemu>>,
+    kernel: Arc<OnceLock<Kernel>>,
+    hosts: Arc<OnceLock<Hosts>>,
 }
 
-/// The rows of the noted results. A run that failed without a failed cell, or noted nothing, is a failed row itself.
-fn collect(notes: &str, whole: Outcome) -> anyhow::Result<Vec<Row>> {
-    let mut rows = notes
-        .lines()
-        .map(|line| Ok(row(serde_json::from_str(line)?)))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    rows.sort_by(|a, b| a.name.cmp(&b.name));
-    let whole = if rows.is_empty() && whole == Outcome::Passed {
-        Outcome::Failed(String::from("no boot was tested"))
-    } else {
-        whole
-    };
-    if whole != Outcome::Passed && !rows.iter().any(Row::failed) {
-        rows.push(Row { name: String::from("QEMU boots"), outcome: whole, seconds: 0.0 });
+impl Place {
+    /// The QEMU of this machine, or why there is none.
+    pub(super) fn installed(qemu: Option<Qemu>, kernel: &Arc<OnceLock<Kernel>>) -> Self {
+        let place = Self::of(None, kernel);
+        if let Some(qemu) = qemu {
+            let _ = place.found.set(qemu);
+        }
+        place
     }
-    Ok(rows)
+
+    /// One for each of `suites`, the newest last.
+    pub(super) fn of_suites(suites: &[Suite], kernel: &Arc<OnceLock<Kernel>>) -> Vec<Self> {
+        let mut suites = suites.to_vec();
+        suites.sort();
+        suites.dedup();
+        suites.into_iter().map(|suite| Self::of(Some(suite), kernel)).collect()
+    }
+
+    fn of(suite: Option<Suite>, kernel: &Arc<OnceLock<Kernel>>) -> Self {
+        let (found, hosts) = (Arc::default(), Arc::default());
+        Self { suite, found, kernel: Arc::clone(kernel), hosts }
+    }
+
+    /// The step that finds it.
+    pub(super) fn step(&self) -> String {
+        self.suite.map_or_else(|| String::from("qemu"), |suite| format!("qemu::{suite}"))
+    }
+
+    /// What commands are told of it.
+    pub(super) fn for_commands(&self) -> commands::Qemu {
+        commands::Qemu { step: self.step(), found: Arc::clone(&self.found) }
+    }
+
+    /// The emulator, once its step has passed.
+    pub(super) fn qemu(&self) -> Option<&Qemu> {
+        self.found.get()
+    }
+
+    fn name(&self, test: &str) -> String {
+        self.suite.map_or_else(|| test.to_owned(), |suite| format!("{suite}::{test}"))
+    }
+
+    fn find(&self, cells: &[Cell], log: &Log) -> Outcome {
+        let found = match (self.suite, self.found.get()) {
+            (_, Some(qemu)) => Ok(qemu.clone()),
+            (None, None) => return missing(String::from("there is no QEMU, see above")),
+            (Some(suite), None) => suite
+                .qemu(&mut |line| log.line(line))
+                .and_then(|program| Ok(Qemu::unpacked(&program)?)),
+        };
+        match found {
+            Ok(qemu) => {
+                log.line(&format!("boots on {qemu}"));
+                refusals(cells, &qemu).iter().for_each(|line| log.line(line));
+                let _ = self.found.set(qemu);
+                Outcome::Passed
+            }
+            Err(error) => Outcome::Failed(format!("{error:#}")),
+        }
+    }
+
+    fn hosts(&self) -> Result<&Hosts, String> {
+        let kernel = self.kernel.get().ok_or("the kernel is not built")?;
+        let qemu = || self.found.get().cloned().ok_or_else(|| String::from("there is no QEMU"));
+        Ok(self.hosts.get_or_init(|| Hosts::with(kernel.clone(), qemu())))
+    }
+
+    fn verify(&self, cell: &Cell) -> Outcome {
+        if let Some(why) = self.found.get().and_then(|qemu| cell.refusal(qemu)) {
+            return Outcome::Skipped(why);
+        }
+        match self.hosts().and_then(|hosts| cell.emulator(hosts)) {
+            Ok(emulator) => verdict(cell.verify(emulator.as_ref())),
+            Err(why) => missing(why),
+        }
+    }
 }
 
-fn row(result: CellResult) -> Row {
-    let reason = result.reason.unwrap_or_default();
-    let outcome = match result.passed {
-        Some(true) => Outcome::Passed,
-        Some(false) => Outcome::Failed(reason),
-        None => Outcome::Skipped(reason),
+/// The kernel, each of `places`, and every boot there: on the last, which has the newest QEMU, the selection
+/// or `all`, and on the others a few.
+pub(super) fn steps(places: &[Place], all: bool) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let Some((newest, older)) = places.split_last() else {
+        return steps;
     };
-    Row { name: result.cell, outcome, seconds: result.seconds }
+    let whole = if all { cells::all() } else { cells::selection() };
+    let few = cells::few();
+    steps.push(build(newest));
+    for (place, cells) in older.iter().map(|it| (it, &few)).chain([(newest, &whole)]) {
+        let (own, there) = (place.clone(), cells.clone());
+        let find = Step::new(place.step(), Group::Preparations, move |log| own.find(&there, log));
+        steps.push(if place.suite.is_some() { find.using(Resource::Network) } else { find });
+        steps.extend(cells.iter().map(|cell| boot(place, *cell)));
+    }
+    steps.extend(iso::Trial::ALL.map(|trial| image(newest, trial)));
+    steps
+}
+
+fn build(place: &Place) -> Step {
+    let built = Arc::clone(&place.kernel);
+    let work = move |_: &Log| match kernel::obtain() {
+        Ok(kernel) => {
+            let _ = built.set(kernel);
+            Outcome::Passed
+        }
+        Err(error) => Outcome::Failed(format!("{error:#}")),
+    };
+    Step::new(KERNEL, Group::Preparations, work).using(commands::TARGET).about(20.0)
+}
+
+fn boot(place: &Place, cell: Cell) -> Step {
+    let seconds = cell.guess_s();
+    let own = place.clone();
+    let work = move |_: &Log| own.verify(&cell);
+    if cell.is_on_qemu() {
+        let step = Step::new(place.name(&cell.name()), Group::Boots, work);
+        step.after(KERNEL).after(place.step()).about(seconds)
+    } else {
+        Step::new(cell.name(), Group::Boots, work).after(KERNEL).about(seconds)
+    }
+}
+
+fn image(place: &Place, trial: iso::Trial) -> Step {
+    let own = place.clone();
+    let work = move |_: &Log| match own.hosts().and_then(|hosts| trial.prepare(hosts)) {
+        Ok(boot) => verdict(boot()),
+        Err(why) => missing(why),
+    };
+    let step = Step::new(trial.name(), Group::Boots, work).after(KERNEL).about(15.0);
+    if trial == iso::Trial::OnQemu { step.after(place.step()) } else { step }
+}
+
+/// One line for each reason for which `qemu` refuses some of `cells`.
+pub(super) fn refusals(cells: &[Cell], qemu: &Qemu) -> Vec<String> {
+    let mut reasons: Vec<(String, usize)> = Vec::new();
+    for why in cells.iter().filter_map(|cell| cell.refusal(qemu)) {
+        match reasons.iter_mut().find(|(reason, _)| *reason == why) {
+            Some((_, count)) => *count += 1,
+            None => reasons.push((why, 1)),
+        }
+    }
+    let line = |(why, count): &(String, usize)| format!("{count} boots are skipped: {why}");
+    reasons.iter().map(line).collect()
+}
+
+pub(super) fn verdict(result: Result<(), String>) -> Outcome {
+    result.map_or_else(Outcome::Failed, |()| Outcome::Passed)
+}
+
+/// What this machine lacks is a failure only where nothing may be missing.
+pub(super) fn missing(why: String) -> Outcome {
+    if under_ci() { Outcome::Failed(why) } else { Outcome::Skipped(why) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
-    const NOTES: &str = r#"{"cell":"b","passed":true,"seconds":1.5,"reason":null}
-{"cell":"a","passed":null,"seconds":0.0,"reason":"QEMU is too old"}
-"#;
-
-    #[test]
-    fn cells_become_rows() {
-        let rows = collect(NOTES, Outcome::Passed).expect("good notes");
-        let seen: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.verdict())).collect();
-        assert_eq!(seen, [("a", "skipped"), ("b", "passed")]);
+    fn names(suites: &[Suite], all: bool) -> Vec<String> {
+        let places = match suites {
+            [] => vec![Place::installed(None, &Arc::default())],
+            _ => Place::of_suites(suites, &Arc::default()),
+        };
+        steps(&places, all).into_iter().map(|step| step.name).collect()
     }
 
     #[test]
-    fn a_run_that_fails_without_a_failed_cell_fails_itself() {
-        let rows = collect(NOTES, Outcome::Failed("crashed".into())).expect("good notes");
-        assert_eq!(rows.iter().filter(|row| row.failed()).count(), 1);
+    fn every_boot_has_a_name_of_its_own() {
+        for (suites, all) in
+            [(&[][..], false), (&[], true), (&[Suite::Sid, Suite::Bookworm], false)]
+        {
+            let names = names(suites, all);
+            assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{suites:?}");
+        }
     }
 
     #[test]
-    fn a_run_without_cells_fails() {
-        let rows = collect("", Outcome::Passed).expect("no notes");
-        assert!(rows.iter().all(Row::failed) && rows.len() == 1);
+    fn the_newest_boots_the_selection_and_the_others_a_few() {
+        let names = names(&[Suite::Sid, Suite::Bookworm, Suite::Sid], false);
+        let boots_of = |suite: Suite| {
+            let beginning = format!("{suite}::");
+            names.iter().filter(|name| name.starts_with(&beginning)).count()
+        };
+        let on_qemu = cells::selection().iter().filter(|cell| cell.is_on_qemu()).count();
+        assert_eq!(boots_of(Suite::Sid), on_qemu);
+        assert_eq!(boots_of(Suite::Bookworm), cells::few().len());
     }
 }

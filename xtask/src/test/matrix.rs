@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The boots as matrices, of the kernel alone on each of QEMU's machine types, and of images: a row for each scenario, fault, mode and clock, a
-//! column for each machine type and number of CPUs that was booted.
+//! The boots as matrices, of the kernel alone on each of QEMU's machine types, and of images: a row for each
+//! scenario, fault, mode and clock, a column for each machine type and number of CPUs that was booted. Boots
+//! on several QEMUs have matrices of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clap::ValueEnum as _;
 use comfy_table::{Cell, CellAlignment, Table};
 
 use super::outcome::Row;
 use crate::machine::MachineType;
+use crate::suites::Suite;
 use crate::table;
 
 /// What makes a row. A scenario's clean boots come before those with a fault.
@@ -27,16 +30,17 @@ type Lines<'a> = BTreeMap<Line<'a>, BTreeMap<Place<'a>, &'a Row>>;
 
 /// The matrices of `boots`, of those that there are boots for.
 pub(super) fn tables(boots: &[Row]) -> Vec<Table> {
-    // Those of QEMU's types come first, by name, and then that of all images.
-    let mut matrices: BTreeMap<Option<&str>, Lines<'_>> = BTreeMap::new();
+    // Of each QEMU, those of its types come first, by name, and then that of all images.
+    let mut matrices: BTreeMap<(Option<&str>, bool, &str), Lines<'_>> = BTreeMap::new();
     for boot in boots {
-        if let Some((line, place)) = split(&boot.name) {
-            let own = MachineType::ALL.iter().any(|it| it.name() == place.0).then_some(place.0);
+        let (suite, name) = of_suite(&boot.name);
+        if let Some((line, place)) = split(name) {
+            let is_image = !MachineType::ALL.iter().any(|it| it.name() == place.0);
+            let own = (suite, is_image, if is_image { "" } else { place.0 });
             matrices.entry(own).or_default().entry(line).or_default().insert(place, boot);
         }
     }
-    let images = matrices.remove(&None);
-    matrices.into_values().chain(images).map(table).collect()
+    matrices.into_values().map(table).collect()
 }
 
 /// Seconds of the cells that passed, a word for the others, a dash where there is none.
@@ -64,6 +68,14 @@ fn table(lines: Lines<'_>) -> Table {
 
 fn entry(boot: &Row) -> String {
     if boot.passed() { format!("{:.1}", boot.seconds) } else { boot.verdict().to_owned() }
+}
+
+/// The suite whose QEMU was booted on, if the name begins with one, and the rest.
+fn of_suite(name: &str) -> (Option<&str>, &str) {
+    match name.split_once("::") {
+        Some((suite, rest)) if Suite::from_str(suite, false).is_ok() => (Some(suite), rest),
+        _ => (None, name),
+    }
 }
 
 /// Takes apart `scenario::type::mode::cpusN::clock`, which may end in `::fault_NAME`.
@@ -112,6 +124,13 @@ mod tests {
         ] {
             assert!(rows.iter().any(|row| row.get(1..=wanted.len()) == Some(wanted)), "{text}");
         }
+    }
+
+    #[test]
+    fn each_suite_has_matrices_of_its_own() {
+        let boots = ["sid::s::q35::xapic::cpus1::parallel", "s::q35::xapic::cpus1::parallel"];
+        let boots = boots.map(|name| row(name, Outcome::Passed, 2.0));
+        assert_eq!(tables(&boots).len(), 2);
     }
 
     #[test]

@@ -1,81 +1,284 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask test`: every check of the CI tier, one line each.
+//! `cargo xtask test`: every check of the CI tier.
+//!
+//! Each check is a step with a name. As many steps run at a time as there are processors; what each came to
+//! and how long it took is kept, to tell how long the next run will take, to begin with what takes longest,
+//! and to resume.
 
 mod boots;
+mod choice;
 mod commands;
+mod known_mistakes;
+mod log;
 mod matrix;
 mod outcome;
+mod pool;
+mod record;
+mod step;
+mod tables;
 mod toolchains;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
+use anyhow::Context as _;
 use clap::Args;
 
-use crate::mutants;
-use outcome::{Outcome, Row};
+use crate::cells;
+use crate::error::UserError;
+use crate::guest::{install, qemu::Qemu};
+use crate::mutants::{Copies, Trials};
+use crate::suites::Suite;
+use crate::workspace;
+use boots::Place;
+use choice::Choice;
+use log::Log;
+use outcome::{Row, duration};
+use pool::Lanes;
+use record::Record;
+use step::{Group, Step};
 
-pub(crate) use commands::LOOM_FLAGS;
+pub(crate) use commands::{LOOM_FLAGS, LOOM_PROFILE};
+
+/// The step that builds the kernel.
+const KERNEL: &str = "kernel";
 
 /// The options of `test`.
 #[derive(Args, Debug)]
 pub struct Options {
+    /// Only these steps, with what they need: names that `--list` prints, the beginning of some up to a `::`, or a group
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Only this step and those listed behind it
+    #[arg(long, value_name = "NAME")]
+    from: Option<String>,
+    /// Leave out what passed the last time that it was done, if that was on this source
+    #[arg(long)]
+    resume: bool,
+    /// List the steps, and do nothing
+    #[arg(long)]
+    list: bool,
     /// Boot every scenario on every machine and every fault on several, and print the matrix
     #[arg(long)]
     all: bool,
     /// Also build with the oldest supported compiler and for targets that rustup need not have (see `.ci/run`)
     #[arg(long)]
     toolchains: bool,
+    /// Boot on this Debian suite's QEMU, which is downloaded and unpacked, whatever is installed; of several suites, all
+    /// but the newest boot a few cells only
+    #[arg(long, value_enum, value_name = "SUITE")]
+    suite: Vec<Suite>,
 }
 
-/// Runs every check, whatever fails; the value says whether nothing did.
+/// Runs the chosen steps, whatever fails; the value says whether nothing did.
 ///
 /// # Errors
 ///
-/// When results cannot be collected. A check that cannot be run is a failed check.
+/// [`UserError`] when a name is none of the steps'; others when the mutants' headers or this machine cannot
+/// be read. A step that cannot be run is a failed step.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
-    let mut rows = Vec::new();
-    for check in commands::checks() {
-        rows.push(timed(&check.name, || check.run()));
+    let places = places(options)?;
+    let steps = steps(options, &places)?;
+    let target = workspace::target_dir();
+    let logs = target.join("test");
+    fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+    let record = Record::read(&target.join("test-record.json"));
+    if options.list {
+        println!("{}", tables::list(&steps, &record));
+        return Ok(true);
     }
-    rows.push(timed("mutants", || mutants_caught(options.all)));
-    if options.toolchains {
-        rows.extend(toolchains::rows());
-    }
-    let boots = boots::rows(options.all)?;
-    if options.all {
-        println!("\nSeconds of each boot");
-        for table in matrix::tables(&boots) {
-            println!("{table}");
-        }
-    }
-    rows.extend(boots);
 
-    println!("\n{}", outcome::table(&rows));
-    for row in rows.iter().filter(|row| row.failed()) {
-        println!("FAILED {}: {}", row.name, row.reason());
+    let source = record::fingerprint()? + &places.iter().map(basis).collect::<String>();
+    let choice = Choice { names: &options.names, from: options.from.as_deref() };
+    let has_passed = |name: &str| options.resume && record.has_passed(name, &source);
+    let (mut chosen, passed_before) = choice::choose(steps, choice, has_passed)?;
+    if chosen.is_empty() {
+        println!("all {passed_before} steps have passed on this source");
+        return Ok(passed_before > 0);
     }
+    let asked = options.asked();
+    announce(&chosen, passed_before, &record, record.whole_run(&asked));
+    tell_refusals(options, &places);
+
+    by_urgency(&mut chosen, &record);
+    let groups: BTreeMap<_, _> = chosen.iter().map(|it| (it.name.clone(), it.group)).collect();
+    let started = Instant::now();
+    let teller = Teller::new(chosen.len(), record, source);
+    let lanes = Lanes { steps: processors(), copies: Copies::count() };
+    let rows = pool::run(chosen, lanes, &logs, &|row, log| teller.tell(row, log));
+    let seconds = started.elapsed().as_secs_f64();
+    if passed_before == 0 {
+        teller.note_whole_run(&asked, seconds);
+    }
+    conclude(&rows, &groups, options.all);
     let failed = rows.iter().filter(|row| row.failed()).count();
     let passed = rows.iter().filter(|row| row.passed()).count();
-    println!("\n{passed} passed, {failed} failed");
+    let skipped = rows.len() - failed - passed;
+    println!("\n{passed} passed, {failed} failed, {skipped} skipped in {}", duration(seconds));
+    if passed_before > 0 {
+        println!("{passed_before} more passed on this source before");
+    }
     Ok(failed == 0)
 }
 
-fn mutants_caught(in_simulation_too: bool) -> Outcome {
-    match mutants::all_caught(in_simulation_too) {
-        Ok(true) => Outcome::Passed,
-        Ok(false) => {
-            Outcome::Failed(String::from("a known mistake was not caught by its check, see above"))
-        }
-        Err(error) => Outcome::Failed(format!("{error:#}")),
+impl Options {
+    /// What was asked for, by which whole runs are told apart.
+    fn asked(&self) -> String {
+        let suites = self.suite.iter().map(|suite| format!("--suite {suite}"));
+        let flags = [("--all", self.all), ("--toolchains", self.toolchains)];
+        let flags =
+            flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag.to_owned());
+        let from = self.from.iter().map(|from| format!("--from {from}"));
+        let words = suites.chain(flags).chain(from).chain(self.names.iter().cloned());
+        words.collect::<Vec<_>>().join(" ")
     }
 }
 
-/// Announces and runs one check.
-fn timed(name: &str, check: impl FnOnce() -> Outcome) -> Row {
-    eprintln!("\n=== {name}");
-    let started = Instant::now();
-    let outcome = check();
-    let row = Row { name: name.to_owned(), outcome, seconds: started.elapsed().as_secs_f64() };
-    eprintln!("=== {name}: {} ({:.1} s)", row.verdict(), row.seconds);
-    row
+/// Where boots are, the newest QEMU last. The one of this machine may be installed now.
+fn places(options: &Options) -> anyhow::Result<Vec<Place>> {
+    let kernel = Arc::default();
+    if !options.suite.is_empty() {
+        return Ok(Place::of_suites(&options.suite, &kernel));
+    }
+    let qemu = if options.list { Qemu::find()? } else { installed()? };
+    Ok(vec![Place::installed(qemu, &kernel)])
+}
+
+fn installed() -> anyhow::Result<Option<Qemu>> {
+    match install::find_or_install(false) {
+        Ok(qemu) => Ok(Some(qemu)),
+        Err(error) => match error.downcast_ref::<UserError>() {
+            Some(UserError::QemuMissing { .. }) => {
+                eprintln!("boots are skipped: {error}");
+                Ok(None)
+            }
+            _ => Err(error),
+        },
+    }
+}
+
+/// Every step, in the order in which they are listed.
+fn steps(options: &Options, places: &[Place]) -> anyhow::Result<Vec<Step>> {
+    let trials = Trials::of(options.all)?;
+    let newest = places.last().context("nothing to boot on")?;
+    let mut steps = boots::steps(places, options.all);
+    steps.extend(commands::steps(&trials, newest.for_commands()));
+    steps.extend(known_mistakes::steps(trials));
+    if options.toolchains {
+        steps.extend(toolchains::steps(newest));
+    }
+    steps.sort_by_key(|step| step.group);
+    Ok(steps)
+}
+
+/// The emulator, as part of what a result rests on.
+fn basis(place: &Place) -> String {
+    place.qemu().map_or_else(String::new, |qemu| format!(", {qemu}"))
+}
+
+fn announce(steps: &[Step], passed_before: usize, record: &Record, last_time: Option<f64>) {
+    println!("{}", tables::plan(steps, record));
+    let lanes = processors();
+    let whole = match last_time {
+        Some(seconds) => format!("which took {} last time", duration(seconds)),
+        None => String::from("of which no whole run is on record"),
+    };
+    println!("{} steps, {lanes} at a time, {whole}", steps.len());
+    if passed_before > 0 {
+        println!("{passed_before} steps have passed on this source and are left out");
+    }
+}
+
+/// What the QEMU of this machine cannot boot is known before anything boots.
+fn tell_refusals(options: &Options, places: &[Place]) {
+    if !options.suite.is_empty() {
+        return;
+    }
+    let cells = if options.all { cells::all() } else { cells::selection() };
+    for qemu in places.iter().filter_map(Place::qemu) {
+        boots::refusals(&cells, qemu).iter().for_each(|line| println!("{line}"));
+    }
+}
+
+/// First what others wait for and what holds a lock, then what takes longest.
+fn by_urgency(steps: &mut [Step], record: &Record) {
+    let awaited: BTreeSet<_> = steps.iter().flat_map(|step| step.needs.clone()).collect();
+    let rank = |step: &Step| match () {
+        () if awaited.contains(&step.name) => 0,
+        () if matches!(step.uses, Some(step::Resource::Builds(_))) => 1,
+        () => 2,
+    };
+    let seconds = |step: &Step| record.seconds(&step.name).unwrap_or(step.guess_s);
+    steps.sort_by(|a, b| rank(a).cmp(&rank(b)).then(seconds(b).total_cmp(&seconds(a))));
+}
+
+/// Tells of each step that is over, and keeps the record.
+struct Teller {
+    steps: usize,
+    source: String,
+    /// How many are over, and the record.
+    now: Mutex<(usize, Record)>,
+}
+
+impl Teller {
+    const fn new(steps: usize, record: Record, source: String) -> Self {
+        Self { steps, source, now: Mutex::new((0, record)) }
+    }
+
+    fn tell(&self, row: &Row, log: &Log) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let (over, record) = &mut *now;
+        *over += 1;
+        let (number, steps, verdict) = (*over, self.steps, row.verdict());
+        eprintln!("[{number:>4}/{steps}] {verdict:<7} {} {}", row.name, duration(row.seconds));
+        if row.failed() {
+            eprint!("{}", log.read());
+            eprintln!("=== {} FAILED: {}", row.name, row.reason());
+        } else if row.name.starts_with("qemu") {
+            eprint!("{}", log.read());
+        }
+        if let Err(error) = record.note(row, &self.source) {
+            eprintln!("warning: {error:#}");
+        }
+    }
+
+    fn note_whole_run(&self, asked: &str, seconds: f64) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = now.1.note_whole_run(asked, seconds) {
+            eprintln!("warning: {error:#}");
+        }
+    }
+}
+
+/// Prints what came of it all.
+fn conclude(rows: &[Row], groups: &BTreeMap<String, Group>, matrices: bool) {
+    if matrices {
+        println!("\nSeconds of each boot");
+        for table in matrix::tables(rows) {
+            println!("{table}");
+        }
+    }
+    println!("\n{}", tables::results(rows, groups));
+    println!("The slowest:");
+    tables::slowest(rows).iter().for_each(|line| println!("{line}"));
+    tables::skipped(rows).iter().for_each(|line| println!("{line}"));
+    for row in rows.iter().filter(|row| row.failed()) {
+        println!("FAILED {}: {}", row.name, row.reason());
+    }
+    if rows.iter().any(Row::failed) {
+        println!("Again, and only what has not passed: the same command with --resume");
+    }
+}
+
+/// How many steps run at a time.
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// How many compilers each build of a step may run: builds run beside other steps.
+fn jobs() -> usize {
+    (processors() / 2).max(1)
 }

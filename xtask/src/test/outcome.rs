@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a check came to.
+//! What a step came to.
 
-use comfy_table::{Cell, CellAlignment, Table};
-
-use crate::table;
-
-/// What one check came to.
+/// What one step came to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Outcome {
     Passed,
@@ -48,13 +44,30 @@ impl Row {
     }
 }
 
-/// Every row, with its time. Of a reason only the first line is shown.
-pub(super) fn table(rows: &[Row]) -> Table {
-    let mut table = table::new(["check", "result", "seconds", "reason"]);
-    for row in rows {
-        let seconds = Cell::new(format!("{:.1}", row.seconds)).set_alignment(CellAlignment::Right);
-        let reason = row.reason().lines().next().unwrap_or_default();
-        table.add_row([Cell::new(&row.name), Cell::new(row.verdict()), seconds, Cell::new(reason)]);
+/// A duration as people say it.
+pub(super) fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, _) => format!("{seconds:.1} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes:02} min"),
     }
-    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_said_in_two_units_at_most() {
+        for (seconds, said) in [
+            (0.0, "0.0 s"),
+            (12.34, "12.3 s"),
+            (60.0, "1 min 00 s"),
+            (869.7, "14 min 30 s"),
+            (3661.0, "1 h 01 min"),
+        ] {
+            assert_eq!(duration(seconds), said);
+        }
+    }
 }

@@ -8,12 +8,14 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::commands::Check;
-use super::outcome::{Outcome, Row};
-use super::timed;
+use super::boots::{self, Place};
+use super::commands::{Check, TARGET};
+use super::log::Log;
+use super::outcome::Outcome;
+use super::step::{Group, Resource, Step};
 use crate::cells::Cell;
+use crate::guest::Host;
 use crate::guest::kernel::{self, BARE_TARGET, Kernel};
-use crate::guest::{Host, install};
 use crate::machine::{Apic, Clock, Machine, MachineType};
 use crate::workspace;
 
@@ -32,36 +34,46 @@ const BOOTED_ON: Machine = Machine {
     clock: Clock::Deterministic,
 };
 
-/// Every check of compilers, targets and packages.
-pub(super) fn rows() -> Vec<Row> {
-    let mut rows = vec![packages()];
+/// Every step of compilers, targets and packages; its kernel is booted at `place`.
+pub(super) fn steps(place: &Place) -> Vec<Step> {
+    let mut steps = vec![packages()];
     let compiler = match oldest_compiler() {
         Ok(compiler) => compiler,
         Err(reason) => {
-            rows.push(timed(&format!("rustc {OLDEST}"), || Outcome::Failed(reason)));
-            return rows;
+            let fail = move |_: &Log| Outcome::Failed(reason);
+            steps.push(Step::new(named("compiler"), Group::Toolchains, fail));
+            return steps;
         }
     };
-    let host = check("host target", "build -p latchwork -p latchwork-x86", &compiler);
-    rows.push(timed(&host.name, || host.run()));
+    steps.push(step(check("host", "build -p latchwork -p latchwork-x86", &compiler)));
     for (target, packages) in [
         ("i686-unknown-linux-gnu", "-p latchwork"),
         ("aarch64-unknown-none", "-p latchwork"),
         (BARE_TARGET, "-p latchwork -p latchwork-x86"),
     ] {
-        let check =
-            with_library(check(target, &format!("build {packages} --target {target}"), &compiler));
-        rows.push(timed(&check.name, || check.run()));
+        let build = check(target, &format!("build {packages} --target {target}"), &compiler);
+        steps.push(step(with_library(build)));
     }
-    rows.extend(bare_kernel(&compiler));
-    rows
+    steps.extend(bare_kernel(&compiler, place));
+    steps
 }
 
 /// Both library crates, packed and built from what was packed.
-fn packages() -> Row {
-    let check =
-        Check::cargo("cargo package", "package -p latchwork -p latchwork-x86 --allow-dirty");
-    timed("cargo package", || check.run())
+fn packages() -> Step {
+    let arguments = "package -p latchwork -p latchwork-x86 --allow-dirty";
+    let mut step = Check::cargo("package", arguments).step().using(TARGET).about(10.0);
+    step.group = Group::Toolchains;
+    step
+}
+
+fn step(check: Check) -> Step {
+    let mut step = check.step().using(Resource::Builds("oldest")).about(15.0);
+    step.group = Group::Toolchains;
+    step
+}
+
+fn named(what: &str) -> String {
+    format!("rust-{OLDEST}::{what}")
 }
 
 fn oldest_compiler() -> Result<PathBuf, String> {
@@ -84,7 +96,7 @@ fn build_dir() -> PathBuf {
 }
 
 fn check(name: &str, arguments: &str, compiler: &Path) -> Check {
-    Check::cargo(&format!("rustc {OLDEST}: {name}"), arguments)
+    Check::cargo(&named(name), arguments)
         .with("RUSTC", &compiler.to_string_lossy())
         .with("CARGO_TARGET_DIR", &build_dir().to_string_lossy())
 }
@@ -97,30 +109,29 @@ fn with_library(check: Check) -> Check {
 }
 
 /// The kernel for [`BARE_TARGET`], built and booted.
-fn bare_kernel(compiler: &Path) -> Vec<Row> {
+fn bare_kernel(compiler: &Path, place: &Place) -> Vec<Step> {
     let arguments = format!("build --release -p latchwork-kernel --target {BARE_TARGET}");
-    let mut build = with_library(check(&format!("kernel for {BARE_TARGET}"), &arguments, compiler));
+    let mut build = with_library(check("kernel", &arguments, compiler));
     if let Some(linker) = kernel::rust_lld() {
         build = build.with("CARGO_TARGET_X86_64_UNKNOWN_NONE_LINKER", &linker.to_string_lossy());
     }
-    let built = timed(&build.name, || build.run());
-    if !built.passed() {
-        return vec![built];
-    }
-    let image = build_dir().join(BARE_TARGET).join("release").join(kernel::PACKAGE);
-    let mut rows = vec![built];
+    let mut steps = vec![step(build)];
     for cell in Cell::every_scenario_on(BOOTED_ON) {
-        rows.push(timed(&format!("{BARE_TARGET}: {}", cell.name()), || boot(&cell, &image)));
+        let (seconds, own) = (cell.guess_s(), place.clone());
+        let boot = Step::new(named(&cell.name()), Group::Toolchains, move |_| boot(&cell, &own));
+        steps.push(boot.after(named("kernel")).after(place.step()).about(seconds));
     }
-    rows
+    steps
 }
 
-fn boot(cell: &Cell, image: &Path) -> Outcome {
-    let kernel = Kernel { path: image.to_owned(), target: Some(BARE_TARGET.to_owned()) };
-    match install::find_or_install(false) {
-        Ok(qemu) => {
-            cell.verify(&Host { qemu, kernel }).map_or_else(Outcome::Failed, |()| Outcome::Passed)
-        }
-        Err(error) => Outcome::Failed(format!("{error:#}")),
+fn boot(cell: &Cell, place: &Place) -> Outcome {
+    let path = build_dir().join(BARE_TARGET).join("release").join(kernel::PACKAGE);
+    let kernel = Kernel { path, target: Some(BARE_TARGET.to_owned()) };
+    let Some(qemu) = place.qemu() else {
+        return boots::missing(String::from("there is no QEMU"));
+    };
+    match cell.refusal(qemu) {
+        Some(why) => Outcome::Skipped(why),
+        None => boots::verdict(cell.verify(&Host { qemu: qemu.clone(), kernel })),
     }
 }

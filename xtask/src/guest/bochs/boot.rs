@@ -3,18 +3,20 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::unistd::pipe2;
 
 use super::{BINARY, Bochs, config, screen};
 use crate::guest::boot::{Answerer, Ending, Heard, Limits, Listener, Transcript, listen};
 use crate::machine::Machine;
-use crate::process::{Lines, Next, Supervised};
+use crate::process::{Lines, Next, Supervised, interruption};
 
 /// How long Bochs may take to end after the guest has said that it ends.
 const AFTER_THE_END: Duration = Duration::from_secs(5);
@@ -38,7 +40,7 @@ pub(super) fn run(
     limits: Limits,
     listener: &mut dyn Listener,
 ) -> anyhow::Result<Transcript> {
-    let (line, guests_end) = pipe().context("cannot make a pipe")?;
+    let (line, guests_end) = pipe2(OFlag::O_CLOEXEC).context("cannot make a pipe")?;
     let text = config::text(&bochs.share, machine.cpus, guests_end.as_raw_fd());
     fs::write(folder.join(config::CONFIG), text)?;
     fs::write(folder.join(config::COMMANDS), config::DEBUGGER_COMMANDS)?;
@@ -51,12 +53,14 @@ pub(super) fn run(
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     // A terminal that every system describes.
     command.env("TERM", "linux").env_remove("BXSHARE").env_remove("DISPLAY");
-    let inherited = guests_end.as_raw_fd();
-    // SAFETY: What runs between fork and exec makes one system call, which is async-signal-safe, and allocates nothing.
-    unsafe { command.pre_exec(move || inherit(inherited)) };
+    let inherit = move || fcntl(&guests_end, FcntlArg::F_SETFD(FdFlag::empty())).map(drop);
+    // SAFETY: What runs between fork and exec makes one system call, which is async-signal-safe, and
+    // allocates nothing.
+    unsafe { command.pre_exec(move || inherit().map_err(Into::into)) };
     let mut process =
         Supervised::spawn(&mut command).with_context(|| format!("cannot start {BINARY}"))?;
-    drop(guests_end);
+    // It has our copy of the guest's end, without which the line would never end.
+    drop(command);
     let lines = Lines::of(File::from(line));
     let messages = screen::watch(process.child().stderr.take().context("no standard error")?);
 
@@ -68,6 +72,7 @@ pub(super) fn run(
         Heard::TooMuch(_) | Heard::Unanswerable(_) => None,
     };
     let stopped = process.stop()?;
+    interruption::check()?;
     while let Next::Line(text) = lines.next_within(Duration::from_secs(1)) {
         transcript.take(text, listener);
     }
@@ -105,28 +110,6 @@ fn last_lines(mut log: File) -> io::Result<String> {
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<_> = text.lines().collect();
     Ok(lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"))
-}
-
-/// A pipe's reading and writing end, of which no child inherits any.
-fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let mut ends = [0; 2];
-    // SAFETY: the function writes two descriptors to the place, or fails.
-    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call has succeeded, and nobody else knows the descriptor.
-    let reading = unsafe { OwnedFd::from_raw_fd(ends[0]) };
-    // SAFETY: as above.
-    Ok((reading, unsafe { OwnedFd::from_raw_fd(ends[1]) }))
-}
-
-/// Has this process keep `descriptor` when it becomes another program.
-fn inherit(descriptor: RawFd) -> io::Result<()> {
-    // SAFETY: the call changes a flag of the descriptor and touches no memory.
-    match unsafe { libc::fcntl(descriptor, libc::F_SETFD, 0) } {
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The machine types and devices that a QEMU was built with.
+
+use crate::catalog::Device;
+use crate::machine::MachineType;
+
+/// The device by which the guest ends its machine, in every boot.
+const EXIT_DEVICE: &str = "isa-debug-exit";
+
+/// What boots use and this QEMU was built without.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Lacking {
+    machine_types: Vec<MachineType>,
+    devices: Vec<&'static str>,
+}
+
+impl Lacking {
+    /// What is not in QEMU's lists: a machine's line begins with its name; a device's line with
+    /// `name "`, its name and `"`.
+    pub(super) fn from_lists(machines: &str, devices: &str) -> Self {
+        let first_word = |line: &str| line.split_whitespace().next().map(str::to_owned);
+        let listed: Vec<_> = machines.lines().filter_map(first_word).collect();
+        let lacks_type = |it: &MachineType| !listed.iter().any(|name| name == it.name());
+        let lacks_device = |name: &&str| !devices.contains(&format!("name \"{name}\""));
+        let used = [Device::Edu, Device::WatchdogCard].map(qemus_name);
+        Self {
+            machine_types: MachineType::ALL.into_iter().filter(lacks_type).collect(),
+            devices: [Some(EXIT_DEVICE)]
+                .into_iter()
+                .chain(used)
+                .flatten()
+                .filter(lacks_device)
+                .collect(),
+        }
+    }
+
+    /// What every boot on `machine_type` needs and is not there.
+    pub(super) fn of_machine(&self, machine_type: MachineType) -> Option<String> {
+        if self.machine_types.contains(&machine_type) {
+            return Some(format!("machine type `{}`", machine_type.name()));
+        }
+        self.devices.contains(&EXIT_DEVICE).then(|| format!("device `{EXIT_DEVICE}`"))
+    }
+
+    /// The first of `devices` that is not there.
+    pub(super) fn of_devices(&self, devices: &[Device]) -> Option<&'static str> {
+        let mut needed = devices.iter().filter_map(|&device| qemus_name(device));
+        needed.find(|name| self.devices.contains(name))
+    }
+
+    /// The names of all that is not there.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        let types = self.machine_types.iter().map(|it| it.name());
+        types.chain(self.devices.iter().copied()).collect()
+    }
+}
+
+/// The device's name in QEMU's list, if it is one that QEMU may be built without.
+const fn qemus_name(device: Device) -> Option<&'static str> {
+    match device {
+        Device::Edu => Some("edu"),
+        Device::WatchdogCard => Some("i6300esb"),
+        Device::Button | Device::SharedMemory => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MACHINES: &str = "Supported machines are:\n\
+        pc                   Standard PC (i440FX + PIIX, 1996) (alias of pc-i440fx-10.0)\n\
+        q35                  Standard PC (Q35 + ICH9, 2009) (alias of pc-q35-10.0)\n";
+    const DEVICES: &str = "name \"isa-debug-exit\", bus ISA\nname \"edu\", bus PCI\n\
+        name \"i6300esb\", bus PCI, desc \"Intel 6300ESB\"\n";
+
+    #[test]
+    fn what_is_not_listed_is_missing() {
+        assert_eq!(Lacking::from_lists(MACHINES, DEVICES), Lacking::default());
+        let fewer = Lacking::from_lists(
+            &MACHINES.replace("pc  ", "none"),
+            &DEVICES.replace("\"edu\"", "\"edu2\""),
+        );
+        assert_eq!(fewer.names(), ["pc", "edu"]);
+        assert!(fewer.of_machine(MachineType::Pc).is_some_and(|what| what.contains("`pc`")));
+        assert_eq!(fewer.of_machine(MachineType::Q35), None);
+        assert_eq!(fewer.of_devices(&[Device::Button, Device::Edu]), Some("edu"));
+        assert_eq!(fewer.of_devices(&[Device::WatchdogCard]), None);
+    }
+
+    #[test]
+    fn no_machine_can_do_without_the_device_that_ends_it() {
+        let lacking = Lacking::from_lists(MACHINES, &DEVICES.replace("isa-debug-exit", "x"));
+        for machine_type in MachineType::ALL {
+            assert!(lacking.of_machine(machine_type).is_some_and(|it| it.contains(EXIT_DEVICE)));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One thing to do, and what it has to wait for.
+
+use std::fmt;
+
+use super::log::Log;
+use super::outcome::Outcome;
+
+/// What kind of thing it is. Steps are listed in this order.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Group {
+    /// What others need: the kernel, emulators.
+    Preparations,
+    /// A command of cargo's.
+    Checks,
+    /// Known mistakes.
+    Mutants,
+    /// The oldest supported compiler, and targets.
+    Toolchains,
+    /// Boots of the kernel.
+    Boots,
+}
+
+/// What only so many steps may use at a time.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Resource {
+    /// A folder of build products: one build at a time, since cargo locks it.
+    Builds(&'static str),
+    /// A copy of the source that is mutated.
+    Copies,
+    /// The network, one download at a time. What uses it keeps no processor busy.
+    Network,
+}
+
+/// What a step does.
+pub(super) type Work = Box<dyn FnOnce(&Log) -> Outcome + Send>;
+
+/// One thing to do.
+pub(super) struct Step {
+    /// What it is called, which chooses it on the command line, too.
+    pub(super) name: String,
+    pub(super) group: Group,
+    /// What it uses while it runs.
+    pub(super) uses: Option<Resource>,
+    /// The steps that must have passed before.
+    pub(super) needs: Vec<String>,
+    /// How long it takes on an idle machine, roughly, where no earlier run is on record.
+    pub(super) guess_s: f64,
+    pub(super) work: Work,
+}
+
+impl Step {
+    pub(super) fn new(
+        name: impl Into<String>,
+        group: Group,
+        work: impl FnOnce(&Log) -> Outcome + Send + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            group,
+            uses: None,
+            needs: Vec::new(),
+            guess_s: 1.0,
+            work: Box::new(work),
+        }
+    }
+
+    pub(super) fn using(mut self, resource: Resource) -> Self {
+        self.uses = Some(resource);
+        self
+    }
+
+    pub(super) fn after(mut self, step: impl Into<String>) -> Self {
+        self.needs.push(step.into());
+        self
+    }
+
+    pub(super) const fn about(mut self, seconds: f64) -> Self {
+        self.guess_s = seconds;
+        self
+    }
+}
+
+impl Group {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Preparations, Self::Checks, Self::Mutants, Self::Toolchains, Self::Boots];
+
+    /// What it is called, which chooses all its steps on the command line.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Preparations => "preparations",
+            Self::Checks => "checks",
+            Self::Mutants => "mutants",
+            Self::Toolchains => "toolchains",
+            Self::Boots => "boots",
+        }
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step").field("name", &self.name).finish_non_exhaustive()
+    }
+}
