@@ -68,7 +68,7 @@ impl<P: Platform> Nmi<P> {
     /// **NMI-safe.**
     pub fn owe_poll(&'static self) {
         // What the caller did comes before the look at the debt. Partner: the fence in
-        // `Debt::take`.
+        // `PollLock::begin`.
         fence(Ordering::SeqCst);
         let _ = self.on_this_cpu(|cpu, area| self.owe(cpu, area));
     }
