@@ -114,8 +114,8 @@ impl<M: Mmio> IoApic<M> {
         Ok(())
     }
 
-    /// Changes the mask bit of the entry of `pin` and leaves the rest, but that an NMI entry is made
-    /// edge-triggered if firmware has left it otherwise.
+    /// Changes the mask bit of the entry of `pin` and leaves the rest, but that an NMI entry is
+    /// made edge-triggered if firmware has left it otherwise.
     ///
     /// # Errors
     ///
