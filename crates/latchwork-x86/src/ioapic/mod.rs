@@ -141,7 +141,7 @@ impl<M: Mmio> IoApic<M> {
         // SAFETY: selects a register; inside the registers by the contract of `new`.
         unsafe { self.registers.write(INDEX_OFFSET, u32::from(register)) };
         // SAFETY: inside the registers by the contract of `new`. Nothing has changed the index
-        // since, as nobody else uses this I/O APIC. No register has a read effect.
+        // since, as no other code uses this I/O APIC. No register has a read effect.
         unsafe { self.registers.read(WINDOW_OFFSET) }
     }
 
