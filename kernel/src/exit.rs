@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Ending the machine, in the way that the command line names: `exit=isa-debug` for QEMU's device of that name,
-//! `exit=bochs` for Bochs's shutdown port, and a halt where it names nothing. A machine that was not asked is not written to:
-//! port 0xf4 may be anybody's.
+//! Ending the machine, in the way that the command line names: `exit=isa-debug` for QEMU's device
+//! of that name, `exit=bochs` for Bochs's shutdown port, and a halt where it names nothing. The
+//! kernel writes only to the device that the command line names: port 0xf4 may belong to any
+//! device.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 

@@ -3,7 +3,7 @@
 //! CPU to which the MADT says that an NMI line is wired, or LINT1 where the MADT does not say how
 //! this CPU is wired ([`LintNmis::traditional`]).
 //!
-//! The pins are closed at boot. Whoever opens one must look at the sources behind it once
+//! The pins are closed at boot. The code that opens one must look at the sources behind it once
 //! afterwards: a line that is active already gives no edge.
 
 use core::fmt;

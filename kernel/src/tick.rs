@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Each CPU's tick, a thousand a second, and when it is stopped.
 //!
-//! A CPU that idles without a limit needs no tick, and stops it. The NMI subsystem is told, and asks for one where it needs one
-//! ([`restart`]): the tick that then comes says that it is there again, and the idle loop may stop it once more.
+//! A CPU that idles without a limit needs no tick, and stops it. The kernel calls the NMI subsystem
+//! then, which asks for a tick where it needs one ([`restart`]): the tick that then comes says that
+//! it is there again, and the idle loop may stop it once more.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 

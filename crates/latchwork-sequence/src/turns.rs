@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Whose turn it is.
+//! Which CPU's turn it is.
 //!
-//! CPU 0 leads: it acts, or has CPU 1 act and waits until that rests. CPU 1 rests when its thread has nothing to do and all of its
-//! NMIs are over, or when it [stays](crate::Deed::Stay) inside one. So each store to one of these words is seen before the
-//! other CPU acts: a Release by whoever hands over, an Acquire by whoever takes over.
+//! CPU 0 leads: it acts, or has CPU 1 act and waits until that rests. CPU 1 rests when its thread
+//! has nothing to do and all of its NMIs are over, or when it [stays](crate::Deed::Stay) inside
+//! one. So each store to one of these words is seen before the other CPU acts: a Release by the CPU
+//! that hands over, an Acquire by the CPU that takes over.
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

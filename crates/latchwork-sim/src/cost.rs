@@ -3,8 +3,8 @@
 //! tick on each, now and then an external event whose ring collapses into a PMI, and a true unknown that
 //! repeats.
 //!
-//! Nothing here is random, so that a figure changes only where the policy does. CPUs take their interrupts one
-//! after the other, each at its time, and no two of them at once.
+//! Nothing here is random, so that a figure changes only where the policy does. CPUs take their
+//! interrupts one after the other, each at its time, and never two of them at the same time.
 
 mod load;
 mod meter;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What happens in an execution, one thing after another, for those who tell of it. Nobody is judged by it, and
-//! nothing is decided by it but when a [demo](crate::demo) lets the next thing happen.
+//! What happens in an execution, one thing after another, for the code that shows it. No monitor
+//! judges by it, and it decides nothing but when a [demo](crate::demo) lets the next thing happen.
 //!
-//! A [timeline](crate::engine::Timeline) has the same as lines of text, for those who replay a trace.
+//! A [timeline](crate::engine::Timeline) has the same as lines of text, for a replay.
 
 use std::cell::{Cell, RefCell};
 

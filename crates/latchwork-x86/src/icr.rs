@@ -14,8 +14,8 @@
 //!  - Every IPI is edge-triggered, level asserted.
 //!  - Lowest-priority delivery does not exist here: the SDM calls it model-specific, to be avoided
 //!    by system software, and x2APIC reserves it.
-//!  - The x2APIC SELF_IPI register delivers fixed interrupts only. It is written by
-//!    [`Lapic::send_self`](crate::lapic::Lapic::send_self), which takes a [`Vector`] and no
+//!  - The x2APIC SELF_IPI register delivers fixed interrupts only.
+//!    [`Lapic::send_self`](crate::lapic::Lapic::send_self) writes it, and takes a [`Vector`] and no
 //!    [`Ipi`].
 //!
 //! ```compile_fail,E0308
@@ -159,7 +159,7 @@ pub enum Ipi {
     },
     /// A non-maskable interrupt.
     Nmi {
-        /// What a receiver with NMI-source reporting is told; other CPUs ignore it.
+        /// What a receiver with NMI-source reporting reports; other CPUs ignore it.
         source: Option<NmiSource>,
         /// Who receives it.
         to: Target,

@@ -3,12 +3,12 @@
 //!
 //! An idle loop checks for work with interrupts off, then executes `sti; hlt`. `sti` keeps
 //! interrupts off for one more instruction, so no interrupt comes between the two and a wake-up
-//! that is pending ends the `hlt` at once. An NMI may come there, and it ends that shadow, since
-//! the CPU need not hold NMIs back there (SDM Vol. 2B, "STI"): after its `iretq` a pending
-//! interrupt is taken *before* the `hlt`, and the CPU then sleeps on work that has just arrived.
+//! that is pending ends the `hlt` immediately. An NMI may come there, and it ends that shadow,
+//! since the CPU need not hold NMIs back there (SDM Vol. 2B, "STI"): after its `iretq` the CPU
+//! takes a pending interrupt *before* the `hlt`, and then sleeps on work that has just arrived.
 //!
-//! So the idle routine has a known window, and whoever interrupts it there moves the instruction
-//! pointer past the `hlt`:
+//! So the idle routine has a known window, and a handler that interrupts it there moves the
+//! instruction pointer past the `hlt`:
 //!
 //! ```
 //! # use latchwork_x86::{entry::NmiFrame, idle};
@@ -31,8 +31,9 @@
 //!
 //! # Contract
 //!
-//!  - [`wait_for_interrupt`] is called with interrupts off after a check for work, and returns with
-//!    interrupts off. It may return without an interrupt having come: the caller checks again.
+//!  - The idle loop calls [`wait_for_interrupt`] with interrupts off after a check for work, and
+//!    that returns with interrupts off. It may return without an interrupt having come: the caller
+//!    checks again.
 //!  - An NMI handler that has made work for the idle loop also raises a maskable interrupt on this
 //!    CPU. Setting a flag alone does not do: the NMI may have come between the check and the `sti`,
 //!    and then the `hlt` is executed.
@@ -88,7 +89,7 @@ pub unsafe fn wait_for_interrupt() {
 }
 
 /// Moves the interrupted instruction pointer past the `hlt` if the NMI came between `sti` and
-/// `hlt`. NMI-safe; to be called in every NMI, before or after dispatch.
+/// `hlt`. NMI-safe; call it in every NMI, before or after dispatch.
 pub fn fix_up(frame: &mut NmiFrame) {
     if let Some(ip) = resume_ip(frame.hardware.rip) {
         frame.hardware.rip = ip;

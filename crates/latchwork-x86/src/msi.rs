@@ -3,8 +3,8 @@
 //! "Message Signalled Interrupts").
 //!
 //! [`pci`](crate::pci) devices and [`hpet`](crate::hpet) timers send such messages. A [`Message`]
-//! has one physical destination, no redirection hint, and is edge-triggered, so an NMI cannot be
-//! asked for as a level.
+//! has one physical destination, no redirection hint, and is edge-triggered, so a driver cannot ask
+//! for an NMI as a level.
 
 #![deny(
     clippy::panic,
@@ -38,8 +38,8 @@ pub struct Message {
 }
 
 impl Message {
-    /// An NMI to the CPU `to`, with what a CPU with NMI-source reporting is told; other CPUs ignore
-    /// `source`.
+    /// An NMI to the CPU `to`, with the `source` that a CPU with NMI-source reporting reports;
+    /// other CPUs ignore it.
     ///
     /// # Errors
     ///
@@ -67,13 +67,14 @@ impl Message {
         }
     }
 
-    /// The physical address that is written. The upper 32 bits of a 64-bit address are 0.
+    /// The physical address to which the device writes. The upper 32 bits of a 64-bit address are
+    /// 0.
     #[must_use]
     pub const fn address(self) -> u32 {
         self.address
     }
 
-    /// What is written there.
+    /// What the device writes there.
     #[must_use]
     pub const fn data(self) -> u16 {
         self.data

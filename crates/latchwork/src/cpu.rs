@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What each CPU has for itself: each room's part of it, side by side.
+//! One CPU's state: each module's part of it, side by side.
 
 use crate::{
     contract::{AfterLeave, Class, HANDLERS_PER_CLASS, Requests},
@@ -45,22 +45,23 @@ pub(crate) struct OwnLine {
     /// How many NMIs this CPU is in, parking included. Own CPU only, so program order suffices; a
     /// nested NMI leaves it as it found it.
     nmis: Counter,
-    /// What waits for depth 0. Own CPU only: a nested dispatch adds, the outermost one takes.
+    /// What is due once the depth is 0. Own CPU only: a nested dispatch adds, the outermost one
+    /// takes.
     after_leave: AtomicUsize,
     /// Software requests taken since the beginning, the receiver's part of the request account.
     taken: AtomicUsize,
     pub(crate) limiter: ReportLimiter,
 }
 
-/// The line that senders store to, and look at before.
+/// The line to which senders store, and at which they look before.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub(crate) struct SendersLine {
     pub(crate) mailbox: Mailbox,
-    /// Stored to by its own CPU, or while that executes nothing; read by senders.
+    /// Its own CPU stores to it, or another CPU while that executes nothing; senders read it.
     presence: Presence,
-    /// The subsystem that was given this area. Two on one area would undo each other's read words,
-    /// whose leaves are plain stores, and a removal would return while a handler runs. Here because
+    /// The subsystem that has this area. Two on one area would undo each other's read words, which
+    /// leave by plain stores, and a removal would return while a handler runs. It is here because
     /// this line has room.
     pub(crate) owner: Owner,
 }
@@ -95,7 +96,7 @@ impl PerCpu {
         }
     }
 
-    /// This CPU is in an NMI, or inside dispatch outside one. Own CPU, pinned.
+    /// Whether this CPU is in an NMI, or inside dispatch outside one. Own CPU, pinned.
     pub(crate) fn is_in_dispatch(&self) -> bool {
         self.own.nmis_in_progress() != 0 || !self.own.read.observe().is_outside()
     }
@@ -110,7 +111,7 @@ impl PerCpu {
         requests
     }
 
-    /// Takes the pending software requests for nobody. Own CPU, offline, in NMI or not.
+    /// Takes the pending software requests and drops them. Own CPU, offline, in NMI or not.
     pub(crate) fn drop_requests(&self) {
         let requests = self.take_requests();
         if !requests.is_empty() {
@@ -123,7 +124,7 @@ impl PerCpu {
         &self.senders.presence
     }
 
-    /// Sends to this CPU whose ring is not known to be made.
+    /// How many sends to this CPU have a ring that is not known to be made.
     pub(crate) fn unfinished_sends(&self) -> usize {
         self.senders.mailbox.unfinished(&self.own.taken)
     }
@@ -156,8 +157,9 @@ impl OwnLine {
         self.after_leave.fetch_or(due.word(), Ordering::Relaxed);
     }
 
-    /// Another CPU, while this one executes nothing: ends what it was stopped in. The CPU finds all
-    /// of it reset when it has been started again, since [`Presence::mark_away`] comes after.
+    /// Ends, on another CPU while this one executes nothing, what this one was stopped in. Once
+    /// this CPU has been started again it finds all of it reset, since [`Presence::mark_away`]
+    /// comes after.
     pub(crate) fn abandon(&self) {
         self.read.abandon();
         self.nmis.store(0, Ordering::Relaxed);

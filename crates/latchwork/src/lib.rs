@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #![doc = include_str!("../README.md")]
 #![no_std]
-// Nearly everything here can be reached from an NMI, where a panic would be the end. So the whole
-// crate does without.
+// An NMI can reach nearly everything here, and a panic in an NMI would be the end. So the whole
+// crate does without panics.
 #![cfg_attr(
     not(test),
     deny(
@@ -17,10 +17,10 @@
 #[cfg(test)]
 extern crate std;
 
-// What a kernel and its drivers provide, and what they are told.
+// What a kernel and its drivers provide, and what the library reports to them.
 mod contract;
 
-// One idea each. A room owns its state and adds its calls to `Nmi`.
+// One idea each. Such a module owns its state and adds its calls to `Nmi`.
 mod dispatch; // one NMI, from entry to end
 mod grant; // which edge without a condition is explained
 mod presence; // CPUs that go offline and come back
@@ -29,7 +29,7 @@ mod registry; // who is asked, and how handlers come and go
 mod request; // NMIs that software sends
 mod work; // what an NMI leaves for later
 
-// What ties the rooms together: the state that all CPUs share, and that of each.
+// What ties these modules together: the state that all CPUs share, and that of each CPU.
 mod cpu;
 mod nmi;
 mod subsystem; // and whose a thing is, where there are several

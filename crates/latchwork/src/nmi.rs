@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The subsystem as a kernel holds it: one `static`; and in it, what all CPUs share.
+//! The subsystem as a kernel holds it, one `static`, and the state in it that all CPUs share.
 
 use core::{error::Error, fmt};
 
@@ -14,7 +14,44 @@ use crate::{
     time::{InTicks, Timestamp},
 };
 
-/// The NMI subsystem of a kernel whose services are `P`.
+/// The NMI subsystem of a kernel whose services are `P`. A kernel has one, in a `static`.
+///
+/// ```
+/// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/kernel.rs")); }
+/// # use kernel::{Kernel, interrupted};
+/// use latchwork::*;
+///
+/// static CPUS: [PerCpu; 4] = [const { PerCpu::new() }; 4];
+/// static NMI: Nmi<Kernel> = Nmi::new(Kernel); // `Kernel` implements `Platform`
+///
+/// struct Watchdog;
+///
+/// // SAFETY: it takes no lock, allocates nothing and waits for nothing.
+/// unsafe impl NmiHandler for Watchdog {
+///     fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
+///         if has_expired(ctx.cpu()) { Claim::Handled } else { Claim::None }
+///     }
+/// }
+///
+/// /// The NMI entry code calls it, with what the CPU and the entry saved.
+/// fn on_nmi(interrupted: &Interrupted) -> Outcome {
+///     // SAFETY: this CPU is in an NMI until this returns, and the frame is the entry's.
+///     unsafe { NMI.dispatch(interrupted) }
+/// }
+///
+/// # fn has_expired(_: usize) -> bool { true }
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     NMI.init(&CPUS)?;
+///     let spec =
+///         HandlerSpec::new("watchdog", Class::Local, Doorbell::Local(4), EdgeModel::PerCondition);
+///     let watchdog = NMI.register(&spec, &Watchdog)?;
+///     assert_eq!(on_nmi(&interrupted()), Outcome::Claimed);
+///
+///     watchdog.remove()?; // no CPU runs the handler now, nor ever will
+///     assert_eq!(on_nmi(&interrupted()), Outcome::Unknown);
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Nmi<P> {
     pub(crate) core: Core,
@@ -23,19 +60,19 @@ pub struct Nmi<P> {
 
 impl<P: Platform> Nmi<P> {
     const_unless_loom! {
-        /// A subsystem without CPUs or handlers. NMIs that arrive now are counted as
-        /// [too early](Self::too_early) and otherwise ignored.
+        /// A subsystem without CPUs or handlers. It counts NMIs that arrive now as [too
+        /// early](Self::too_early) and otherwise ignores them.
         #[must_use]
         pub fn new(platform: P) -> Self {
             Self { core: Core::new(), platform }
         }
     }
 
-    /// Gives the subsystem its per-CPU areas, one for each number that
-    /// [`Platform::current_cpu`] can return. Once, from ordinary context, before anything is
-    /// registered. CPUs that are not running cost nothing.
+    /// Gives the subsystem its per-CPU areas, one for each number that [`Platform::current_cpu`]
+    /// can return. Call it once, from ordinary context, before anything is registered. CPUs that
+    /// are not running cost nothing.
     ///
-    /// The areas are this subsystem's from then on, for ever: no other takes one of them.
+    /// From then on the areas are this subsystem's, for ever: no other subsystem takes one of them.
     ///
     /// # Errors
     ///
@@ -49,30 +86,31 @@ impl<P: Platform> Nmi<P> {
         &self.platform
     }
 
-    /// Whether this CPU is in an NMI, parking and debugging included. **NMI-safe.**
+    /// Whether this CPU is in an NMI, also while it parks or debugs there. **NMI-safe.**
     ///
-    /// Ask with interrupts off, or the thread may have moved since.
+    /// Ask with interrupts off, or the thread may have moved to another CPU since.
     pub fn in_nmi(&self) -> bool {
         let area = self.platform.current_cpu().and_then(|cpu| self.core.cpus().get(cpu));
         area.is_some_and(|area| area.own.nmis_in_progress() != 0)
     }
 
-    /// What to do about NMIs that nothing explains: at first, [`UnknownPolicy::Report`].
+    /// Sets what the library does about NMIs that nothing explains; until then it is
+    /// [`UnknownPolicy::Report`].
     pub fn set_unknown_policy(&self, policy: UnknownPolicy) {
         self.core.set_policy(policy);
     }
 
-    /// NMIs that arrived before [`init`](Self::init), or before their CPU had per-CPU data.
+    /// How many NMIs arrived before [`init`](Self::init), or before their CPU had per-CPU data.
     pub fn too_early(&self) -> usize {
         self.core.too_early.load(Ordering::Relaxed)
     }
 
-    /// Calls `act` with this CPU's number and area, with interrupts off, so that the thread does
-    /// not move between.
+    /// Calls `act` with this CPU's number and area, with interrupts off, so that the thread stays
+    /// on this CPU.
     ///
     /// # Errors
     ///
-    /// This CPU's number, if there is one, where it has no area.
+    /// This CPU's number, if it has one, where it has no area.
     pub(crate) fn on_this_cpu<R>(
         &self,
         act: impl FnOnce(usize, &PerCpu) -> R,
@@ -102,9 +140,9 @@ impl<P: Platform> Nmi<P> {
     }
 }
 
-/// `init` has not succeeded, and nobody is in it.
+/// `init` has not succeeded, and no CPU is in it.
 const NOT_INITIALISED: usize = 0;
-/// Somebody is in `init`.
+/// A CPU is in `init`.
 const UNDER_WAY: usize = 1;
 /// `init` has succeeded.
 const INITIALISED: usize = 2;
@@ -122,18 +160,18 @@ pub(crate) struct Core {
     cpus: AtomicPtr<PerCpu>,
     cpu_count: AtomicUsize,
     /// How far [`init`](Self::init) is. Its callers write it: one exchange lets one of them in, and
-    /// that one says how it ended.
+    /// that one stores how it ended.
     init_state: AtomicUsize,
-    /// NMIs that no CPU could attribute to itself. Any CPU adds; nobody decides anything by it.
+    /// NMIs whose CPU had no area. Any CPU adds to it; the library decides nothing by it.
     pub(crate) too_early: AtomicUsize,
     /// Written from ordinary context, read on an unknown NMI; a stale value is the policy of a
     /// moment ago.
     policy: AtomicUsize,
     pub(crate) panic: PanicElection,
-    /// A CPU that is offline may have items on its lists. Set by whoever put one there or took that
-    /// CPU offline, Release; taken by whoever then looks at the lists of all CPUs that are offline,
-    /// Acquire. A look that misses it is made up for at the next tick; whoever raises an interrupt
-    /// after setting it sees it there.
+    /// A CPU that is offline may have items on its lists. A CPU that put one there, or that took
+    /// the other CPU offline, sets it, Release. A CPU that then looks at the lists of all CPUs that
+    /// are offline takes it, Acquire. A look that misses it is made up for at the next tick. If a
+    /// CPU sets it and then raises an interrupt, the look in that interrupt finds it.
     work_is_left: AtomicBool,
 }
 
@@ -177,11 +215,11 @@ impl Core {
         Ok(())
     }
 
-    /// Makes all areas those of this subsystem, or none.
+    /// Makes all areas those of this subsystem, or none of them.
     ///
     /// # Errors
     ///
-    /// The index of the first that belongs to somebody.
+    /// The index of the first area that belongs to a subsystem already.
     fn claim_areas(&self, cpus: &[PerCpu]) -> Result<(), usize> {
         let id = self.id();
         let Some(taken) = cpus.iter().position(|area| !area.senders.owner.claim(id)) else {
@@ -221,8 +259,9 @@ impl Core {
         !self.cpus().is_empty()
     }
 
-    /// Refuses what would wait for this very CPU. Interrupts are off while it looks, so that the
-    /// thread does not move to another CPU between asking for its number and reading the word.
+    /// Refuses a call that would make this CPU wait for itself. Interrupts are off while it looks,
+    /// so that the thread does not move to another CPU between asking for its number and reading
+    /// the word.
     pub(crate) fn refuse_in_dispatch(&self, platform: &dyn Platform) -> Result<(), InDispatch> {
         let interrupts = platform.disable_interrupts();
         let cpu = platform.current_cpu();
@@ -240,13 +279,12 @@ impl Core {
         self.boot_cpu.load(Ordering::Relaxed)
     }
 
-    /// An item may be on a list of a CPU that is offline. Any context.
+    /// Notes that an item may be on a list of a CPU that is offline. Any context.
     pub(crate) fn mark_work_left(&self) {
         self.work_is_left.store(true, Ordering::Release);
     }
 
-    /// Whether somebody must look at the lists of the CPUs that are offline; if so, it is the
-    /// caller.
+    /// Whether a CPU must look at the lists of the CPUs that are offline. If so, it is the caller.
     pub(crate) fn take_left_work(&self) -> bool {
         self.work_is_left.load(Ordering::Relaxed)
             && self.work_is_left.swap(false, Ordering::Acquire)
@@ -268,7 +306,7 @@ impl Core {
 /// [`Nmi::init`](crate::Nmi::init) was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InitError {
-    /// It has succeeded before; the first slice stays in use.
+    /// An earlier call has succeeded; its slice stays in use.
     AlreadyInitialised,
     /// Another call is under way, on another CPU or underneath this one. If that one fails, this
     /// one may succeed later.
@@ -277,14 +315,14 @@ pub enum InitError {
     /// subsystems on one area would undo each other's bookkeeping, and a removal could return while
     /// its handler runs.
     AreaTaken {
-        /// The first such area, as an index into the slice that was given.
+        /// The index of the first such area in the slice.
         index: usize,
     },
     /// The slice is empty.
     NoCpus,
     /// The slice is longer than [`MAX_CPUS`].
     TooManyCpus {
-        /// How many were given.
+        /// How many areas the slice holds.
         given: usize,
     },
 }

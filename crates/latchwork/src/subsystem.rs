@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which subsystem a thing belongs to.
 //!
-//! A kernel has one [`Nmi`](crate::Nmi), but nothing keeps safe code from having two, and from
-//! handing both the same per-CPU area or the same item of deferred work. What one of them only may
-//! have carries the mark of its [`Owner`]; what names a thing of one of them carries its
+//! A kernel has one [`Nmi`](crate::Nmi). But nothing keeps safe code from making two, and from
+//! handing both the same per-CPU area or the same item of deferred work. What only one subsystem
+//! may have carries the mark of its [`Owner`]. What names a thing of one subsystem carries its
 //! [`SubsystemId`].
 
 use crate::primitive::{AtomicUsize, Ordering, const_unless_loom};
 
-/// A subsystem, by the address of its core. That is never 0, and never that of another: a core from
-/// which an id was made is `'static` and does not move.
+/// A subsystem, by the address of its core. The address is never 0, and never that of another
+/// subsystem: a core from which an id was made is `'static` and does not move.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SubsystemId(usize);
 
@@ -20,7 +20,8 @@ impl SubsystemId {
 }
 
 impl core::fmt::Debug for SubsystemId {
-    /// Without the address: it differs from run to run, and tells where the kernel lies.
+    /// Without the address: it differs from run to run, and reveals where the kernel lies in
+    /// memory.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("SubsystemId")
     }
@@ -30,10 +31,10 @@ const NOBODY: usize = 0;
 
 /// The one subsystem that may use a thing, once there is one.
 ///
-/// *Writers*: whoever claims the thing, by one exchange from nobody, in any context; and the same
-/// again, who gives up what it has not used yet. *Readers*: the same. Relaxed: the exchange alone
-/// lets one of several through, and nobody passes anything on by it. A claimer finds the thing as
-/// it was made, since a thing that was given up had not been used.
+/// *Writers*: a subsystem that claims the thing, by one exchange from nobody, in any context; and
+/// the same subsystem, when it gives up what it has not used yet. *Readers*: the same. Relaxed: the
+/// exchange alone lets one of several through, and no subsystem passes anything on by it. A claimer
+/// finds the thing as it was made, since a thing that was given up had not been used.
 #[derive(Debug)]
 pub(crate) struct Owner(AtomicUsize);
 
@@ -42,7 +43,7 @@ impl Owner {
         pub(crate) fn nobody() -> Self { Self(AtomicUsize::new(NOBODY)) }
     }
 
-    /// Makes `subsystem` the owner, if there is none. Returns whether it was made so by this call.
+    /// Makes `subsystem` the owner, if there is none. Returns whether this call has made it so.
     pub(crate) fn claim(&self, subsystem: SubsystemId) -> bool {
         let claimed =
             self.0.compare_exchange(NOBODY, subsystem.0, Ordering::Relaxed, Ordering::Relaxed);
@@ -54,7 +55,7 @@ impl Owner {
         self.0.store(NOBODY, Ordering::Relaxed);
     }
 
-    /// Whether another than `subsystem` is the owner.
+    /// Whether another subsystem than `subsystem` is the owner.
     pub(crate) fn is_other_than(&self, subsystem: SubsystemId) -> bool {
         let owner = self.0.load(Ordering::Relaxed);
         owner != NOBODY && owner != subsystem.0

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the firmware tells: which CPUs there are, and where the tables are that say more.
+//! What the firmware's tables say: which CPUs there are, and where the tables are that say more.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! QEMU's educational PCI device (docs/specs/edu.rst in QEMU's source): whoever writes bits to its raise register sets them in its
-//! status and makes it ring once, whatever is set already. Its status stays until it is acknowledged, bit by bit.
+//! QEMU's educational PCI device (docs/specs/edu.rst in QEMU's source): a write to its raise
+//! register sets the written bits in its status and makes it ring once, whatever is set already.
+//! Its status stays until it is acknowledged, bit by bit.
 //!
 //! It rings by its MSI while that is enabled, else by its interrupt line.
 

@@ -3,8 +3,9 @@
 //! console.
 //!
 //! Each CPU has a small queue. Its producer is that CPU, in NMI, where another NMI may nest, or at
-//! its tick; its consumer is that CPU's tick, or its idle loop. A slot goes `EMPTY → WRITING → FULL
-//! → EMPTY`; who fails to take an empty slot drops the report and counts that.
+//! its tick; its consumer is that CPU's tick, or its idle loop. A slot goes
+//! `EMPTY → WRITING → FULL → EMPTY`; a producer that fails to take an empty slot drops the report
+//! and counts that.
 
 use core::cell::UnsafeCell;
 use core::fmt;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Telling every CPU that pages are gone.
 //!
-//! A CPU may remember where a page was mapped for as long as it likes, so after unmapping each is interrupted and drops what it
-//! remembers (SDM Vol. 3A, "Propagation of Paging-Structure Changes to Multiple Processors"). Then it tries to read the pages, and
-//! tells whether it could.
+//! A CPU may remember where a page was mapped for as long as it likes, so after unmapping each is
+//! interrupted and drops what it remembers (SDM Vol. 3A, "Propagation of Paging-Structure Changes
+//! to Multiple Processors"). Then it tries to read the pages, and answers whether it could.
 //!
-//! The interrupt is maskable, so a CPU that is in an NMI answers after it. Whoever is to see that an NMI uses a page too late cannot
-//! rely on this: the NMI itself must forget the page before each use ([`super::forget`]).
+//! The interrupt is maskable, so a CPU that is in an NMI answers after it. A test that must see
+//! that an NMI uses a page too late cannot rely on this: the NMI itself must forget the page before
+//! each use ([`super::forget`]).
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

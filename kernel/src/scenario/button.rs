@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The machine's NMI button, which the host presses when it is asked to.
 //!
-//! The button pulls a line that the MADT says is wired to LINT1 of all CPUs, or of some. It has no condition: all that an NMI of
-//! it leaves behind is the NMI. So nobody can count presses that come faster than a CPU takes them, and nobody can find one that was
-//! lost. A handler of the last resort, which is asked about edges that nothing explains, stands for a debugger behind the button.
+//! The button pulls a line that the MADT says is wired to LINT1 of all CPUs, or of some. It has no
+//! condition: all that an NMI of it leaves behind is the NMI. So no software can count presses that
+//! come faster than a CPU takes them, or find one that was lost. A handler of the last resort,
+//! which is asked about edges that nothing explains, stands for a debugger behind the button.
 //!
 //! First each press waits until all CPUs have seen the one before it: all are seen, everywhere. Then many come at once, and those
 //! that are not seen are reported.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Rings that never collapse: one sender at a time towards each CPU, and the next only after the last was answered.
 //!
-//! An NMI whose request another NMI has already taken finds nothing and is unknown. So a scenario that claims "sent equals
-//! taken, and nothing unknown" must keep two rings from being on their way to one CPU. The last handler that an NMI asks
-//! counts the answer; whoever has seen it may ring next. If the answered NMI has not left its CPU yet, the next one waits in
-//! the CPU's latch, with a request of its own.
+//! An NMI whose request another NMI has already taken finds nothing and is unknown. So a scenario
+//! that claims "sent equals taken, and nothing unknown" must keep two rings from being on their way
+//! to one CPU. The last handler that an NMI asks counts the answer; a CPU that has seen it may ring
+//! next. If the answered NMI has not left its CPU yet, the next one waits in the CPU's latch, with
+//! a request of its own.
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! NMIs that nothing explains: rung past the library, so that no request stands behind them.
 //!
-//! With the report policy, each is counted, and told exactly once: in a report of its own if it
-//! comes alone, or as one of those that the next report says were held back if several come within
-//! the reports' interval. More of them in a row than any machine means are a storm, whose beginning
-//! and end the library tells too. With the panic policy the first one stops the kernel, with a
-//! report.
+//! With the report policy, the library counts each, and reports each exactly once: in a report of
+//! its own if it comes alone, or as one of those that the next report says were held back if
+//! several come within the reports' interval. More of them in a row than any machine means are a
+//! storm, whose beginning and end the library tells too. With the panic policy the first one stops
+//! the kernel, with a report.
 //!
-//! A report also tells what port 0x61 read when the NMI came. The scenario changes a bit of it that
+//! A report also says what port 0x61 read when the NMI came. The scenario changes a bit of it that
 //! does nothing, the speaker's, from one NMI to the next.
 //!
 //! Then one CPU at a time is rung. At first all are rung at once, while one of them asks a Platform

@@ -4,7 +4,7 @@
 //! of eight bytes.
 //!
 //! The array has [`WAITS_A_CPU`] waits for each CPU in turn, the outermost first. A wait is
-//! [`WORDS_A_WAIT`] words, of which the first is 0 where nobody waits; else it is the address of a
+//! [`WORDS_A_WAIT`] words, of which the first is 0 if no CPU waits; else it is the address of a
 //! *site*, which lies in the kernel's image and never changes.
 
 /// The array's symbol.

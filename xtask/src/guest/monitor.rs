@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! QEMU's monitor of one boot, behind a socket that nobody else can reach.
+//! QEMU's monitor of one boot, behind a socket that no other user can reach.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A mutant's file: a header that says what is wrong and who must notice, then a unified diff.
+//! A mutant's file: a header that says what is wrong and which check must catch it, then a unified
+//! diff.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Tells a story. `cargo xtask demo` builds and runs it.
+//! Shows a story. `cargo xtask demo` builds and runs it.
 
 use std::{fs, path::PathBuf, process::ExitCode};
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! When the environment does what: in words that mean the same for every policy.
 //!
-//! A [trace](crate::engine::Trace) counts one policy's own accesses, so it says nothing to another. A cue names
-//! what the machine itself knows: that everybody rests, that an edge is under way, that a CPU is in its first
-//! NMI and has acknowledged its counters.
+//! A [trace](crate::engine::Trace) counts one policy's own accesses, so it says nothing to another.
+//! A cue names what the machine itself knows: that all CPUs rest, that an edge is under way, that a
+//! CPU is in its first NMI and has acknowledged its counters.
 
 use crate::{
     engine::{Director, Event},

@@ -2,9 +2,9 @@
 //! Five short stories: another kernel's policy loses an NMI or misreports one, and Latchwork on the same
 //! happenings does not.
 //!
-//! What happens is a list of cues, and both policies get the same. Everything else is computed when a
-//! story is told: that the baseline breaks its property, that ours keeps all of them wherever in its code the
-//! cues are given, and what it did instead.
+//! What happens is a list of cues, and both policies get the same. Everything else is computed when
+//! a story is shown: that the baseline breaks its property, that ours keeps all of them wherever in
+//! its code the cues are given, and what it did instead.
 
 mod cue;
 mod instead;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What kernel code sees of the machine. Each register access is a choice point; each function does what
-//! its namesake in a driver does, and says so to nobody else.
+//! What kernel code sees of the machine. Each register access is a choice point; each function does
+//! what its namesake in a driver does, and reports that to no monitor.
 //!
 //! Policies are built on these: ours as handlers, those of other kernels as they do it.
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What kernel code says, for those who judge it.
+//! What kernel code reports to the monitors that judge it.
 
 use crate::machine::{Bell, Fact, Reported, current};
 

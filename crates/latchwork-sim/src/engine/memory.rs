@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The memory of the simulated machine: what the core's atomics do here.
 //!
-//! Each access is a choice point and then one indivisible step. A fence is a choice point only if it has
-//! something to do, which is to drain the store buffer. A cell that belongs to one context at a time is
-//! none: by the protocol that makes it so, nobody else looks.
+//! Each access is a choice point and then one indivisible step. A fence is a choice point only if
+//! it has something to do, which is to drain the store buffer. The use of a cell that belongs to
+//! one context at a time is no choice point: by the protocol that makes it so, no other context
+//! looks.
 //!
 //! Accesses in events, when no CPU runs, go to memory at once: devices have no store buffer.
 

@@ -18,9 +18,9 @@
 //!
 //! * [`exhaust`] sees every execution within [`Bounds`], depth-first.
 //! * [`sample`] runs random executions, one for each seed, as long as the world has something to do.
-//! * [`replay`] runs the execution of a trace and tells it as a [`Timeline`].
+//! * [`replay`] runs the execution of a trace and records it as a [`Timeline`].
 //!
-//! [`minimise`] makes a found execution short before it is told.
+//! [`minimise`] makes a found execution short before it is shown.
 //!
 //! # Why executions are run again
 //!
@@ -41,37 +41,41 @@
 //! handler returns, its knowledge is gone, and what it did is in memory. A base context that comes to rest says
 //! so ([`at_rest`]), and its history is forgotten too.
 //!
-//! **Turns of a wait that change nothing.** A CPU that waits runs again after somebody else has changed
-//! something, not before: another turn would see what the last one saw. And a turn that saw just what the
-//! turn before it saw is not part of the history: a wait carries nothing else from turn to turn. That is a demand on
-//! waits ([`relax`]), not a fact: one that counts its turns must [`observe`] the count.
+//! **Turns of a wait that change nothing.** A CPU that waits runs again after another CPU or the
+//! environment has changed something, not before: another turn would see what the last one saw. And
+//! a turn that saw just what the turn before it saw is not part of the history: a wait carries
+//! nothing else from turn to turn. That is a demand on waits ([`relax`]), not a fact: one that
+//! counts its turns must [`observe`] the count.
 //!
 //! **Options whose order with what was just done cannot matter.** An option is offered only after something
 //! that it may not change places with ([`Touches`]). Whatever an execution does elsewhere, another does
 //! earlier, with as many preemptions, and ends in the same state:
 //!
-//! * *An event* that commutes with the last step of the CPU that runs moves before it, and on until a step holds it up.
-//!   It can only do so if it makes that CPU neither take an interruption nor stop, so while an NMI may come,
-//!   an edge for that CPU depends on everything: an NMI between any two accesses matters. While NMIs are
-//!   blocked, an edge sets a latch at which nobody can look, and only what sets edges on their way holds it up.
-//! * *A switch* is not one step: the CPU that is left takes its next one only when its turn comes again. So instead
-//!   its last step moves behind all that others and the environment do until then. It may if nobody else uses the
-//!   word that it used, *and* if no event meanwhile can make a difference to it, which would be one that lets
-//!   an NMI in. So a switch is left out only where the CPU is closed to interruptions until its own code opens it
-//!   ([`World::is_closed`]). Two edges that collapse because the CPU on which they land does not run just then are not lost.
-//!   A wait that such a step would have woken is put to sleep again by what it sees.
+//! * *An event* that commutes with the last step of the CPU that runs moves before it, and on until
+//!   a step holds it up. It can only do so if it makes that CPU neither take an interruption nor
+//!   stop, so while an NMI may come, an edge for that CPU depends on everything: an NMI between any
+//!   two accesses matters. While NMIs are blocked, an edge sets a latch at which no code can look,
+//!   and only what sets edges on their way holds it up.
+//! * *A switch* is not one step: the CPU that is left takes its next one only when its turn comes
+//!   again. So instead its last step moves behind all that others and the environment do until
+//!   then. It may if no other CPU uses the word that it used, *and* if no event meanwhile can make
+//!   a difference to it, which would be one that lets an NMI in. So a switch is left out only where
+//!   the CPU is closed to interruptions until its own code opens it ([`World::is_closed`]). Two
+//!   edges that collapse because the CPU on which they land does not run just then are not lost. A
+//!   wait that such a step would have woken is put to sleep again by what it sees.
 //! * *After anything else*, an interruption's begin and end, a wait's turn, another CPU's turn, an event, everything is
 //!   offered.
 //!
-//! Each such move brings deviations nearer to the beginning, so there is an end to it. What a world says of its
-//! events is a demand: [`World::touches`] may name too much, never too little; and code that changes the
-//! world, or tells those who judge it, outside of [`hardware`] says so ([`acts`]).
+//! Each such move brings deviations nearer to the beginning, so there is an end to it. What a world
+//! says of its events is a demand: [`World::touches`] may name too much, never too little; and code
+//! that changes the world, or reports to the monitors, outside of [`hardware`] says so ([`acts`]).
 //!
-//! Which words one CPU alone uses, or nobody writes, is learned: until the search sees two CPUs at a word, one of
-//! which writes, it takes the word for private. When it sees that, it begins again. If it never does, it was
-//! right to the end: take the shortest execution in which a word that was taken for private is used by a second CPU.
-//! Before that last step nothing was wrongly left out, so an equivalent of it was run, and then that step too, or
-//! that step first and the other use of the word after it.
+//! The search learns which words one CPU alone uses, or no CPU writes: until the search sees two
+//! CPUs at a word, one of which writes, it takes the word for private. When it sees that, it begins
+//! again. If it never does, it was right to the end: take the shortest execution in which a word
+//! that was taken for private is used by a second CPU. Before that last step nothing was wrongly
+//! left out, so an equivalent of it was run, and then that step too, or that step first and the
+//! other use of the word after it.
 //!
 //! In a state that was met before, only those options are taken that were not offered there then. What was done
 //! last decides which options are offered, and nothing of what follows one, so it is no part of the state.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which words of memory CPUs have in common, as far as a search has seen.
 //!
-//! A word that one CPU alone uses, or that nobody writes, is as good as that CPU's own: the order of such an
-//! access and of what other CPUs do cannot matter. Who uses a word is only known when all has been seen, so a
-//! search takes a word for nobody's but the CPU's that uses it until it sees that it is wrong, and then
-//! begins again with what it has learned.
+//! A word that one CPU alone uses, or that no CPU writes, is as good as that CPU's own: the order
+//! of such an access and of what other CPUs do cannot matter. Which CPUs use a word is only known
+//! when all has been seen. So a search takes a word for private to the CPU that uses it until it
+//! sees that this is wrong, and then begins again with what it has learned.
 
 use std::{
     cell::{Cell, RefCell},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What happens on the machine, as those see it who know everything. Properties are judged by it; policies
-//! never see it.
+//! What happens on the machine, as an all-knowing observer sees it. Monitors judge properties by
+//! it; policies never see it.
 
 use std::fmt;
 

@@ -7,10 +7,10 @@
 //! reported, and no software can tell which of the two edges it was. Such an excuse lasts as long as an edge
 //! may be explained by N2's bound, and claims renew it. One that is deferred and not reported while it may be settled was absorbed.
 //!
-//! An edge of a doorbell to which no handler attends is a true unknown, too, and so is one whose handler is
-//! removed before anybody has claimed its condition. A report as a late send is
-//! right for an edge in which a send's ring came after the longest time that an unfinished send may hold
-//! grants, and for a true unknown.
+//! An edge of a doorbell to which no handler attends is a true unknown, too, and so is one whose
+//! handler is removed before any handler has claimed its condition. A report as a late send is
+//! right for an edge in which a send's ring came after the longest time that an unfinished send may
+//! hold grants, and for a true unknown.
 
 use std::{collections::BTreeSet, hash::Hash};
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The properties. Each is a monitor that hears what happens on the machine, as those know it who know
-//! everything, and says when its promise is broken.
+//! The properties. Each is a monitor that gets every [fact](crate::machine) of the machine, as an
+//! all-knowing observer sees it, and says when its promise is broken.
 
 mod absorption;
 mod bounded;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! N3: a repeating true unknown is reported, under any load of claims.
 //!
-//! An *occurrence* is an NMI in which a source without status has rung and in which nothing was consumed:
-//! of one that collapsed into a claimed edge nobody can know. The first occurrence may be absorbed. One that
-//! comes [`REPORTED_AFTER_US`] or more after the first is reported, as unknown or as an edge that was absorbed
-//! after suspiciously long absorbing, or some occurrence before it was. Where the edge is deferred, it is
-//! settled within [`SETTLED_WITHIN_US`].
+//! An *occurrence* is an NMI in which a source without status has rung and in which nothing was
+//! consumed: no software can know of one that collapsed into a claimed edge. The first occurrence
+//! may be absorbed. One that comes [`REPORTED_AFTER_US`] or more after the first is reported, as
+//! unknown or as an edge that was absorbed after suspiciously long absorbing, or some occurrence
+//! before it was. Where the edge is deferred, it is settled within [`SETTLED_WITHIN_US`].
 
 use std::hash::Hash;
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! L: no external event is stranded, and each is recovered within its bound.
 //!
-//! The clock of an event starts when an NMI has ended for which its doorbell has rung, or when its handler is
-//! registered or its route opened after it was set: from then on nobody but the subsystem's own memory may
-//! lead to it. It counts time in which some CPU takes interrupts, so that its tick comes; not what the code itself
-//! takes, since whoever has begun to pay a debt may be slow.
+//! The clock of an event starts when an NMI has ended for which its doorbell has rung, or when its
+//! handler is registered or its route opened after it was set: from then on only the subsystem's
+//! own memory may lead to it. It counts time in which some CPU takes interrupts, so that its tick
+//! comes; not what the code itself takes, since a CPU that has begun to pay a debt may be slow.
 //!
 //! * Such time lasts [`RECOVERY_TICKS`] tick periods at most: one until the debt is old enough to be paid,
 //!   one until the next tick, and one more if another poll was under way then.
 //! * Where no CPU takes interrupts, an NMI pays a debt that is older than [`Timing::overdue_us`], in time in
 //!   which NMIs could be taken. A tick that comes after all pays it, perhaps by an NMI of its own.
-//! * In the end nothing is set that somebody attends to.
+//! * In the end no condition is set that a handler attends to.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

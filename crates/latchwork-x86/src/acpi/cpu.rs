@@ -105,7 +105,7 @@ impl<M: PhysicalMemory> Iterator for Cpus<'_, M> {
 impl<M: PhysicalMemory> core::iter::FusedIterator for Cpus<'_, M> {}
 
 /// Where the entry is that stands for the CPU `apic_id`. Entries behind a malformed one do not
-/// count: nobody gets to see them.
+/// count: the iteration never reaches them.
 fn offset_of<M: PhysicalMemory>(apic_id: ApicId, mut entries: Entries<'_, M>) -> Option<u32> {
     let mut wide = None;
     loop {

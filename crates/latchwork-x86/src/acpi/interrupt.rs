@@ -14,8 +14,8 @@ const ISA: u8 = 0;
 pub struct IoApicPin {
     /// Physical address of the I/O APIC's registers.
     pub address: u32,
-    /// The pin. Whether the I/O APIC has it, only its own version register tells:
-    /// [`IoApic::set`](crate::ioapic::IoApic::set) does.
+    /// The pin. Only the I/O APIC's own version register says whether it has that pin:
+    /// [`IoApic::set`](crate::ioapic::IoApic::set) looks there.
     pub pin: u8,
 }
 

@@ -3,8 +3,8 @@
 //! the HPET: RSDP, RSDT or XSDT, and the MADT (ACPI Specification 6.5, sections 5.2.5 to 5.2.8 and
 //! 5.2.12); the HPET table.
 //!
-//! Nothing allocates, and nothing trusts the firmware: every access is checked against the declared
-//! length, and any bytes whatever give a value or an [`AcpiError`]. Meant for boot time, not for
+//! Nothing allocates, and nothing trusts the firmware: it checks every access against the declared
+//! length, and any bytes whatever give a value or an [`AcpiError`]. It is for boot time, not for
 //! NMI context, since checksums take time.
 //!
 //! ```

@@ -65,8 +65,8 @@ pub enum HpetError {
     /// The counter runs, so it cannot be set.
     CounterRuns,
     /// The counter had reached the time before the timer was known to be set. If its output is an
-    /// edge or a message, or somebody has acknowledged it already, it may have fired once. It is
-    /// stopped now.
+    /// edge or a message, or a handler has acknowledged it already, it may have fired once. The
+    /// driver has stopped it.
     TooLate {
         /// The time that was asked for.
         ticks: u32,

@@ -7,14 +7,14 @@
 //! edge-triggered, as an NMI entry must be: the timer's status bit is then a condition that stays
 //! until [`acknowledge`](Hpet::acknowledge) clears it, and rings once. While it is set, the line
 //! stays active, so further expiries ring no more. Timers with an edge or a message as their output
-//! have no status: what their bit shows is to be ignored (2.3.6).
+//! have no status: ignore what their bit shows (2.3.6).
 //!
 //! Everything takes `&self`, and nothing locks, allocates or panics. [`counter`](Hpet::counter),
-//! [`is_pending`](Hpet::is_pending), [`acknowledge`](Hpet::acknowledge) and what the capabilities
-//! tell are NMI-safe. All others change a register that they have read, so the kernel serialises
-//! them and does not call them in an NMI that may have interrupted one.
+//! [`is_pending`](Hpet::is_pending), [`acknowledge`](Hpet::acknowledge) and the methods of the
+//! capabilities are NMI-safe. All others change a register that they have read, so the kernel
+//! serialises them and does not call them in an NMI that may have interrupted one.
 //!
-//! Where the address comes from: [`acpi::HpetTable`](crate::acpi::HpetTable).
+//! The address comes from [`acpi::HpetTable`](crate::acpi::HpetTable).
 
 #![deny(
     clippy::panic,
@@ -61,7 +61,7 @@ impl<M: Mmio> Hpet<M> {
     ///
     ///  - `registers` are the 1 KiB register block of an HPET, mapped uncacheable.
     ///  - Nothing else programs the timers that are used through the value. Whether the counter
-    ///    runs and legacy replacement is on is up to whoever keeps time by it.
+    ///    runs and legacy replacement is on is up to the code that keeps time by it.
     ///  - The kernel has an interrupt gate for whatever the outputs raise that it sets.
     pub unsafe fn new(registers: M) -> Result<Self, HpetError> {
         // SAFETY: inside the registers by the contract of this function; reading has no effect.

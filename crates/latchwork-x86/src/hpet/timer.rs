@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The timers of an HPET (IA-PC HPET Specification 1.0a, 2.3.8 and 2.4).
 //!
-//! Every timer is run in 32-bit mode. A 64-bit comparator takes two writes, between which it may
-//! match what nobody asked for.
+//! The driver runs every timer in 32-bit mode. A 64-bit comparator takes two writes, between which
+//! it may match at a time that the caller did not ask for.
 
 use super::registers::{
     TIMER_32_BIT_MODE, TIMER_HAS_MESSAGE, TIMER_HAS_PERIODIC, TIMER_INTERRUPT_ENABLED,
@@ -164,9 +164,9 @@ impl<M: Mmio> Hpet<M> {
     /// set is cleared first.
     ///
     /// Halts the counter for the few register accesses that this takes, as the specification asks,
-    /// and lets it run on if it ran: whoever tells time by it loses about a microsecond, and a level
-    /// of *another* timer that is not acknowledged yet rings once more ([`halt`](Self::halt)). If the
-    /// counter does not run, the timer starts together with it.
+    /// and lets it run on if it ran: a clock that goes by it loses about a microsecond, and a level
+    /// of *another* timer that is not acknowledged yet rings once more ([`halt`](Self::halt)). If
+    /// the counter does not run, the timer starts together with it.
     ///
     /// # Errors
     ///

@@ -29,7 +29,7 @@ const HIGH_RESERVED: u32 = 0xFFFF;
 pub enum Delivery {
     /// As a maskable interrupt.
     Fixed(Vector, Trigger),
-    /// As an NMI, with what a CPU with NMI-source reporting is told; other CPUs ignore it.
+    /// As an NMI, with what a CPU with NMI-source reporting reports; other CPUs ignore it.
     Nmi(Option<NmiSource>),
 }
 

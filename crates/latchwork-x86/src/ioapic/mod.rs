@@ -2,14 +2,14 @@
 //! The I/O APIC (82093AA datasheet, and the I/O APIC chapter of later Intel chipsets): what a
 //! signal on each of its pins raises, an NMI among others.
 //!
-//! Its registers are reached through an index and a window, two accesses that belong together. So
-//! every method takes `&mut self`, reads included, and **none may be called in an NMI that could
-//! have interrupted another**: in NMI context, get at the driver by a try-lock only. Nothing locks,
-//! waits, allocates or panics.
+//! The driver reaches its registers through an index and a window, two accesses that belong
+//! together. So every method takes `&mut self`, reads included, and **none may be called in an NMI
+//! that could have interrupted another**: in NMI context, get at the driver by a try-lock only.
+//! Nothing locks, waits, allocates or panics.
 //!
-//! An edge that comes while its entry is masked is gone: the I/O APIC holds it not (82093AA
-//! datasheet, 3.2.4, "Interrupt Mask"). Whoever unmasks an NMI entry must therefore look at the
-//! source once afterwards: a line that is active already gives no edge.
+//! An edge that comes while its entry is masked is lost: the I/O APIC does not hold it (82093AA
+//! datasheet, 3.2.4, "Interrupt Mask"). So after you have unmasked an NMI entry, look at the source
+//! once: a line that is active already gives no edge.
 
 #![deny(
     clippy::panic,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How the registers of a local APIC are reached.
+//! How the driver reaches the registers of a local APIC.
 
 use super::registers::{Register, X2APIC_ICR, X2APIC_SELF_IPI};
 use super::send::{SendError, send_by_two_halves};

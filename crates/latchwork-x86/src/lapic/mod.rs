@@ -2,7 +2,7 @@
 //! The local APIC, in xAPIC mode and in x2APIC mode (SDM Vol. 3A, "Advanced Programmable Interrupt
 //! Controller").
 //!
-//! [`Lapic`] is the driver. It is generic over how registers are reached: [`XApic`]
+//! [`Lapic`] is the driver. It is generic over how it reaches the registers: [`XApic`]
 //! (memory-mapped), [`X2Apic`] (MSRs), or [`AnyApic`] for a kernel that decides at boot. [`mode`]
 //! switches between the modes.
 //!
@@ -123,7 +123,7 @@ impl Version {
         self.0 as u8
     }
 
-    /// The number of the highest LVT entry, counted from 0, which tells which entries exist
+    /// The number of the highest LVT entry, counted from 0, which determines which entries exist
     /// ([`lvt::Lvt`]).
     #[must_use]
     pub const fn max_lvt(self) -> u8 {

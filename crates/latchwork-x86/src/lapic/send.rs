@@ -101,8 +101,8 @@ impl From<NotAddressable> for SendError {
 /// No fence is needed before the write that sends: it goes to uncacheable memory, and x86 makes the
 /// stores of one CPU visible in program order, uncacheable ones after all earlier ones (SDM Vol.
 /// 3A, "Memory Ordering in P6 and More Recent Processor Families" and "Strong Uncacheable"). The
-/// exceptions, non-temporal stores, are on whoever uses them. The compiler is held by the compiler
-/// fence, since volatile accesses alone do not order others.
+/// exceptions are non-temporal stores, which the code that uses them must order. The compiler fence
+/// holds the compiler, since volatile accesses alone do not order others.
 pub(super) fn send_by_two_halves(apic: &impl Registers, ipi: &Ipi) -> Result<(), SendError> {
     let icr = ipi.to_xapic()?;
     compiler_fence(Ordering::SeqCst);

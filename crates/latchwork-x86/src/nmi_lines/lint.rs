@@ -86,7 +86,7 @@ impl LintNmis {
     /// configurations), active high. For a CPU of which the MADT does not say how it is wired.
     ///
     /// Where there is no such line, programming the pin changes nothing. Where there is, it reaches
-    /// all CPUs at once, and each CPU whose pin is unmasked takes an NMI for one signal.
+    /// all CPUs at the same time, and each CPU whose pin is unmasked takes an NMI for one signal.
     #[must_use]
     pub const fn traditional(processor_uid: u32) -> Self {
         Self { processor_uid, lint0: None, lint1: Some(Polarity::ActiveHigh), fault: None }

@@ -2,7 +2,7 @@
 //! How NMI lines are wired, from the MADT to the hardware: the LINT pins of each CPU
 //! ([`LintNmis`]), and the I/O APIC pins that are to be NMIs ([`nmi_sources`]).
 //!
-//! Meant for boot time and for bringing CPUs up, not for NMI context.
+//! It is for boot time and for bringing CPUs up, not for NMI context.
 
 #![deny(
     clippy::panic,

@@ -23,7 +23,8 @@ pub enum Bar {
     },
     /// In memory.
     Memory {
-        /// The physical address. 0 if nobody has assigned one, or the register is not implemented.
+        /// The physical address. 0 if neither firmware nor kernel has assigned one, or if the
+        /// device does not implement the register.
         address: u64,
         /// Whether reading has no side effect.
         prefetchable: bool,

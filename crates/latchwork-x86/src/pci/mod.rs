@@ -2,10 +2,10 @@
 //! As much of PCI as it takes to make a device raise NMIs (PCI Local Bus Specification 3.0): find
 //! it, read its base addresses, switch it on, and program its MSI capability.
 //!
-//! Configuration space is reached by mechanism #1, ports CF8H and CFCH: two accesses that belong
-//! together. So every method takes `&mut self`, or the [`ConfigSpace`] by `&mut`, reads included,
-//! and **none may be called in an NMI that could have interrupted another**. Nothing locks, waits,
-//! allocates or panics, and any answer of a device gives a value or a [`PciError`].
+//! The driver reaches configuration space by mechanism #1, ports CF8H and CFCH: two accesses that
+//! belong together. So every method takes `&mut self`, or the [`ConfigSpace`] by `&mut`, reads
+//! included, and **none may be called in an NMI that could have interrupted another**. Nothing
+//! locks, waits, allocates or panics, and any answer of a device gives a value or a [`PciError`].
 
 #![deny(
     clippy::panic,
@@ -112,7 +112,7 @@ impl<P: Port> ConfigSpace<P> {
         Self { port }
     }
 
-    /// Who answers at `address`; `None` if nobody does.
+    /// Which function answers at `address`; `None` if none does.
     pub fn identity(&mut self, address: Address) -> Option<Identity> {
         let [v0, v1, d0, d1] = self.read(address, Register::IDENTITY).to_le_bytes();
         let vendor = u16::from_le_bytes([v0, v1]);

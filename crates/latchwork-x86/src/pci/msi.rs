@@ -14,7 +14,7 @@ const FIRST_MESSAGE: u32 = 1 << 0;
 const DATA: u32 = 0xFFFF;
 
 /// The MSI capability of a function. A device that raises an NMI by it rings once per event; what
-/// its condition is, the device tells.
+/// its condition is depends on the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Msi {
     function: Address,
@@ -96,7 +96,7 @@ impl Msi {
         space.write(self.function, self.control, control | ENABLED);
     }
 
-    /// Keeps the function from sending messages. Whether it tells later of what happens meanwhile is
+    /// Keeps the function from sending messages. Whether it signals later what happens meanwhile is
     /// up to the function.
     pub fn disable<P: Port>(&self, space: &mut ConfigSpace<P>) {
         let control = space.read(self.function, self.control);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Registers that a device defines itself, behind the header (PCI Local Bus Specification 3.0, 6.1).
 //!
-//! They are accessed by the width that the device gives them: the byte enables tell it which bytes
-//! are meant (3.2.2.3.2), and some devices do nothing on an access of another width.
+//! The driver accesses them by the width that the device gives them. The byte enables show the
+//! device which bytes are meant (3.2.2.3.2), and some devices do nothing on an access of another
+//! width.
 
 use super::{Address, ConfigSpace, DATA_PORT, PciError, Register};
 use crate::hw::Port;

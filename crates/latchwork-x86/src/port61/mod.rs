@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Port 61H: what the chipset says about an NMI that nothing else explains, and how its two
-//! sources are masked and cleared (82371AB PIIX4 datasheet, 4.2.4 and 4.2.4.1, "NMISC"; later
-//! chipsets have the same as "NMI_SC").
+//! Port 61H: what the chipset says about an NMI that nothing else explains, and how to mask and
+//! clear its two sources (82371AB PIIX4 datasheet, 4.2.4 and 4.2.4.1, "NMISC"; later chipsets have
+//! the same as "NMI_SC").
 //!
 //! | bit | | |
 //! |---|---|---|
@@ -13,14 +13,15 @@
 //! | 1, 0 | speaker; gate of timer 2 | read and written |
 //!
 //! The port has no register of its own for each bit, so every change reads it and writes it back.
-//! Nothing makes that one step. An NMI handler that changes the port in the midst of a change by a
-//! thread is undone by that thread's write, and so is a change by another CPU. Nothing worse
-//! follows than that a source is not masked, or not unmasked, or that the speaker's bits are set
-//! back; each function returns what it reads last, so that its caller can see that.
+//! These are two steps. If an NMI handler, or another CPU, changes the port in the midst of a
+//! change by a thread, that thread's write undoes the change. The worst that follows is that a
+//! source is not masked, or not unmasked, or that the speaker's bits are set back; each function
+//! returns what it reads last, so that its caller can see that.
 //!
 //! The chipset has one NMI line for both sources, and the CPU takes its rising edge (datasheet,
-//! 4.2.4): a source that becomes active while the other one is gives no NMI of its own. So whoever
-//! clears one looks at the status that comes back, and clears what has been set meanwhile too.
+//! 4.2.4): a source that becomes active while the other one is gives no NMI of its own. So after
+//! you have cleared one, look at the status that comes back, and clear what has been set meanwhile
+//! too.
 
 #![deny(
     clippy::panic,
@@ -58,7 +59,7 @@ pub unsafe fn read(port: &impl Port) -> NmiStatus {
 ///
 /// # Safety
 ///
-/// As [`read`]. Nobody needs the NMIs of `sources`, or somebody will unmask them.
+/// As [`read`]. The kernel does not need the NMIs of `sources`, or will unmask them.
 pub unsafe fn mask(port: &impl Port, sources: Sources) -> NmiStatus {
     // SAFETY: the contract of this function.
     unsafe { update(port, |bits| bits | sources.mask_bits()) }
@@ -67,7 +68,7 @@ pub unsafe fn mask(port: &impl Port, sources: Sources) -> NmiStatus {
 /// Lets `sources` raise NMIs, and returns what the port reads then. NMI-safe: two reads and a
 /// write.
 ///
-/// A source that is active at once sets its status again. If the NMI line was not active, that
+/// A source that is active sets its status again immediately. If the NMI line was not active, that
 /// raises an NMI; look at the returned status all the same.
 ///
 /// # Safety
@@ -81,8 +82,8 @@ pub unsafe fn unmask(port: &impl Port, sources: Sources) -> NmiStatus {
 /// Clears the status of `sources` by masking them for a moment, and returns what the port reads
 /// then. A source that was masked before stays masked. NMI-safe: three reads and two writes.
 ///
-/// A source that is still active sets its status again, which the returned status shows: whoever
-/// clears such a source over and over never comes to an end, and masks it instead.
+/// A source that is still active sets its status again, which the returned status shows. Clearing
+/// such a source over and over has no end: mask it instead.
 ///
 /// # Safety
 ///
@@ -143,8 +144,8 @@ pub enum Masking {
     /// These sources were active, and are masked now.
     Masked(Sources),
     /// These sources were active, and the port reads as if they still were let through: the chipset
-    /// does not take the mask, or somebody else has changed the port at the same time. In the
-    /// second case another call helps.
+    /// does not take the mask, or other code has changed the port at the same time. In the second
+    /// case call again.
     Refused(Sources),
 }
 

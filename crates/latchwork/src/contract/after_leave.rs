@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What waits until a CPU is outside the read side: parking, the debugger, panic.
+//! What a CPU does once it is outside the read side: it parks, enters a debugger or panics.
 //!
-//! A CPU that parked inside a handler would hold up every removal for as long as it is parked. So
-//! nothing parks there: it is posted in a word of the CPU, and the dispatch that brings the depth
-//! to 0 takes it. A nested dispatch leaves it to the outer one.
+//! A CPU that parked inside a handler would hold up every removal for as long as it stays parked.
+//! So a request or a handler only posts what is due, in a word of its CPU. The dispatch that brings
+//! the nesting depth of that CPU to 0 takes the word and calls the kernel. A nested dispatch leaves
+//! it to the outermost one.
 
-/// What [`Platform::after_leave`](crate::Platform::after_leave) is called for. At least one holds.
+/// Why the library calls [`Platform::after_leave`](crate::Platform::after_leave). At least one of
+/// the reasons holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AfterLeave(usize);
 
@@ -23,7 +25,7 @@ impl AfterLeave {
         self.0
     }
 
-    /// What is left where this CPU is panicking already, if anything.
+    /// The reasons that remain if this CPU is panicking already; `None` if none remains.
     pub(crate) const fn without_panic(self) -> Option<Self> {
         match self.0 & !Self::PANIC_ON_UNKNOWN.0 {
             0 => None,
@@ -31,34 +33,33 @@ impl AfterLeave {
         }
     }
 
-    /// The same, where another CPU panics: this one stops.
+    /// The reasons as they stand where another CPU panics: this CPU stops instead.
     pub(crate) const fn with_panic_elsewhere(self) -> Self {
         let rest = self.0 & !Self::PANIC_ON_UNKNOWN.0;
         Self(rest | Self::STOP.0 | Self::PANICS_ELSEWHERE.0)
     }
 
-    /// A [`Request::Stop`](crate::Request::Stop) was taken, or another CPU
+    /// This CPU took a [`Request::Stop`](crate::Request::Stop), or another CPU
     /// [panics](Self::panics_elsewhere): park this CPU.
     #[must_use]
     pub const fn stop(self) -> bool {
         self.0 & Self::STOP.0 != 0
     }
 
-    /// An NMI was unknown, the policy is to panic, and of all CPUs to which that happens at once
-    /// this is the one that does. From here until [`after_leave`](crate::Platform::after_leave)
-    /// returns, no other is told so.
+    /// This CPU took an NMI that nothing explains, the policy is to panic, and of all CPUs on which
+    /// that happens at the same time the library has elected this one. It elects no other until
+    /// [`after_leave`](crate::Platform::after_leave) has returned here.
     #[must_use]
     pub const fn panic_on_unknown(self) -> bool {
         self.0 & Self::PANIC_ON_UNKNOWN.0 != 0
     }
 
-    /// An NMI was unknown here, the policy is to panic, and
-    /// [another CPU](crate::Nmi::panicking_cpu) does so. [`stop`](Self::stop) holds as well: park,
-    /// so that nothing here goes on while that CPU ends the kernel.
+    /// This CPU took an NMI that nothing explains, the policy is to panic, and [another
+    /// CPU](crate::Nmi::panicking_cpu) does so. [`stop`](Self::stop) holds as well: park this CPU,
+    /// so that it does nothing while the other CPU ends the kernel.
     ///
-    /// A kernel that may go on afterwards lets this CPU go when it lets go of those that it
-    /// stopped, or has it wait for no more than
-    ///
+    /// A kernel that may go on afterwards releases this CPU together with the CPUs that it has
+    /// stopped. Or this CPU waits for no longer than this loop does:
     /// ```
     /// # use latchwork::*;
     /// # fn wait<P: Platform>(nmi: &'static Nmi<P>) {

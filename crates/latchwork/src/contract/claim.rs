@@ -6,13 +6,13 @@
 #[non_exhaustive]
 #[must_use]
 pub enum Claim {
-    /// The condition did not hold: this edge is not explained by this handler.
+    /// The handler's condition did not hold: this handler does not explain the edge.
     None,
-    /// The condition held and was consumed.
+    /// The condition held, and the handler has consumed it.
     Handled,
-    /// The condition held; part of it was consumed, and the rest left for later, so that this NMI
-    /// ends: a status that is set again each time it is cleared, for example. This CPU takes
-    /// another NMI, in which its Local handlers are asked again, once it has run other code in
-    /// between.
+    /// The condition held. The handler has consumed a part of it and left the rest, so that this
+    /// NMI ends: for example, because the device sets the status again each time the handler clears
+    /// it. Once this CPU has run other code, it takes another NMI, in which it asks its Local
+    /// handlers again.
     More,
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is known about one NMI: what it interrupted, on which CPU, when.
+//! What a handler learns about one NMI: what it interrupted, on which CPU, when.
 
 use core::marker::PhantomData;
 
@@ -10,8 +10,9 @@ use super::{
 };
 use crate::cpu::PerCpu;
 
-/// One NMI, as handlers see it, or one [poll outside an NMI](Self::is_outside_nmi). Valid on the
-/// CPU and for the time of the call: it is neither `Send` nor `Sync`, nor can it be kept.
+/// One NMI, or one [poll outside an NMI](Self::is_outside_nmi), as handlers see it. It is valid on
+/// this CPU and during the call only: it is neither `Send` nor `Sync`, and a handler cannot keep
+/// it.
 #[derive(Debug)]
 pub struct NmiContext<'a> {
     pub(crate) interrupted: &'a Interrupted,
@@ -41,8 +42,8 @@ impl<'a> NmiContext<'a> {
 }
 
 impl NmiContext<'_> {
-    /// The CPU that took the NMI, as [`Platform::current_cpu`](crate::Platform::current_cpu)
-    /// counts.
+    /// The CPU that took the NMI, by the number that
+    /// [`Platform::current_cpu`](crate::Platform::current_cpu) returns.
     #[must_use]
     pub const fn cpu(&self) -> usize {
         self.cpu
@@ -66,7 +67,7 @@ impl NmiContext<'_> {
         self.interrupted.fp
     }
 
-    /// Whether user or kernel code was interrupted.
+    /// Whether the NMI interrupted user or kernel code.
     #[must_use]
     pub const fn mode(&self) -> Mode {
         self.interrupted.mode
@@ -78,15 +79,16 @@ impl NmiContext<'_> {
         self.arrived_ticks
     }
 
-    /// Whether the handler is asked without an NMI's frame: by a tick that pays a debt, with
-    /// interrupts off, or about an edge that was deferred. Then [`frame`](Self::frame) is null.
+    /// Whether this CPU asks the handler without the frame of an NMI. It does so when its tick pays
+    /// a debt, with interrupts off, and when it settles an edge that it had deferred. Then
+    /// [`frame`](Self::frame) is null.
     #[must_use]
     pub const fn is_outside_nmi(&self) -> bool {
         self.interrupted.frame.is_null()
     }
 
-    /// The saved registers, opaque here. Valid during the call only; null
-    /// [outside an NMI](Self::is_outside_nmi).
+    /// The registers that the entry code saved, opaque to this crate. The pointer is valid during
+    /// the call only, and null [outside an NMI](Self::is_outside_nmi).
     #[must_use]
     pub const fn frame(&self) -> *const OpaqueFrame {
         self.interrupted.frame
@@ -104,8 +106,8 @@ impl NmiContext<'_> {
         self.requests
     }
 
-    /// Asks for [`Platform::after_leave`](crate::Platform::after_leave) to run once this CPU is
-    /// outside the read side: the place to park or to enter a debugger.
+    /// Has the library call [`Platform::after_leave`](crate::Platform::after_leave) once this CPU
+    /// is outside the read side: the place to park or to enter a debugger.
     pub fn ask_after_leave(&self) {
         self.area.own.post_after_leave(AfterLeave::HANDLER_ASKED);
     }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Errors of more than one room, and of the kernel.
+//! Errors that several parts of the library return, and those that end the kernel.
 
 use core::{error::Error, fmt};
 
-/// The calling CPU is in an NMI, or inside dispatch, and what it asked for would wait for itself.
-/// An [`Nmi`](crate::Nmi) knows of those that it dispatches itself.
+/// The calling CPU is in an NMI or inside dispatch, and the call would make it wait for itself. An
+/// [`Nmi`](crate::Nmi) knows only of the NMIs that it dispatches itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InDispatch {
-    /// That CPU.
+    /// The calling CPU.
     pub cpu: usize,
 }
 
@@ -19,14 +19,14 @@ impl fmt::Display for InDispatch {
 
 impl Error for InDispatch {}
 
-/// What is wrong with a handle that names no handler here.
+/// Says that a handle names no handler of this subsystem.
 pub(crate) const STALE_HANDLE: &str =
     "stale handle: its handler was removed, or is another subsystem's";
 
 /// The platform could not ring a CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RingError {
-    /// It does not know how to reach it, for instance because it never came up.
+    /// The platform does not know how to reach the CPU, for instance because it never came up.
     Unreachable,
     /// The interrupt controller stayed busy for longer than it ever should.
     Busy,
@@ -47,10 +47,10 @@ impl Error for RingError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fatal {
-    /// A pinned handler was dropped in an NMI or inside dispatch, where nobody can wait until it is
-    /// no longer in use. Drop it in ordinary context.
+    /// A CPU dropped a pinned handler in an NMI or inside dispatch, where it cannot wait until no
+    /// CPU uses the handler any more. Drop it in ordinary context.
     PinnedDroppedInDispatch {
-        /// The CPU on which that happened.
+        /// The CPU that dropped the handler.
         cpu: usize,
     },
 }

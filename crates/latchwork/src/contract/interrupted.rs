@@ -3,8 +3,8 @@
 
 use core::marker::PhantomData;
 
-/// The saved registers as the entry code laid them out. Only the crate that owns the entry code can
-/// look inside.
+/// The saved registers as the entry code laid them out. Only the crate that owns the entry code
+/// knows the layout.
 #[repr(C)]
 #[derive(Debug)]
 pub struct OpaqueFrame {
@@ -21,16 +21,16 @@ pub enum Mode {
     Kernel,
 }
 
-/// Which sources rang, as FRED's NMI-source reporting says it: a 16-bit bitmap.
+/// The sources that rang, as FRED's NMI-source reporting gives them: a 16-bit bitmap.
 ///
 /// Source: Intel FRED specification, chapter "NMI-source reporting"; CPUID.(EAX=7,ECX=1):EAX\[20\].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceMap(u16);
 
 impl SourceMap {
-    /// Bit 0: a source that named no valid vector, so everybody must be asked.
+    /// Bit 0: a source that named no valid vector rang, so dispatch must ask every handler.
     const UNIDENTIFIED: u16 = 1 << 0;
-    /// Bit 2: vector 2 is what chipsets send.
+    /// Bit 2: vector 2 rang, which is what chipsets send.
     const EXTERNAL: u16 = 1 << 2;
 
     /// The bitmap as delivered.
@@ -45,7 +45,7 @@ impl SourceMap {
         self.0
     }
 
-    /// The bitmap says that a machine-wide source may have rung.
+    /// Whether the bitmap says that a machine-wide source may have rung.
     #[must_use]
     pub const fn may_be_platform(self) -> bool {
         self.0 & (Self::UNIDENTIFIED | Self::EXTERNAL) != 0
@@ -63,14 +63,14 @@ pub struct Interrupted {
     pub fp: usize,
     /// User or kernel.
     pub mode: Mode,
-    /// All saved registers, for whoever knows the layout.
+    /// All saved registers, for code that knows the layout.
     pub frame: *const OpaqueFrame,
     /// The NMI-source bitmap, where the CPU reports one.
     pub sources: Option<SourceMap>,
 }
 
 impl Interrupted {
-    /// Nothing was interrupted: handlers are asked outside an NMI.
+    /// Nothing: a CPU asks handlers outside an NMI.
     pub(crate) const NOWHERE: Self =
         Self { ip: 0, sp: 0, fp: 0, mode: Mode::Kernel, frame: core::ptr::null(), sources: None };
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The contract: what a kernel provides ([`Platform`]), what a driver provides ([`NmiHandler`],
-//! with a [`HandlerSpec`]), and what either is handed or told.
+//! with a [`HandlerSpec`]), and what the library hands or reports to either.
 
 mod after_leave;
 mod capacity;

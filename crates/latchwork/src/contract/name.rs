@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A handler's name, copied, so that it outlives the module that registered it.
+//! A handler's name, copied so that it outlives the module that registered the handler.
 
 use core::fmt;
 

@@ -1,30 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the kernel is told of edges that nothing explains, or too much does.
+//! What the library reports: edges that nothing explains, and edges that it absorbed too long.
 
 use super::interrupted::{Mode, SourceMap};
 
-/// What to do about an NMI that nothing explains. It is counted and reported in either case.
+/// What the library does about an NMI that nothing explains. It counts and reports it in either
+/// case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownPolicy {
     /// Report it and go on.
     Report = 0,
     /// Report it and have [`Platform::after_leave`](crate::Platform::after_leave) end the kernel,
-    /// on [one CPU](crate::AfterLeave::panic_on_unknown) however many take such NMIs at once.
+    /// on [one CPU](crate::AfterLeave::panic_on_unknown) however many take such NMIs at the same
+    /// time.
     Panic = 1,
 }
 
-/// What is known of an NMI that nothing explains.
+/// What the library knows of an NMI that nothing explains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnknownKind {
-    /// Every handler was asked, and none claimed.
+    /// This CPU asked every handler, and none claimed.
     Unexplained,
-    /// Another CPU was asking the Platform handlers when it came. Since then they have been asked
-    /// again, and nothing was found that explains it. Of what it interrupted, only the instruction
-    /// pointer is known.
+    /// This CPU deferred it: when it came, another CPU was asking the Platform handlers, or it came
+    /// on top of another NMI. Nothing that was found since explains it. Of what it interrupted,
+    /// only the instruction pointer is known.
     Deferred,
     /// It may be the ring of a software send whose sender was stuck after it had posted the
-    /// request. It is never panicked on.
+    /// request. The library never panics on it.
     LateSend,
 }
 
@@ -37,34 +39,34 @@ pub struct UnknownNmi {
     pub ip: usize,
     /// The interrupted stack pointer.
     pub sp: usize,
-    /// Whether user or kernel code was interrupted.
+    /// Whether the NMI interrupted user or kernel code.
     pub mode: Mode,
     /// When dispatch began, in the platform's ticks.
     pub arrived_ticks: u64,
     /// The NMI-source bitmap, where the CPU reports one.
     pub sources: Option<SourceMap>,
-    /// What is known of it.
+    /// What the library knows of it.
     pub kind: UnknownKind,
     /// How many unknown NMIs this CPU has taken, this one included.
     pub count: usize,
-    /// How many of them came since the last report and were not reported themselves.
+    /// How many of them came since this CPU's last report and were not reported themselves.
     pub suppressed: usize,
-    /// What is about to be done, unless it may be a [late send](UnknownKind::LateSend).
+    /// What the library is about to do, unless the NMI may be a [late send](UnknownKind::LateSend).
     pub policy: UnknownPolicy,
 }
 
-/// Why an edge without a condition was explained.
+/// Why the library explained an edge without a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GrantKind {
-    /// A dispatch claimed the conditions of several doorbells; the ring of one of them came by
-    /// itself.
+    /// A dispatch claimed the conditions of several doorbells, and the ring of one of them came as
+    /// an edge of its own.
     Collapsed = 0,
-    /// A ring of a [`PerEvent`](crate::EdgeModel::PerEvent) doorbell, after its status was
-    /// consumed.
+    /// A [`PerEvent`](crate::EdgeModel::PerEvent) doorbell rang after a handler had consumed its
+    /// status.
     Late = 1,
-    /// The condition was claimed by a poll on another CPU, or before this one's ring.
+    /// A poll had claimed the condition, on another CPU or before this ring.
     MachineWide = 2,
-    /// The condition was claimed outside an NMI.
+    /// A driver had claimed the condition [outside an NMI](crate::Registration::claim_outside_nmi).
     OutsideNmi = 3,
 }
 
@@ -73,25 +75,25 @@ impl GrantKind {
         [Self::Collapsed, Self::Late, Self::MachineWide, Self::OutsideNmi];
 }
 
-/// An edge was absorbed, and others before it: what was explained so may be a true unknown that
-/// repeats.
+/// This CPU absorbed an edge, and others before it: they may be a true unknown that repeats.
 ///
-/// It is reported when the edge was absorbed by grants that had been live without a gap for more
-/// than 10 ms, or at least 10 ms after another absorbed edge with no second without one in between;
-/// at most once a second and CPU.
+/// The library reports it in two cases. Either the grants that absorbed the edge had been live
+/// without a gap for more than 10 ms. Or the edge came at least 10 ms after another absorbed edge,
+/// and in every second between the two this CPU absorbed one. Each CPU reports at most once a
+/// second.
 #[derive(Clone, Copy, Debug)]
 pub struct AbsorbedNmi {
     /// The CPU that took it.
     pub cpu: usize,
     /// The interrupted instruction pointer.
     pub ip: usize,
-    /// Whether user or kernel code was interrupted.
+    /// Whether the NMI interrupted user or kernel code.
     pub mode: Mode,
     /// When dispatch began, in the platform's ticks.
     pub arrived_ticks: u64,
     /// What explained it.
     pub kind: GrantKind,
-    /// How long edges could have been absorbed here without a gap, in ticks.
+    /// For how long this CPU could have absorbed edges without a gap, in ticks.
     pub absorbable_ticks: usize,
     /// How many edges this CPU has absorbed since it last reported any, this one included.
     pub absorbed: usize,

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a software NMI asks for, and a set of such requests: a counter per [`Request`], packed in
+//! What a software NMI asks for, and a set of such requests: one counter per [`Request`], packed in
 //! one word.
 //!
-//! Counters, not bits, because every sender rings: three sends that one NMI takes leave up to two
-//! edges that will find nothing, and the receiver must know that they are three.
+//! They are counters and not bits because every sender rings: if one NMI takes three sends, up to
+//! two more edges come and find nothing, and the receiver must know how many.
 //!
-//! A counter is refused at half its range ([`SendError::Saturated`](crate::SendError::Saturated)).
-//! It cannot overflow beyond that, into its neighbour: a sender is between its look and its add
-//! with interrupts off, so at most two contexts a CPU are, a thread and an NMI, and the other half
-//! has room for them. `Probe`, `Selftest` and `Again` are narrower, for which reason a CPU sends
+//! A sender adds nothing to a counter that stands at half its range
+//! ([`SendError::Saturated`](crate::SendError::Saturated)). So the counter cannot overflow into its
+//! neighbour: a sender keeps interrupts off between its look and its addition, so each CPU has at
+//! most two contexts between the two, a thread and an NMI, and the other half of the range has room
+//! for all of them. `Probe`, `Selftest` and `Again` have narrower counters, so a CPU sends
 //! them to itself only.
 
 /// What a software NMI asks of the CPU that takes it.
@@ -18,14 +19,14 @@ pub enum Request {
     Stop = 0,
     /// Report where this CPU is.
     Backtrace = 1,
-    /// Whatever the kernel agreed with itself.
+    /// Do what the kernel has agreed with itself.
     Call = 2,
-    /// Ask the Platform handlers, whatever else explains the edge. To the sending CPU only.
+    /// Ask the Platform handlers, whatever else explains the edge. A CPU sends it to itself only.
     Probe = 3,
-    /// Prove that NMIs arrive. To the sending CPU only.
+    /// Prove that NMIs arrive. A CPU sends it to itself only.
     Selftest = 4,
-    /// Take an NMI for what this CPU has noted for itself. To the sending CPU only; the library
-    /// sends it.
+    /// Take an NMI for what this CPU has noted for itself. Only the library sends it, on a CPU to
+    /// itself.
     Again = 5,
 }
 
@@ -74,7 +75,7 @@ impl Request {
         Field { shift, bits: Self::NARROW_BITS }
     }
 
-    /// Only the CPU itself may send it.
+    /// Whether a CPU may send it to itself only.
     pub(crate) const fn is_to_self_only(self) -> bool {
         matches!(self, Self::Probe | Self::Selftest | Self::Again)
     }
@@ -110,7 +111,7 @@ impl Requests {
         total
     }
 
-    /// Nothing was sent.
+    /// Whether the set holds no send.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -1,34 +1,42 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the kernel is told of NMIs that come far too often.
+//! Storms: what the library reports when NMIs come far too often.
 
 use core::fmt;
 
 use super::{interrupted::SourceMap, spec::HandlerId};
 
-/// NMIs come to one CPU far more often than anybody means them to.
+/// NMIs come to one CPU far more often than any source is meant to ring.
+///
+/// The library gives it to [`Platform::storm_began`](crate::Platform::storm_began), which masks
+/// what rings, and to [`Platform::storm_ended`](crate::Platform::storm_ended), which may unmask it.
 ///
 /// ```
-/// use latchwork::{Storm, StormSource};
-/// fn storm_began(storm: &Storm) {
+/// use latchwork::{HandlerId, Storm, StormSource};
+///
+/// fn storm_began(storm: &Storm, watchdog: HandlerId) {
 ///     match storm.source {
-///         StormSource::Handler(id) => { /* mask the doorbell of the driver that has this id */ }
-///         StormSource::Unclaimed { .. } => { /* mask what nobody is behind; see there */ }
-///         _ => {}
+///         StormSource::Handler(id) if id == watchdog => mask_watchdog(storm.cpu),
+///         StormSource::Unclaimed { .. } => mask_lines_without_handler(storm.cpu),
+///         _ => {} // another driver's: it masks its own doorbell
 ///     }
+///     log_from_nmi(format_args!("{storm}")); // "NMI storm on CPU 3 that ..."
 /// }
+/// # fn mask_watchdog(_: usize) {}
+/// # fn mask_lines_without_handler(_: usize) {}
+/// # fn log_from_nmi(_: core::fmt::Arguments<'_>) {}
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Storm {
-    /// The CPU.
+    /// The CPU that takes the NMIs.
     pub cpu: usize,
     /// Where the NMIs come from.
     pub source: StormSource,
-    /// How many there were within the present [`within_ms`](Self::within_ms) when the storm began,
-    /// one more than the limit; 0 when it is over.
+    /// How many NMIs came within the present [`within_ms`](Self::within_ms) when the storm began:
+    /// one more than the limit. 0 when the storm is over.
     pub count: usize,
-    /// What they are counted by, in milliseconds: 1 for a handler's claims, 100 for NMIs that
-    /// nobody claims.
+    /// The period in which this CPU counts them, in milliseconds: 1 for the claims of a handler,
+    /// 100 for NMIs that no handler claims.
     pub within_ms: u32,
 }
 
@@ -39,16 +47,16 @@ pub enum StormSource {
     /// This handler claims more often than its [limit](crate::HandlerSpec::storm_above). Mask its
     /// doorbell.
     Handler(HandlerId),
-    /// Nobody claims them, and no grant explains them; the limit is
+    /// No handler claims the NMIs, and no grant explains them. The limit is
     /// [`Limits::unknowns_per_100_ms`](crate::Limits::unknowns_per_100_ms).
     ///
-    /// What rings is a doorbell that no handler is behind, or one whose handler does not see its
-    /// condition. So mask, on this CPU, what could ring it and has no handler: a line (on a PC,
-    /// LINT1 or LINT0 of its APIC, an I/O APIC entry of delivery mode NMI), a message, an unused
-    /// entry of its local vector table; and, at the chipset, what drives the line (port 0x61's
-    /// SERR# and IOCHK#). What the chipset's status says *now* tells which.
+    /// A doorbell rings that has no handler, or whose handler does not see its condition. So mask,
+    /// on this CPU, each doorbell that could ring it and has no handler: a line (on a PC, LINT1 or
+    /// LINT0 of its APIC, or an I/O APIC entry of delivery mode NMI), a message, an unused entry of
+    /// its local vector table. At the chipset, mask what drives the line (SERR# and IOCHK# of port
+    /// 0x61). The status that the chipset shows *now* says which of them is active.
     Unclaimed {
-        /// Which sources rang, where the CPU reports that.
+        /// Which sources rang, if the CPU reports that.
         sources: Option<SourceMap>,
     },
 }

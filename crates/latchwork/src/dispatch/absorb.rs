@@ -9,18 +9,19 @@ use crate::{
 };
 
 impl<P: Platform> Nmi<P> {
-    /// Absorbs the edge if a grant is live, and reports it if it may hide something.
+    /// Absorbs the edge if a grant is live, and reports it if that may hide something.
     pub(crate) fn absorb(&self, ctx: &NmiContext<'_>) -> bool {
         self.absorb_by_kinds(ctx, &GrantKind::ALL)
     }
 
-    /// The same, by a grant of these kinds.
+    /// Absorbs the edge if a grant of one of these kinds is live, and reports it likewise.
     pub(crate) fn absorb_by_kinds(&self, ctx: &NmiContext<'_>, kinds: &[GrantKind]) -> bool {
         let recovery = &self.core.recovery;
         let limits = self.limits();
         let now = Timestamp::from_ticks(ctx.arrived_ticks);
         let grants = &ctx.area.grants;
-        // The statuses were looked at before the claims. Partner: the fence in `claim_outside_nmi`.
+        // This CPU looked at the statuses before the claims. Partner: the fence in
+        // `claim_outside_nmi`.
         fence(Ordering::Acquire);
         grants.adopt(&self.core.registry, &recovery.hot.machine_wide, now, limits);
         let Some(absorption) = grants.absorb(kinds, now, limits) else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is done once a CPU is outside the read side: the kernel is told, and of several CPUs that
-//! are to end it, one.
+//! What a CPU does once it is outside the read side: it calls the kernel. If several CPUs are to
+//! end the kernel, only one of them does.
 
 use super::panic_election::Elected;
 use crate::{
@@ -9,16 +9,16 @@ use crate::{
 };
 
 impl<P: Platform> Nmi<P> {
-    /// The CPU on which [`Platform::after_leave`] was told to
-    /// [panic](AfterLeave::panic_on_unknown) and has not returned. **NMI-safe.**
+    /// The CPU that [panics](AfterLeave::panic_on_unknown) in [`Platform::after_leave`] and has not
+    /// returned from there. **NMI-safe.**
     ///
-    /// For a kernel that may go on after that: a CPU that
-    /// [panics elsewhere](AfterLeave::panics_elsewhere) waits until there is none.
+    /// It is for a kernel that may go on after a panic: a CPU for which `due` says
+    /// [`panics_elsewhere`](AfterLeave::panics_elsewhere) waits until there is no such CPU.
     pub fn panicking_cpu(&self) -> Option<usize> {
         self.core.panic.elected()
     }
 
-    /// Calls the platform for what waited for this CPU to leave. At depth 0, in an NMI or not.
+    /// Calls the platform for what is due once this CPU has left. At depth 0, in an NMI or not.
     pub(crate) fn after_leave(&self, ctx: &NmiContext<'_>, due: AfterLeave) {
         if !due.panic_on_unknown() {
             return self.platform.after_leave(ctx, due);

@@ -39,8 +39,8 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// A Local or Platform handler stopped before it was through: this CPU asks again, in an NMI of
-    /// its own, once it has run other code.
+    /// Has this CPU ask its handlers again, in an NMI of its own, once it has run other code: a
+    /// Local or Platform handler has stopped before it was through.
     #[cold]
     pub(crate) fn ask_again_later(&self, cpu: usize, area: &PerCpu) {
         area.duties.ask_again();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The entry and the end of a dispatch.
 //!
-//! Wait-free and bounded: no loop whose length another CPU controls, no lock but the try-lock of
-//! the Platform handlers, no store to a line that other CPUs store to on their hot path.
+//! Wait-free and bounded: it has no loop whose length another CPU controls, takes no lock but the
+//! try-lock of the Platform handlers, and stores to no line to which other CPUs store on their hot
+//! path.
 
 use core::marker::PhantomData;
 
@@ -22,20 +23,20 @@ use crate::{
 pub enum Outcome {
     /// A software request or a handler explained it.
     Claimed,
-    /// Nothing was found, and a grant of an earlier claim explained it.
+    /// Dispatch found nothing, and a grant of an earlier claim explained it.
     Absorbed,
-    /// Nothing on this CPU explained it, and what may is not known yet: another CPU was asking the
-    /// Platform handlers, or this NMI came on top of another. It is settled later.
+    /// Nothing on this CPU explained it, and it is not known yet what does: another CPU was asking
+    /// the Platform handlers, or this NMI came on top of another. This CPU settles it later.
     Deferred,
-    /// Nothing explained it. It was counted, and reported as the policy says.
+    /// Nothing explained it. This CPU counted it, and reported it as the policy says.
     Unknown,
-    /// It came before [`Nmi::init`], or before this CPU had per-CPU data. It was counted.
+    /// It came before [`Nmi::init`], or before this CPU had per-CPU data. The library counted it.
     TooEarly,
-    /// This CPU is [offline](Nmi::go_offline). No handler was asked; it was counted, and the
-    /// requests that it took were dropped.
+    /// This CPU is [offline](Nmi::go_offline). It asked no handler, counted the edge, and dropped
+    /// the requests that the edge took.
     Offline,
-    /// It is nested deeper than [`MAX_NESTING`]: the entry code is broken. No handler was asked; it
-    /// was counted as nested.
+    /// It is nested deeper than [`MAX_NESTING`]: the entry code is broken. This CPU asked no
+    /// handler, and counted it as nested.
     TooDeep,
 }
 
@@ -43,8 +44,8 @@ pub enum Outcome {
 pub const MAX_NESTING: usize = 100;
 
 impl<P: Platform> Nmi<P> {
-    /// Handles one edge. The only function that the NMI entry code calls, once for each NMI that
-    /// the CPU takes. What it touches must be [mapped](Platform#what-must-be-mapped).
+    /// Handles one edge. The NMI entry code calls this, and no other function, once for each NMI
+    /// that the CPU takes. What it touches must be [mapped](Platform#what-must-be-mapped).
     ///
     /// # From a VM exit
     ///
@@ -54,28 +55,29 @@ impl<P: Platform> Nmi<P> {
     /// *VMX* ("NMI exiting"; SDM Vol. 3C, "Information for VM Exits Due to Vectored Events": type
     /// 2, vector 2): the edge is spent, so the exit handler calls `dispatch` itself, and owes
     ///
-    /// * **the time**: before it enables interrupts, idles, calls [`tick`](Self::tick) or enters
-    ///   the guest again, on the CPU that exited. The library takes a tick or an idle entry for a
-    ///   moment at which every NMI that had come has been dispatched, and ends grants by it: an
-    ///   exit that is dispatched after one may be called unknown though a claim explains it. That
-    ///   guarantee ends here, and nothing else does: removals, statistics and debts hold as ever;
+    /// * **the time**: call it before this CPU enables interrupts, idles, calls
+    ///   [`tick`](Self::tick) or enters the guest again, on the CPU that exited. The library takes
+    ///   a tick or an idle entry for a moment at which this CPU has dispatched every NMI that had
+    ///   come, and ends grants by it. If the exit handler dispatches the edge after such a moment,
+    ///   the library may call it unknown though a claim explains it. Only that guarantee ends here:
+    ///   removals, statistics and debts hold as ever;
     /// * **the blocking**: the CPU blocks NMIs from the exit until the next `IRET`. Nothing before
-    ///   or in the call may execute one (no exception, no breakpoint), or NMIs nest, which is
-    ///   counted and survived up to [`MAX_NESTING`]. After the call the host executes an `IRET` to
+    ///   or in the call may execute one (no exception, no breakpoint), or NMIs nest, which dispatch
+    ///   counts and survives up to [`MAX_NESTING`]. After the call the host executes an `IRET` to
     ///   its own next instruction, or this CPU takes no further NMI; parking in
     ///   [`after_leave`](Platform::after_leave) needs the blocking no less than in an NMI;
     /// * **GS and page tables**: the exit has loaded the host's from the VMCS. They must be those
     ///   by which [`Platform::current_cpu`] knows this CPU;
     /// * **`interrupted`**: the host's instruction and stack pointer at the exit, [`Mode::Kernel`]
     ///   and a frame made of them, not null, as the entry code would have made it: handlers walk
-    ///   the stack from there. The guest's registers are no addresses of the host; whoever profiles
+    ///   the stack from there. The guest's registers are no addresses of the host; a profiler of
     ///   guests reads them elsewhere. With NMI-source reporting the exit qualification holds
     ///   `sources`.
     ///
     /// *SVM* (intercept of physical NMIs; APM Vol. 2, "Global Interrupt Flag"): the exit does not
-    /// spend the edge. It stays pending while GIF is 0, and comes through the IDT after `STGI`. So
-    /// the exit handler does **not** call `dispatch`, which would look for one edge twice, but
-    /// restores GS and what else the entry code relies on before `STGI`.
+    /// spend the edge. The edge stays pending while GIF is 0, and comes through the IDT after
+    /// `STGI`. So the exit handler does **not** call `dispatch`, which would look for one edge
+    /// twice. Before `STGI` it restores GS and whatever else the entry code relies on.
     ///
     /// [`Mode::Kernel`]: crate::Mode::Kernel
     ///
@@ -151,7 +153,7 @@ impl<P: Platform> Nmi<P> {
         outcome
     }
 
-    /// An NMI on a CPU that is offline.
+    /// Handles an NMI on a CPU that is offline.
     #[cold]
     pub(crate) fn turn_away(&self, area: &PerCpu) -> Outcome {
         area.counters.record_offline();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who may explain an edge, in the order in which they are asked.
+//! What may explain an edge, in the order in which dispatch tries it.
 
 use super::entry::Outcome;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl<P: Platform> Nmi<P> {
-    /// Asks everybody who may explain the edge, in the order of their cost.
+    /// Tries whatever may explain the edge, in the order of its cost.
     #[inline(always)]
     pub(super) fn explain(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> Outcome {
         let mut claims = Claims::of_sends(ctx.requests.total());
@@ -49,7 +49,7 @@ impl<P: Platform> Nmi<P> {
         self.platform.serve(ctx, requests);
     }
 
-    /// An edge that nothing Local explains.
+    /// Handles an edge that nothing Local explains.
     #[cold]
     fn explain_beyond_local(
         &self,
@@ -93,7 +93,8 @@ impl<P: Platform> Nmi<P> {
         noted
     }
 
-    /// The Platform handlers were not asked, and this edge may be one of theirs as well.
+    /// Owes a poll: this CPU did not ask the Platform handlers, and the edge may be one of theirs
+    /// as well.
     #[inline(always)]
     fn owe_for_skipping(&self, ctx: &NmiContext<'_>) {
         let owed = self.core.recovery.hot.debt.owed();
@@ -102,8 +103,8 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// Something was claimed: grants what that leaves open, and has grants that are there last as
-    /// long.
+    /// Something was claimed: grants what that leaves open, and makes the grants that are there last
+    /// as long.
     #[inline(always)]
     fn grant_what_is_open(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, claims: &Claims) {
         let grants = &ctx.area.grants;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Dispatch: one NMI from its [entry] to its end.
 //!
-//! An edge is [explained](explain) by what is [found](ask) now, or else by a grant that
-//! [absorbs](absorb) it, or it is deferred until more is known and [settled](settle) then, or it is
-//! [unexplained]. [Storms](storm_watch) of claims are watched on the way, and [those that nobody
-//! claims](unclaimed_storm). Where an unexplained edge is to end the kernel, [one
-//! CPU](panic_election) is elected for it.
+//! An edge is [explained](explain) by what the handlers [find](ask) now, or else by a grant that
+//! [absorbs](absorb) it. If more must be known, the CPU defers the edge and [settles](settle) it
+//! later. Otherwise the edge is [unexplained]. Dispatch also watches for [storms](storm_watch), of
+//! a handler's claims and of [NMIs that no handler claims](unclaimed_storm). If an unexplained edge
+//! is to end the kernel, dispatch elects [one CPU](panic_election) for it.
 
 mod absorb;
 mod after_leave;

@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which CPU ends the kernel, where several take NMIs that nothing explains at the same time: a
-//! button's, or a machine error's, reaches all of them.
+//! The election of the one CPU that ends the kernel, when several CPUs take NMIs that nothing
+//! explains at the same time: the NMI of a button, or of a machine error, reaches all of them.
 //!
-//! The policy is to panic. One CPU is elected, by one exchange, and
-//! [`Platform::after_leave`](crate::Platform::after_leave) is told there alone that it is to. Every
-//! other CPU whose NMI nothing explains meanwhile is told to stop there, as by a
-//! [`Request::Stop`](crate::Request::Stop): it must not go back to code that the elected CPU
-//! believes at rest, and only the kernel can have it wait, since dispatch waits for nobody and a
+//! It matters if the policy is to panic. One exchange elects one CPU, and on that CPU alone the
+//! library has [`Platform::after_leave`](crate::Platform::after_leave) panic. On every other CPU
+//! whose NMI nothing explains meanwhile, it has `after_leave` stop the CPU, as for a
+//! [`Request::Stop`](crate::Request::Stop): such a CPU must not go back to code that the elected
+//! CPU believes at rest. Only the kernel can make it wait, since dispatch waits for no CPU, and a
 //! kernel that dumps its memory wants something of each CPU that has stopped.
 //!
-//! An NMI that nothing explains on top of the elected CPU's own panic does nothing: it goes back to
-//! that.
+//! An NMI that nothing explains, on top of the elected CPU's own panic, does nothing: the CPU goes
+//! back to that panic.
 //!
-//! A kernel that goes on all the same returns from `after_leave` on the elected CPU. Then the next
-//! one may be elected.
+//! A kernel that goes on all the same returns from `after_leave` on the elected CPU. Then the
+//! library may elect the next CPU.
 //!
 //! # Orderings
 //!
-//! *Writers*: CPUs that stand for it, after they have left the read side, by one exchange; the
-//! elected one, when it has come back; and, about one that executes nothing any more, whoever knows
-//! that. *Readers*: anybody. The exchange is Acquire, and the end Release: who is elected next sees
-//! what the former one did, and so does who sees that nobody is elected any more.
+//! *Writers*: CPUs that stand for election, after they have left the read side, by one exchange;
+//! the elected CPU, when it has come back; and, about an elected CPU that executes nothing any
+//! more, the CPU that marks it offline. *Readers*: any CPU. The exchange is Acquire, and the end
+//! Release: the CPU that is elected next sees what the former one did, and so does a CPU that sees
+//! that none is elected any more.
 
 use crate::primitive::{AtomicUsize, Ordering, const_unless_loom};
 
@@ -32,7 +33,7 @@ pub(crate) struct PanicElection {
     elected: AtomicUsize,
 }
 
-/// How it went for one CPU.
+/// How an election ended for one CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Elected {
     ThisOne,
@@ -57,12 +58,13 @@ impl PanicElection {
         }
     }
 
-    /// The elected CPU has come back.
+    /// Ends the election: the elected CPU has come back.
     pub(super) fn end(&self) {
         self.elected.store(NOBODY, Ordering::Release);
     }
 
-    /// `cpu` executes nothing any more. The caller has seen all that it did.
+    /// Ends the election of `cpu`, which executes nothing any more. The caller has seen all that it
+    /// did.
     pub(crate) fn abandon(&self, cpu: usize) {
         if self.elected() == Some(cpu) {
             self.end();

@@ -6,7 +6,7 @@ use crate::primitive::{Counter, Ordering};
 /// When a report is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// Unless another came shortly before.
+    /// Unless another report came shortly before.
     AtTheRate,
     /// In any case: the kernel ends by it.
     Now,
@@ -14,8 +14,8 @@ pub(crate) enum Due {
 
 /// Lets one report a CPU through per [`INTERVAL_MS`](Self::INTERVAL_MS), and counts the rest.
 ///
-/// Written and read by its CPU in NMI only. An NMI that nests between two of its accesses can at
-/// worst bring one report more or count one suppression less.
+/// Its CPU alone writes and reads it, in NMI only. An NMI that nests between two of its accesses
+/// can at worst bring one report more or count one suppression less.
 #[derive(Debug)]
 pub(crate) struct ReportLimiter {
     reported: Counter,
@@ -34,7 +34,7 @@ impl ReportLimiter {
         }
     }
 
-    /// Whether to report now, and if so, how many were held back before.
+    /// Whether this CPU reports now, and if so, how many reports it held back before.
     pub(crate) fn admit(&self, now_ticks: u64, ticks_per_ms: u64, due: Due) -> Option<usize> {
         let now = now_ticks as usize;
         let interval = ticks_per_ms.saturating_mul(Self::INTERVAL_MS);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Deferred edges, once it is known what they were.
+//! Settling deferred edges, once it is known what they were.
 
 use core::marker::PhantomData;
 
@@ -12,12 +12,12 @@ use crate::{
 };
 
 impl<P: Platform> Nmi<P> {
-    /// Says of this CPU's deferred edges what they were, as far as it is known by now. Own CPU,
+    /// Settles this CPU's deferred edges, as far as it is known by now what they were. Own CPU,
     /// inside the read side.
     #[cold]
     pub(crate) fn settle_deferred(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
-        /// Grants of claims made in no dispatch of this CPU. Others are for rings that came after
-        /// the edge.
+        /// Grants of claims that no dispatch of this CPU made. Other grants are for rings that came
+        /// after the edge.
         const ELSEWHERE: [GrantKind; 2] = [GrantKind::MachineWide, GrantKind::OutsideNmi];
         let area = ctx.area;
         let nesting = area.own.read.nesting();
@@ -42,8 +42,9 @@ impl<P: Platform> Nmi<P> {
         edges.saturating_sub(absorbed)
     }
 
-    /// Where the grants do not suffice, another CPU may be just claiming what an edge was for. So
-    /// this polls, and grants itself what that claims.
+    /// Settles edges that came on top of another dispatch. If the grants do not suffice, another
+    /// CPU may just be claiming what an edge was for. So this CPU polls, and grants itself what
+    /// that poll claims.
     fn settle_what_was_on_top(
         &self,
         ctx: &NmiContext<'_>,

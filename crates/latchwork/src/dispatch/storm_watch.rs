@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Storms: a handler that claims far too often, or NMIs that nobody claims. The kernel is told, so
-//! that it masks what rings, and told again when it may unmask.
+//! Storms: a handler claims far too often, or NMIs come that no handler claims. The library calls
+//! the kernel when a storm begins, so that the kernel masks what rings, and when it is over, so
+//! that the kernel may unmask it.
 //!
-//! The library counts and tells. It masks nothing itself: only the owner of a doorbell knows how,
-//! and who else is behind it.
+//! The library only counts and calls. It masks nothing itself: only the owner of a doorbell knows
+//! how to mask it, and which others are behind it.
 
 use crate::{
     contract::{Class, HANDLERS_PER_CLASS, HandlerId, Platform, Storm, StormSource},
@@ -14,7 +15,7 @@ use crate::{
 };
 
 impl<P: Platform> Nmi<P> {
-    /// A handler has claimed, at `now_ticks`.
+    /// Counts a claim that a handler has made at `now_ticks`.
     #[inline(always)]
     pub(crate) fn watch_storm(
         &self,
@@ -52,15 +53,15 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// The end is told at a tick, so this CPU does not sleep over it: what was masked would stay
-    /// so.
+    /// Calls the kernel when a storm begins. The library calls it about the end at a tick, so this
+    /// CPU keeps its tick until then: otherwise what the kernel masked would stay masked.
     pub(crate) fn tell_beginning(&self, area: &PerCpu, storm: &Storm) {
         self.platform.storm_began(storm);
         self.answer_for_edge(storm.cpu, area);
     }
 
-    /// At the tick: tells of storms that are over. A handler's is once it has not claimed for a
-    /// whole millisecond, or is gone.
+    /// At the tick: calls the kernel about storms that are over. The storm of a handler is over
+    /// once the handler has not claimed for a whole millisecond, or is gone.
     pub(crate) fn end_storms(&self, cpu: usize, area: &PerCpu) {
         if !area.storms.has_any() {
             return;

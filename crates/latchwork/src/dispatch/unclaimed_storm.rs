@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A storm of NMIs that nobody claims: a line without a handler, for example, that stays asserted.
+//! Storms of NMIs that no handler claims: for example, a line without a handler stays asserted.
 //!
-//! Reports of single ones are held back to one in 100 ms, and say nothing of a rate that brings the
-//! CPU to a stand. So they are counted by windows of 100 ms, and the kernel is told once when one
-//! window has too many, and once when a whole window had not.
+//! A CPU reports single unknown NMIs at most once in 100 ms, so the reports do not show a rate that
+//! brings the CPU to a standstill. So the CPU counts them by windows of 100 ms. The library calls
+//! the kernel once when a window has too many, and once when a whole window did not.
 
 use crate::{
     contract::{NmiContext, Platform, SourceMap, Storm, StormSource},
@@ -16,7 +16,7 @@ use crate::{
 const WINDOW_MS: u32 = 100;
 
 impl<P: Platform> Nmi<P> {
-    /// Nobody has claimed an NMI, as was found at `now_ticks`.
+    /// Counts an NMI that no handler claims, as was found at `now_ticks`.
     pub(crate) fn watch_unclaimed(&self, ctx: &NmiContext<'_>, now_ticks: u64) {
         let burst = &ctx.area.counters.unclaimed;
         let window = self.window_of(now_ticks);
@@ -31,7 +31,7 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// At the tick.
+    /// At the tick: ends the storm, if it is over.
     pub(crate) fn end_unclaimed_storm(&self, cpu: usize, area: &PerCpu, now_ticks: u64) {
         let is_over = area.counters.unclaimed.is_over(self.window_of(now_ticks));
         if is_over && area.storms.end(Storms::UNCLAIMED) {

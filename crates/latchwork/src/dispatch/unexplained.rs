@@ -26,7 +26,8 @@ impl<P: Platform> Nmi<P> {
         Outcome::Unknown
     }
 
-    /// `now_ticks`: when it was found, by an NMI or a tick that arrived then.
+    /// Counts an unknown edge and reports it. `now_ticks` is when it was found to be unknown: when
+    /// the NMI or the tick arrived that found it.
     pub(super) fn count_and_report_unknown(
         &self,
         ctx: &NmiContext<'_>,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Machine-wide claims, as a CPU adopts them: what [others have published](super::published)
+//! Machine-wide claims, as a CPU adopts them: what [other CPUs have published](super::published)
 //! becomes a grant of its own pool.
 //!
-//! Rule: a CPU compares the published counts with those that it has seen where it might need the
-//! grant: before it calls an edge unknown, when it claims something itself, and at its tick. Each
-//! claim is adopted once, and only where its ring may come.
+//! Rule: a CPU compares the published counts with those that it has seen whenever it might need the
+//! grant: before it calls an edge unknown, when it claims something itself, and at its tick. It
+//! adopts each claim once, and only if the claim's ring may come to this CPU.
 
 use super::{
     credits::MOST_CREDITS,
@@ -36,19 +36,19 @@ pub(crate) struct PlatformSlot<'a> {
 }
 
 impl Grants {
-    /// Whether there may be machine-wide claims that this CPU has not looked at.
+    /// Whether there may be machine-wide claims at which this CPU has not looked.
     #[inline(always)]
     pub(crate) fn has_unseen_claims(&self, all: &MachineWideClaims) -> bool {
         !self.seen.are_all_of(all.count())
     }
 
-    /// Takes the machine-wide grants that this CPU has not looked at into its pool, if they have
+    /// Takes the machine-wide grants at which this CPU has not looked into its pool, if they have
     /// not ended.
     ///
-    /// An NMI on top adopts what it finds; then the exchange fails, or this one finds a smaller
-    /// count than was seen, and adopts nothing. What an NMI on top does not find any more, and does
-    /// not find granted yet, it leaves to the outermost dispatch. So this is called inside the read
-    /// side.
+    /// An NMI on top adopts what it finds. Then the exchange fails, or this CPU finds a smaller
+    /// count than it has seen, and adopts nothing. What an NMI on top does not find any more, and
+    /// does not find granted yet, it leaves to the outermost dispatch. So this is called inside the
+    /// read side.
     pub(crate) fn adopt(
         &self,
         slots: &impl PlatformSlots,
@@ -72,7 +72,7 @@ impl Grants {
         self.seen.set_all(count);
     }
 
-    /// Looks at the claims of one slot. Those whose rings go elsewhere are seen, too, so that a
+    /// Looks at the claims of one slot. It also sees those whose rings go elsewhere, so that a
     /// route which is opened later finds none of them.
     fn adopt_of(
         &self,
@@ -105,8 +105,9 @@ impl Grants {
         }
     }
 
-    /// This CPU is about to publish a claim of `slot`, and knows what to grant itself for it.
-    /// Before, so that an NMI on top does not adopt it.
+    /// Notes a claim of `slot` that this CPU is about to publish, and for which it knows what to
+    /// grant itself. It does so before it publishes, so that an NMI on top does not adopt the
+    /// claim.
     pub(crate) fn saw_own_claim(&self, slot: usize) {
         self.seen.add_own(slot);
     }

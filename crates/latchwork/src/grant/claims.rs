@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a dispatch, or a poll, has claimed: how many rings that stands for.
 //!
-//! Rule: each doorbell that is claimed has rung once, whoever is behind it, and once more in each
-//! round in which it is claimed again. Each software send has rung once.
+//! Rule: each doorbell that is claimed has rung once, whichever handlers are behind it, and once
+//! more in each round in which it is claimed again. Each software send has rung once.
 
 use super::doorbell::{RingTarget, SlotDoorbell};
 
@@ -20,13 +20,13 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
-    /// `sends` software requests were taken.
+    /// Claims of a dispatch that took `sends` software requests.
     #[inline(always)]
     pub(crate) fn of_sends(sends: usize) -> Self {
         Self { any: sends != 0, sends, ..Self::default() }
     }
 
-    /// A handler claimed a condition whose ring comes to `ring`.
+    /// Adds a condition that a handler claimed, and whose ring comes to `ring`.
     #[inline(always)]
     pub(crate) fn add(&mut self, doorbell: &SlotDoorbell, ring: RingTarget) {
         self.any = true;
@@ -41,7 +41,7 @@ impl Claims {
         self.late_us = self.late_us.max(late.us());
     }
 
-    /// The handlers are asked once more: a condition that holds again has rung again.
+    /// Begins another round of asking the handlers: a condition that holds again has rung again.
     pub(crate) fn next_round(&mut self) {
         let rings = self.doorbells.count_ones() as usize;
         self.rings_before = self.rings_before.saturating_add(rings);
@@ -57,7 +57,7 @@ impl Claims {
         self.any
     }
 
-    /// A handler stopped before it was through.
+    /// Whether a handler stopped before it was through.
     #[inline(always)]
     pub(crate) const fn wants_more(&self) -> bool {
         self.more
@@ -70,8 +70,8 @@ impl Claims {
         before.saturating_add(self.doorbells.count_ones() as usize)
     }
 
-    /// One ring and nothing late: the edge that brought the CPU here was that ring, or another's is
-    /// due for which a grant is there already.
+    /// Whether there was one ring and nothing late: the edge that brought the CPU here was that
+    /// ring, or the ring of another claim is due, for which a grant is there already.
     #[inline(always)]
     pub(crate) fn is_single_ring(&self) -> bool {
         let one_doorbell = self.doorbells & self.doorbells.wrapping_sub(1) == 0;

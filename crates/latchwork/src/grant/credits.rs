@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The word of credits: how many edges a CPU may absorb, by kind.
 //!
-//! Rule: a credit is used up once, and what is found dead is dropped only if nothing was added
-//! since.
+//! Rule: a credit is used up once. What a CPU finds dead it drops only if nothing was added since.
 //!
 //! Four counts, and above them a number that grows with each change. Its own CPU alone changes it,
 //! by an exchange: the number makes the exchange fail if an NMI on the same CPU changed the word in
@@ -26,7 +25,7 @@ pub(crate) const MOST_CREDITS: usize = (1 << COUNT_BITS) - 1;
 const COUNTS: usize = (1 << (4 * COUNT_BITS)) - 1;
 const ONE_CHANGE: usize = COUNTS + 1;
 
-/// How often a change is tried. Each failure is an NMI on this very CPU in between.
+/// How often a CPU tries a change. Each failure is an NMI on this very CPU in between.
 const TRIES: usize = 16;
 
 /// What the word said at one time.
@@ -56,7 +55,7 @@ impl Counts {
         self.changed(self.0 & !(MOST_CREDITS << shift_of(kind)) | sum << shift_of(kind))
     }
 
-    /// One less of the first of `kinds` of which there is any, and which that is.
+    /// One credit less of the first of `kinds` of which there is any, and which kind that is.
     fn minus_one_of(self, kinds: &[GrantKind]) -> Option<(Self, GrantKind)> {
         let kind = kinds.iter().copied().find(|kind| self.of(*kind) != 0)?;
         Some((self.changed(self.0.wrapping_sub(1 << shift_of(kind))), kind))

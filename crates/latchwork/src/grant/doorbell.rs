@@ -8,15 +8,16 @@ use crate::{
     primitive::{AtomicUsize, Ordering, const_unless_loom},
 };
 
-/// Where the ring of a claimed condition comes to.
+/// Where the ring of a claimed condition goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RingTarget {
     ThisCpu,
     OtherCpus,
 }
 
-/// A slot's doorbell. Written under the writer lock: while the slot is free, or one word at a time
-/// when the doorbell's model changes; read by dispatch, after the order that names the slot.
+/// A slot's doorbell. Writers store it under the writer lock: while the slot is free, or one word
+/// at a time when the doorbell's model changes. Dispatch reads it, after the order that names the
+/// slot.
 #[derive(Debug)]
 pub(crate) struct SlotDoorbell {
     /// The bit that stands for the doorbell. Slots behind one doorbell have the same; the software

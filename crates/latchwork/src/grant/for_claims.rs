@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Granting what the claims of a dispatch, or of a poll, leave open.
 //!
-//! Rule: as many edges as rings were claimed, but for the one that brought the CPU here.
+//! Rule: as many edges as rings were claimed, less the one that brought the CPU here.
 
 use super::claims::Claims;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// What had a CPU ask its handlers.
+/// What made a CPU ask its handlers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BroughtBy {
     /// One of the rings that were claimed.
@@ -21,7 +21,7 @@ pub(crate) enum BroughtBy {
 }
 
 impl<P: Platform> Nmi<P> {
-    /// Grants this CPU what its claims leave open: the rings that were claimed, but the one that
+    /// Grants this CPU what its claims leave open: the rings that were claimed, less the one that
     /// brought it here.
     pub(crate) fn grant_for_claims(
         &self,

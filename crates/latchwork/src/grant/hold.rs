@@ -4,22 +4,22 @@
 //! Rule: while such a send is unfinished, no grant of its CPU ends; but not for longer than
 //! `hold_us`.
 //!
-//! *Set the request; another source's NMI claims both; IRET; only now the sender rings.* The edge
-//! comes as late as the sender pleases, so no deadline fits. While such a send is unfinished no
-//! grant of the receiving CPU ends, and when it has finished, its edge is due within `late` of
-//! that. The moment at which it finished is not known; the next open point sees only that it has,
-//! and counts from there.
+//! *A sender sets the request; another source's NMI claims both; IRET; only now the sender rings.*
+//! The edge comes as late as the sender pleases, so no deadline fits. While such a send is
+//! unfinished, no grant of the receiving CPU ends. Once it has finished, its edge is due within
+//! `late` of that. The moment at which it finished is not known; the next open point sees only that
+//! it has, and counts from there.
 //!
 //! A sender that is stuck, or a virtual CPU that does not run, may leave a send unfinished for
-//! ever. After `hold_us` it is *written off*: it holds no longer, but later ones do. Its edge, if
-//! it comes at all, is explained by nothing and said to be a *late send*: reported, and never
-//! panicked on.
+//! ever. After `hold_us` the receiving CPU *writes it off*: it holds no longer, but later sends do.
+//! If its edge comes at all, nothing explains it, and the CPU calls it a *late send*: it reports
+//! it, and never panics on it.
 //!
 //! Own CPU only. A look counts the sends after it has read the state, and changes the state by an
-//! exchange. An NMI on top that takes another unfinished send changes it too, so that what was
-//! counted before does not end the hold for that one. The sends are those that
-//! `taken + pending − finished` counts: one that begins after the taken one has finished is taken
-//! for it. That errs on the long side, `hold_us` at most.
+//! exchange. An NMI on top that takes another unfinished send changes the state too, so that what
+//! the look counted does not end the hold for that send. `taken + pending − finished` counts the
+//! sends. So a send that begins after the taken one has finished is mistaken for it, which errs on
+//! the long side, by `hold_us` at most.
 
 use crate::{
     primitive::{Ordering, OwnWord, const_unless_loom},
@@ -44,7 +44,7 @@ pub(super) struct Hold {
     late_send_until: OwnWord,
 }
 
-/// What an update says of the sends.
+/// What an update found out about the sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HoldUpdate {
     /// A send is unfinished: no grant ends.
@@ -67,20 +67,20 @@ impl Hold {
         }
     }
 
-    /// There is something to look at.
+    /// Whether there is something at which to look.
     #[inline(always)]
     pub(super) fn is_set(&self) -> bool {
         self.state.load(Ordering::Relaxed) & (HOLDS | WROTE_OFF) != 0
     }
 
-    /// No grant ends.
+    /// Whether no grant ends.
     #[inline(always)]
     pub(super) fn holds(&self) -> bool {
         self.state.load(Ordering::Relaxed) & HOLDS != 0
     }
 
-    /// A request was taken, and `unfinished` sends are. An NMI on top finds the hold set, or sets
-    /// it by itself.
+    /// Begins to hold: this CPU took a request, and `unfinished` sends are unfinished. An NMI on
+    /// top finds the hold set, or sets it itself.
     #[inline(always)]
     pub(super) fn begin(&self, unfinished: usize, now: Timestamp) {
         if unfinished == 0 {
@@ -93,7 +93,7 @@ impl Hold {
         self.state.store(state.wrapping_add(ONE_CHANGE) | HOLDS, Ordering::Relaxed);
     }
 
-    /// Looks again. `unfinished` counts the sends that are.
+    /// Looks again at the sends, of which `unfinished` are unfinished.
     pub(super) fn update(
         &self,
         unfinished: impl FnOnce() -> usize,

@@ -22,7 +22,7 @@ impl LastClaim {
         }
     }
 
-    /// Something was claimed at `now`.
+    /// Notes that this CPU claimed something at `now`.
     ///
     /// An NMI on top may have noted a later claim, which stays, unless it is of a clock that was
     /// reset since.
@@ -42,8 +42,8 @@ impl LastClaim {
         (claim.since(now) <= limits.cap()).then(|| claim.after(limits.late()))
     }
 
-    /// The same, if the claim was made since `now`, when the caller looked at the clock: by an NMI
-    /// on top.
+    /// Until when the ring is due, if this CPU made the claim since `now`, when the caller looked
+    /// at the clock: an NMI on top made it.
     pub(super) fn ring_is_due_since(
         &self,
         now: Timestamp,
@@ -59,7 +59,7 @@ impl LastClaim {
         Timestamp::from_word(self.0.load(Ordering::Relaxed))
     }
 
-    /// The CPU comes back from being offline.
+    /// Forgets the claim: the CPU comes back from being offline.
     pub(super) fn reset(&self) {
         self.0.store(0, Ordering::Relaxed);
     }

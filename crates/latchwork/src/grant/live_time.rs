@@ -3,8 +3,8 @@
 //!
 //! Rule: a span is never counted too short.
 //!
-//! Own CPU only. It is looked at where the pool changes and at open points, so the end of a span is
-//! noted a little late, never early.
+//! Own CPU only. The CPU looks at it where the pool changes and at open points, so it notes the end
+//! of a span a little late, never early.
 
 use crate::{
     primitive::{Counter, Ordering, OwnWord, const_unless_loom},
@@ -33,14 +33,14 @@ impl LiveTime {
         }
     }
 
-    /// The pool is live, and was perhaps before.
+    /// Notes that the pool is live; perhaps it was before.
     pub(super) fn begins(&self, now: Timestamp) {
         if self.since.load(Ordering::Relaxed) == 0 {
             self.since.store(now.word() | LIVE, Ordering::Relaxed);
         }
     }
 
-    /// The pool is not live, and was perhaps before.
+    /// Notes that the pool is not live; perhaps it was before.
     pub(super) fn ends(&self, now: Timestamp) {
         let since = self.since.swap(0, Ordering::Relaxed);
         if since == 0 {
@@ -62,8 +62,8 @@ impl LiveTime {
         }
     }
 
-    /// The ticks in which an edge could be absorbed, in all and the most without a gap. From
-    /// anywhere; a span that has not ended is not in it yet.
+    /// The ticks in which this CPU could have absorbed an edge, in all and the most without a gap.
+    /// Any CPU may read them; a span that has not ended is not in them yet.
     pub(crate) fn read(&self) -> (usize, usize) {
         let total = self.total_ticks.load(Ordering::Relaxed);
         (total, self.longest_ticks.load(Ordering::Relaxed))

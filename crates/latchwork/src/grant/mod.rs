@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Grants: which edge without a condition is explained.
+//! Grants: which edges without a condition are explained.
 //!
 //! A CPU has one [`pool`]: counts of edges that it may absorb, by kind ([`credits`]), and one
-//! [`deadline`] for them all. They come from
+//! [`deadline`] for all of them. They come from
 //!
 //! * a dispatch that [claims] the conditions of k [doorbells](doorbell): k − 1, since one edge
 //!   brought it here;
@@ -18,24 +18,25 @@
 //!
 //! At the first [open point](open_points) after its deadline, or by a cap.
 //!
-//! Every claim moves the deadline of what is granted already to its own. The edge that brought a
+//! Every claim moves the deadline of what is granted already on to its own. The edge that brought a
 //! granted CPU here may have been the granted one, and then the ring of what was claimed is still
 //! to come. For what is granted later than that, the CPU remembers its [last claim](last_claim).
 //!
-//! A [send](sends) that was taken before it rang has its ring ahead of it for as long as its sender
-//! pleases. It [holds](hold) the open points back.
+//! A CPU may take a [send](sends) before the sender rings. The ring is then still to come, for as
+//! long as the sender pleases, and the send [holds](hold) the open points back.
 //!
 //! # What may be hidden
 //!
-//! A true unknown that comes while a grant is live looks like a granted ring. How long that could
-//! happen is [counted](live_time), and one that repeats [is reported](rationing).
+//! A true unknown that comes while a grant is live looks like a granted ring. The CPU
+//! [counts](live_time) for how long that could happen, and [reports](rationing) a true unknown that
+//! repeats.
 //!
-//! # Who touches it
+//! # Which CPU touches it
 //!
-//! Its own CPU only, in NMI or with interrupts off, so program order suffices, and what can come
-//! between two accesses is an NMI on top. Such an NMI never makes the pool poorer than the
-//! interrupted code believes; each function says why. The routes alone are written by others, under
-//! the writer lock. Others only look, for [people](crate::Granted).
+//! Its own CPU only, in NMI or with interrupts off, so program order suffices, and only an NMI on
+//! top can come between two accesses. Such an NMI never makes the pool poorer than the interrupted
+//! code believes; each function says why. Writers alone, on any CPU, write the routes, under the
+//! writer lock. Other CPUs only read, to [show it](crate::Granted).
 
 mod adopt;
 mod claims;

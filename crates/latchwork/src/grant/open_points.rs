@@ -3,12 +3,12 @@
 //!
 //! Rule: a grant ends at the first open point after its deadline. The clock alone ends nothing,
 //! since a deadline says when the ring must have reached the CPU's latch, not when the CPU took it:
-//! that may have been parked, stopped by firmware, or a virtual CPU that did not run.
+//! that CPU may have been parked, stopped by firmware, or a virtual CPU that did not run.
 //!
 //! The open points are the CPU's tick, its entry into idle, and, once it has left an NMI, the end
-//! of the NMI before: whatever had come by then has been taken since, as the NMI that it left or as
-//! one in between. When the NMI that it left was delivered is not known: the clock was read later,
-//! perhaps much later on a virtual CPU.
+//! of the NMI before that one. Whatever had come by then it has taken since, as the NMI that it
+//! left or as one in between. It is not known when the NMI that it left was delivered: this CPU
+//! read the clock later, perhaps much later on a virtual CPU.
 //!
 //! A cap ends a grant all the same, without any open point: after its deadline or the last NMI,
 //! whichever is later.
@@ -20,7 +20,7 @@ use crate::{
     time::{InTicks, Timestamp},
 };
 
-/// Whether edges of a CPU wait to be settled by what is granted to it: then nothing ends.
+/// Whether edges of a CPU wait to be settled by what is granted to it: then no grant ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unsettled {
     Nothing,
@@ -60,7 +60,7 @@ impl OpenPoints {
         now.since(could_take_from) <= cap && deadline.since(now) <= cap.saturating_mul(2)
     }
 
-    /// `now` is one.
+    /// Notes an open point at `now`.
     ///
     /// An NMI on top may have noted one later than `now`. Going back to `now` only lets a grant
     /// live until the next open point.
@@ -68,10 +68,11 @@ impl OpenPoints {
         self.last.store(now.word(), Ordering::Relaxed);
     }
 
-    /// The CPU leaves an NMI at `left`. The end of the one before is an open point, if `may_open`.
+    /// Notes that the CPU leaves an NMI at `left`. The end of the one before is an open point, if
+    /// `may_open`.
     ///
-    /// One that left later came on top of the end of this one. It has said all, unless its clock
-    /// was reset since.
+    /// An NMI that left later came on top of the end of this one. It has noted everything, unless
+    /// its clock was reset since.
     #[inline(always)]
     pub(super) fn note_leave<'a>(
         &self,
@@ -89,7 +90,7 @@ impl OpenPoints {
         self.last_leave.store(left.word(), Ordering::Relaxed);
     }
 
-    /// The CPU comes back from being offline.
+    /// Forgets what came before `now`: the CPU comes back from being offline.
     pub(super) fn reset(&self, now: Timestamp) {
         self.note(now);
         self.last_leave.store(now.word(), Ordering::Relaxed);

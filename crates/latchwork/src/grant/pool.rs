@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One CPU's pool of grants: when it is live, and what changes that.
 //!
-//! Rule: an edge is absorbed if its credit is there and the deadline of all has not ended.
+//! Rule: a CPU absorbs an edge if the edge's credit is there and the deadline of all has not ended.
 
 use super::{
     credits::Credits,
@@ -52,7 +52,7 @@ impl Grants {
         }
     }
 
-    /// Nothing was ever granted that has not been used up or found dead since.
+    /// Whether no grant is left that has neither been used up nor found dead.
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         self.credits.counts().is_empty()
@@ -65,11 +65,11 @@ impl Grants {
 
     /// Grants `edges`, and moves the deadline of all to `deadline` at least.
     ///
-    /// An NMI on top may grant, use up, or find dead. It comes before the exchange in `drop_all`,
-    /// which then drops nothing, or after, and then what it grants stays. A deadline that it moved
-    /// is never moved back: only the one that was found dead is replaced by an earlier one. It was
-    /// read before and after the counts, so that no new count is found dead by an old deadline, or
-    /// an old count by a new one.
+    /// An NMI on top may grant, use up, or find dead. If it comes before the exchange in
+    /// `drop_all`, that drops nothing; if it comes after, what it grants stays. A deadline that it
+    /// moved is never moved back: an earlier deadline replaces only the one that was found dead.
+    /// That one was read before and after the counts, so that no new count is found dead by an old
+    /// deadline, or an old count by a new one.
     pub(crate) fn grant(
         &self,
         kind: GrantKind,
@@ -101,15 +101,15 @@ impl Grants {
         self.live_time.begins(now);
     }
 
-    /// Something was claimed: what is granted already stays so until `deadline` at least.
+    /// Makes what is granted already last until `deadline` at least: something was claimed.
     pub(crate) fn extend(&self, deadline: Timestamp, now: Timestamp, limits: InTicks<'_>) {
         if self.is_live(now, limits) {
             self.deadline.extend_to(deadline);
         }
     }
 
-    /// Something was claimed. After what that grants has been granted, and what others have claimed
-    /// before has been adopted: a claim that is seen later may be older than this one.
+    /// Notes that something was claimed. The caller has granted what that grants, and adopted what
+    /// other CPUs had claimed before: a claim that is seen later may be older than this one.
     #[inline(always)]
     pub(crate) fn note_claim<'a>(&self, now: Timestamp, limits: impl FnOnce() -> InTicks<'a>) {
         self.last_claim.note(now, limits);
@@ -131,8 +131,9 @@ impl Grants {
         Some(self.rationing.record(kind, live_ticks, now, limits))
     }
 
-    /// The CPU leaves an NMI that was on top of no other: the edge of one underneath, too, may need
-    /// what was granted. While `unsettled` edges wait for what is granted, nothing ends.
+    /// Notes that the CPU leaves an NMI that was on top of no other: the edge of one underneath,
+    /// too, may need what was granted. While `unsettled` edges wait for what is granted, no grant
+    /// ends.
     #[inline(always)]
     pub(crate) fn note_leave<'a>(
         &self,
@@ -143,8 +144,8 @@ impl Grants {
         self.open_points.note_leave(left, || self.may_open(unsettled), limits);
     }
 
-    /// The CPU is at its tick or about to idle: any edge that came before `now` has been taken.
-    /// `now` was read before.
+    /// Notes that the CPU is at its tick or about to idle: it has taken any edge that came before
+    /// `now`. The caller read `now` before.
     pub(crate) fn note_open_point(
         &self,
         now: Timestamp,
@@ -168,7 +169,7 @@ impl Grants {
         }
     }
 
-    /// What is granted, for people. Any CPU may ask.
+    /// What is granted, for a debugger or a report. Any CPU may ask.
     pub(crate) fn snapshot(&self, now: Timestamp, limits: InTicks<'_>) -> Granted {
         if !self.is_live(now, limits) {
             return Granted { waits_for_send: self.hold.holds(), ..Granted::default() };
@@ -180,7 +181,8 @@ impl Grants {
         }
     }
 
-    /// The CPU comes back from being offline. Nothing that was granted before counts.
+    /// Forgets all grants: the CPU comes back from being offline, and what was granted before
+    /// counts no more.
     pub(crate) fn reset(&self, now: Timestamp) {
         self.credits.reset();
         self.hold.reset();

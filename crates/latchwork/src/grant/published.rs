@@ -2,16 +2,17 @@
 //! Machine-wide claims, as the machine publishes them: a Platform condition whose ring goes to
 //! other CPUs, comes later, or rings many.
 //!
-//! Rule: whoever claims such a condition does not write to the CPUs on its route, of which there
-//! may be thousands. It publishes, in the handler's slot, one more claim and a deadline; each CPU
+//! Rule: a CPU that claims such a condition does not write to the CPUs on its route, of which there
+//! may be thousands. It publishes, in the handler's slot, one more claim and a deadline. Each CPU
 //! [adopts](super::adopt) the grant when it might need it.
 //!
 //! # Orderings
 //!
-//! *Writers*: the holder of the poll lock, and whoever claims outside an NMI. *Readers*: every CPU.
-//! First the deadline, then the slot's count, Release, then the count of all, Release; read in the
-//! opposite order, Acquire: who sees a count sees the deadline of that claim or of a later one. Two
-//! may publish at once, so a deadline is replaced by a later one only.
+//! *Writers*: the holder of the poll lock, and a CPU that claims outside an NMI. *Readers*: every
+//! CPU. A writer stores first the deadline, then the slot's count, Release, then the count of all,
+//! Release; a reader loads them in the opposite order, Acquire. So a CPU that sees a count sees the
+//! deadline of that claim or of a later one. Two CPUs may publish at the same time, so a deadline
+//! is replaced by a later one only.
 //!
 //! # Why publishing after the handler's acknowledgement is early enough
 //!
@@ -56,7 +57,7 @@ impl PublishedClaims {
         }
     }
 
-    /// One more claim, whose rings reach their CPUs until `deadline`.
+    /// Publishes one more claim, whose rings reach their CPUs until `deadline`.
     pub(crate) fn publish(
         &self,
         all: &MachineWideClaims,
@@ -68,14 +69,14 @@ impl PublishedClaims {
         all.0.fetch_add(1, Ordering::Release);
     }
 
-    /// The rings of the last claim reach their CPUs until `deadline`, later than was published.
-    /// CPUs that have adopted it look again.
+    /// Publishes that the rings of the last claim reach their CPUs until `deadline`, later than was
+    /// published. CPUs that have adopted it look again.
     pub(crate) fn renew(&self, all: &MachineWideClaims, deadline: Timestamp, limits: InTicks<'_>) {
         self.extend_to(deadline, limits);
         all.0.fetch_add(1, Ordering::Release);
     }
 
-    /// Each failure of the exchange is a claim that somebody published meanwhile, so their
+    /// Each failure of the exchange is a claim that another CPU published meanwhile, so their
     /// deadlines are about the same. One farther ahead than any lateness can be is from before the
     /// clock was reset.
     fn extend_to(&self, deadline: Timestamp, limits: InTicks<'_>) {

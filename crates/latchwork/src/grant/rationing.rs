@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What was absorbed: counted, and reported where it may hide something.
+//! What a CPU absorbed: counted, and reported if it may hide something.
 //!
-//! Rule: edges that are absorbed for longer than a grant lasts by itself are reported, once a
+//! Rule: a CPU that absorbs edges for longer than a grant lasts by itself reports them, once a
 //! second at most.
 //!
-//! An orphan and a true unknown that collapsed look like an orphan, and a true unknown that comes
-//! while a grant is live looks like one too. One such edge cannot be told apart without NMI-source
-//! reporting. One that repeats can: absorbing is rationed, so it surfaces.
+//! An orphan and a true unknown that collapsed look like an orphan, and so does a true unknown that
+//! comes while a grant is live. Without NMI-source reporting a CPU cannot tell one such edge apart.
+//! It can tell one that repeats: absorbing is rationed, so it surfaces.
 
 use crate::{
     contract::GrantKind,
@@ -23,8 +23,8 @@ pub(crate) struct Absorption {
     pub(crate) to_report: Option<usize>,
 }
 
-/// Decides which absorbed edges are reported. Own CPU, in NMI; an NMI on top can at worst bring one
-/// report more.
+/// Decides which absorbed edges this CPU reports. Own CPU, in NMI; an NMI on top can at worst bring
+/// one report more.
 #[derive(Debug)]
 pub(super) struct Rationing {
     /// When the first edge of the present streak was absorbed, with bit 0 set; 0 before any.

@@ -3,9 +3,9 @@
 //!
 //! Rule: a grant goes to the CPUs that the ring may reach, and to no other.
 //!
-//! *Writers*: the holder of the writer lock, on any CPU. *Reader*: the CPU itself, with Relaxed.
-//! The route of a handler that is being registered is seen by whoever sees the order that names it.
-//! One that changes later may be seen as it was a moment ago; whoever changes it owes a poll
+//! *Writers*: the holder of the writer lock, on any CPU. *Reader*: the CPU itself, with Relaxed. A
+//! CPU that sees the order that names a handler sees the route with which it was registered. It may
+//! see a route that changes later as it was a moment ago; the CPU that changes it owes a poll
 //! afterwards.
 
 use super::doorbell::RingTarget;
@@ -34,7 +34,7 @@ impl Routes {
         }
     }
 
-    /// Under the writer lock.
+    /// Sets the bit. The caller holds the writer lock.
     pub(crate) fn set(&self, slot: usize, ring: RingTarget) {
         let routes = self.bits();
         let bit = bit_of(slot);

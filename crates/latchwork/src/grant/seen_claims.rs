@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How many machine-wide claims a CPU has looked at, of all and per Platform slot.
+//! At how many machine-wide claims a CPU has looked, of all and per Platform slot.
 //!
-//! Rule: a claim is counted as seen before its grant is taken, so it is granted once.
+//! Rule: a CPU counts a claim as seen before it takes its grant, so it takes the grant once.
 //!
 //! Own CPU only. An NMI on top that sees a claim first makes the exchange fail.
 
@@ -26,18 +26,18 @@ impl SeenClaims {
         }
     }
 
-    /// Whether every one of `count` claims has been looked at.
+    /// Whether this CPU has looked at every one of `count` claims.
     #[inline(always)]
     pub(super) fn are_all_of(&self, count: usize) -> bool {
         self.of_all.load(Ordering::Relaxed) == count
     }
 
-    /// `count` claims have been looked at.
+    /// Notes that this CPU has looked at `count` claims.
     pub(super) fn set_all(&self, count: usize) {
         self.of_all.store(count, Ordering::Relaxed);
     }
 
-    /// This CPU is about to publish a claim of `slot`.
+    /// Notes a claim of `slot` that this CPU is about to publish.
     pub(super) fn add_own(&self, slot: usize) {
         if let Some(seen) = self.of_slot.get(slot) {
             seen.fetch_add(1, Ordering::Relaxed);

@@ -8,16 +8,16 @@ use super::{hold::HoldUpdate, pool::Grants};
 use crate::time::{InTicks, Timestamp};
 
 impl Grants {
-    /// A dispatch took requests, and `unfinished` sends have not rung as far as is known. Also
-    /// where nothing is granted yet: what brought the CPU here may be claimed, and granted, later,
-    /// by a poll.
+    /// Holds the grants: a dispatch took requests, and `unfinished` sends have not rung as far as
+    /// is known. It does so also where nothing is granted yet: a poll may claim, and grant, later
+    /// what brought the CPU here.
     #[inline(always)]
     pub(crate) fn hold_for(&self, unfinished: usize, now: Timestamp) {
         self.hold.begin(unfinished, now);
     }
 
-    /// A send was taken before it finished, and somebody should [look](Self::update_hold) whether
-    /// it has.
+    /// Whether this CPU took a send before it finished, and should [look](Self::update_hold)
+    /// whether it has.
     #[inline(always)]
     pub(crate) fn waits_for_send(&self) -> bool {
         self.hold.is_set()
@@ -40,8 +40,8 @@ impl Grants {
         }
     }
 
-    /// An edge that nothing explains may be that of a send whose sender was stuck between request
-    /// and ring.
+    /// Whether an edge that nothing explains may be that of a send whose sender was stuck between
+    /// request and ring.
     pub(crate) fn may_be_late_send(&self, now: Timestamp, limits: InTicks<'_>) -> bool {
         self.hold.may_be_late_send(now, limits)
     }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! CPUs that go and come back.
+//! CPUs that go offline and come back.
 //!
-//! An *offline* CPU takes no part: its NMIs return at once, it is asked for nothing, and no removal
-//! waits for it. The invariant that all of this rests on: **an offline CPU is in no dispatch**.
-//! Whoever goes offline by itself is outside by the check in [`Nmi::go_offline`]; whoever was
-//! stopped wherever it was is put outside by [`Nmi::mark_offline`]. So coming back needs to reset
-//! nothing, and an NMI can come between any two of its steps.
+//! An *offline* CPU takes no part: its NMIs return immediately, no CPU asks it for anything, and no
+//! removal waits for it. All of this rests on one invariant: **an offline CPU is in no dispatch**.
+//! For a CPU that goes offline by itself, the check in [`Nmi::go_offline`] ensures it. For a CPU
+//! that was stopped wherever it was, [`Nmi::mark_offline`] does. So a CPU that comes back needs to
+//! reset nothing, and an NMI can come between any two of its steps.
 
 use core::{error::Error, fmt};
 
@@ -17,17 +17,17 @@ use crate::{
 };
 
 impl<P: Platform> Nmi<P> {
-    /// Takes the calling CPU offline. From the return on, each NMI here returns at once: no handler
-    /// is asked, nothing is reported, [`CpuStats::offline`](crate::CpuStats::offline) counts it,
-    /// and the requests that it takes are dropped and counted. Not NMI-safe. Does nothing on a CPU
-    /// that is offline.
+    /// Takes the calling CPU offline. From the return on, each NMI on this CPU returns immediately:
+    /// it asks no handler and reports nothing, counts itself in
+    /// [`CpuStats::offline`](crate::CpuStats::offline), and drops and counts the requests that it
+    /// takes. Not NMI-safe. On a CPU that is offline this does nothing.
     ///
-    /// Deferred work that waits here is run by [`run_work`](crate::Nmi::run_work), to be called
-    /// next, or else by another CPU at its next tick.
+    /// Call [`run_work`](crate::Nmi::run_work) next: it runs the deferred work that waits here.
+    /// Otherwise another CPU runs it at its next tick.
     ///
-    /// Call it pinned, with interrupts off, before the CPU halts for good or is powered down. A
-    /// send that looked at this CPU before it went may still post its request and ring: then the
-    /// NMI, or [`come_online`](Self::come_online), drops it.
+    /// Call this pinned, with interrupts off, before the CPU halts for good or loses power. A
+    /// sender that looked at this CPU before it went offline may still post its request and ring.
+    /// Then the NMI, or [`come_online`](Self::come_online), drops the request.
     ///
     /// # Errors
     ///
@@ -45,20 +45,22 @@ impl<P: Platform> Nmi<P> {
         .unwrap_or_else(|cpu| Err(PresenceError::NoSuchCpu { cpu }))
     }
 
-    /// Brings the calling CPU back online, before it relies on NMIs: requests that were left for it
-    /// are dropped and counted, and from the return on its NMIs are dispatched. On a CPU that is
-    /// online it does nothing, so every CPU may call it when it starts. Not NMI-safe.
+    /// Brings the calling CPU back online; call it before this CPU relies on NMIs. It drops and
+    /// counts the requests that were left for this CPU. From the return on, this CPU dispatches its
+    /// NMIs. On a CPU that is online it does nothing, so every CPU may call it when it starts. Not
+    /// NMI-safe.
     ///
-    /// *Ordering*: whose [`send`](Self::send) is no longer refused sees what this CPU did before.
+    /// *Ordering*: a sender whose [`send`](Self::send) is no longer refused sees what this CPU did
+    /// before.
     ///
-    /// NMIs that come before, while the CPU sets itself up, return at once. A poll of the Platform
-    /// handlers is owed from here on, and what was granted to this CPU, or deferred, before it went
-    /// counts no more.
+    /// NMIs that come before, while the CPU sets itself up, return immediately. From here on the
+    /// library owes a poll of the Platform handlers. What was granted to this CPU before it went
+    /// offline, and what it had deferred, counts no more.
     ///
     /// # Errors
     ///
-    /// [`PresenceError::InDispatch`] in an NMI, and also where this CPU was stopped inside an NMI
-    /// and nobody called [`mark_offline`](Self::mark_offline) before it was started again.
+    /// [`PresenceError::InDispatch`] in an NMI, and also if this CPU was stopped inside an NMI and
+    /// no CPU called [`mark_offline`](Self::mark_offline) before this CPU was started again.
     /// [`PresenceError::NoSuchCpu`] as for [`go_offline`](Self::go_offline). Nothing has changed
     /// then.
     pub fn come_online(&'static self) -> Result<(), PresenceError> {
@@ -73,10 +75,10 @@ impl<P: Platform> Nmi<P> {
             area.grants.reset(self.now());
             area.deferred.reset();
             area.presence().come_back();
-            // Whoever saw this CPU offline while it queued work for it is seen by this CPU's next
-            // look at its lists. Partner: the fence in `Nmi::notify_cpu`. And what was asserted
-            // while this CPU was away is seen by the poll that is owed now. Partner: the fence in
-            // `Debt::take`.
+            // A CPU that saw this CPU offline while it queued work for it: its item is seen by this
+            // CPU's next look at its lists. Partner: the fence in `Nmi::notify_cpu`. And the poll
+            // that is owed now sees what was asserted while this CPU was away. Partner: the fence
+            // in `Debt::take`.
             fence(Ordering::SeqCst);
             self.owe(cpu, area);
             Ok(())
@@ -84,17 +86,19 @@ impl<P: Platform> Nmi<P> {
         .unwrap_or_else(|cpu| Err(PresenceError::NoSuchCpu { cpu }))
     }
 
-    /// Takes offline a CPU that executes nothing any more: it was sent INIT, was reset, or is dead.
-    /// Where it was stopped inside an NMI, that NMI is over: removals no longer wait for it, and
-    /// the Platform handlers can be asked again. Not NMI-safe.
+    /// Takes offline a CPU that executes nothing any more: it got an INIT, was reset, or is dead.
+    /// If it was stopped inside an NMI, that NMI is over: removals no longer wait for it, and other
+    /// CPUs can ask the Platform handlers again. Not NMI-safe.
     ///
-    /// What it was doing is lost: the work of a handler, requests that it had taken and not served,
-    /// the ring of a send that it was making. If it was stopped while it registered or removed a
-    /// handler, nobody can do so any more, since it holds the writer lock for ever. If it was
-    /// stopped while it queued or ran deferred work, what comes behind on that list never runs, nor
-    /// does the item that was running come to its end. So stop a CPU only where it does none of
-    /// these. What merely waits on its lists is not lost: another CPU runs it, at its next tick or
-    /// by [`run_work`](crate::Nmi::run_work).
+    /// What that CPU was doing is lost: the work of a handler, requests that it had taken and not
+    /// served, the ring of a send that it was making. If it was stopped while it registered or
+    /// removed a handler, no CPU can do so any more, since it holds the writer lock for ever. If it
+    /// was stopped while it queued or ran deferred work, the items behind that one on the list
+    /// never run, and the item that was running never ends. So stop a CPU only where it does none
+    /// of these.
+    ///
+    /// What merely waits on its lists is not lost: another CPU runs it, at its next tick or by
+    /// [`run_work`](crate::Nmi::run_work).
     ///
     /// # Errors
     ///
@@ -125,9 +129,9 @@ impl<P: Platform> Nmi<P> {
         self.core.cpus().get(cpu).map(|area| !area.presence().is_away())
     }
 
-    /// Deferred work that waits for a CPU that has just been taken offline is there for others. The
-    /// fence has its partner in `Nmi::notify_cpu`: whoever put an item there is seen here, or sees
-    /// the CPU offline.
+    /// Leaves to the others what waits for a CPU that has just been taken offline. The fence has
+    /// its partner in `Nmi::notify_cpu`: either this CPU sees the item that a producer put there,
+    /// or the producer sees the CPU offline.
     fn mark_work_left_by(&self, area: &PerCpu) {
         fence(Ordering::SeqCst);
         if area.work.has_items() {
@@ -136,11 +140,11 @@ impl<P: Platform> Nmi<P> {
     }
 }
 
-/// A CPU was not taken offline or brought online; nothing has changed.
+/// The library did not take a CPU offline or bring it online; nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PresenceError {
-    /// The CPU is in an NMI, or was stopped inside one and not marked.
+    /// The CPU is in an NMI, or was stopped inside one and no CPU has marked it offline.
     InDispatch(InDispatch),
     /// There is no such CPU.
     NoSuchCpu {

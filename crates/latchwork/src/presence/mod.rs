@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Presence: CPUs that go offline and come back ([`lifecycle`]), and the [word] that tells which
-//! are away.
+//! Presence: CPUs that go offline and come back ([`lifecycle`]), and the [word] that says which
+//! CPUs are offline.
 
 mod lifecycle;
 mod word;

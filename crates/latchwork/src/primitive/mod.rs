@@ -4,8 +4,8 @@
 //! An adopting kernel gets `core::sync::atomic` and nothing else. The crate's own tests get the
 //! `checked` backend: the same operations over `core` or, under `cfg(loom)`, over loom, and in both
 //! a point *before every access* at which a test may let an NMI in. The simulated machine gets the
-//! `simulated` backend, which hands each access to whoever plays the memory. Code outside this
-//! module never names a backend.
+//! `simulated` backend, which hands each access to the `Memory` that the machine has installed.
+//! Code outside this module never names a backend.
 
 #[cfg(not(any(test, latchwork_simulated)))]
 mod plain;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The backend of the simulated machine: each access is handed to whoever plays the memory.
+//! The backend of the simulated machine: it hands each access to a [`Memory`].
 //!
 //! It exists only in the package `latchwork-simulated`, which compiles this crate's source with
 //! `cfg(latchwork_simulated)`. Every atomic is one [`Word`]. An access asks this thread for its
@@ -84,7 +84,7 @@ impl Update {
     }
 }
 
-/// Who plays the memory.
+/// Plays the memory of the simulated machine.
 pub trait Memory {
     /// A load.
     fn load(&self, word: &Word, order: Ordering) -> Value;
@@ -109,7 +109,8 @@ thread_local! {
     static MEMORY: Cell<Option<&'static dyn Memory>> = const { Cell::new(None) };
 }
 
-/// Hands this thread's accesses to `memory`, or to nobody. Returns whom they went to before.
+/// Hands this thread's accesses to `memory`, or, if `None`, straight to the words. Returns the
+/// memory to which they went before.
 pub fn install(memory: Option<&'static dyn Memory>) -> Option<&'static dyn Memory> {
     MEMORY.replace(memory)
 }
@@ -161,8 +162,8 @@ impl Word {
     }
 }
 
-/// A fence. Between CPUs of this machine only the full one is an instruction, which is up to
-/// whoever plays the memory.
+/// A fence. Between CPUs of this machine only the full one is an instruction, which is up to the
+/// memory.
 pub fn fence(order: Ordering) {
     if let Some(memory) = memory() {
         memory.fence(order);
@@ -283,8 +284,8 @@ impl AtomicUsize {
     }
 }
 
-/// A word that only its own CPU touches, in NMIs too. An NMI may come before each access; when a
-/// store reaches memory nobody can tell.
+/// A word that only its own CPU touches, in NMIs too. An NMI may come before each access; no other
+/// CPU can see when a store reaches memory.
 #[derive(Debug)]
 pub struct OwnWord(Word);
 

@@ -6,8 +6,9 @@
 //!
 //! # Orderings
 //!
-//! *Writers*: whoever skips a poll, in NMI, or knows of a reason for one, in any context: a store,
-//! only if nothing is owed. Whoever polls: a swap to 0. *Readers*: the same, and every CPU's tick.
+//! *Writers*: a CPU that skips a poll, in NMI, or knows of a reason for one, in any context: a
+//! store, only if nothing is owed. A CPU that polls: a swap to 0. *Readers*: the same, and every
+//! CPU's tick.
 //!
 //! The promise is: a condition that was set before a skipper's edge is looked at by a poll that
 //! begins after the edge. Two fences make it true. The skipper's lies in `ReadWord::enter`, between
@@ -22,12 +23,11 @@
 //! The taker must be a read-modify-write with the fence behind it. A plain store of 0 would lie in
 //! the store buffer while the sources are read: a skipper would still find the old debt and rely on
 //! a poll that has looked already. The skipper's store may be plain: while it lies in the store
-//! buffer nobody relies on it, and this CPU's own tick sees it in any case. It is Release, and the
-//! swap Acquire, so that whoever owes a poll for a handler that it has just registered has that
-//! handler asked.
+//! buffer no CPU relies on it, and this CPU's own tick sees it in any case. It is Release, and the
+//! swap Acquire, so that the poll asks a handler that the skipper has just registered.
 //!
-//! Two who store at once, or one who stores on top of a poll that has just begun, lose nothing:
-//! some debt stays, and costs a poll.
+//! If two CPUs store at the same time, or one stores on top of a poll that has just begun, nothing
+//! is lost: some debt stays, and costs a poll.
 
 use crate::{
     primitive::{AtomicUsize, Ordering, const_unless_loom},
@@ -44,7 +44,7 @@ pub(crate) struct Debt {
     owed_since: AtomicUsize,
 }
 
-/// A debt as somebody saw it.
+/// A debt as one look at the word saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owed(usize);
 
@@ -64,8 +64,8 @@ impl Debt {
         }
     }
 
-    /// Owes a poll from `now` on, unless one is owed. Returns the debt that this call made. After a
-    /// full fence that follows the reason.
+    /// Owes a poll from `now` on, unless one is owed. Returns the debt that this call made. The
+    /// caller executes a full fence between the reason and this call.
     #[inline(always)]
     pub(crate) fn owe(&self, now: Timestamp) -> Option<Owed> {
         if self.owed().is_some() {
@@ -74,8 +74,8 @@ impl Debt {
         Some(self.store(now.word() & !MARKS | OWED))
     }
 
-    /// Owes a poll for an edge that waits. A debt that is there keeps its age. As
-    /// [`owe`](Self::owe).
+    /// Owes a poll for an edge that waits. A debt that is there keeps its age. The same fence as
+    /// for [`owe`](Self::owe).
     pub(crate) fn owe_for_edge(&self, now: Timestamp) -> Option<Owed> {
         match self.owed() {
             Some(owed) if owed.has_edge() => None,
@@ -90,8 +90,8 @@ impl Debt {
         Owed(word)
     }
 
-    /// Takes the debt, for a poll that begins next: after a full fence, which is the caller's.
-    /// AcqRel: whoever owed it for a handler has that handler asked; and see `poll_lock`.
+    /// Takes the debt, for a poll that begins next, after a full fence of the caller. AcqRel: if a
+    /// CPU owed it for a handler, the poll asks that handler; and see `poll_lock`.
     pub(crate) fn take(&self) -> Option<Owed> {
         match self.owed_since.swap(0, Ordering::AcqRel) {
             0 => None,
@@ -100,7 +100,7 @@ impl Debt {
     }
 
     /// Puts a debt back that was taken for a poll which did not begin. It keeps its age. Returns
-    /// it, unless another that says as much has been made since: its maker may have looked
+    /// it, unless another CPU has made one meanwhile that says as much: that maker may have looked
     /// meanwhile, and answers for nothing.
     pub(crate) fn put_back(&self, taken: Owed) -> Option<Owed> {
         match self.owed() {
@@ -112,8 +112,8 @@ impl Debt {
         }
     }
 
-    /// Makes the debt one from `now`, for who has just arranged for a poll, so that nobody else
-    /// does the same. Of several that try, one succeeds.
+    /// Makes the debt one from `now`, for a CPU that has just arranged for a poll, so that no other
+    /// CPU does the same. Of several that try, one succeeds.
     pub(crate) fn renew(&self, seen: Owed, now: Timestamp) -> Option<Owed> {
         let renewed = now.word() & !MARKS | seen.0 & MARKS;
         let swapped =
@@ -123,7 +123,7 @@ impl Debt {
 }
 
 impl Owed {
-    /// An edge waits for the poll.
+    /// Whether an edge waits for the poll.
     pub(crate) fn has_edge(self) -> bool {
         self.0 & EDGE_WAITS != 0
     }

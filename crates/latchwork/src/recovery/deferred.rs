@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Deferred edges: nothing on their CPU explained them, and what may explain them is not known yet.
 //!
-//! # While somebody else asks the Platform handlers
+//! # While another CPU asks the Platform handlers
 //!
-//! Whether that poll would have found their condition is known only later: it may have looked at
-//! the source before. So the CPU writes down when the edge came and which poll it overlapped, owes
-//! a poll, and settles the edge itself, at its tick or next NMI, once a later poll has finished.
-//! The edge is explained if the poll that it overlapped or a later one claimed anything, or a grant
-//! is there for it; else it is unknown. No other CPU settles it: that would look at its own grants.
+//! Whether that poll would have found the edge's condition is known only later: it may have looked
+//! at the source before. So the CPU records when the edge came and which poll it overlapped, and
+//! owes a poll. It settles the edge itself, at its tick or next NMI, once a later poll has
+//! finished. The edge is explained if the poll that it overlapped or a later one claimed anything,
+//! or if a grant is there for it; otherwise it is unknown. No other CPU settles it: that would look
+//! at its own grants.
 //!
-//! Only two polls can be waited for at a time: the last that has begun, and, while that is in
-//! progress, the one before. What waits for the same poll shares a record, so four are enough
-//! though some may be settled late.
+//! A CPU can wait for only two polls at a time: the last that has begun, and, while that is in
+//! progress, the one before. Edges that wait for the same poll share a record, so four records are
+//! enough though some may be settled late.
 //!
 //! # On top of another dispatch
 //!
-//! NMIs nest where something re-opens them, and on top of a poll outside NMIs. The one underneath
-//! may have consumed the condition of the one on top and not have granted its ring yet. So the one
-//! on top leaves its edge to the outermost one, which settles it after it has granted what it
-//! claimed.
+//! NMIs nest where something re-opens them, and on top of a poll outside NMIs. The dispatch
+//! underneath may have consumed the condition of the one on top and not have granted its ring yet.
+//! So the dispatch on top leaves its edge to the outermost one, which settles it after it has
+//! granted what it claimed.
 //!
-//! Or another CPU is just claiming the condition of the one on top, and has told nobody yet. So the
-//! outermost one polls where its grants do not suffice, and defers the edge where that CPU is still
-//! at it.
+//! Or another CPU is just claiming the condition of the edge on top, and has not published that
+//! yet. So the outermost dispatch polls if its grants do not suffice, and defers the edge if that
+//! CPU still polls.
 //!
 //! Own CPU only, in NMI or with interrupts off. One word says that a record is in use; an NMI on
 //! top that uses or settles it makes the exchange of that word fail.
@@ -35,8 +36,8 @@ use crate::{
     time::Timestamp,
 };
 
-/// How many polls a CPU can wait for. Edges beyond are counted with the last record, and settled
-/// with it, as far as that has room.
+/// How many polls a CPU can wait for. The last record counts further edges as well, as far as it
+/// has room, and is settled with them.
 const RECORDS: usize = 4;
 
 /// The count and the mark lie where a poll's number has no bits.
@@ -44,8 +45,7 @@ const MOST_EDGES: usize = 63;
 /// The edges came on top of another dispatch of this CPU.
 const ON_TOP: usize = 64;
 
-/// How often an edge is tried to be written down. Each failure is an NMI on this very CPU in
-/// between.
+/// How often a CPU tries to record an edge. Each failure is an NMI on this very CPU in between.
 const TRIES: usize = 16;
 
 /// One CPU's deferred edges.
@@ -63,12 +63,12 @@ struct Record {
     ip: OwnWord,
 }
 
-/// A deferred edge, or several, of which it is known now what they were.
+/// A deferred edge, or several, when it is known what they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settled {
     pub(crate) edges: usize,
     pub(crate) finding: Finding,
-    /// Of the first of them.
+    /// When the first of them arrived.
     pub(crate) arrived: Timestamp,
     /// Where the first of them interrupted.
     pub(crate) ip: usize,
@@ -79,7 +79,7 @@ pub(crate) struct Settled {
 pub(crate) enum Finding {
     /// The poll that it overlapped, or a later one, claimed something.
     Claimed,
-    /// Neither did.
+    /// Neither claimed anything.
     NothingClaimed,
     /// It came on top of another dispatch, which has granted by now what it claimed.
     WasOnTop,
@@ -99,19 +99,19 @@ impl DeferredEdges {
         }
     }
 
-    /// Something may wait here.
+    /// Whether an edge may wait here.
     #[inline(always)]
     pub(crate) fn has_waiting(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) != 0
     }
 
-    /// The same, for the grants by which edges are settled.
+    /// Whether an edge waits, as the grants by which edges are settled need to know it.
     pub(crate) fn unsettled(&self) -> Unsettled {
         if self.has_waiting() { Unsettled::Edges } else { Unsettled::Nothing }
     }
 
-    /// The Platform handlers were being asked, in the poll `overlapped`, when `edges` came. Says
-    /// whether there is room to write that down.
+    /// Records `edges` that came while another CPU asked the Platform handlers, in the poll
+    /// `overlapped`. Returns whether there was room.
     #[must_use]
     pub(crate) fn defer(
         &self,
@@ -123,7 +123,8 @@ impl DeferredEdges {
         self.record(overlapped.word(), edges, arrived, ip)
     }
 
-    /// The edge came on top of another dispatch, which settles it. Says whether there is room.
+    /// Leaves an edge that came on top of another dispatch to that one. Returns whether there was
+    /// room.
     #[must_use]
     pub(crate) fn leave_to_outermost(&self, arrived: Timestamp, ip: usize) -> bool {
         self.record(ON_TOP, 1, arrived, ip)
@@ -159,9 +160,9 @@ impl DeferredEdges {
         self.records.iter().map(|record| (record, record.word())).find(|(_, word)| is_it(*word))
     }
 
-    /// Hands out, one by one, the records of which it is known by now what they were. What came on
-    /// top is known in the outermost dispatch: nothing is underneath that could still grant what it
-    /// has claimed.
+    /// Hands out, one by one, the records of which it is known by now what they were. For edges
+    /// that came on top it is known in the outermost dispatch: nothing is underneath that could
+    /// still grant what it has claimed.
     pub(crate) fn settle(&self, polls: &PollLock, nesting: Nesting, mut tell: impl FnMut(Settled)) {
         self.waiting.store(0, Ordering::Relaxed);
         for record in &self.records {
@@ -185,7 +186,7 @@ impl DeferredEdges {
         }
     }
 
-    /// The CPU comes back from being offline.
+    /// Forgets all records: the CPU comes back from being offline.
     pub(crate) fn reset(&self) {
         for record in &self.records {
             record.poll_and_edges.store(0, Ordering::Relaxed);

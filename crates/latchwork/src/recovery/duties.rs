@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a CPU has taken upon itself in an NMI, to see to outside.
+//! What a CPU has noted in an NMI, to do it outside.
 
 use super::debt::Owed;
 use crate::primitive::{Ordering, OwnWord, const_unless_loom};
@@ -9,7 +9,7 @@ use crate::primitive::{Ordering, OwnWord, const_unless_loom};
 pub(crate) struct Duties {
     /// The last debt that this CPU made. It answers for that one.
     made_debt: OwnWord,
-    /// A handler wants to be asked again.
+    /// A handler wants the CPU to ask it again.
     ask_again: OwnWord,
 }
 
@@ -32,7 +32,7 @@ impl Duties {
         self.ask_again.store(1, Ordering::Relaxed);
     }
 
-    /// Whether a handler wants to be asked again; if so, the caller sees to it.
+    /// Whether a handler wants the CPU to ask it again. If so, the caller sees to it.
     pub(crate) fn take_ask_again(&self) -> bool {
         self.ask_again.load(Ordering::Relaxed) != 0
             && self.ask_again.swap(0, Ordering::Relaxed) != 0

@@ -2,10 +2,11 @@
 //! Recovering machine-wide events whose ring was lost.
 //!
 //! A dispatch that found a Local condition does not ask the Platform handlers: that would cost
-//! every PMI a lock and slow reads. But its edge may be two, collapsed. So it [owes](debt) a poll.
-//! Each CPU's [`tick`] pays a debt that is a tick period old, by a [`poll`] there and then or by an
-//! NMI to itself; and so does an NMI that finds the debt overdue. Whoever fails to take the poll's
-//! [lock](poll_lock) owes one too, and [defers](deferred) its edge where nothing else explains it.
+//! every performance-counter interrupt a lock and slow reads. But its edge may be two, collapsed.
+//! So its CPU [owes](debt) a poll. Each CPU's [`tick`] pays a debt that is a tick period old, by a
+//! [`poll`] of its own or by an NMI to itself; an NMI that finds the debt overdue pays it as well.
+//! A CPU that fails to take the poll's [lock](poll_lock) also owes a poll, and [defers](deferred)
+//! its edge if nothing else explains it.
 
 mod debt;
 mod deferred;

@@ -27,11 +27,11 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// Calls `act` inside the read side, outside an NMI, with interrupts off, so that removals wait
-    /// for it; and then settles edges that were deferred.
+    /// for it; and then settles edges that this CPU had deferred.
     ///
-    /// An NMI may come on top. What it wants done after leaving waits until this has left, since
-    /// nobody may park or debug while a removal waits for this CPU or the poll lock is held. Then
-    /// the CPU rings itself for it: parking needs NMI context, and a debugger the frame.
+    /// An NMI may come on top. What it wants done after leaving waits until this has left, since no
+    /// CPU may park or debug while a removal waits for it or while it holds the poll lock. Then the
+    /// CPU rings itself for it: parking needs NMI context, and a debugger the frame.
     pub(crate) fn inside_read_side(
         &'static self,
         cpu: usize,

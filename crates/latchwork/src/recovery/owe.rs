@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who owes a poll, and who answers for it.
+//! Which CPU owes a poll, and which answers for it.
 //!
-//! Whoever makes a debt, the *maker*, is the one that must not sleep over it: where its tick is
-//! stopped, it raises an interrupt for work, and there asks the kernel for a tick. Everybody else
-//! may stop ticking whatever is owed. So an idle machine with one busy CPU keeps one tick, not all.
-//! Likewise a CPU does not sleep over edges that it has deferred, since nobody else may settle
-//! them, nor over a storm, since nobody else tells its end.
+//! The CPU that makes a debt, its *maker*, must not sleep over it: if its tick is stopped, it
+//! raises an interrupt for work, in which it asks the kernel for a tick. Every other CPU may stop
+//! ticking whatever is owed. So an idle machine with one busy CPU keeps one tick, not all. Likewise
+//! a CPU does not sleep over edges that it has deferred, since no other CPU may settle them, nor
+//! over a storm, since no other CPU reports its end.
 //!
-//! The race of a tick that stops: the kernel stops it and says so ([`Nmi::tick_stopped`]), which
-//! stores the flag and then looks at the debt; an NMI on that CPU stores the debt and then looks at
-//! the flag. Whichever came first, the second sees it.
+//! The race of a tick that stops: the kernel stops it and calls [`Nmi::tick_stopped`], which stores
+//! the flag and then looks at the debt; an NMI on that CPU stores the debt and then looks at the
+//! flag. Whichever came first, the second sees it.
 
 use super::debt::Owed;
 use crate::{contract::Platform, cpu::PerCpu, nmi::Nmi};
 
 impl<P: Platform> Nmi<P> {
-    /// Whoever skipped a poll, or knows of another reason for one, after a full fence.
+    /// Owes a poll, for a CPU that skipped one or knows of another reason, after a full fence.
     #[inline(always)]
     pub(crate) fn owe(&self, cpu: usize, area: &PerCpu) {
         let debt = &self.core.recovery.hot.debt;
@@ -31,7 +31,7 @@ impl<P: Platform> Nmi<P> {
         self.answer_for_debt(cpu, area, made);
     }
 
-    /// This CPU made the debt, so it sees to it that it has a tick.
+    /// Sees to it that this CPU has a tick, if it made the debt.
     #[cold]
     pub(super) fn answer_for_debt(&self, cpu: usize, area: &PerCpu, made: Option<Owed>) {
         let Some(made) = made else {
@@ -43,14 +43,15 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// This CPU has deferred an edge, and settles it, or is in a storm, and tells its end.
+    /// Sees to it that this CPU has a tick: it has deferred an edge that it settles, or is in a
+    /// storm whose end it reports.
     pub(crate) fn answer_for_edge(&self, cpu: usize, area: &PerCpu) {
         if area.work.tick_is_stopped() {
             self.platform.interrupt_for_work(cpu);
         }
     }
 
-    /// Makes this CPU the one that answers for what is owed, whoever made it.
+    /// Makes this CPU the one that answers for what is owed, whichever CPU made it.
     pub(crate) fn take_debt_over(&self, cpu: usize, area: &PerCpu) {
         self.owe_for_edge(cpu, area);
         let debt = &self.core.recovery.hot.debt;
@@ -61,13 +62,13 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// This CPU answers for the debt that is owed now.
+    /// Whether this CPU answers for the debt that is owed now.
     pub(crate) fn is_maker(&self, area: &PerCpu) -> bool {
         self.core.recovery.hot.debt.owed().is_some_and(|owed| area.duties.is_own_debt(owed))
     }
 
-    /// This CPU must have a tick: it answers for the debt, or has an edge to settle, or a storm
-    /// whose end is to be told.
+    /// Whether this CPU must have a tick: it answers for the debt, or has an edge to settle, or a
+    /// storm whose end it reports.
     pub(crate) fn needs_tick(&self, area: &PerCpu) -> bool {
         area.deferred.has_waiting() || self.is_maker(area) || area.storms.has_any()
     }

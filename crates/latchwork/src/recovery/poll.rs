@@ -19,12 +19,13 @@ use crate::{
 const POLLS_AT_ONCE: usize = 2;
 
 impl<P: Platform> Nmi<P> {
-    /// Asks the Platform handlers, unless another CPU, or this one underneath, is at it. Where
-    /// there are none, nobody is: an edge that reaches all CPUs at once, such as a button's, is not
-    /// deferred for nothing. Inside the read side.
+    /// Asks the Platform handlers, unless another CPU, or this one underneath, is asking them. If
+    /// there are none, no CPU is: so no CPU defers an edge that reaches all CPUs at the same time,
+    /// such as a button's, for nothing. Inside the read side.
     ///
-    /// Who loses and has an edge that may be theirs owes a poll: here, if that is why they are
-    /// asked. A tick that loses owes nothing: what it wanted to pay is paid, or still owed.
+    /// A CPU that loses the lock and has an edge that may be theirs owes a poll: it does so here,
+    /// if the edge is why it asks them. A tick that loses owes nothing: what it wanted to pay is
+    /// paid, or still owed.
     pub(crate) fn poll_platform(
         &self,
         ctx: &NmiContext<'_>,
@@ -38,8 +39,9 @@ impl<P: Platform> Nmi<P> {
         let first = self.begin_poll(ctx).or_else(|overlapped| {
             if reason == PollReason::Edge {
                 self.owe_for_edge(ctx.cpu, ctx.area);
-                // Its holder may have released it before it could see the debt. Whoever holds it
-                // now began after the edge came, and is the later poll that settles it.
+                // The lock's holder may have released it before it could see the debt. The present
+                // holder began after the edge came, so its poll is the later one that settles the
+                // edge.
                 return self.begin_poll(ctx).map_err(|_| overlapped);
             }
             Err(overlapped)
@@ -63,9 +65,9 @@ impl<P: Platform> Nmi<P> {
         if claimed { PollOutcome::Claimed } else { PollOutcome::Nothing }
     }
 
-    /// There is no Platform handler. What is owed is paid by that, in a poll that asks nobody, so
-    /// that edges that wait for one are settled. But whoever registers a handler owes a poll
-    /// *after* it is published, so who takes that debt finds it.
+    /// There is no Platform handler. This pays what is owed, by a poll that asks no handler, so
+    /// that the edges that wait for one are settled. But a CPU that registers a handler owes a poll
+    /// *after* it has published it, so a CPU that takes that debt finds the handler.
     fn has_no_platform_handlers(&self, ctx: &NmiContext<'_>) -> bool {
         let nobody = || self.core.registry.order(Class::Platform).is_empty();
         if !nobody() {
@@ -91,7 +93,8 @@ impl<P: Platform> Nmi<P> {
         begun
     }
 
-    /// The holder of the poll lock, who has taken the debt, and who releases the lock.
+    /// The holder of the poll lock calls it, after it has taken the debt, and then releases the
+    /// lock.
     fn poll_once(
         &self,
         ctx: &NmiContext<'_>,
@@ -119,8 +122,8 @@ impl<P: Platform> Nmi<P> {
         claimed
     }
 
-    /// Tells the CPUs on the route of a Platform doorbell that its condition was claimed. `own` is
-    /// the area of this CPU, if it grants itself what it needs.
+    /// Publishes to the CPUs on the route of a Platform doorbell that its condition was claimed.
+    /// `own` is the area of this CPU, if it grants itself what it needs.
     pub(crate) fn publish_claim(&self, slot: &Slot, index: usize, own: Option<&PerCpu>) {
         let limits = self.limits();
         let late_us = slot.doorbell.late_rings().us();

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The try-lock of the Platform handlers, which numbers the polls.
 //!
-//! One word: the number of the last poll that began, and the CPU that is at it, if one is. So who
-//! fails to take the lock learns in the same access which poll it overlaps, and can settle its edge
-//! by what that poll and later ones claimed. With the number in a word of its own, a loser might
-//! read that of the poll before, and have its edge explained by what *that* claimed, long ago.
+//! One word: the number of the last poll that began, and the CPU that is polling, if one is. So a
+//! CPU that fails to take the lock learns in the same access which poll it overlaps, and can settle
+//! its edge by what that poll and later ones claimed. If the number were in a word of its own, a
+//! loser might read that of the poll before, and take its edge for explained by what *that* poll
+//! claimed, long ago.
 //!
 //! # Orderings
 //!
-//! *Writers*: whoever takes the lock, by one exchange that may fail, so nobody waits for it; its
-//! holder; and, about a holder that executes nothing any more, who knows that. Acquire and Release
-//! make what one poll did visible to the next, and to who sees it finished. `claimed` is written by
-//! the holder, and read by who has seen a later poll finished.
+//! *Writers*: a CPU that takes the lock, by one exchange that may fail, so no CPU waits for it; its
+//! holder; and, about a holder that executes nothing any more, the CPU that marks it offline.
+//! Acquire and Release make what one poll did visible to the next, and to a CPU that sees it
+//! finished. The holder writes `claimed`; a CPU that has seen a later poll finished reads it.
 //!
-//! Whoever takes the lock has taken the debt *before*, and executes a full fence after. So
+//! A CPU that takes the lock has taken the debt *before*, and executes a full fence after. So
 //!
-//! * who finds the lock held, and then owes a poll, owes one that this holder does not pay: the
-//!   debt was taken before the lock, Release, and the lock was looked at, Acquire, before the debt
-//!   is stored. A poll that paid for those whom it kept waiting would leave them waiting for the
-//!   next one, which nobody owes;
+//! * a CPU that finds the lock held, and then owes a poll, owes one that this holder does not pay:
+//!   the holder took the debt before the lock, Release, and the loser looked at the lock, Acquire,
+//!   before it stores the debt. If a poll paid for those that it kept waiting, they would wait for
+//!   the next one, which no CPU owes;
 //! * a poll that looked at a source before the condition of a loser's edge was set is not later
 //!   than the one that the loser finds: its fence comes before the loser's, in `ReadWord::enter`,
 //!   so the loser sees its lock.
@@ -36,7 +37,7 @@ const _: () = assert!(crate::MAX_CPUS < HOLDER_MASK, "the holder fits");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PollNumber(usize);
 
-/// The lock as somebody saw it who found it free.
+/// The lock as a CPU saw it that found it free.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FreePollLock(usize);
 
@@ -55,12 +56,12 @@ impl PollLock {
         }
     }
 
-    /// Says that nobody asks the Platform handlers, for whoever then takes the debt and
+    /// Says that no CPU asks the Platform handlers, for a caller that then takes the debt and
     /// [begins](Self::begin).
     ///
     /// # Errors
     ///
-    /// The poll that another CPU, or this one underneath, is at.
+    /// The poll in progress, of another CPU or of this one underneath.
     pub(crate) fn check_free(&self) -> Result<FreePollLock, PollNumber> {
         let word = self.word.load(Ordering::Acquire);
         if word & HOLDER_MASK == 0 { Ok(FreePollLock(word)) } else { Err(PollNumber::of(word)) }
@@ -70,7 +71,7 @@ impl PollLock {
     ///
     /// # Errors
     ///
-    /// The poll that somebody else has begun since.
+    /// The poll that another CPU, or this one on top, has begun since.
     pub(crate) fn begin(&self, free: FreePollLock, cpu: usize) -> Result<PollNumber, PollNumber> {
         let number = PollNumber(free.0.wrapping_add(ONE_POLL));
         let held = number.0 | cpu.wrapping_add(1) & HOLDER_MASK;
@@ -79,12 +80,13 @@ impl PollLock {
         taken.map(|_| number).map_err(PollNumber::of)
     }
 
-    /// The holder.
+    /// Notes a claim. The holder calls it.
     pub(crate) fn note_claim(&self, number: PollNumber) {
         self.claimed.store(number.0, Ordering::Relaxed);
     }
 
-    /// The holder. The last claim is kept from getting so old that it looks like one to come.
+    /// Ends the poll. The holder calls it. It keeps the last claim from getting so old that it
+    /// looks like one to come.
     pub(crate) fn end(&self, number: PollNumber) {
         let oldest = PollNumber(number.0.wrapping_sub((usize::MAX / 4) & !HOLDER_MASK));
         if PollNumber(self.claimed.load(Ordering::Relaxed)).is_before(oldest) {
@@ -95,14 +97,14 @@ impl PollLock {
 
     /// Ends the poll in which `cpu` was stopped. The caller has seen all that it did.
     ///
-    /// It may have consumed a condition and not said so, and it has not looked at all sources: so
-    /// what waits for it counts as explained.
+    /// That CPU may have consumed a condition and not published it, and it has not looked at all
+    /// sources: so edges that wait for this poll count as explained.
     pub(crate) fn abandon(&self, cpu: usize) {
         let word = self.word.load(Ordering::Relaxed);
         if word & HOLDER_MASK == cpu.wrapping_add(1) {
             let number = PollNumber::of(word);
             self.note_claim(number);
-            // Nobody else changes the word while somebody holds the lock.
+            // No other CPU changes the word while a CPU holds the lock.
             self.word.store(number.0, Ordering::Release);
         }
     }

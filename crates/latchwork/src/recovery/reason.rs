@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Why the Platform handlers are asked, and what came of it.
+//! Why a CPU asks the Platform handlers, and what came of it.
 
 use super::poll_lock::PollNumber;
 
-/// Why the Platform handlers are asked.
+/// Why a CPU asks the Platform handlers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PollReason {
-    /// An edge that nothing else explains, or that says itself that it is machine-wide.
+    /// An edge that nothing else explains, or that itself says that it is machine-wide.
     Edge,
     /// A probe, or a tick.
     Debt,
@@ -14,21 +14,21 @@ pub(crate) enum PollReason {
     Overdue,
 }
 
-/// What came of it.
+/// What came of asking them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PollOutcome {
-    /// Something was claimed.
+    /// A handler claimed.
     Claimed,
-    /// Nothing was.
+    /// No handler claimed.
     Nothing,
-    /// Somebody else is at it, in the poll of that number.
+    /// Another CPU, or this one underneath, asks them, in the poll of that number.
     Busy(PollNumber),
-    /// Nobody asked them.
+    /// No CPU asked them.
     Skipped,
 }
 
 impl PollOutcome {
-    /// Whatever was there has been looked at.
+    /// Whether all sources that were there have been looked at.
     pub(crate) const fn has_polled(self) -> bool {
         matches!(self, Self::Claimed | Self::Nothing)
     }

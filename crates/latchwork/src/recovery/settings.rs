@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How debts are paid, and what came of it.
+//! Setting how a tick pays debts, and asking what came of it.
 
 use super::{mode::Recovery, stats::RecoveryStats};
 use crate::{contract::Platform, nmi::Nmi, primitive::Ordering};
 
 impl<P: Platform> Nmi<P> {
-    /// How debts are paid from now on: at first, [`Recovery::Poll`].
+    /// Sets how a tick pays debts from now on; until then it is [`Recovery::Poll`].
     pub fn set_recovery(&self, recovery: Recovery) {
         self.core.recovery.mode.store(recovery as usize, Ordering::Relaxed);
     }

@@ -8,7 +8,7 @@ use crate::{
     time::LimitsInForce,
 };
 
-/// What all CPUs share for it.
+/// What all CPUs share for recovery.
 #[derive(Debug)]
 pub(crate) struct RecoveryState {
     pub(crate) hot: HotLine,

@@ -8,22 +8,21 @@ use crate::primitive::{Counter, Ordering};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecoveryStats {
-    /// How often the Platform handlers were asked, for whatever reason.
+    /// How often a CPU asked the Platform handlers, for whatever reason.
     pub polls: usize,
-    /// Conditions that were found by a poll for which no unexplained edge asked: their ring had
-    /// collapsed into another, or had never come. Without recovery they would have been lost, or
-    /// late.
+    /// Conditions that a poll found for which no unexplained edge asked: their ring had collapsed
+    /// into another, or had never come. Without recovery they would have been lost, or late.
     pub recovered: usize,
-    /// Polls by ticks, outside NMIs, and ticks that sent a probe.
+    /// Polls that ticks made, outside NMIs, and ticks that sent a probe.
     pub paid_by_tick: usize,
     /// Probes among them.
     pub probes: usize,
-    /// Polls by NMIs that found the debt overdue.
+    /// Polls that NMIs made because they found the debt overdue.
     pub paid_overdue: usize,
 }
 
-/// Counted by whoever holds the poll lock, but for `probes` and `paid_by_tick`, which any CPU adds
-/// to.
+/// The holder of the poll lock counts, except for `probes` and `paid_by_tick`, to which any CPU
+/// adds.
 #[derive(Debug)]
 pub(crate) struct RecoveryCounters {
     polls: Counter,

@@ -10,7 +10,8 @@ use crate::{
 };
 
 impl<P: Platform> Nmi<P> {
-    /// Everything a tick does but running deferred work. Own CPU, outside dispatch, interrupts off.
+    /// Does everything that is due at a tick except deferred work. Own CPU, outside dispatch,
+    /// interrupts off.
     pub(crate) fn run_tick_duties(&'static self, cpu: usize, area: &PerCpu) {
         let now = self.now();
         self.update_hold(area, now);
@@ -22,7 +23,7 @@ impl<P: Platform> Nmi<P> {
         self.note_open_point(cpu, area, now);
     }
 
-    /// This CPU has taken any edge that came before `now`.
+    /// Notes that this CPU has taken any edge that came before `now`.
     ///
     /// An NMI on top of the adoption may need what is being adopted: it leaves its edge to this
     /// CPU, which is inside the read side for that.
@@ -61,7 +62,7 @@ impl<P: Platform> Nmi<P> {
         self.poll_outside_nmi(cpu, area);
     }
 
-    /// This CPU is offline and about to leave: what it made, it pays.
+    /// Pays what this CPU owes: it is offline, about to leave, and made the debt.
     pub(crate) fn pay_before_leaving(&'static self, cpu: usize, area: &PerCpu) {
         if self.is_maker(area) {
             self.poll_outside_nmi(cpu, area);
@@ -76,9 +77,9 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// This CPU is about to idle. The kernel calls it with interrupts off, before each wait for
-    /// one. What was granted here then ends at its deadline, and not only at the next tick, which
-    /// may be stopped. Not NMI-safe: in an NMI it does nothing.
+    /// Says that this CPU is about to idle. The kernel calls it with interrupts off, before each
+    /// wait for an interrupt. What is granted here then ends at its deadline, and not only at the
+    /// next tick, which may be stopped. Not NMI-safe: in an NMI it does nothing.
     pub fn entering_idle(&'static self) {
         let _ = self.on_this_cpu(|cpu, area| {
             if !area.is_in_dispatch() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Claims made outside an NMI: a driver stops its device and clears the status, whose ring may be
-//! on its way.
+//! Claims outside an NMI: a driver stops its device and clears the status, while its ring may still
+//! be on its way.
 
 use super::{registration::Registration, slot::Slot};
 use crate::{
@@ -11,13 +11,14 @@ use crate::{
 };
 
 impl Registration {
-    /// Claims this handler's condition outside an NMI: grants the edge that its ring may still
-    /// make, and *then* has `acknowledge` clear the status. Not NMI-safe.
+    /// Claims this handler's condition outside an NMI. It first grants the edge that the
+    /// condition's ring may still make, and *then* has `acknowledge` clear the status. Not
+    /// NMI-safe.
     ///
-    /// For a Local handler it is this CPU's condition, and interrupts are off meanwhile, so that
-    /// the thread stays here. Look at the status in `acknowledge`'s place first: whoever claims
-    /// nothing had better not call this, since a grant may hide a true unknown for as long as it
-    /// lives.
+    /// For a Local handler the condition is that of this CPU, and interrupts are off meanwhile, so
+    /// that the thread stays here. Look at the status first, where `acknowledge` would clear it: if
+    /// there is nothing to claim, do not call this, since a grant may hide a true unknown for as
+    /// long as it lives.
     pub fn claim_outside_nmi<R>(&self, acknowledge: impl FnOnce() -> R) -> R {
         let (core, platform, id) = self.core_platform_and_id();
         let interrupts = platform.disable_interrupts();
@@ -33,11 +34,12 @@ impl Registration {
     }
 }
 
-/// After the acknowledgement: its ring is late from here on, however long that took.
+/// Extends the grant after the acknowledgement: the ring's lateness counts from here on, however
+/// long the acknowledgement took.
 ///
-/// A CPU that had adopted the claim meanwhile is told of the later deadline. If the first one has
-/// passed by then, its grant may have ended, and the claim is published once more: then an edge
-/// more than necessary may be absorbed, rather than the ring called unknown.
+/// A CPU that has adopted the claim meanwhile learns of the later deadline. If the first deadline
+/// has passed by then, that CPU's grant may have ended, so this publishes the claim once more. Some
+/// CPU may then absorb an edge more than necessary, which is better than to call the ring unknown.
 fn extend_outside_nmi(
     core: &Core,
     platform: &dyn Platform,
@@ -61,8 +63,8 @@ fn extend_outside_nmi(
     }
 }
 
-/// Before the acknowledgement: an NMI that comes between the two finds the condition or the grant.
-/// Returns until when that lasts.
+/// Grants the edge before the acknowledgement: an NMI that comes between the two finds the
+/// condition or the grant. Returns until when the grant lasts.
 fn grant_outside_nmi(
     core: &Core,
     platform: &dyn Platform,
@@ -76,7 +78,7 @@ fn grant_outside_nmi(
     let deadline = now.after(limits.late().max(limits.late_of(late.us())));
     if id.class == Class::Platform {
         slot.published.publish(&recovery.hot.machine_wide, deadline, limits);
-        // Who finds the status clear finds the claim. Partner: the fence in `Nmi::absorb`.
+        // A CPU that finds the status clear finds the claim. Partner: the fence in `Nmi::absorb`.
         fence(Ordering::Release);
         return deadline;
     }

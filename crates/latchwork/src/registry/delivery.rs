@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! To which CPUs a Platform doorbell rings, and what its edges are like, when that changes.
+//! Changes of a doorbell: the CPUs to which it rings, and what its edges are like. And the limits.
 
 use super::{doorbell, error::SpecError};
 use crate::{
@@ -10,9 +10,10 @@ use crate::{
 };
 
 impl<P: Platform> Nmi<P> {
-    /// Says to which CPUs the doorbell of a Platform handler rings from now on. The library then
-    /// owes a poll, since a line that was asserted while it was masked gives no edge. Call it
-    /// **before** the new route is opened, and [`owe_poll`](Self::owe_poll) after. Not NMI-safe.
+    /// Sets the CPUs to which the doorbell of a Platform handler rings from now on. The library
+    /// then owes a poll, since a line that was asserted while it was masked gives no edge. Call
+    /// this **before** you open the new route, and [`owe_poll`](Self::owe_poll) after. Not
+    /// NMI-safe.
     ///
     /// # Errors
     ///
@@ -27,9 +28,9 @@ impl<P: Platform> Nmi<P> {
         Ok(())
     }
 
-    /// Says how the edges of a handler's doorbell relate to its conditions from now on, for all
-    /// handlers behind that doorbell: a driver learned, for example, that this CPU does not mask
-    /// its LVT entry when it delivers. Not NMI-safe.
+    /// Sets how the edges of a handler's doorbell relate to its conditions from now on, for all
+    /// handlers behind that doorbell. A driver calls it, for example, when it learns that this CPU
+    /// does not mask its LVT entry on delivery. Not NMI-safe.
     ///
     /// # Errors
     ///
@@ -38,8 +39,8 @@ impl<P: Platform> Nmi<P> {
         doorbell::set_edge_model(&self.core, &self.platform, id, edges)
     }
 
-    /// Sets the times that grants and recovery go by: at first, [`Limits::BARE_METAL`]. Before
-    /// handlers are registered that need them. Not NMI-safe.
+    /// Sets the times by which grants and recovery go; until then they are [`Limits::BARE_METAL`].
+    /// Call this before you register handlers that need other ones. Not NMI-safe.
     ///
     /// # Errors
     ///
@@ -48,8 +49,9 @@ impl<P: Platform> Nmi<P> {
         doorbell::set_limits(&self.core, &self.platform, limits)
     }
 
-    /// Says which CPU plays the boot CPU's role, to which [`PlatformDelivery::Bsp`] rings: at
-    /// first, CPU 0. As [`set_delivery`](Self::set_delivery). Not NMI-safe.
+    /// Sets the CPU that plays the boot CPU's role, to which [`PlatformDelivery::Bsp`] rings; until
+    /// then it is CPU 0. The same order of calls holds as for [`set_delivery`](Self::set_delivery).
+    /// Not NMI-safe.
     ///
     /// # Errors
     ///
@@ -60,9 +62,10 @@ impl<P: Platform> Nmi<P> {
         Ok(())
     }
 
-    /// Owes a poll of the Platform handlers: whoever unmasks a line, resumes the machine, or knows
-    /// another reason why a condition may be there without an edge. Some CPU pays, at its tick, a
-    /// tick period later at the earliest. **NMI-safe.**
+    /// Makes the library owe a poll of the Platform handlers. Call it after you have unmasked a
+    /// line, resumed the machine, or for another reason know that a condition may be there without
+    /// an edge. Some CPU pays the debt at its tick, a tick period later at the earliest.
+    /// **NMI-safe.**
     pub fn owe_poll(&'static self) {
         // What the caller did comes before the look at the debt. Partner: the fence in
         // `Debt::take`.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What dispatch must know of doorbells: which handlers share one, what its edges are like, where
-//! it rings.
+//! What dispatch must know of doorbells: which handlers share one, what its edges are like, and to
+//! which CPUs it rings.
 
 use super::{
     error::{EdgesError, SpecError},
@@ -16,9 +16,9 @@ use crate::{
 };
 
 impl Writer<'_> {
-    /// The bit of `doorbell`: that of the handlers that are behind it already, or else one that no
-    /// doorbell has. There are as many as slots. The software doorbell has none, since each send
-    /// counts as a ring of it, whoever claims what the send was made for.
+    /// The bit of `doorbell`: the one that handlers behind it have already, or else one that no
+    /// doorbell has. There are as many bits as slots. The software doorbell has none, since each
+    /// send counts as a ring of it, whichever handler claims what the sender asked for.
     pub(super) fn doorbell_bit(&self, doorbell: Doorbell) -> usize {
         if doorbell == Doorbell::Software {
             return 0;
@@ -40,7 +40,7 @@ impl Writer<'_> {
 
 const _: () = assert!(EdgeModel::MOST_LATE_EDGES as usize + 1 == MOST_CREDITS);
 
-/// Whether grants can keep to an edge model, for a handler of `class` behind `doorbell`.
+/// Refuses an edge model to which grants cannot keep, for a handler of `class` behind `doorbell`.
 pub(super) fn check_edges(
     core: &Core,
     class: Class,
@@ -67,7 +67,7 @@ pub(super) fn check_edges(
 ///
 /// # Errors
 ///
-/// One that does not.
+/// A CPU that does not exist.
 pub(super) fn check_route(core: &Core, delivery: PlatformDelivery<'_>) -> Result<Route, usize> {
     if let PlatformDelivery::Cpus(named) = delivery {
         if let Some(cpu) = named.iter().find(|cpu| **cpu >= core.cpus().len()) {
@@ -77,7 +77,7 @@ pub(super) fn check_route(core: &Core, delivery: PlatformDelivery<'_>) -> Result
     Ok(Route::of(delivery))
 }
 
-/// Tells every CPU whether Platform slot `slot` rings there. Under the writer lock.
+/// Sets for every CPU whether Platform slot `slot` rings there. The caller holds the writer lock.
 pub(super) fn set_routes(core: &Core, slot: usize, route: Route, delivery: PlatformDelivery<'_>) {
     for (cpu, area) in core.cpus().iter().enumerate() {
         let routed = match (route, delivery) {
@@ -151,8 +151,8 @@ pub(crate) fn set_boot_cpu(
     Ok(())
 }
 
-/// Sets the limits, unless a handler has named more than they would let grants last. Under the
-/// writer lock, so that none names it meanwhile.
+/// Sets the limits, unless a handler has named a longer lateness than they would let grants last.
+/// The caller holds the writer lock, so that no handler names one meanwhile.
 pub(crate) fn set_limits(
     core: &Core,
     platform: &dyn Platform,

@@ -5,11 +5,11 @@ use core::{error::Error, fmt};
 
 use crate::contract::{Class, Doorbell, InDispatch, Name, STALE_HANDLE};
 
-/// A registration was refused; nothing has changed.
+/// The registry refused a registration; nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegisterError {
-    /// [`Nmi::init`](crate::Nmi::init) has not been called.
+    /// The kernel has not called [`Nmi::init`](crate::Nmi::init).
     NotInitialised,
     /// See [`InDispatch`]. Register from ordinary context.
     InDispatch(InDispatch),
@@ -22,18 +22,17 @@ pub enum RegisterError {
     ClassFull {
         /// The class.
         class: Class,
-        /// How many of its slots wait for quiescence after a `try_remove`: when some do, trying
-        /// again helps.
+        /// How many of its slots wait for quiescence after a `try_remove`. If some do, try again.
         draining: usize,
     },
-    /// A handler behind the same doorbell named another edge model. The model belongs to the
-    /// doorbell, so both must name the same.
+    /// A handler behind the same doorbell has named another edge model. The model belongs to the
+    /// doorbell, so both handlers must name the same one.
     EdgeModelConflict {
         /// The doorbell.
         doorbell: Doorbell,
         /// The handler that is there already.
         with: Name,
-        /// That handler waits for quiescence after a `try_remove`: trying again helps.
+        /// Whether that handler waits for quiescence after a `try_remove`. If it does, try again.
         draining: bool,
     },
     /// See [`EdgesError`].
@@ -43,7 +42,7 @@ pub enum RegisterError {
     /// The [delivery](crate::HandlerSpec::delivery) names a CPU that
     /// [`Nmi::init`](crate::Nmi::init) gave no area.
     NoSuchCpu {
-        /// The number that was given.
+        /// The number that the caller gave.
         cpu: usize,
     },
 }
@@ -79,7 +78,7 @@ impl fmt::Display for RegisterError {
 
 impl Error for RegisterError {}
 
-/// Why a removal did not happen.
+/// Why the registry did not remove a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RemoveFailure {
@@ -88,11 +87,11 @@ pub enum RemoveFailure {
     InDispatch(InDispatch),
     /// The deadline passed while a CPU was still in a dispatch that may have reached the handler.
     StillRunning {
-        /// The handler that was to be removed.
+        /// The handler that the caller wanted to remove.
         handler: Name,
-        /// The CPU that was waited for.
+        /// The CPU for which the remover waited.
         cpu: usize,
-        /// How long, in milliseconds.
+        /// How long the remover waited, in milliseconds.
         waited_ms: u64,
     },
 }
@@ -112,10 +111,10 @@ impl fmt::Display for RemoveFailure {
 
 impl Error for RemoveFailure {}
 
-/// A handle no longer names a handler, or not one that may be taken by it.
+/// [`Nmi::reclaim`](crate::Nmi::reclaim) did not turn a handle into a guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandleError {
-    /// The handler that the handle named is gone, or the handle is another subsystem's.
+    /// The handler that the handle named is gone, or the handle belongs to another subsystem.
     Stale,
     /// A [`Registration`](crate::Registration) owns the handler.
     Guarded,
@@ -135,18 +134,18 @@ impl fmt::Display for HandleError {
 
 impl Error for HandleError {}
 
-/// An [edge model](crate::EdgeModel) was refused, since grants could not keep to it.
+/// The registry refused an [edge model](crate::EdgeModel), since grants could not keep to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EdgesError {
-    /// More late edges than a CPU can be granted at a time.
+    /// The model names more late edges than a CPU can be granted at a time.
     TooManyLateEdges {
-        /// How many were named. [`EdgeModel::MOST_LATE_EDGES`](crate::EdgeModel::MOST_LATE_EDGES)
-        /// is the most.
+        /// How many the model names.
+        /// [`EdgeModel::MOST_LATE_EDGES`](crate::EdgeModel::MOST_LATE_EDGES) is the most.
         given: u8,
     },
-    /// The rings are said to come later than any grant lasts. Name less, or raise
-    /// [`Limits::cap_us`](crate::Limits::cap_us) before.
+    /// The model's rings come later than any grant lasts. Name less, or raise
+    /// [`Limits::cap_us`](crate::Limits::cap_us) first.
     LateBeyondCap {
         /// How late, in microseconds.
         late_us: u32,
@@ -186,20 +185,20 @@ impl fmt::Display for EdgesError {
 
 impl Error for EdgesError {}
 
-/// A change of what a handler's doorbell is like was refused.
+/// The registry refused to change a handler's doorbell; nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpecError {
     /// See [`InDispatch`]. Change it from ordinary context.
     InDispatch(InDispatch),
-    /// The handler is gone, or the handle is another subsystem's.
+    /// The handler is gone, or the handle belongs to another subsystem.
     Stale,
     /// See [`EdgesError`].
     Edges(EdgesError),
-    /// The handler is not of class Platform, so its edges are not routed.
+    /// The handler is not of class Platform, so its edges have no route.
     NotPlatform(Class),
     /// The route names a CPU that [`Nmi::init`](crate::Nmi::init) gave no area.
     NoSuchCpu {
-        /// The number that was given.
+        /// The number that the caller gave.
         cpu: usize,
     },
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The registry: who is asked, in which order, and how handlers come and go.
+//! The registry: which handlers dispatch asks, in which order, and how drivers register and remove
+//! them.
 //!
-//! * What dispatch reads: the [table] of [slots](slot), and the [order] of each class.
-//! * How handlers come and go: the [writer] lock, [registration](register) and [removal](remove),
-//!   which waits for [quiescence]: until no CPU's [read word](read_word) says that it may be
-//!   inside.
-//! * What [doorbells](doorbell) are like, and what changes that ([delivery]).
-//! * What drivers hold: a [registration], a [pinned] node, a [ticket].
+//! * Dispatch reads the [table] of [slots](slot), and the [order] of each class.
+//! * Drivers [register] and [remove] handlers under the [writer] lock. A removal
+//!   waits for [quiescence]: until no CPU's [read word](read_word) says that this CPU may be inside
+//!   the handler.
+//! * Drivers name [doorbells](doorbell), and change what these are like ([delivery]).
+//! * Drivers hold a [registration], a [pinned] node, or a [ticket].
 
 mod claim_outside_nmi;
 mod delivery;

@@ -7,9 +7,9 @@
 //! | 7..4 | the slot asked second, plus one; 0 = end |
 //! | … | … |
 //!
-//! So a dispatcher takes one load and shifts its private copy until it is 0, and a writer
-//! publishes, re-orders and removes by one store. On 64-bit targets fifteen slots and an end mark
-//! fit; on 32-bit ones seven.
+//! So a dispatch takes one load and shifts its private copy until it is 0, and a writer publishes,
+//! re-orders and removes by one store. On 64-bit targets fifteen slots and an end mark fit; on
+//! 32-bit ones seven.
 
 use crate::contract::HANDLERS_PER_CLASS;
 
@@ -34,7 +34,7 @@ impl Order {
         self.0
     }
 
-    /// Nobody is asked.
+    /// Whether the order names no slot.
     pub(crate) const fn is_empty(self) -> bool {
         self.0 == 0
     }

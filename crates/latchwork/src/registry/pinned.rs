@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Handlers that do not live for ever: a pinned node that takes itself out of the registry.
+//! Handlers that do not live for ever: a pinned node that removes itself from the registry.
 //!
-//! A guard that borrows its handler would be unsound alone: leaking it (`mem::forget`) ends the
-//! borrow and leaves the registry with a dangling pointer. So the *node* is what removes: once
-//! pinned, its memory cannot be used again before its own `Drop` has run. What the handler borrows
-//! has no such guarantee, so it borrows nothing that ends.
+//! A guard that borrows its handler would be unsound by itself: leaking the guard (`mem::forget`)
+//! ends the borrow and leaves the registry with a dangling pointer. So it is the *node* that
+//! removes: once it is pinned, nothing can use its memory again before its own `Drop` has run. What
+//! the handler borrows has no such guarantee, so the handler borrows nothing that ends.
 
 use core::{marker::PhantomPinned, pin::Pin};
 
@@ -44,8 +44,8 @@ pub struct PinnedHandler<H> {
 /// A node's place in the registry.
 #[derive(Debug)]
 struct Link {
-    /// Set by who registers, cleared when quiescence is reached. Acquire and Release hand `place`
-    /// from one owner to the next.
+    /// Set by the thread that registers the node, cleared once quiescence is reached. Acquire and
+    /// Release hand `place` from one owner to the next.
     in_use: AtomicBool,
     place: SharedCell<Option<Place>>,
 }
@@ -83,8 +83,9 @@ impl<H> PinnedHandler<H> {
 impl<H: NmiHandler + 'static> PinnedHandler<H> {
     /// Registers the node. Not NMI-safe.
     ///
-    /// The handler may live on a stack but borrows from none: leaking the node would end such a
-    /// borrow and leave the handler registered, and pinning guards the node's own memory only.
+    /// The handler may live on a stack but must not borrow from one: leaking the node would end
+    /// such a borrow and leave the handler registered, and pinning protects the node's own memory
+    /// only.
     ///
     /// # Errors
     ///
@@ -148,7 +149,8 @@ impl Link {
 }
 
 /// The guard of a registered [`PinnedHandler`]. Dropping it removes the handler and waits, without
-/// bound; in an NMI or inside dispatch that is fatal. Leaking it is sound: the node removes itself.
+/// bound; in an NMI or inside dispatch that is [fatal](Platform::fatal). Leaking it is sound: the
+/// node removes itself when it is dropped.
 #[derive(Debug)]
 #[must_use = "dropping it removes the handler"]
 pub struct PinnedRegistration<'a> {
@@ -157,7 +159,7 @@ pub struct PinnedRegistration<'a> {
 }
 
 impl PinnedRegistration<'_> {
-    /// The registration's name in statistics.
+    /// The handle of this registration, for statistics and settings.
     #[must_use]
     pub const fn id(&self) -> HandlerId {
         self.id

@@ -2,10 +2,10 @@
 //! Quiescence: the moment after which no CPU can still be inside a removed handler.
 //!
 //! A wait walks the CPUs once, in order. It passes a CPU that it sees outside dispatch, or whose
-//! generation has moved since this wait first looked at it. It remembers one observation, that of
-//! the CPU it stands at, so it needs no memory per CPU and can be carried in a ticket or a slot.
-//! A dispatch that began after the wait did never delays it beyond the walk: such a dispatch cannot
-//! find the handler any more, and its generation tells it apart.
+//! generation has moved since the wait first looked at it. It remembers one observation, that of
+//! the CPU at which it stands. So it needs no memory per CPU, and a ticket or a slot can carry it.
+//! A dispatch that begins after the wait has begun never delays it beyond the walk: that dispatch
+//! cannot find the handler any more, and its generation tells it apart.
 
 use super::read_word::Observed;
 use crate::cpu::PerCpu;
@@ -26,7 +26,7 @@ impl Quiescence {
         Self { passed_cpus: 0, standing_at: None }
     }
 
-    /// Goes as far as it can without waiting. NMI-safe.
+    /// Goes on as far as it can without waiting. NMI-safe.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The read word: how a CPU says that it is inside dispatch, and how a remover learns that it left.
+//! The read word: by it a CPU announces that it is inside dispatch, and a remover learns that it
+//! left.
 //!
 //! `generation << 8 | depth`, in one word. Depth counts nested dispatches on this CPU; generation
 //! grows by one each time the outermost one leaves. Two words would be unsound: an NMI between the
@@ -7,8 +8,8 @@
 //!
 //! # Orderings
 //!
-//! *Writers*: only the CPU that owns the word, in NMI context; and, while that executes nothing,
-//! whoever knows that. *Readers*: removers on any CPU.
+//! *Writers*: only the CPU that owns the word, in NMI context; and, while that CPU executes
+//! nothing, the CPU that marks it offline. *Readers*: removers on any CPU.
 //!
 //! * `enter` is a read-modify-write followed by a full fence, whose partner is the fence that every
 //!   remover executes between publishing an order (or a no-op function) and its first `observe`.
@@ -81,7 +82,8 @@ impl ReadWord {
         }
     }
 
-    /// This dispatch is on top of another of this CPU, or of a poll outside NMIs. Own CPU, inside.
+    /// Whether this dispatch is on top of another one of this CPU, or of a poll outside NMIs. Own
+    /// CPU, inside.
     pub(crate) fn is_on_top(&self) -> bool {
         self.0.load(Ordering::Relaxed) & DEPTH_MASK > 1
     }
@@ -99,12 +101,12 @@ impl ReadWord {
 }
 
 impl Observed {
-    /// The CPU was in no dispatch.
+    /// Whether the CPU was in no dispatch.
     pub(crate) fn is_outside(self) -> bool {
         self.0 & DEPTH_MASK == 0
     }
 
-    /// The dispatch that `earlier` saw has ended: another generation is running.
+    /// Whether the dispatch that `earlier` saw has ended, so that another generation runs.
     pub(crate) fn has_moved_since(self, earlier: Self) -> bool {
         self.0 >> DEPTH_BITS != earlier.0 >> DEPTH_BITS
     }

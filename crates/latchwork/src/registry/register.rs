@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The ways into the registry, and from a handle back to a guard.
+//! Registering a handler, and turning a handle back into a guard.
 
 use super::{
     doorbell,
@@ -13,7 +13,7 @@ use crate::{
     primitive::Ordering,
 };
 
-/// Registers `handler`. It waits for no NMI.
+/// Registers `handler`. This waits for no NMI.
 ///
 /// # Safety
 ///
@@ -58,7 +58,7 @@ pub(crate) unsafe fn register(
     Ok(HandlerId { subsystem: core.id(), class, slot: index, generation: slot.generation() })
 }
 
-/// Hands the right to remove from a handle back to a guard, once.
+/// Hands the right to remove back from a handle to a guard, once.
 pub(crate) fn reclaim(
     core: &Core,
     platform: &dyn Platform,

@@ -15,7 +15,7 @@ use crate::{
     nmi::{Core, Nmi},
 };
 
-/// A registered `'static` handler. Dropping it removes the handler.
+/// The guard of a registered `'static` handler. Dropping it removes the handler.
 ///
 /// Leaking it is sound and leaves the handler registered for ever, which its `'static` lifetime
 /// allows.
@@ -24,12 +24,39 @@ use crate::{
 /// |---|---|---|
 /// | [`remove`](Self::remove) | without bound | not in dispatch |
 /// | [`remove_within_ms`](Self::remove_within_ms) | up to a limit | not in dispatch |
-/// | [`try_remove`](Self::try_remove) | never; a [`Ticket`] tells when it is over | anywhere |
+/// | [`try_remove`](Self::try_remove) | never; a [`Ticket`] says when it is over | anywhere |
 /// | `drop` | without bound; in dispatch like `try_remove`, without ticket | anywhere |
 ///
 /// "Anywhere" includes NMIs.
 ///
-/// What waits must not hold anything that a handler, or a CPU in a handler, waits for.
+/// A caller that waits must hold nothing that a handler, or a CPU in a handler, waits for.
+///
+/// ```
+/// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/kernel.rs")); }
+/// # use {kernel::Kernel, latchwork::*};
+/// # static CPUS: [PerCpu; 4] = [const { PerCpu::new() }; 4];
+/// # static NMI: Nmi<Kernel> = Nmi::new(Kernel);
+/// # struct Watchdog;
+/// # unsafe impl NmiHandler for Watchdog {
+/// #     fn handle(&self, _: &NmiContext<'_>) -> Claim { Claim::Handled }
+/// # }
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # NMI.init(&CPUS)?;
+/// # let spec = HandlerSpec::new("wd", Class::Local, Doorbell::Local(4), EdgeModel::PerCondition);
+/// let watchdog: Registration = NMI.register(&spec, &Watchdog)?;
+///
+/// // A driver without room for a guard keeps the handle, and gets the guard back from it.
+/// let handle: HandlerId = watchdog.into_handle();
+/// let watchdog = NMI.reclaim(handle)?;
+///
+/// // It bounds the wait. If a CPU does not leave the handler in time, the guard comes back.
+/// if let Err(RemoveError { registration, failure }) = watchdog.remove_within_ms(100) {
+///     eprintln!("still registered: {failure}");
+///     registration.remove()?; // waits without bound
+/// }
+/// assert_eq!(NMI.reclaim(handle).err(), Some(HandleError::Stale));
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping it removes the handler"]
 pub struct Registration {
@@ -53,29 +80,30 @@ impl Registration {
         (self.core, self.platform, self.id)
     }
 
-    /// The registration's name in statistics.
+    /// The handle of this registration, for statistics and settings.
     #[must_use]
     pub const fn id(&self) -> HandlerId {
         self.id
     }
 
-    /// Removes the handler. When it returns `Ok`, no CPU runs it or ever will: its memory and code
-    /// may go. Everything the handler did happens before that return.
+    /// Removes the handler. When it returns `Ok`, no CPU runs the handler or ever will: its memory
+    /// and code may go. Everything that the handler did happens before that return.
     ///
     /// # Errors
     ///
-    /// [`RemoveFailure::InDispatch`] in an NMI or inside dispatch, with the registration.
+    /// [`RemoveFailure::InDispatch`] in an NMI or inside dispatch. The error gives the registration
+    /// back.
     pub fn remove(self) -> Result<(), RemoveError> {
         self.remove_up_to(None)
     }
 
-    /// Like [`remove`](Self::remove), waiting `limit_ms` milliseconds at most.
+    /// Like [`remove`](Self::remove), but waits `limit_ms` milliseconds at most.
     ///
     /// # Errors
     ///
-    /// [`RemoveFailure::StillRunning`] names the CPU that did not leave dispatch in time. The
-    /// registration comes back whole. While the attempt lasted the handler was not asked, so look
-    /// at its condition if an edge of its doorbell may have come meanwhile.
+    /// [`RemoveFailure::StillRunning`] names the CPU that did not leave dispatch in time. The error
+    /// gives the registration back whole. While the attempt lasted no CPU asked the handler, so
+    /// look at its condition if an edge of its doorbell may have come meanwhile.
     pub fn remove_within_ms(self, limit_ms: u64) -> Result<(), RemoveError> {
         self.remove_up_to(Some(limit_ms))
     }
@@ -87,15 +115,15 @@ impl Registration {
         )
     }
 
-    /// Makes the handler unreachable at once, from any context. It may still run on CPUs that found
-    /// it before: the ticket tells when that is over. **NMI-safe.**
+    /// Makes the handler unreachable, from any context and without waiting. CPUs that found it
+    /// before may still run it: the ticket says when none does. **NMI-safe.**
     pub fn try_remove(self) -> Ticket {
         let registration = ManuallyDrop::new(self);
         Ticket::new(registration.core, remove::try_remove(registration.core, registration.id))
     }
 
-    /// Gives up the guard and keeps the handler registered. The handle can be turned into a guard
-    /// again by [`Nmi::reclaim`](crate::Nmi::reclaim). Does not wait. **NMI-safe.**
+    /// Gives up the guard and keeps the handler registered. [`Nmi::reclaim`](crate::Nmi::reclaim)
+    /// turns the handle into a guard again. Does not wait. **NMI-safe.**
     pub fn into_handle(self) -> HandlerId {
         let registration = ManuallyDrop::new(self);
         remove::give_up(registration.core, registration.id);
@@ -115,7 +143,7 @@ impl Drop for Registration {
 }
 
 impl<P: Platform> Nmi<P> {
-    /// Registers a handler; it may be called before this returns. Not NMI-safe. Waits for no NMI.
+    /// Registers a handler; a CPU may call it before this returns. Not NMI-safe. Waits for no NMI.
     ///
     /// # Errors
     ///
@@ -143,8 +171,8 @@ impl<P: Platform> Nmi<P> {
         Ok(Registration::new(core, platform, id))
     }
 
-    /// A handler has been published. If it is a Platform one, its line may be asserted already, and
-    /// give no edge.
+    /// Owes a poll for a handler that has just been published, if it is a Platform one: its line
+    /// may be asserted already, and give no edge.
     pub(crate) fn owe_poll_for(&'static self, id: HandlerId) {
         if id.class == Class::Platform {
             self.owe_poll();
@@ -152,14 +180,14 @@ impl<P: Platform> Nmi<P> {
     }
 }
 
-/// A removal that did not happen, with the registration, which is whole: the handler is asked as
-/// before.
+/// A removal that did not happen, with the registration. That is whole: dispatch asks the handler
+/// as before.
 #[derive(Debug)]
 #[must_use = "dropping the registration removes the handler, waiting without bound"]
 pub struct RemoveError {
     /// The registration, to keep or to try again with.
     pub registration: Registration,
-    /// What stood in the way.
+    /// What prevented the removal.
     pub failure: RemoveFailure,
 }
 

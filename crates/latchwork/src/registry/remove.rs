@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The ways out of the registry. Each is called by the one owner of the registration, so no two
-//! removals of one handler ever meet; and the way from one owner to the next.
+//! How a handler leaves the registry, and how the right to remove it passes from owner to owner.
+//! Only the one owner of a registration calls these functions, so two removals of one handler never
+//! meet.
 
 use super::{error::RemoveFailure, quiescence::Quiescence, slot::SlotState, writer::Writer};
 use crate::{
@@ -11,8 +12,8 @@ use crate::{
 
 /// Removes the handler and waits until no CPU can be inside it, without bound or up to `limit_ms`.
 ///
-/// The wait is outside the writer lock and with interrupts as the caller had them. When the limit
-/// passes, the handler is put back where it was.
+/// It waits outside the writer lock, with interrupts as the caller had them. If the limit passes,
+/// it puts the handler back where it was.
 pub(crate) fn remove(
     core: &Core,
     platform: &dyn Platform,
@@ -42,8 +43,9 @@ pub(crate) fn remove(
     Ok(())
 }
 
-/// Makes the handler unreachable from any context, an NMI or a half-done writer included. When
-/// quiescence is reached, the returned wait tells; the next writer frees the slot.
+/// Makes the handler unreachable from any context, also in an NMI and on top of a writer that an
+/// NMI interrupted. The returned wait says when quiescence is reached; the next writer frees the
+/// slot.
 pub(crate) fn try_remove(core: &Core, id: HandlerId) -> Quiescence {
     if let Some(slot) = core.slot_of(id) {
         slot.kill();
@@ -53,8 +55,8 @@ pub(crate) fn try_remove(core: &Core, id: HandlerId) -> Quiescence {
     Quiescence::begin()
 }
 
-/// Hands the right to remove from a guard to whoever holds the handle. One store, so any context,
-/// an NMI or a half-done writer included.
+/// Hands the right to remove from a guard to the holder of the handle. It is one store, so any
+/// context may call it, also on top of a writer that an NMI interrupted.
 pub(crate) fn give_up(core: &Core, id: HandlerId) {
     if let Some(slot) = core.slot_of(id) {
         slot.give_up();
@@ -88,8 +90,8 @@ impl Deadline {
         Self { started_ticks: platform.now_ticks(), limit_ms }
     }
 
-    /// The limit, once it has passed. A thread that changes CPU meanwhile may meet a clock that is
-    /// a little behind: that is no time at all, not a very long one.
+    /// The limit, once it has passed. A thread that moves to another CPU meanwhile may read a clock
+    /// that is a little behind: that counts as no time at all, not as a very long one.
     fn passed(&self, platform: &dyn Platform) -> Option<u64> {
         let waited = platform.now_ticks().saturating_sub(self.started_ticks);
         let limit = self.limit_ms.saturating_mul(platform.ticks_per_ms());

@@ -14,16 +14,16 @@
 //!
 //! # Who writes what
 //!
-//! `function` and `data` are written by a writer while the slot is Free, when no dispatch can reach
-//! it, and published by the order word's Release. `try_remove` alone writes to a Live slot: a no-op
-//! into `function`, so that `data` never goes with a function that it was not made for. `dead` goes
-//! with it. `record` belongs to the holder of the writer lock.
+//! A writer stores `function` and `data` while the slot is Free, when no dispatch can reach it; the
+//! order word's Release publishes them. Only `try_remove` writes to a Live slot: it stores a no-op
+//! into `function`, so that `data` never goes with a function that it was not made for, and sets
+//! `dead`. `record` belongs to the holder of the writer lock.
 //!
-//! `given_up` says who may remove the handler: false, the one guard; true, whoever turns a handle
-//! into a guard first. The owner of the guard sets it, in any context, by a Release store. Whoever
-//! wants a guard swaps it, Acquire: one swap alone finds it set, so there is one guard at most, and
-//! what the former owner did happens before what the next one does. `register` resets it under the
-//! writer lock, before the registration has an owner.
+//! `given_up` says who may remove the handler: if false, the one guard; if true, the thread that
+//! first turns a handle into a guard. The owner of the guard sets it, in any context, by a Release
+//! store. A thread that wants a guard swaps it, Acquire. Only one swap finds it set, so there is
+//! one guard at most, and what the former owner did happens before what the next one does.
+//! `register` resets it under the writer lock, before the registration has an owner.
 
 use super::quiescence::Quiescence;
 use crate::{
@@ -47,7 +47,7 @@ pub(crate) struct Slot {
     generation: AtomicUsize,
     pub(crate) doorbell: SlotDoorbell,
     pub(crate) storm_above: StormLimit,
-    /// Used by Platform slots only.
+    /// Only Platform slots use it.
     pub(crate) published: PublishedClaims,
     pub(crate) record: SharedCell<SlotRecord>,
 }
@@ -72,7 +72,7 @@ pub(crate) struct SlotRecord {
 pub(crate) enum Route {
     All,
     Bsp,
-    /// What each CPU's own bits say.
+    /// To the CPUs whose own bits say so.
     Cpus,
 }
 
@@ -82,7 +82,7 @@ pub(crate) enum SlotState {
     Live,
     /// A `remove` waits for it.
     Removing,
-    /// A `try_remove` gave it up; whichever writer comes next goes on waiting.
+    /// A `try_remove` gave it up; the next writer goes on waiting.
     Draining(Quiescence),
 }
 
@@ -117,7 +117,7 @@ unsafe fn call<H: NmiHandler>(data: *const (), ctx: &NmiContext<'_>) -> Claim {
     handler.handle(ctx)
 }
 
-/// What a handler that `try_remove` took out does instead.
+/// Runs in place of a handler that `try_remove` took out.
 unsafe fn no_op(_: *const (), _: &NmiContext<'_>) -> Claim {
     Claim::None
 }
@@ -182,25 +182,26 @@ impl Slot {
         self.dead.store(true, Ordering::Release);
     }
 
-    /// The owner has killed it.
+    /// Whether the handler's owner has killed it.
     pub(crate) fn is_dead(&self) -> bool {
         self.dead.load(Ordering::Acquire)
     }
 
-    /// Leaves the handler to whoever turns its handle into a guard. Any context, by the handler's
-    /// owner.
+    /// Leaves the handler to the thread that turns its handle into a guard. Any context, by the
+    /// handler's owner.
     pub(crate) fn give_up(&self) {
         self.given_up.store(true, Ordering::Release);
     }
 
-    /// Makes the caller the handler's owner, if nobody is. The caller holds the writer lock, so the
-    /// slot is not freed and used again between its look at the generation and this one.
+    /// Makes the caller the handler's owner, if it has none. The caller holds the writer lock, so
+    /// no writer frees the slot and uses it again between the caller's look at the generation and
+    /// this one.
     pub(crate) fn take_over(&self) -> bool {
         self.given_up.swap(false, Ordering::Acquire)
     }
 
     /// Makes the slot free for the next handler. The caller holds the writer lock, and quiescence
-    /// is reached. Every handle to the former handler is stale from here on.
+    /// is reached. From here on every handle to the former handler is stale.
     pub(crate) fn free(&self, record: &mut SlotRecord) {
         self.dead.store(false, Ordering::Relaxed);
         let generation = self.generation.load(Ordering::Relaxed);
@@ -233,7 +234,7 @@ impl SlotRecord {
         self.route = Route::of(spec.delivery);
     }
 
-    /// A handler is here, on its way out or not.
+    /// Whether the slot holds a handler, on its way out or not.
     pub(crate) fn is_taken(&self) -> bool {
         !matches!(self.state, SlotState::Free)
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The table of slots, and the order of each class. Dispatch reads [`Registry::order`] and the
-//! slots and nothing else.
+//! slots, and nothing else of the registry.
 
 use super::{order::Order, slot::Slot};
 use crate::{
@@ -11,13 +11,13 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Registry {
-    /// One order word a class. Written by the holder of the writer lock, Release; read by dispatch,
-    /// Acquire: who finds a slot in an order finds it filled.
+    /// One order word per class. The holder of the writer lock writes it, Release; dispatch reads
+    /// it, Acquire: a dispatch that finds a slot in an order finds it filled.
     pub(super) orders: [AtomicUsize; Class::COUNT],
     pub(super) slots: [[Slot; HANDLERS_PER_CLASS]; Class::COUNT],
-    /// Taken by writers, with interrupts off, never in NMI.
+    /// Writers take it, with interrupts off, never in an NMI.
     pub(super) locked: AtomicBool,
-    /// Registrations so far. Under the writer lock.
+    /// Registrations so far. Written and read under the writer lock.
     pub(super) registered: AtomicUsize,
 }
 

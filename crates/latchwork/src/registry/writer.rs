@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The writer lock, and what is done to slots under it.
+//! The writer lock, and what writers do to slots under it.
 
 use super::{
     error::RegisterError,
@@ -14,7 +14,8 @@ use crate::{
     primitive::{Ordering, fence},
 };
 
-/// The writer lock, held: interrupts are off on this CPU, and the records of all slots are ours.
+/// The writer lock, held: interrupts are off on this CPU, and the records of all slots are its
+/// holder's.
 pub(super) struct Writer<'a> {
     pub(super) registry: &'a Registry,
     platform: &'a dyn Platform,
@@ -22,7 +23,8 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Waits for the lock. The caller is not in dispatch. Sections under the lock wait for nobody.
+    /// Waits for the lock. The caller is not in dispatch. No section under the lock waits for
+    /// anything.
     pub(super) fn lock(core: &'a Core, platform: &'a dyn Platform) -> Self {
         let interrupts = platform.disable_interrupts();
         let registry = &core.registry;
@@ -47,7 +49,7 @@ impl<'a> Writer<'a> {
         self.registry.slots.get(class as usize).into_iter().flatten().enumerate()
     }
 
-    /// Those whose claims grant edges.
+    /// The slots whose claims grant edges.
     pub(super) fn slots_that_grant(&self) -> impl Iterator<Item = &'a Slot> + use<'a> {
         let registry = self.registry;
         [Class::Local, Class::Platform].into_iter().flat_map(|class| registry.slots_of(class))
@@ -73,7 +75,7 @@ impl<'a> Writer<'a> {
     /// and, once quiescence is reached *after that*, free. Quiescence of the handler alone would
     /// not do: a dispatch may still hold an order that names the slot.
     ///
-    /// In every class: a dead handler also keeps its doorbell's edge model.
+    /// It does so in every class: a dead handler also keeps its doorbell's edge model.
     pub(super) fn reclaim_dead_slots(&self, core: &Core) {
         for class in Class::ALL {
             self.reclaim_dead_slots_of(core, class);
@@ -118,7 +120,8 @@ impl<'a> Writer<'a> {
         Err(RegisterError::ClassFull { class, draining })
     }
 
-    /// A doorbell has one edge model, whoever is behind it and grants by it.
+    /// Refuses a second edge model for a doorbell, whichever handlers are behind it and grant by
+    /// it.
     pub(super) fn check_edge_model(
         &self,
         class: Class,

@@ -4,8 +4,8 @@
 //! Each CPU has one word of [`Requests`]. A sender adds one and rings; the receiver takes all of
 //! them by one swap.
 //!
-//! A second word counts finished sends, those whose ring has been made.
-//! `taken + pending − finished` are unfinished: their edge is still to come.
+//! A second word counts the finished sends: those whose sender has rung. So
+//! `taken + pending − finished` sends are unfinished: their edge is still to come.
 //!
 //! # Orderings
 //!
@@ -67,7 +67,7 @@ impl Mailbox {
         Requests::from_word(self.pending.swap(0, Ordering::Acquire))
     }
 
-    /// Sends that are posted and whose ring is not known to be made, given how many sends this CPU
+    /// How many sends are posted whose ring is not known to be made, given how many sends this CPU
     /// has taken. Exact on the receiving CPU in NMI; elsewhere a take in progress may be missed.
     pub(crate) fn unfinished(&self, taken: &AtomicUsize) -> usize {
         let finished = self.finished.load(Ordering::Acquire);

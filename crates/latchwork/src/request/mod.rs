@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Requests: NMIs that software sends. [Sending](send) one, and the [mailbox] in which it travels.
+//! Requests: NMIs that software sends. [Sending](send) one, and the [mailbox] that carries it.
 
 mod mailbox;
 mod send;

@@ -10,15 +10,16 @@ use crate::{
 };
 
 impl<P: Platform> Nmi<P> {
-    /// Sends a software NMI: counts the request, rings, counts the send as finished. **NMI-safe.**
+    /// Sends a software NMI: counts the request, rings the CPU, counts the send as finished.
+    /// **NMI-safe.**
     ///
     /// *Ordering*: what the sender stored before is visible to the handlers that see the request.
     ///
-    /// Whoever knows that a CPU [came online](Self::come_online), because it said so, is not
-    /// refused, and the request is served. A send that is under way while the CPU goes offline may
-    /// succeed and be dropped there, and one that is under way all the time until the CPU is back
-    /// may ring it without a request: whoever takes CPUs offline has the others stop sending first
-    /// where that matters.
+    /// A sender that knows that a CPU [came online](Self::come_online), because that CPU has told
+    /// it, is not refused, and the CPU serves the request. If a send is under way while the CPU
+    /// goes offline, it may succeed although the CPU drops the request. If a send is under way
+    /// until the CPU is back, it may ring the CPU without a request. Where that matters, stop the
+    /// other CPUs from sending before you take a CPU offline.
     ///
     /// # Errors
     ///
@@ -54,35 +55,36 @@ impl<P: Platform> Nmi<P> {
         rung.map_err(SendError::NotRung)
     }
 
-    /// Sends to `cpu` that are posted and whose ring is not known to be made; `None` if there is no
+    /// How many sends to `cpu` are posted whose ring is not known to be made; `None` if there is no
     /// such CPU. Exact on that CPU in NMI; from elsewhere a moment old. **NMI-safe.**
     pub fn unfinished_sends(&self, cpu: usize) -> Option<usize> {
         self.core.cpus().get(cpu).map(PerCpu::unfinished_sends)
     }
 }
 
-/// A software NMI was not sent.
+/// The library did not send a software NMI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// [`Nmi::init`](crate::Nmi::init) has not been called.
+    /// The kernel has not called [`Nmi::init`](crate::Nmi::init).
     NotInitialised,
     /// There is no such CPU.
     NoSuchCpu {
-        /// The number that was asked for.
+        /// The number that the caller gave.
         cpu: usize,
     },
-    /// That CPU is [offline](crate::Nmi::go_offline). Nothing was sent.
+    /// That CPU is [offline](crate::Nmi::go_offline). The library sent nothing.
     Offline {
         /// That CPU.
         cpu: usize,
     },
-    /// The request may be sent to the sending CPU only.
+    /// A CPU may send this request to itself only.
     ToSelfOnly(Request),
-    /// So many requests of this kind wait for that CPU that one more says nothing new. Nothing was
-    /// sent.
+    /// So many requests of this kind wait for that CPU that one more would add nothing. The library
+    /// sent nothing.
     Saturated(Request),
-    /// The request is pending, but its NMI was not sent. The next NMI of that CPU takes it.
+    /// The request is pending, but the platform did not send its NMI. That CPU takes the request in
+    /// its next NMI.
     NotRung(RingError),
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What each CPU has seen.
+//! What each CPU has counted.
 
 use super::{add, unclaimed::UnclaimedBurst};
 use crate::{
@@ -26,41 +26,43 @@ pub(crate) struct CpuCounters {
     pub(crate) unclaimed: UnclaimedBurst,
 }
 
-/// What one CPU has seen since [`Nmi::init`](crate::Nmi::init).
+/// What one CPU has counted since [`Nmi::init`](crate::Nmi::init).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CpuStats {
-    /// Edges that were dispatched: all but those of an offline CPU and those nested too deep.
+    /// Edges that the CPU dispatched: all but those that came while it was offline, and those
+    /// nested too deep.
     pub edges: usize,
     /// Edges that a request or a handler explained.
     pub claimed: usize,
-    /// Edges absorbed as explained by an earlier claim, deferred ones that were settled so
-    /// included.
+    /// Edges that an earlier claim explained, so that the CPU absorbed them; deferred edges that it
+    /// settled in this way are among them.
     pub absorbed: usize,
-    /// The same by [kind](GrantKind), in the order of its variants.
+    /// The absorbed edges by [kind](GrantKind), in the order of its variants.
     pub absorbed_by_kind: [usize; 4],
-    /// Edges that found another CPU at the Platform handlers. Each is settled later, and then among
-    /// `absorbed` or `unknown` too, unless an Unknown handler claimed it.
+    /// Edges that came while another CPU asked the Platform handlers, or on top of another
+    /// dispatch. The CPU settles each of them later, and then counts it in `absorbed` or `unknown`
+    /// as well, unless an Unknown handler claims it.
     pub deferred: usize,
     /// Edges that nothing explained.
     pub unknown: usize,
-    /// Software requests taken.
+    /// Software requests that the CPU took.
     pub requests: usize,
     /// Edges that arrived while this CPU was in an NMI already.
     pub nested: usize,
-    /// Edges that arrived while this CPU was offline, and returned at once.
+    /// Edges that arrived while this CPU was offline; dispatch returned immediately.
     pub offline: usize,
-    /// Software requests that were dropped because this CPU was offline; not among `requests`.
+    /// Software requests that the CPU dropped because it was offline; they are not in `requests`.
     pub requests_dropped: usize,
-    /// Time spent in dispatch, in ticks, without what runs after leaving. Wraps.
+    /// The time that the CPU spent in dispatch, in ticks, without what runs after leaving. Wraps.
     pub total_ticks: usize,
     /// The longest dispatch, in ticks.
     pub max_ticks: usize,
-    /// The time in which an edge could have been absorbed: what a true unknown may be hidden by, in
-    /// ticks. Wraps.
+    /// For how long the CPU could have absorbed an edge, in ticks: the time in which a true unknown
+    /// may have been hidden. Wraps.
     pub absorbable_ticks: usize,
-    /// The longest such time without a gap, in ticks: the worst case so far in which a true unknown
-    /// could have been hidden here.
+    /// The longest such time without a gap, in ticks: so far the worst case in which a true unknown
+    /// could have been hidden on this CPU.
     pub longest_absorbable_ticks: usize,
 }
 
@@ -68,7 +70,7 @@ pub struct CpuStats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Claimed,
-    /// Counted where it is known by what kind of grant.
+    /// Counted where the kind of the grant is known.
     Absorbed,
     Deferred,
     Unknown,

@@ -22,9 +22,10 @@ pub(crate) struct HandlerCounters {
     total_ticks: Counter,
     max_ticks: CounterU32,
     histogram: [CounterU32; HISTOGRAM_COLUMNS],
-    /// The claims of the present millisecond, and above them which that is, modulo 2¹⁶.
+    /// The claims of the present millisecond, and above them the number of that millisecond, modulo
+    /// 2¹⁶.
     burst: CounterU32,
-    /// The slot's generation when its last storm began, modulo 2³². Outlives the handler.
+    /// The slot's generation when its last storm began, modulo 2³². It outlives the handler.
     storm_generation: CounterU32,
 }
 
@@ -34,16 +35,16 @@ const _: () = assert!(size_of::<HandlerCounters>() == 64, "one cache line per sl
 /// What a handler has done on one CPU since it was registered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HandlerStats {
-    /// Times it was asked.
+    /// How often the CPU asked it.
     pub calls: usize,
-    /// Times it claimed.
+    /// How often it claimed.
     pub claims: usize,
-    /// Time spent in it, in ticks. Wraps.
+    /// The time that the CPU spent in it, in ticks. Wraps.
     pub total_ticks: usize,
     /// The longest call, in ticks; `u32::MAX` stands for that or more.
     pub max_ticks: u32,
-    /// Calls by duration: column 0 counts those below 256 ticks, each next one those below twice as
-    /// many, the last one the rest. Wraps.
+    /// Calls by duration. Column 0 counts calls below 256 ticks, each further column those below
+    /// twice as many, and the last column the rest. Wraps.
     pub histogram: [u32; HISTOGRAM_COLUMNS],
 }
 
@@ -60,7 +61,8 @@ impl HandlerCounters {
         }
     }
 
-    /// Counts a claim in millisecond `ms`. Returns how many that makes there. Own CPU, in NMI.
+    /// Counts a claim in millisecond `ms`. Returns how many claims that millisecond has now. Own
+    /// CPU, in NMI.
     #[inline(always)]
     pub(crate) fn count_claim_in(&self, ms: u16) -> usize {
         let burst = self.burst.load(Ordering::Relaxed);
@@ -70,17 +72,18 @@ impl HandlerCounters {
         claims as usize
     }
 
-    /// In which millisecond the last claim was counted. Own CPU.
+    /// The millisecond in which the last claim was counted. Own CPU.
     pub(crate) fn last_claim_ms(&self) -> u16 {
         (self.burst.load(Ordering::Relaxed) >> 16) as u16
     }
 
-    /// A storm of the handler of this generation begins. Own CPU, inside the read side.
+    /// Notes that a storm of the handler of this generation begins. Own CPU, inside the read side.
     pub(crate) fn storm_begins(&self, generation: usize) {
         self.storm_generation.store(generation as u32, Ordering::Relaxed);
     }
 
-    /// Of which generation the last storm was, now that the slot's is `generation`. Own CPU.
+    /// The generation of the handler whose storm was the last, now that the slot's generation is
+    /// `generation`. Own CPU.
     pub(crate) fn storm_began(&self, generation: usize) -> usize {
         let began = self.storm_generation.load(Ordering::Relaxed);
         generation.wrapping_sub((generation as u32).wrapping_sub(began) as usize)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Statistics: per CPU, and per handler and CPU.
 //!
-//! Each counter is written by one CPU, in NMI, with a load and a store, and read from anywhere.
-//! Nothing is decided by them. On x86 the pair compiles to one instruction, so an NMI that nests
-//! cannot fall in between; elsewhere a nested NMI there can make a count one too small.
+//! One CPU writes each counter, in NMI, by a load and a store; any CPU may read it. The library
+//! decides nothing by them. On x86 the pair compiles to one instruction, so a nested NMI cannot
+//! fall in between; on other architectures it can, and then makes a count one too small.
 
 mod cpu;
 mod handler;

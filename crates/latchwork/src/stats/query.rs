@@ -2,8 +2,8 @@
 //! What a kernel can ask: what CPUs and handlers have done, and what is granted and owed at this
 //! moment.
 //!
-//! Read from anywhere with plain loads, each exact and together a moment apart. Nothing is decided
-//! by it.
+//! Any CPU reads the figures with plain loads: each is exact, but two of them may be a moment
+//! apart. The library decides nothing by them.
 
 use core::{error::Error, fmt};
 
@@ -16,8 +16,8 @@ use crate::{
 };
 
 impl<P: Platform> Nmi<P> {
-    /// What `cpu` has seen so far; `None` if there is no such CPU. **NMI-safe.** Read while the CPU
-    /// runs, the figures are each exact and together a moment apart.
+    /// What `cpu` has counted so far; `None` if there is no such CPU. **NMI-safe.** If the CPU runs
+    /// meanwhile, each figure is exact, but two of them may be a moment apart.
     pub fn cpu_stats(&self, cpu: usize) -> Option<CpuStats> {
         let area = self.core.cpus().get(cpu)?;
         Some(area.counters.read(&area.grants.live_time))
@@ -33,23 +33,23 @@ impl<P: Platform> Nmi<P> {
         self.core.slot_of(id).ok_or(StatsError::Stale)?;
         let counters = area.slot_counters(id.class, id.slot).ok_or(StatsError::Stale)?;
         let stats = counters.read();
-        // The counters were read before the generation is looked at again. Partner: the Release in
-        // `Slot::free`, which comes before any `clear`.
+        // This CPU read the counters before it looks at the generation again. Partner: the Release
+        // in `Slot::free`, which comes before any `clear`.
         fence(Ordering::Acquire);
         self.core.slot_of(id).ok_or(StatsError::Stale)?;
         Ok(stats)
     }
 
-    /// Which edges `cpu` may absorb now; `None` if there is no such CPU. **NMI-safe.** Of another
-    /// CPU it is a moment old, and by this one's clock.
+    /// Which edges `cpu` may absorb now; `None` if there is no such CPU. **NMI-safe.** About
+    /// another CPU, the answer is a moment old, and goes by this CPU's clock.
     pub fn granted(&self, cpu: usize) -> Option<Granted> {
         let area = self.core.cpus().get(cpu)?;
         let limits = self.limits();
         Some(area.grants.snapshot(Timestamp::from_ticks(self.platform.now_ticks()), limits))
     }
 
-    /// The poll that is owed, if one is. **NMI-safe.** One that stays owed for longer than
-    /// [`overdue_us`](crate::Limits::overdue_us) says that no CPU ticks or takes NMIs.
+    /// The poll that is owed, if one is. **NMI-safe.** If it stays owed for longer than
+    /// [`overdue_us`](crate::Limits::overdue_us), no CPU ticks or takes NMIs.
     pub fn owed_poll(&self) -> Option<OwedPoll> {
         let owed = self.core.recovery.hot.debt.owed()?;
         let now = Timestamp::from_ticks(self.platform.now_ticks());
@@ -57,15 +57,15 @@ impl<P: Platform> Nmi<P> {
     }
 }
 
-/// No statistics under this handle or for this CPU.
+/// There are no statistics under this handle or for this CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatsError {
-    /// The handler that the handle named is gone, and its statistics with it; or the handle is
-    /// another subsystem's.
+    /// The handler that the handle named is gone, and its statistics with it; or the handle belongs
+    /// to another subsystem.
     Stale,
     /// There is no such CPU.
     NoSuchCpu {
-        /// The number that was asked for.
+        /// The number that the caller gave.
         cpu: usize,
     },
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is in a storm, and how many claims of a handler make one.
+//! Which sources are in a storm, and how many claims of a handler make a storm.
 
 use crate::{
     contract::{Class, HANDLERS_PER_CLASS},
     primitive::{Counter, Ordering, OwnWord, const_unless_loom},
 };
 
-/// How many claims a millisecond are too many; 0 if no number is. Written under the writer lock,
-/// while the slot is free.
+/// How many claims in a millisecond are not a storm yet; 0 for no limit. Written under the writer
+/// lock, while the slot is free.
 #[derive(Debug)]
 pub(crate) struct StormLimit(Counter);
 
@@ -26,7 +26,8 @@ impl StormLimit {
     }
 }
 
-/// What is in a storm on one CPU, by bit. Own CPU: set in NMI, cleared at the tick.
+/// Which sources are in a storm on one CPU, one bit each. Own CPU: it sets a bit in NMI and clears
+/// it at its tick.
 #[derive(Debug)]
 pub(crate) struct Storms(OwnWord);
 
@@ -40,7 +41,7 @@ impl Storms {
         1_usize.wrapping_shl(index as u32)
     }
 
-    /// The bit of the NMIs that nobody claims.
+    /// The bit of the NMIs that no handler claims.
     pub(crate) const UNCLAIMED: usize = 1 << HANDLERS;
 
     const_unless_loom! {
@@ -49,8 +50,8 @@ impl Storms {
         }
     }
 
-    /// Whether the storm of this bit begins by this. An NMI on top that sets another bit makes the
-    /// exchange fail; then the next claim begins the storm.
+    /// Begins the storm of this bit. Returns whether this call began it. An NMI on top that sets
+    /// another bit makes the exchange fail; then the next claim begins the storm.
     pub(crate) fn begin(&self, bit: usize) -> bool {
         let storms = self.0.load(Ordering::Relaxed);
         let more = storms | bit;
@@ -63,8 +64,8 @@ impl Storms {
         self.0.load(Ordering::Relaxed) != 0
     }
 
-    /// An NMI on top that sets another bit is not lost: the exchange fails, and the next tick tries
-    /// again.
+    /// Ends the storm of this bit. Returns whether this call ended it. If an NMI on top sets
+    /// another bit, the exchange fails, so that bit is not lost, and the next tick tries again.
     pub(crate) fn end(&self, bit: usize) -> bool {
         let storms = self.0.load(Ordering::Relaxed);
         let fewer = storms & !bit;

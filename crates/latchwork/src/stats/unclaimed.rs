@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How many NMIs nobody claims, by windows of time.
+//! How many NMIs no handler claims, by windows of time.
 
 use crate::primitive::{CounterU32, Ordering};
 
-/// One CPU's NMIs that nobody claims, by windows. Own CPU: counted inside the read side, looked at
-/// at its tick. An NMI on top between two accesses can at worst make a count one too small.
+/// One CPU's NMIs that no handler claims, by windows. Own CPU: it counts them inside the read side,
+/// and looks at them at its tick. An NMI on top between two accesses can at worst make a count one
+/// too small.
 #[derive(Debug)]
 pub(crate) struct UnclaimedBurst {
-    /// The count of the last window that has any, and above it which that is, modulo 2¹⁶.
+    /// The count of the last window that has any, and above it the number of that window, modulo
+    /// 2¹⁶.
     burst: CounterU32,
     /// The last window that had too many, modulo 2¹⁶.
     too_many_in: CounterU32,
@@ -18,7 +20,7 @@ impl UnclaimedBurst {
         Self { burst: CounterU32::new(0), too_many_in: CounterU32::new(0) }
     }
 
-    /// Counts one in `window`. Returns how many that makes there.
+    /// Counts an NMI in `window`. Returns how many the window has now.
     pub(crate) fn count(&self, window: u16) -> usize {
         let burst = self.burst.load(Ordering::Relaxed);
         let before = if burst >> 16 == window.into() { burst & 0xFFFF } else { 0 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What each handler of a dispatch took.
+//! How long each handler of a dispatch took.
 
 use super::timestamp::Timestamp;
 

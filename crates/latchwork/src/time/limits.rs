@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The times that grants and recovery go by, and how many NMIs that nothing explains are a storm.
+//! The times by which grants and recovery go, and how many NMIs that nothing explains are a storm.
 
 use core::{error::Error, fmt};
 
@@ -8,9 +8,9 @@ use crate::{
     primitive::{Counter, Ordering},
 };
 
-/// How long an edge may stay explained, and how soon a debt is paid. Each is a promise about the
-/// machine or to its users, so [`Nmi::set_limits`](crate::Nmi::set_limits) lets a kernel say what
-/// it knows better.
+/// How long an edge may stay explained, and how soon a CPU pays a debt. Each limit is a promise
+/// about the machine, or to its users. A kernel that knows its machine better sets them by
+/// [`Nmi::set_limits`](crate::Nmi::set_limits).
 ///
 /// ```
 /// use latchwork::Limits;
@@ -19,25 +19,25 @@ use crate::{
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long after its condition was claimed a ring of a
-    /// [`PerCondition`](crate::EdgeModel::PerCondition) doorbell, or of a finished software send,
-    /// may still reach its CPU, in microseconds.
+    /// How long after the claim of its condition a ring may still reach its CPU, in microseconds.
+    /// It holds for the rings of [`PerCondition`](crate::EdgeModel::PerCondition) doorbells and of
+    /// finished software sends.
     pub late_us: u32,
-    /// How long a CPU that can take NMIs absorbs at most after the last claim's deadline, in
-    /// microseconds, where neither ticks, nor NMIs, nor idling end its grants before. Rings that
-    /// come later than this after their condition was claimed are never explained.
+    /// How long at most a CPU that can take NMIs absorbs edges after the deadline of its last
+    /// claim, in microseconds, if neither ticks, nor NMIs, nor idling end its grants before.
+    /// Nothing ever explains a ring that comes later than this after the claim of its condition.
     pub cap_us: u32,
-    /// The period of the kernel's tick, in microseconds. A debt younger than this is not paid yet,
-    /// so the machine polls at most once per tick however many CPUs and NMIs there are.
+    /// The period of the kernel's tick, in microseconds. No CPU pays a debt that is younger than
+    /// this, so the machine polls at most once per tick, however many CPUs and NMIs there are.
     pub tick_period_us: u32,
-    /// An NMI that finds a debt older than this pays it there and then, in microseconds: a CPU
+    /// An NMI that finds a debt older than this pays it immediately, in microseconds; so a CPU
     /// whose interrupts stay off still recovers. At least two tick periods.
     pub overdue_us: u32,
     /// How long a software send that does not finish holds grants, in microseconds: its sender may
-    /// be stuck, or a virtual CPU that does not run. At most `cap_us`.
+    /// be stuck, or be a virtual CPU that does not run. At most `cap_us`.
     pub hold_us: u32,
-    /// More NMIs than this that nothing explains, on one CPU within 100 ms, are a
-    /// [storm](crate::StormSource::Unclaimed). A healthy machine has none at all, so the default is
+    /// If nothing explains more NMIs than this on one CPU within 100 ms, they are a
+    /// [storm](crate::StormSource::Unclaimed). A healthy machine has no such NMI, so the default is
     /// low: 10. With 65,535 or more there is no storm.
     pub unknowns_per_100_ms: u32,
 }
@@ -101,7 +101,7 @@ pub(crate) fn ticks_in(us: u32, ticks_per_ms: u64) -> usize {
     usize::try_from(ticks).unwrap_or(usize::MAX).clamp(1, LONGEST_TICKS)
 }
 
-/// The limits in force. Written from ordinary context, read in NMIs; each is a setting by itself,
+/// The limits in force. Ordinary context writes them, NMIs read them. Each is a setting by itself,
 /// and a stale one is the setting of a moment ago.
 #[derive(Debug)]
 pub(crate) struct LimitsInForce {
@@ -147,7 +147,7 @@ impl LimitsInForce {
         self.unknowns_per_100_ms.load(Ordering::Relaxed)
     }
 
-    /// The same in ticks of a clock.
+    /// The limits in ticks of a clock.
     pub(crate) fn in_ticks(&self, ticks_per_ms: u64) -> InTicks<'_> {
         InTicks { limits: self, ticks_per_ms }
     }
@@ -185,7 +185,7 @@ impl InTicks<'_> {
         self.ticks(&self.limits.hold_us)
     }
 
-    /// A lateness that a doorbell named, no longer than the cap.
+    /// A lateness that a doorbell has named, but no longer than the cap.
     pub(crate) fn late_of(self, late_us: u32) -> usize {
         ticks_in(late_us, self.ticks_per_ms).min(self.cap())
     }
@@ -195,21 +195,21 @@ impl InTicks<'_> {
     }
 }
 
-/// [`Nmi::set_limits`](crate::Nmi::set_limits) was refused; the limits in force stay.
+/// [`Nmi::set_limits`](crate::Nmi::set_limits) refused the limits; those in force stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitsError {
-    /// See [`InDispatch`]. Set them from ordinary context.
+    /// See [`InDispatch`]. Set the limits from ordinary context.
     InDispatch(InDispatch),
-    /// A limit is 0: that would be no time at all, or a storm without an NMI.
+    /// A limit is 0, which would mean no time at all, or a storm without an NMI.
     Zero {
-        /// The field of [`Limits`](crate::Limits).
+        /// The field of [`Limits`].
         field: &'static str,
     },
     /// `late_us` is more than `cap_us`.
     LateBeyondCap,
     /// `hold_us` is more than `cap_us`: a send would hold grants for longer than any may last.
     HoldBeyondCap,
-    /// The rings of a registered handler come later than `cap_us` would let grants last.
+    /// A registered handler has rings that come later than `cap_us` would let grants last.
     CapBelowHandler {
         /// The handler.
         handler: Name,
@@ -220,7 +220,7 @@ pub enum LimitsError {
     OverdueTooSoon,
     /// With this platform's clock the longest of the limits is too long for a machine word.
     TooLong {
-        /// It, in microseconds.
+        /// The longest of the limits, in microseconds.
         longest_us: u32,
     },
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Time: [timestamps](timestamp), the [limits] that grants and recovery go by, and the clock that
+//! Time: [timestamps](timestamp), the [limits] by which grants and recovery go, and the clock that
 //! splits a dispatch among its handlers.
 
 mod handler_clock;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Points in time, in one machine word.
 //!
-//! A timestamp is the low word of the platform's ticks. Timestamps are compared by their
-//! difference, so they wrap without harm as long as those that are compared lie less than half a
-//! word apart. On 64-bit targets that is for ever. On 32-bit ones it is 2³¹ ticks, which is why
+//! A timestamp is the low word of the platform's ticks. The library compares timestamps by their
+//! difference, so they wrap without harm as long as two that it compares lie less than half a word
+//! apart. On 64-bit targets that is for ever. On 32-bit ones it is 2³¹ ticks, which is why
 //! [`Nmi::set_limits`](crate::Nmi::set_limits) refuses limits of more than a thousandth of it.
 
 /// A point in time on one CPU's clock, or on another's, as far as those agree.

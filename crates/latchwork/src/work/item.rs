@@ -8,22 +8,23 @@
 //! ```text
 //! Idle ──queue──► Queued, and the queuer puts it on a list
 //!                   │  ▲
-//!               run │  │ queue: nobody puts it on a list yet
+//!               run │  │ queue: it goes on no list yet
 //!                   ▼  │
 //!                 Running ──end of the run──► Idle
-//!                           or, if Queued by now: whoever ran it puts it on the list
+//!                           or, if Queued by now: the CPU that ran it puts it on the list
 //! ```
 //!
 //! So an item that is running is on no list, and one that is on a list is not running: it never
-//! runs on two CPUs at once, and nobody waits for that. Exactly one context puts an item on a list:
-//! the queuer whose swap found Idle, or the runner whose exchange found Queued.
+//! runs on two CPUs at the same time, and no CPU waits for that. Exactly one context puts an item
+//! on a list: the queuer whose swap found Idle, or the runner whose exchange found Queued.
 //!
 //! *Writers*: queuers (swap) in any context on any CPU; the CPU that runs the item (swap at the
-//! beginning, exchange at the end). *Readers*: whoever waits for the item. Every write by a queuer
-//! is Release, and the swap at the beginning of a run is Acquire: a run sees what its queuers
-//! stored before, those included that were told that it was queued already. The exchange at the end
-//! is Release, the swap of a queuer Acquire, and so is the load of a waiter: the next run, and
-//! whoever has waited, see what the run did.
+//! beginning, exchange at the end). *Readers*: threads that wait for the item.
+//!
+//! * Every write by a queuer is Release, and the swap at the beginning of a run is Acquire. So a
+//!   run sees what its queuers stored before, including queuers that found the item queued already.
+//! * The exchange at the end is Release; the swap of a queuer is Acquire, and so is the load of a
+//!   waiter. So the next run, and a thread that has waited, see what the run did.
 
 use core::fmt;
 
@@ -32,41 +33,71 @@ use crate::{
     subsystem::Owner,
 };
 
-/// How soon an item is to run.
+/// How soon an item runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Urgency {
-    /// At once: the CPU that runs it gets an interrupt.
+    /// Immediately: the CPU that runs it gets an interrupt.
     Now = 0,
-    /// At the CPU's next tick; at once where its tick is stopped.
+    /// At the CPU's next tick; immediately if its tick is stopped.
     Lazy = 1,
 }
 
-/// A function that can be queued, from NMI context too, to run outside it.
+/// An item of deferred work: a function that any context can queue, NMIs included, and that runs
+/// outside NMIs.
 ///
-/// It is a node of a list, so it is queued at most once at a time, needs no memory, and lives for
-/// ever. Whoever takes its memory away all the same, such as a module's, has everybody stop
-/// queueing it and then waits with [`Nmi::sync_work`](crate::Nmi::sync_work).
+/// An item is a node of a list, so it is queued at most once at a time, needs no memory, and lives
+/// for ever. If you take its memory away all the same, such as a module's, first stop everything
+/// that queues it, and then wait with [`Nmi::sync_work`](crate::Nmi::sync_work).
 ///
 /// It belongs to the [`Nmi`](crate::Nmi) that queued it first; every other refuses it.
 ///
 /// ```
+/// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/kernel.rs")); }
+/// # use kernel::{Kernel, interrupted};
+/// # use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 /// use latchwork::*;
+/// # static CPUS: [PerCpu; 4] = [const { PerCpu::new() }; 4];
+/// # static NMI: Nmi<Kernel> = Nmi::new(Kernel);
+/// # static PRINTED: AtomicUsize = AtomicUsize::new(0);
 ///
-/// static PRINT: Work = Work::new(&print_what_handlers_left);
+/// static PRINT: Work = Work::new(&print_samples);
 ///
-/// fn print_what_handlers_left(cpu: usize) { /* interrupts are off; locks may be taken */ }
-///
-/// fn in_a_handler<P: Platform>(nmi: &'static Nmi<P>) {
-///     let _queued = nmi.queue(&PRINT, Urgency::Now);
+/// /// Runs on `cpu` with interrupts off, outside NMIs: it may take locks.
+/// fn print_samples(cpu: usize) {
+///     println!("samples of CPU {cpu}");
+/// #     PRINTED.fetch_add(1, Relaxed);
 /// }
+///
+/// struct Profiler;
+///
+/// // SAFETY: it takes no lock, allocates nothing and waits for nothing.
+/// unsafe impl NmiHandler for Profiler {
+///     fn handle(&self, _: &NmiContext<'_>) -> Claim {
+///         let _newly = NMI.queue(&PRINT, Urgency::Now);
+///         Claim::Handled
+///     }
+/// }
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # NMI.init(&CPUS)?;
+/// # let spec = HandlerSpec::new("pmu", Class::Local, Doorbell::Local(4), EdgeModel::PerCondition);
+/// # let profiler = NMI.register(&spec, &Profiler)?;
+/// # unsafe { NMI.dispatch(&interrupted()) };
+/// # assert!(!PRINT.is_idle());
+///
+/// // The kernel calls it from the interrupt that `Platform::interrupt_for_work` raises:
+/// NMI.run_work();
+/// # assert_eq!(PRINTED.load(Relaxed), 1);
+/// # assert!(PRINT.is_idle());
+/// # profiler.remove()?;
+/// # Ok(()) }
 /// ```
 pub struct Work {
-    /// The item behind this one on its list. Written by whoever puts this item on a list, before,
-    /// and by whoever puts the next one behind it; read by whoever runs the list. See
-    /// [`list`](super::list).
+    /// The item behind this one on its list. The context that puts this item on a list writes it
+    /// before, and the context that puts the next item behind this one; the CPU that runs the list
+    /// reads it. See [`list`](super::list).
     pub(super) next: AtomicPtr<Work>,
     state: AtomicUsize,
-    /// The subsystem that queued it first. Its state names a CPU of that one.
+    /// The subsystem that queued the item first. The item's state names a CPU of that subsystem.
     pub(super) owner: Owner,
     function: unsafe fn(*const (), usize),
     data: *const (),
@@ -86,19 +117,19 @@ pub(super) enum ItemState {
     Queued(Place),
 }
 
-/// A list of a CPU.
+/// A list of one CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) cpu: usize,
     pub(super) urgency: Urgency,
 }
 
-/// Who puts an item on its list.
+/// Which context puts an item on its list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claimed {
-    /// Who queued it.
+    /// The context that queued it.
     ByQueuer,
-    /// Who is running it, at the end of that run.
+    /// The CPU that runs it, at the end of that run.
     ByRunner,
     /// It is queued already.
     Before,
@@ -169,8 +200,8 @@ impl Work {
         unsafe { (self.function)(self.data, cpu) };
     }
 
-    /// Runner, after the call. Where the item was queued meanwhile, the caller puts it on that
-    /// list; otherwise the runner touches the item no more.
+    /// Runner, after the call. If the item was queued meanwhile, the caller puts it on that list;
+    /// otherwise the runner touches the item no more.
     pub(super) fn end(&self) -> Option<Place> {
         let ended =
             self.state.compare_exchange(RUNNING, IDLE, Ordering::Release, Ordering::Relaxed);
@@ -180,8 +211,8 @@ impl Work {
         }
     }
 
-    /// Whether the item is neither queued nor running. What its runs did happens before.
-    /// **NMI-safe.**
+    /// Whether the item is neither queued nor running. What its runs did happens before this
+    /// returns true. **NMI-safe.**
     pub fn is_idle(&self) -> bool {
         self.state.load(Ordering::Acquire) == IDLE
     }

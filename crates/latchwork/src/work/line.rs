@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What each CPU has of deferred work: a line of its own, which dispatch never touches.
+//! One CPU's lists of deferred work, on a cache line of their own that dispatch never touches.
 
 use super::{
     item::{Urgency, Work},
@@ -7,14 +7,14 @@ use super::{
 };
 use crate::primitive::{AtomicBool, Counter, Ordering, const_unless_loom, fence};
 
-/// The line that whoever queues work for this CPU stores to.
+/// The line to which contexts that queue work for this CPU store.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub(crate) struct WorkLine {
     now: WorkList,
     lazy: WorkList,
-    /// Whether this CPU's tick is stopped. Written by the CPU itself, read by whoever queued a lazy
-    /// item for it; see [`stop_tick`](Self::stop_tick).
+    /// Whether this CPU's tick is stopped. The CPU itself writes it; a context that has queued a
+    /// lazy item for it reads it; see [`stop_tick`](Self::stop_tick).
     tick_is_stopped: AtomicBool,
     /// The address of the item that this CPU is running, 0 if none. Own CPU only, outside NMIs, or
     /// in NMIs that look and decide nothing by it.
@@ -40,18 +40,19 @@ impl WorkLine {
         }
     }
 
-    /// Whether something waits here, after a fence whose partner is the one in `Nmi::notify_cpu`:
-    /// whoever is not seen here by then sees what this CPU stored before the fence.
+    /// Whether an item waits here. The caller executes a fence before, whose partner is the one in
+    /// `Nmi::notify_cpu`: a producer whose item is not seen here sees what this CPU stored before
+    /// the fence.
     pub(crate) fn has_items(&self) -> bool {
         !self.now.is_empty() || !self.lazy.is_empty()
     }
 
-    /// Own CPU: from here on, whoever queues a lazy item raises an interrupt. Says whether one was
-    /// queued before.
+    /// Own CPU: from here on, a producer of a lazy item raises an interrupt. Returns whether an
+    /// item was queued before.
     ///
     /// The fence has its partner in `Nmi::notify_cpu`, between a producer's link and its look at
-    /// the flag. In the total order of the two, either this one is first, and the producer sees the
-    /// flag, or the producer's is, and its item is seen here. An NMI on this CPU comes before the
+    /// the flag. If this fence is first in the total order of the two, the producer sees the flag;
+    /// if the producer's is first, this CPU sees the item here. An NMI on this CPU comes before the
     /// store, and its item is seen, or after it, and it sees the flag.
     pub(super) fn stop_tick(&self) -> bool {
         self.tick_is_stopped.store(true, Ordering::Relaxed);

@@ -2,25 +2,27 @@
 //! The list of queued items: many producers, each with one swap and one store, and one consumer at
 //! a time. First in, first out.
 //!
-//! `newest` is the item that was pushed last, null if there is none; `oldest` the one that is taken
-//! next; each item has a link to the one behind it.
+//! `newest` is the item that was pushed last, null if there is none; `oldest` is the item that the
+//! consumer takes next; each item has a link to the one behind it.
 //!
 //! # The gap
 //!
 //! A producer swaps itself into `newest` and then links itself behind what it found there (or into
-//! `oldest`, where it found nothing). Between the two, the list is cut: the consumer takes the
-//! items in front of the cut but the last of them, and stops there, whatever was pushed behind. It
-//! waits for nobody: the producer may be what it interrupted. Nothing is stranded, since **each
-//! producer tells the consuming CPU after its own link**: the one in the gap, too, as soon as it
-//! goes on, and that run takes all that stands behind it. A producer keeps interrupts off until it
-//! has linked, so only NMIs (or a hypervisor) make a gap last.
+//! `oldest`, where it found nothing). Between the two, the list is cut. The consumer takes the
+//! items in front of the cut except the last of them, and stops there, whatever was pushed behind.
+//! It does not wait for the producer, which may be what it interrupted.
+//!
+//! No item is stranded, since **each producer notifies the consuming CPU after its own link**. The
+//! producer in the gap does so, too, as soon as it goes on, and that run takes all items behind its
+//! own. A producer keeps interrupts off until it has linked, so only NMIs (or a hypervisor) make a
+//! gap last.
 //!
 //! # Orderings
 //!
 //! *Writers*: producers in any context on any CPU: `newest` by a swap; `oldest` if that swap found
 //! null; otherwise the link of the item that it found. The consumer: `oldest`, and `newest` by one
-//! exchange from the last item to null. *Readers*: the same; and whoever wants to know whether
-//! there is anything.
+//! exchange from the last item to null. *Readers*: the same; and any CPU that asks whether the list
+//! is empty.
 //!
 //! * A link is a Release store, paired with the consumer's Acquire load of it: it finds the item's
 //!   own link set to null, and does not reset it after its successor has set it.
@@ -34,14 +36,15 @@
 //!
 //! # One consumer at a time
 //!
-//! It is the CPU whose list it is, or, where that CPU is offline, another. Whoever wants to take
-//! items adds one to `wanted`; who finds 0 takes them, on behalf of all that come meanwhile, and
-//! goes round again until none came. So nobody waits, and what was linked before somebody came is
-//! not left behind: the addition is Release, and the exchange that finds it Acquire. That exchange,
-//! where it ends the work, is Release and pairs with the next consumer's addition, Acquire.
+//! It is the CPU whose list it is, or, if that CPU is offline, another one. A CPU that wants to
+//! take items adds one to `wanted`. If it found 0, it takes the items, on behalf of all CPUs that
+//! come meanwhile, and goes round again until none came. So no CPU waits. What was linked before a
+//! CPU came is not left behind: the addition is Release, and the exchange that finds it is Acquire.
+//! If that exchange ends the work, it is Release and pairs with the next consumer's addition,
+//! Acquire.
 //!
-//! A round ends with the item that was the newest when the round began. An item that queues itself
-//! again each time it runs does not hold the CPU.
+//! A round ends with the item that was the newest when the round began. So an item that queues
+//! itself again each time it runs does not hold the CPU.
 
 use super::item::Work;
 use crate::primitive::{AtomicPtr, AtomicUsize, Ordering, const_unless_loom};
@@ -65,8 +68,8 @@ impl WorkList {
         }
     }
 
-    /// Puts an item on the list. Any context, with interrupts off, by who claimed the item; who
-    /// then tells the CPU.
+    /// Puts an item on the list. Any context, with interrupts off, by the context that claimed the
+    /// item, which then notifies the CPU.
     pub(super) fn push(&self, item: &'static Work) {
         item.next.store(core::ptr::null_mut(), Ordering::Relaxed);
         let pushed = core::ptr::from_ref(item).cast_mut();
@@ -79,14 +82,14 @@ impl WorkList {
         link.store(pushed, Ordering::Release);
     }
 
-    /// Nothing is on the list. An item that is being pushed may be missed, unless a fence on either
-    /// side says otherwise.
+    /// Whether the list is empty. An item that is being pushed may be missed, unless a fence on
+    /// either side says otherwise.
     pub(crate) fn is_empty(&self) -> bool {
         self.newest.load(Ordering::Relaxed).is_null()
     }
 
     /// Hands each item that is on the list now to `run`, having taken it off, and stops at a gap.
-    /// Where somebody else is at it, that one does so.
+    /// If another CPU is taking items from this list, that CPU does so instead.
     pub(super) fn run_all(&self, mut run: impl FnMut(&'static Work)) {
         if self.is_empty() || self.wanted.fetch_add(1, Ordering::AcqRel) != 0 {
             return;
@@ -114,7 +117,7 @@ impl WorkList {
         }
     }
 
-    /// The one consumer.
+    /// Takes the oldest item off the list. Only the one consumer calls it.
     fn take(&self) -> Option<&'static Work> {
         let first = self.oldest.load(Ordering::Acquire);
         // SAFETY: as in `push`.

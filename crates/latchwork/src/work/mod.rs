@@ -3,8 +3,8 @@
 //!
 //! * [`item`]: the item and its state;
 //! * [`list`]: the queue, one for each CPU and [`Urgency`];
-//! * [`line`](mod@line): what each CPU has;
-//! * [`queue`]: putting an item on a list, and who is told;
+//! * [`line`](mod@line): one CPU's lists;
+//! * [`queue`]: putting an item on a list, and notifying the CPU that will run it;
 //! * [`run`]: running lists, also those that an offline CPU left;
 //! * [`sync`]: waiting for an item.
 

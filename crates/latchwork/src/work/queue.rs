@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Putting an item on a list, and telling a CPU that will run it.
+//! Putting an item on a list, and notifying the CPU that will run it.
 
 use core::{error::Error, fmt};
 
@@ -14,13 +14,16 @@ use crate::{
 impl<P: Platform> Nmi<P> {
     /// Queues `item` to run on this CPU. **NMI-safe**, wait-free.
     ///
-    /// Returns whether it was not queued already; if it was, it runs once, as it was queued. Items
-    /// of one CPU and urgency run in the order in which they were queued. An item may be queued
-    /// while it runs, by itself too: then it runs once more afterwards, never on two CPUs at once,
-    /// and where it was queued several times meanwhile, on the CPU and with the urgency of the
-    /// last.
+    /// Returns whether this call queued it; `false` means that it was queued already, and then it
+    /// runs once, where and when it was to run. Items of one CPU and urgency run in the order in
+    /// which they were queued.
     ///
-    /// *Ordering*: what the caller stored before is visible to the run, whichever answer it got.
+    /// Any context may queue an item while it runs, the item itself included. Then the item runs
+    /// once more afterwards, never on two CPUs at the same time. If several calls queued it
+    /// meanwhile, it runs on the CPU and with the urgency of the last one.
+    ///
+    /// *Ordering*: what the caller stored before is visible to the run, whether this returns `true`
+    /// or `false`.
     ///
     /// # Errors
     ///
@@ -90,12 +93,12 @@ impl<P: Platform> Nmi<P> {
         self.notify_cpu(place, area);
     }
 
-    /// Tells a CPU that an item was put on a list, after it was linked.
+    /// Notifies a CPU that an item was put on a list, after the item was linked.
     ///
-    /// The fence comes after the link, and its partners are those of [`Nmi::tick_stopped`],
+    /// The fence comes after the link. Its partners are those of [`Nmi::tick_stopped`],
     /// [`Nmi::go_offline`], [`Nmi::mark_offline`] and [`Nmi::come_online`], each between a store of
     /// what is read here and a look at the lists. Whichever of the two fences comes first: either
-    /// this producer sees what that CPU said, or that CPU sees the item, linked.
+    /// this producer sees what that CPU stored, or that CPU sees the item, linked.
     fn notify_cpu(&self, place: Place, area: &PerCpu) {
         fence(Ordering::SeqCst);
         if area.presence().is_away() {
@@ -109,11 +112,11 @@ impl<P: Platform> Nmi<P> {
     }
 }
 
-/// An item was not queued; nothing has changed.
+/// The library did not queue an item; nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum QueueError {
-    /// [`Nmi::init`](crate::Nmi::init) has not been called.
+    /// The kernel has not called [`Nmi::init`](crate::Nmi::init).
     NotInitialised,
     /// There is no such CPU.
     NoSuchCpu {
@@ -125,7 +128,8 @@ pub enum QueueError {
         /// That CPU.
         cpu: usize,
     },
-    /// Another subsystem queued the item before, and it belongs to that one. Make an item for each.
+    /// Another subsystem queued the item before, and the item belongs to that one. Make one item
+    /// for each subsystem.
     OtherSubsystem,
 }
 

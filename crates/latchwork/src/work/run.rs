@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Running what is queued: at the interrupt for work, at the tick, and for CPUs that are offline.
+//! Running queued items: at the interrupt for work, at the tick, and for CPUs that are offline.
 
 use super::item::{Urgency, Work};
 use crate::{
@@ -9,9 +9,9 @@ use crate::{
 };
 
 impl<P: Platform> Nmi<P> {
-    /// Runs this CPU's items of urgency [`Now`](Urgency::Now), and the lazy ones if its tick is
-    /// stopped or it is offline; likewise what CPUs that are offline left. Returns how many ran.
-    /// Not NMI-safe: in an NMI it does nothing.
+    /// Runs this CPU's items of urgency [`Now`](Urgency::Now), and also the lazy ones if its tick
+    /// is stopped or it is offline. Runs what CPUs that are offline left as well. Returns how many
+    /// items ran. Not NMI-safe: in an NMI it does nothing.
     ///
     /// The kernel calls it
     ///
@@ -21,19 +21,20 @@ impl<P: Platform> Nmi<P> {
     /// 3. after [`come_online`](Self::come_online), and, on the calling CPU, after
     ///    [`mark_offline`](Self::mark_offline).
     ///
-    /// It runs what was queued before it began. What is queued meanwhile raises an interrupt of its
-    /// own.
+    /// It runs what was queued before it began. An item that is queued meanwhile raises an
+    /// interrupt of its own.
     ///
-    /// Here, too, a CPU whose tick is stopped and that made a debt or deferred an edge asks for one
-    /// ([`Platform::restart_tick`]), one that is offline pays, and one whose handler returned
-    /// [`Claim::More`](crate::Claim::More) takes the NMI in which its handlers are asked again.
+    /// It also does what this CPU noted in an NMI. If the CPU's tick is stopped and the CPU made a
+    /// debt or deferred an edge, it asks for a tick ([`Platform::restart_tick`]). If the CPU is
+    /// offline, it pays the debt. If a handler returned [`Claim::More`](crate::Claim::More), the
+    /// CPU takes the NMI in which it asks its handlers again.
     pub fn run_work(&'static self) -> usize {
         let _ = self.on_this_cpu(|cpu, area| {
             if area.is_in_dispatch() {
                 return;
             }
             if area.duties.take_ask_again() {
-                // Where it cannot be sent, the next NMI asks them.
+                // If it cannot be sent, this CPU asks them in its next NMI.
                 let _ = self.send(cpu, Request::Again);
             }
             if area.presence().is_away() {
@@ -45,10 +46,10 @@ impl<P: Platform> Nmi<P> {
         self.run_here(|area| area.work.tick_is_stopped() || area.presence().is_away())
     }
 
-    /// The kernel calls it from each CPU's tick, with interrupts off. It pays a debt that is due,
-    /// says of edges that were deferred here what they were, ends grants whose time has passed, and
-    /// runs this CPU's items of either urgency and what CPUs that are offline left. Returns how
-    /// many items ran. Not NMI-safe: in an NMI it does nothing.
+    /// Does what is due at this CPU's tick; the kernel calls it from each CPU's tick, with
+    /// interrupts off. It pays a debt that is due, settles edges that this CPU had deferred, and
+    /// ends grants whose time has passed. It runs this CPU's items of either urgency, and what CPUs
+    /// that are offline left. Returns how many items ran. Not NMI-safe: in an NMI it does nothing.
     pub fn tick(&'static self) -> usize {
         let _ = self.on_this_cpu(|cpu, area| {
             if !area.is_in_dispatch() && !area.presence().is_away() {
@@ -58,12 +59,12 @@ impl<P: Platform> Nmi<P> {
         self.run_here(|_| true)
     }
 
-    /// This CPU's tick is stopped: lazy items run at once from here on. If some wait already, or
-    /// this CPU made the debt that is owed or has edges to settle, the interrupt for work is
-    /// raised. Not NMI-safe.
+    /// Says that this CPU's tick is stopped: from here on, lazy items run immediately. The library
+    /// raises the interrupt for work if lazy items wait already, if this CPU made the debt that is
+    /// owed, or if it has edges to settle. Not NMI-safe.
     ///
-    /// Call it pinned, with interrupts off, **after** the tick was stopped, and then idle as ever,
-    /// so that the interrupt ends the idling.
+    /// Call it pinned, with interrupts off, **after** you have stopped the tick, and then idle as
+    /// ever, so that the interrupt ends the idling.
     pub fn tick_stopped(&'static self) {
         let _ = self.on_this_cpu(|cpu, area| {
             if area.work.stop_tick() || self.needs_tick(area) {
@@ -72,8 +73,8 @@ impl<P: Platform> Nmi<P> {
         });
     }
 
-    /// This CPU's tick runs again. Not NMI-safe. Call it with interrupts off, after the tick was
-    /// started.
+    /// Says that this CPU's tick runs again. Not NMI-safe. Call it with interrupts off, after you
+    /// have started the tick.
     pub fn tick_restarted(&'static self) {
         let _ = self.on_this_cpu(|_, area| area.work.restart_tick());
     }
@@ -100,7 +101,7 @@ impl<P: Platform> Nmi<P> {
         ran.unwrap_or(0)
     }
 
-    /// Runs what CPUs that are offline left.
+    /// Runs what CPUs that are offline left on their lists.
     fn run_left_work(&self, run: &mut impl FnMut(&'static Work)) {
         for area in self.core.cpus() {
             if area.presence().is_away() {

@@ -11,15 +11,16 @@ use crate::{
 
 impl<P: Platform> Nmi<P> {
     /// Waits until `item` is neither queued nor running. Everything that its runs did happens
-    /// before, and no CPU touches the item any more, unless somebody queues it. Not NMI-safe.
+    /// before this returns. From then on no CPU touches the item, unless a context queues it again.
+    /// Not NMI-safe.
     ///
-    /// It waits without bound while others go on queueing the item: have them stop first. Where a
-    /// driver's NMI handler queues it, the handler is removed before.
+    /// This waits without bound while other contexts go on queueing the item: stop them first. If a
+    /// driver's NMI handler queues it, remove the handler before.
     ///
     /// # Errors
     ///
-    /// See [`SyncError`]: whatever would wait for this very CPU is refused, also if the item
-    /// happens to be idle.
+    /// See [`SyncError`]. This refuses whatever would make this CPU wait for itself, also if the
+    /// item happens to be idle.
     pub fn sync_work(&'static self, item: &Work) -> Result<(), SyncError> {
         if item.owner.is_other_than(self.core.id()) {
             return Err(SyncError::OtherSubsystem);
@@ -44,14 +45,14 @@ impl<P: Platform> Nmi<P> {
     }
 }
 
-/// Nobody waited for an item: this CPU may be the one that has to run it, or it is another
-/// subsystem's.
+/// [`Nmi::sync_work`](crate::Nmi::sync_work) did not wait for an item: this CPU may be the one that
+/// has to run it, or the item is another subsystem's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SyncError {
     /// See [`InDispatch`].
     InDispatch(InDispatch),
-    /// The caller is the item.
+    /// The item itself called it.
     InsideItself {
         /// The CPU that runs it.
         cpu: usize,

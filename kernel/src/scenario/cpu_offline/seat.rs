@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A CPU's seat: where it is, and the account of the NMIs that it was rung and has seen.
 //!
-//! Each CPU has one sender, which rings only when every earlier ring has been seen. So no two rings collapse, and every figure is
-//! exact. Between INIT and the moment at which a CPU has loaded its interrupt table it can take no NMI at all. So it is *closed*
-//! before, and whoever closes a seat waits until its sender is not between its look at the place and its ring.
+//! Each CPU has one sender, which rings only when every earlier ring has been seen. So no two rings
+//! collapse, and every figure is exact. Between INIT and the moment at which a CPU has loaded its
+//! interrupt table it can take no NMI at all. So it is *closed* before, and the CPU that closes a
+//! seat waits until its sender is not between its look at the place and its ring.
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The device's events, who raises them, and the handler that takes them.
+//! The device's events, the CPUs that raise them, and the handler that takes them.
 //!
 //! Each event has a status bit of its own, and none is raised again before it was taken. So however many rings collapse into one
 //! NMI, each event can be told from the others and counted.

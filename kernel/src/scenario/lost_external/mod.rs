@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Machine-wide events ring a CPU that has a flood of NMIs of its own.
 //!
-//! One CPU after the other is the target. Its counters overflow again and again ([`super::pmu`]), so nearly always one of its own NMIs is
-//! latched, and a ring that comes then collapses with it. Its handlers explain that NMI, so nobody is asked about the event: it is found
-//! by a poll that is owed, or never.
+//! One CPU after the other is the target. Its counters overflow again and again ([`super::pmu`]),
+//! so nearly always one of its own NMIs is latched, and a ring that comes then collapses with it.
+//! Its handlers explain that NMI, so no CPU asks about the event: it is found by a poll that is
+//! owed, or never.
 //!
-//! Two sources raise events. QEMU's `edu` device rings by its MSI when a CPU tells it to. The host writes to its [error block](block)
-//! and then rings LINT1, whenever it gets to it.
+//! Two sources raise events. QEMU's `edu` device rings by its MSI when a CPU writes to its raise
+//! register. The host writes to its [error block](block) and then rings LINT1, whenever it gets to
+//! it.
 //!
 //! Each event must be found within a limit. So that this proves something, some events are then raised while no poll is ever paid, under
 //! the same flood: of these, some must not be found until polls are paid again.

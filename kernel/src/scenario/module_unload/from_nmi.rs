@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `try_remove` from inside NMIs, under the storm: by the handler for itself, by another handler for it, and by another handler
-//! in an NMI that interrupted a registration or a removal. The ticket tells CPU 0 when the module may be unloaded.
+//! `try_remove` from inside NMIs, under the storm: by the handler for itself, by another handler
+//! for it, and by another handler in an NMI that interrupted a registration or a removal. The
+//! ticket says when CPU 0 may unload the module.
 
 use latchwork::{Claim, Class, NmiContext, NmiHandler, Ticket};
 

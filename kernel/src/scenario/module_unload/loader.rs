@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Loading and unloading: two pages of the window and two frames, other ones each time.
 //!
-//! CPU 0 alone loads and unloads. It looks at a module's data through the identity map, so that in the window nobody reads but
-//! the handler.
+//! CPU 0 alone loads and unloads. It looks at a module's data through the identity map, so that in
+//! the window nothing reads but the handler.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Plays [sequences of rings](latchwork_sequence), and tells the host what happened in each: `cargo xtask compare` plays the same ones in
-//! the simulated machine, and compares.
+//! Plays [sequences of rings](latchwork_sequence), and logs to the host what happened in each:
+//! `cargo xtask compare` plays the same ones in the simulated machine, and compares.
 //!
 //! By itself, the scenario shows that nothing is lost or invented in them: each condition that was set is claimed once, each request is
 //! taken, and there are no more NMIs than rings.

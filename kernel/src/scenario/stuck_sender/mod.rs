@@ -7,7 +7,8 @@
 //! - frozen for a while: the grant is held, however many ticks pass, and its ring is absorbed;
 //! - frozen for longer than [`Limits::hold_us`]: the grant ends. An NMI that nothing explains is reported then, and so is the ring, as a
 //!   late send, or else absorbed. The panic policy never stops for it;
-//! - frozen, and an NMI that nothing explains comes before the ring: there is one grant, so one of the two is absorbed and one told.
+//! - frozen, and an NMI that nothing explains comes before the ring: there is one grant, so one of
+//!   the two is absorbed and one reported.
 //!
 //! Meanwhile NMIs that nothing explains come to all other CPUs, the frozen one included, and are reported there.
 

@@ -5,7 +5,8 @@
 //! that one edge takes leave a grant. The CPU then sends itself an NMI past the library:
 //!
 //! - *alone*: when every grant has ended. It must be unknown;
-//! - *granted*: right after a grant was made. It is absorbed: it may be the ring that was granted, and nobody can tell;
+//! - *granted*: right after a grant was made. It is absorbed: it may be the ring that was granted,
+//!   and no software can tell the two apart;
 //! - *later*: some time after. It may be either; but if it is absorbed, the grant must not be older than it may get.
 //!
 //! At first, though, one repeats, each time right after a grant. It is absorbed again and again, and must surface all the same, in a report of

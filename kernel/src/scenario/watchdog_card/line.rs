@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The machine's NMI line, which rings every CPU that is open for it, and the two handlers behind it.
 //!
-//! One expiry of the card is one condition and an edge on each open CPU. The condition is the card's timeout bit, which one CPU
-//! claims, in the card's handler: a Platform handler, since the card belongs to the machine. It says which CPUs are open, so the library
-//! explains one edge on each of the others by that claim: it is absorbed where it finds the bit cleared, and deferred where it finds
-//! the claiming CPU still at it, until a later poll shows what it was.
+//! One expiry of the card is one condition and an edge on each open CPU. The condition is the
+//! card's timeout bit, which one CPU claims, in the card's handler: a Platform handler, since the
+//! card belongs to the machine. It says which CPUs are open, so the library explains one edge on
+//! each of the others by that claim: it is absorbed where it finds the bit cleared, and deferred
+//! where it finds the claiming CPU still polling, until a later poll shows what it was.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

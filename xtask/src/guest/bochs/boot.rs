@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One boot on Bochs: started, its serial line read to the end, and its way of ending told as
-//! QEMU's exit status would.
+//! One boot on Bochs: started, its serial line read to the end, and its way of ending given as
+//! QEMU's exit status would give it.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};

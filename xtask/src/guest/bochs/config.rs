@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What Bochs is told about the machine.
+//! The configuration that describes the machine to Bochs.
 
 use std::os::fd::RawFd;
 use std::path::Path;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Bochs's standard error, and the screen that it names there.
 //!
-//! With a debugger built in, as in Debian's, the display `term` opens a pseudo-terminal of its own and says its name. Nobody
-//! looks at it, but somebody must read it: what is written there would fill it up and stop Bochs, and its echo would be keys
-//! pressed in the guest.
+//! With a debugger built in, as in Debian's, the display `term` opens a pseudo-terminal of its own
+//! and says its name. No person looks at it, but xtask must read it: otherwise what Bochs writes
+//! there would fill it up and stop Bochs, and its echo would be keys pressed in the guest.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One execution that somebody directs.
+//! One execution that the caller directs.
 
 use super::{Bounds, Build};
 use crate::engine::{

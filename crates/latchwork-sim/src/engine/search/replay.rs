@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One execution again, told.
+//! One execution again, with its timeline.
 
 use super::{Bounds, Build};
 use crate::engine::{

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Busy waits: they end when somebody ends them, cost nothing else, and a deadlock is found.
+//! Busy waits: they end when another CPU ends them, cost nothing else, and a deadlock is found.
 
 use latchwork::simulation::Ordering;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Linux's backtraces of other CPUs (`nmi_trigger_cpumask_backtrace`, `nmi_cpu_backtrace`): one request at
-//! a time in the whole machine. Who finds the flag set goes away; who does not waits for the answers.
+//! Linux's backtraces of other CPUs (`nmi_trigger_cpumask_backtrace`, `nmi_cpu_backtrace`): one
+//! request at a time in the whole machine. A sender that finds the flag set goes away; one that
+//! finds it clear waits for the answers.
 //!
 //! Left out: the end of the wait after ten seconds, which no scenario lasts.
 

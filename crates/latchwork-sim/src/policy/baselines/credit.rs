@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `call-all` and `credit-cap-one`: the two simplest dispatchers that ask everybody.
+//! `call-all` and `credit-cap-one`: the two simplest dispatchers that ask every handler.
 //!
-//! They re-tell no one kernel, but what several have in common. NetBSD's `nmi(9)` and illumos call every
-//! handler and remember nothing: `call-all`. FreeBSD's `hwpmc_amd` remembers a small number of further
-//! edges per CPU, which is `credit-cap-one` here: an NMI with k claims leaves k − 1 edges to be absorbed,
-//! and of these no more than one is kept. So that the cap is all that is wrong with it, the credit ends as
-//! ours does: at the first tick after the longest time that an edge is under way.
+//! They model no one kernel, but what several have in common. NetBSD's `nmi(9)` and illumos call
+//! every handler and remember nothing: `call-all`. FreeBSD's `hwpmc_amd` remembers a small number
+//! of further edges per CPU, which is `credit-cap-one` here: an NMI with k claims leaves k − 1
+//! edges to be absorbed, and of these no more than one is kept. So that the cap is all that is
+//! wrong with it, the credit ends as ours does: at the first tick after the longest time that an
+//! edge is under way.
 //!
 //! Both ask every handler, machine-wide ones too, in every NMI; both count the sends of a CPU's request
 //! word, so that two sends which are taken at once are two claims. Left out: registration, which has no

@@ -2,9 +2,9 @@
 //! The series of 2014 for Linux, "x86, nmi: Implement delayed irq_work mechanism to handle lost NMIs" (Don
 //! Zickus, 15 May 2014, discussed on linux-kernel with Peter Zijlstra; never merged).
 //!
-//! Whenever an NMI was claimed, a work item is queued that runs at this CPU's next tick, sets this CPU's
-//! flag and sends the CPU an NMI: the dummy, which goes round all handlers once more. A dummy that nobody
-//! claims finds the flag, clears it and is not reported.
+//! Whenever an NMI was claimed, a work item is queued that runs at this CPU's next tick, sets this
+//! CPU's flag and sends the CPU an NMI: the dummy, which goes round all handlers once more. A dummy
+//! that no handler claims finds the flag, clears it and is not reported.
 //!
 //! * There is one item for the whole machine: while it waits on one CPU, queueing it on another fails.
 //! * After queueing, and only if that did not fail, the flag is cleared unless the item is BUSY. Queueing

@@ -2,17 +2,17 @@
 //! FreeBSD on amd64: the list of handlers that commit 459dc427873c of 2024 brought ("x86: Refactor
 //! kernel-mode NMI handling", review D46421), and what became of it.
 //!
-//! * The stop handler is asked first, outside the list, and if the NMI is its own, nobody else is
-//!   (`nmi_handle_intr`).
+//! * The dispatcher asks the stop handler first, outside the list, and if the NMI is its own, no
+//!   other handler (`nmi_handle_intr`).
 //! * Then the handlers in the list, the last one registered first. `freebsd-landed` asks all of them. Since
 //!   194bb58b80c1 the first claim ends it: `freebsd-first-claim`.
-//! * Only if nobody claims, port 0x61 is read (`isa_nmi`), then ACPI's error blocks (`apei_nmi`), and then
-//!   it is unknown (`nmi_call_kdb`).
+//! * Only if no handler claims, the dispatcher reads port 0x61 (`isa_nmi`), then ACPI's error
+//!   blocks (`apei_nmi`), and then the NMI is unknown (`nmi_call_kdb`).
 //! * Handlers come and go as in [`HandlerList`].
 //!
-//! In the review, the author reports that his test, `pmcstat` together with the PT driver, ends in the
-//! debugger if the stop handler is in the list, too; nobody says why, and that state of the patch is not
-//! public. Three causes are possible, and each is enough. Here each is alone:
+//! In the review, the author reports that his test, `pmcstat` together with the PT driver, ends in
+//! the debugger if the stop handler is in the list, too; no message says why, and that state of the
+//! patch is not public. Three causes are possible, and each is enough. Here each is alone:
 //!
 //! * `freebsd-stop-inverted`: the stop handler returns 0 for "mine", where the list takes 0 for "not mine".
 //! * `freebsd-stop-double`: with that put right, one NMI is claimed by the stop handler and by the PMCs',

@@ -4,8 +4,8 @@
 //!
 //! * An element has a count of the calls in progress. The dispatcher reads the pointer, then counts, then
 //!   calls.
-//! * Who removes a handler clears the pointer, by a plain store, and waits until the count is 0. Elements
-//!   stay in the list, and are filled again.
+//! * A remover clears the pointer, by a plain store, and waits until the count is 0. Elements stay
+//!   in the list, and are filled again.
 //! * Linking, filling and counting are locked instructions; all else is plain. A new element is linked with
 //!   release and found with acquire.
 //!

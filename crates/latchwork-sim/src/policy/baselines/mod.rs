@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Other people's NMI code, retold in our own words and small, to be broken by the same searches that ours
-//! has to withstand. What a baseline keeps is what the properties can tell apart: the order in which it
-//! asks, what it remembers from one NMI to the next, what CPUs share and by which instructions.
+//! Models of other kernels' NMI code, small and written anew, to be broken by the same searches
+//! that ours has to withstand. What a baseline keeps is what the properties can tell apart: the
+//! order in which it asks, what it remembers from one NMI to the next, what CPUs share and by which
+//! instructions.
 //!
 //! Sources are named by each of them. No code was taken from any.
 
