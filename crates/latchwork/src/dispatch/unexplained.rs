@@ -26,7 +26,8 @@ impl<P: Platform> Nmi<P> {
         Outcome::Unknown
     }
 
-    /// `now_ticks`: when it was found, by an NMI or a tick that arrived then.
+    /// `now_ticks`: when it was found, by an NMI or a tick that arrived then. Reports are limited
+    /// by that, since an edge that was deferred may be older than the last report.
     pub(super) fn count_and_report_unknown(
         &self,
         ctx: &NmiContext<'_>,
@@ -38,7 +39,7 @@ impl<P: Platform> Nmi<P> {
         let count = ctx.area.counters.record_unknown();
         let ticks_per_ms = self.platform.ticks_per_ms();
         let due = if panics { Due::Now } else { Due::AtTheRate };
-        let admitted = ctx.area.own.limiter.admit(ctx.arrived_ticks, ticks_per_ms, due);
+        let admitted = ctx.area.own.limiter.admit(now_ticks, ticks_per_ms, due);
         if let Some(suppressed) = admitted {
             self.platform.report_unknown(&UnknownNmi {
                 cpu: ctx.cpu,

@@ -70,8 +70,8 @@ impl OpenPoints {
 
     /// The CPU leaves an NMI at `left`. The end of the one before is an open point, if `may_open`.
     ///
-    /// One that left later came on top of the end of this one. It has said all, unless its clock
-    /// was reset since.
+    /// One that left later came on top of the end of this one, and has said all. One that left
+    /// later by more than the cap left before the clock was reset: when that was is not known now.
     #[inline(always)]
     pub(super) fn note_leave<'a>(
         &self,
@@ -80,10 +80,11 @@ impl OpenPoints {
         limits: impl FnOnce() -> InTicks<'a>,
     ) {
         let before = load(&self.last_leave);
-        if left.is_before(before) && before.since(left) <= limits().cap() {
-            return;
-        }
-        if may_open() && load(&self.last).is_before(before) {
+        if left.is_before(before) {
+            if before.since(left) <= limits().cap() {
+                return;
+            }
+        } else if may_open() && load(&self.last).is_before(before) {
             self.note(before);
         }
         self.last_leave.store(left.word(), Ordering::Relaxed);

@@ -9,7 +9,7 @@ use crate::primitive::{Ordering, OwnWord, const_unless_loom};
 pub(crate) struct Duties {
     /// The last debt that this CPU made. It answers for that one.
     made_debt: OwnWord,
-    /// A handler wants to be asked again.
+    /// A handler wants to be asked again, and the NMI for that is not sent.
     ask_again: OwnWord,
 }
 

@@ -91,7 +91,8 @@ impl<P: Platform> Nmi<P> {
         begun
     }
 
-    /// The holder of the poll lock, who has taken the debt, and who releases the lock.
+    /// The holder of the poll lock, who has taken the debt, and who releases the lock. Where a
+    /// handler wants more, another poll is owed.
     fn poll_once(
         &self,
         ctx: &NmiContext<'_>,
@@ -102,7 +103,7 @@ impl<P: Platform> Nmi<P> {
     ) -> bool {
         let recovery = &self.core.recovery;
         recovery.counters.count_poll(reason);
-        let mut claimed = false;
+        let (mut claimed, mut wants_more) = (false, false);
         self.ask_all(Class::Platform, ctx, clock, |slot, index, claim| {
             claimed = true;
             recovery.polls.note_claim(number);
@@ -112,10 +113,16 @@ impl<P: Platform> Nmi<P> {
             claims.add(&slot.doorbell, ctx.area.grants.routes.ring_target(index));
             if claim == Claim::More {
                 claims.set_wants_more();
+                wants_more = true;
             }
             self.publish_claim(slot, index, Some(ctx.area));
         });
         recovery.polls.end(number);
+        if wants_more {
+            // What was left belongs to the machine, and any CPU may look. Whoever takes a debt that
+            // is there already begins its poll after the end of this one, and so asks again.
+            self.owe(ctx.cpu, ctx.area);
+        }
         claimed
     }
 

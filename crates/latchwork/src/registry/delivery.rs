@@ -12,7 +12,9 @@ use crate::{
 impl<P: Platform> Nmi<P> {
     /// Says to which CPUs the doorbell of a Platform handler rings from now on. The library then
     /// owes a poll, since a line that was asserted while it was masked gives no edge. Call it
-    /// **before** the new route is opened, and [`owe_poll`](Self::owe_poll) after. Not NMI-safe.
+    /// **before** the new route is opened, and [`owe_poll`](Self::owe_poll) after. A ring that is
+    /// under way to a CPU which the new route leaves out may be called unknown there: close the old
+    /// route [`late_us`](Limits::late_us) before. Not NMI-safe.
     ///
     /// # Errors
     ///
@@ -29,7 +31,8 @@ impl<P: Platform> Nmi<P> {
 
     /// Says how the edges of a handler's doorbell relate to its conditions from now on, for all
     /// handlers behind that doorbell: a driver learned, for example, that this CPU does not mask
-    /// its LVT entry when it delivers. Not NMI-safe.
+    /// its LVT entry when it delivers. Handlers of class [`Unknown`](crate::Class::Unknown) have no
+    /// say in it. Not NMI-safe.
     ///
     /// # Errors
     ///
@@ -39,7 +42,8 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// Sets the times that grants and recovery go by: at first, [`Limits::BARE_METAL`]. Before
-    /// handlers are registered that need them. Not NMI-safe.
+    /// handlers are registered that need them. What is owed or granted already goes by the new ones
+    /// from here on. Not NMI-safe.
     ///
     /// # Errors
     ///

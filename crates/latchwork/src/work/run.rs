@@ -2,11 +2,7 @@
 //! Running what is queued: at the interrupt for work, at the tick, and for CPUs that are offline.
 
 use super::item::{Urgency, Work};
-use crate::{
-    contract::{Platform, Request},
-    cpu::PerCpu,
-    nmi::Nmi,
-};
+use crate::{contract::Platform, cpu::PerCpu, nmi::Nmi};
 
 impl<P: Platform> Nmi<P> {
     /// Runs this CPU's items of urgency [`Now`](Urgency::Now), and the lazy ones if its tick is
@@ -32,10 +28,7 @@ impl<P: Platform> Nmi<P> {
             if area.is_in_dispatch() {
                 return;
             }
-            if area.duties.take_ask_again() {
-                // Where it cannot be sent, the next NMI asks them.
-                let _ = self.send(cpu, Request::Again);
-            }
+            self.ask_again(cpu, area);
             if area.presence().is_away() {
                 self.pay_before_leaving(cpu, area);
             } else if area.work.tick_is_stopped() && self.needs_tick(area) {
@@ -47,8 +40,9 @@ impl<P: Platform> Nmi<P> {
 
     /// The kernel calls it from each CPU's tick, with interrupts off. It pays a debt that is due,
     /// says of edges that were deferred here what they were, ends grants whose time has passed, and
-    /// runs this CPU's items of either urgency and what CPUs that are offline left. Returns how
-    /// many items ran. Not NMI-safe: in an NMI it does nothing.
+    /// runs this CPU's items of either urgency and what CPUs that are offline left. Where a handler
+    /// returned [`Claim::More`](crate::Claim::More) and the NMI for it could not be sent, it tries
+    /// again. Returns how many items ran. Not NMI-safe: in an NMI it does nothing.
     pub fn tick(&'static self) -> usize {
         let _ = self.on_this_cpu(|cpu, area| {
             if !area.is_in_dispatch() && !area.presence().is_away() {
