@@ -85,8 +85,9 @@ fn a_removal_keeps_its_limit_when_the_clock_restarts() {
     let victim = Leaked::new(Victim::new(Claim::None));
     let registration = nmi.register(&spec("victim", Class::Local), victim.0).unwrap();
     set_clock(nmi, 60_000);
+    nmi.platform.ticks_per_reading.store(10, Ordering::Relaxed);
     world.cpus[1].own.read.enter();
-    interrupt::arm(500, move || set_clock(nmi, 0));
+    interrupt::arm(100, move || set_clock(nmi, 0));
     let error = registration.remove_within_ms(5).unwrap_err();
     assert!(interrupt::disarm(), "the clock was reset during the wait");
     assert!(matches!(error.failure, RemoveFailure::StillRunning { cpu: 1, waited_ms: 5, .. }));
