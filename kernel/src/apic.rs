@@ -86,12 +86,12 @@ pub(crate) fn choose_mode(mode: ApicMode) {
 ///
 /// The timer is started before x2APIC mode is entered, which keeps it (SDM Vol. 3A, "State Changes
 /// From xAPIC Mode to x2APIC Mode"), and is not touched again: under the instruction clock QEMU
-/// 10.0 ends with "Bad icount read" when the timer's registers are accessed by RDMSR or WRMSR,
-/// since it does not treat those as I/O.
+/// ends with "Bad icount read" when RDMSR reads the timer's current count
+/// (`findings/x2apic-timer-and-instruction-clock.sh`).
 ///
 /// A CPU that INIT stopped in x2APIC mode stays in it (SDM Vol. 3A, "x2APIC States", "State Changes
-/// From x2APIC Mode"). The way back to xAPIC mode leads through an APIC that is off, which QEMU
-/// does not switch on again. So such a CPU is set up where it is.
+/// From x2APIC Mode"). The way back to xAPIC mode leads through an APIC that is off. So such a CPU
+/// is set up where it is.
 pub(crate) fn init_this_cpu(calibrate: impl FnOnce()) {
     // SAFETY: these are this CPU's MSRs.
     let starts_in_x2apic = unsafe { mode::current(&msrs()) } == ApicMode::X2Apic;

@@ -14,11 +14,11 @@ pub enum Claim {
     /// NMI ends: for example, because the device sets the status again each time the handler clears
     /// it.
     ///
-    /// Once this CPU has run other code, it takes another NMI, in which it asks its *Local* handlers
-    /// again. Where it cannot send itself that NMI, its next tick tries again. The poll that this
-    /// CPU owes from here on asks the *Platform* handlers again: a tick period later, on any CPU.
-    /// For an *Unknown* handler the answer means the same as [`Handled`](Self::Handled), since
-    /// dispatch asked it about an edge and not about a condition.
+    /// Once this CPU has run other code, it takes another NMI, in which it asks its *Local*
+    /// handlers again. Where it cannot send itself that NMI, its next tick tries again. The poll
+    /// that this CPU owes from here on asks the *Platform* handlers again: a tick period later, on
+    /// any CPU. For an *Unknown* handler the answer means the same as [`Handled`](Self::Handled),
+    /// since dispatch asked it about an edge and not about a condition.
     ///
     /// A handler that always wants more does not stop its CPU, which runs other code between two
     /// NMIs. The library counts its claims and reports a

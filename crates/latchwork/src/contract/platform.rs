@@ -71,9 +71,9 @@ pub unsafe trait Platform: Sync + 'static {
     /// less than [`cap_us`](crate::Limits::cap_us). Beyond that, the library may call the ring
     /// unknown. It loses no event by it, and no removal returns early: neither goes by the clock.
     ///
-    /// *A clock that is reset or steps back* may end earlier grants immediately, so that the library
-    /// may call a ring unknown that is under way. Take the CPU [offline](crate::Nmi::go_offline)
-    /// before, and [online](crate::Nmi::come_online) after.
+    /// *A clock that is reset or steps back* may end earlier grants immediately, so that the
+    /// library may call a ring unknown that is under way. Take the CPU
+    /// [offline](crate::Nmi::go_offline) before, and [online](crate::Nmi::come_online) after.
     fn now_ticks(&self) -> u64;
 
     /// How many ticks make a millisecond: at least 1, and always the same. **NMI-safe.**

@@ -71,9 +71,9 @@ impl OpenPoints {
     /// Notes that the CPU leaves an NMI at `left`. The end of the one before is an open point, if
     /// `may_open`.
     ///
-    /// An NMI that left later came on top of the end of this one, and has noted everything. One that
-    /// left later by more than the cap left before the clock was reset: nobody knows when that was
-    /// by the present clock.
+    /// An NMI that left later came on top of the end of this one, and has noted everything. One
+    /// that left later by more than the cap left before the clock was reset: nobody knows when that
+    /// was by the present clock.
     #[inline(always)]
     pub(super) fn note_leave<'a>(
         &self,

@@ -64,8 +64,8 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// A handler returned [`Claim::More`](crate::Claim::More): this CPU sends itself the NMI in
-    /// which it asks that handler again. Where it cannot, the duty stays for its next tick. Own CPU,
-    /// outside dispatch, interrupts off.
+    /// which it asks that handler again. Where it cannot, the duty stays for its next tick. Own
+    /// CPU, outside dispatch, interrupts off.
     pub(crate) fn ask_again(&'static self, cpu: usize, area: &PerCpu) {
         if area.duties.take_ask_again() && self.send(cpu, Request::Again).is_err() {
             area.duties.ask_again();

@@ -43,8 +43,8 @@ impl<P: Platform> Nmi<P> {
     /// interrupts off. It pays a debt that is due, settles edges that this CPU had deferred, and
     /// ends grants whose time has passed. Where a handler returned
     /// [`Claim::More`](crate::Claim::More) and this CPU could not send itself the NMI for it, it
-    /// tries again. It runs this CPU's items of either urgency, and what CPUs that are offline left.
-    /// Returns how many items ran. Not NMI-safe: in an NMI it does nothing.
+    /// tries again. It runs this CPU's items of either urgency, and what CPUs that are offline
+    /// left. Returns how many items ran. Not NMI-safe: in an NMI it does nothing.
     pub fn tick(&'static self) -> usize {
         let _ = self.on_this_cpu(|cpu, area| {
             if !area.is_in_dispatch() && !area.presence().is_away() {
