@@ -2,7 +2,7 @@
 //! Tickets and nodes that are given to others, dropped or leaked. What two subsystems may not share
 //! is in [`sharing`](crate::tests::sharing).
 
-use std::{sync::Arc, thread};
+use std::{mem::ManuallyDrop, sync::Arc, thread};
 
 use super::super::world::{Leaked, Victim, World, become_cpu, spec, take_nmi};
 use crate::{
@@ -55,7 +55,9 @@ fn tickets_that_are_dropped_or_leaked_keep_no_slot() {
         let ticket = world.nmi.register(&spec, victim.0).unwrap().try_remove();
         match round % 2 {
             0 => drop(ticket),
-            _ => core::mem::forget(ticket),
+            _ => {
+                let _leaked = ManuallyDrop::new(ticket);
+            }
         }
         take_nmi(world.nmi);
     }
