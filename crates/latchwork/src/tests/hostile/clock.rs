@@ -89,11 +89,11 @@ fn a_removal_keeps_its_limit_when_the_clock_restarts() {
     world.cpus[1].own.read.enter();
     interrupt::arm(100, move || set_clock(nmi, 0));
     let error = registration.remove_within_ms(5).unwrap_err();
+    world.cpus[1].own.read.leave();
     assert!(interrupt::disarm(), "the clock was reset during the wait");
     assert!(matches!(error.failure, RemoveFailure::StillRunning { cpu: 1, waited_ms: 5, .. }));
     let ticks = nmi.platform.ticks.load(Ordering::Relaxed);
     assert!(ticks < 20_000, "5 ms are 5,000 ticks, and it waited until {ticks}");
-    world.cpus[1].own.read.leave();
     error.registration.remove().unwrap();
 }
 
@@ -109,10 +109,10 @@ fn a_removal_on_a_cpu_whose_clock_is_a_little_behind_waits_its_time() {
         nmi.platform.ticks.fetch_sub(50, Ordering::Relaxed);
     });
     let error = registration.remove_within_ms(5).unwrap_err();
+    world.cpus[1].own.read.leave();
     assert!(interrupt::disarm());
     let waited = nmi.platform.ticks.load(Ordering::Relaxed) + 50 - 10_000;
     assert!((5_000..5_200).contains(&waited), "{waited}");
-    world.cpus[1].own.read.leave();
     error.registration.remove().unwrap();
 }
 
