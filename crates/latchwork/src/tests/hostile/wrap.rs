@@ -64,10 +64,10 @@ fn a_removal_keeps_its_limit_across_the_wrap() {
     set_before_the_wrap(nmi, 2_000);
     scene.world.cpus[1].own.read.enter();
     let error = registration.remove_within_ms(5).unwrap_err();
+    scene.world.cpus[1].own.read.leave();
     assert!(matches!(error.failure, RemoveFailure::StillRunning { cpu: 1, .. }));
     let ticks = nmi.platform.ticks.load(Ordering::Relaxed);
     assert!((3_000..9_000).contains(&ticks), "{ticks}");
-    scene.world.cpus[1].own.read.leave();
     error.registration.remove().unwrap();
 }
 
