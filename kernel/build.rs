@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Links the kernel as a static, position-dependent image at the addresses of `kernel.ld`.
 //!
-//! The arguments are given for the kernel's binary alone, so that the rest of the workspace links as usual.
+//! The arguments are given for the kernel's binary alone, so that the rest of the workspace links
+//! as usual.
 
 use std::env;
 
@@ -12,7 +13,8 @@ fn main() {
     println!("cargo:rustc-env=LATCHWORK_KERNEL_TARGET={target}");
 
     let script = format!("{}/kernel.ld", env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
-    // A hosted target links through the C compiler's driver, a bare-metal target through the linker itself.
+    // A hosted target links through the C compiler's driver, a bare-metal target through the linker
+    // itself.
     let hosted = env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux");
     if hosted {
         for arg in ["-nostartfiles", "-nostdlib", "-static", "-no-pie"] {

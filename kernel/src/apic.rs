@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! This kernel's use of the local APICs: one mode for all CPUs, a tick, a wake-up vector, and IPIs by CPU number.
+//! This kernel's use of the local APICs: one mode for all CPUs, a tick, a wake-up vector, and IPIs
+//! by CPU number.
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -24,7 +25,8 @@ use crate::{patience, time, trap};
 
 type LocalApic = Lapic<AnyApic<MmioWindow, CpuMsr>>;
 
-/// Ticks of the periodic timer in a second: the period that the library assumes unless it is told another.
+/// Ticks of the periodic timer in a second: the period that the library assumes unless it is told
+/// another.
 const TICK_HZ: u64 = 1_000;
 
 const TICK: Vector = Vector::of::<{ trap::Vector::Tick as u8 }>();
@@ -37,7 +39,8 @@ const SPURIOUS: Vector = Vector::of::<{ trap::Vector::Spurious as u8 }>();
 /// By what the timer's clock is divided.
 const DIVIDER: Divider = Divider::By16;
 
-/// Where the registers are in xAPIC mode on every machine whose firmware has not moved them; [`init_this_cpu`] checks it.
+/// Where the registers are in xAPIC mode on every machine whose firmware has not moved them;
+/// [`init_this_cpu`] checks it.
 const XAPIC_PAGE: usize = 0xfee0_0000;
 
 /// The mode of all CPUs. Written once, before any is initialised.
@@ -77,15 +80,18 @@ pub(crate) fn choose_mode(mode: ApicMode) {
     X2APIC.store(mode == ApicMode::X2Apic, Ordering::Relaxed);
 }
 
-/// Enables this CPU's APIC, masks all it could raise by itself but its tick, calls `calibrate` before the tick is started, and
-/// brings it into the chosen mode. Once each time that the CPU starts, interrupts off.
+/// Enables this CPU's APIC, masks all it could raise by itself but its tick, calls `calibrate`
+/// before the tick is started, and brings it into the chosen mode. Once each time that the CPU
+/// starts, interrupts off.
 ///
-/// The timer is started before x2APIC mode is entered, which keeps it (SDM Vol. 3A, "State Changes From xAPIC Mode to x2APIC
-/// Mode"), and is not touched again: under the instruction clock QEMU 10.0 ends with "Bad icount read" when the timer's registers
-/// are accessed by RDMSR or WRMSR, since it does not treat those as I/O.
+/// The timer is started before x2APIC mode is entered, which keeps it (SDM Vol. 3A, "State Changes
+/// From xAPIC Mode to x2APIC Mode"), and is not touched again: under the instruction clock QEMU
+/// ends with "Bad icount read" when RDMSR reads the timer's current count
+/// (`findings/x2apic-timer-and-instruction-clock.sh`).
 ///
-/// A CPU that INIT stopped in x2APIC mode stays in it (SDM Vol. 3A, "x2APIC States", "State Changes From x2APIC Mode"). The way
-/// back to xAPIC mode leads through an APIC that is off, which QEMU does not switch on again. So such a CPU is set up where it is.
+/// A CPU that INIT stopped in x2APIC mode stays in it (SDM Vol. 3A, "x2APIC States", "State Changes
+/// From x2APIC Mode"). The way back to xAPIC mode leads through an APIC that is off. So such a CPU
+/// is set up where it is.
 pub(crate) fn init_this_cpu(calibrate: impl FnOnce()) {
     // SAFETY: these are this CPU's MSRs.
     let starts_in_x2apic = unsafe { mode::current(&msrs()) } == ApicMode::X2Apic;
@@ -102,7 +108,8 @@ pub(crate) fn init_this_cpu(calibrate: impl FnOnce()) {
 
     set_up(&Lapic::new(AnyApic::XApic(in_xapic_mode())), calibrate);
     if X2APIC.load(Ordering::Relaxed) {
-        // SAFETY: the boot CPU has checked that the CPUs have x2APIC, and from here on `local` uses the new mode.
+        // SAFETY: the boot CPU has checked that the CPUs have x2APIC, and from here on `local` uses
+        // the new mode.
         unsafe { mode::switch(&msrs(), ApicMode::X2Apic) };
     }
 }
@@ -111,7 +118,8 @@ fn set_up(apic: &LocalApic, calibrate: impl FnOnce()) {
     apic.set_task_priority(0);
     apic.enable(SPURIOUS);
     apic.set_error(ERROR, Mask::Unmasked);
-    // LINT0 is where the 8259 is wired to, which this kernel does not use; LINT1 is the machine's NMI line.
+    // LINT0 is where the 8259 is wired to, which this kernel does not use; LINT1 is the machine's
+    // NMI line.
     set(apic.set_lint(Lint::Lint0, LintDelivery::ExtInt, Polarity::ActiveHigh, Mask::Masked));
     set(apic.set_lint(Lint::Lint1, LintDelivery::Nmi(None), Polarity::ActiveHigh, Mask::Masked));
     for (entry, event) in [
@@ -149,7 +157,8 @@ pub(crate) fn id() -> ApicId {
     local().id()
 }
 
-/// Measures the TSC and the APIC timer against the 8254. Boot CPU, once, interrupts off, in xAPIC mode.
+/// Measures the TSC and the APIC timer against the 8254. Boot CPU, once, interrupts off, in xAPIC
+/// mode.
 pub(crate) fn calibrate() {
     let apic = Lapic::new(in_xapic_mode());
     let mut left = 0;
@@ -161,8 +170,9 @@ pub(crate) fn calibrate() {
     COUNT_PER_TICK.store(per_tick, Ordering::Relaxed);
 }
 
-/// Holds back this CPU's tick, or lets it come again; other interrupts come as ever. Its task priority is raised to the tick's: the
-/// timer's own registers are left alone, for the reason at [`init_this_cpu`]. One tick that fell due meanwhile comes at once.
+/// Holds back this CPU's tick, or lets it come again; other interrupts come as ever. Its task
+/// priority is raised to the tick's: the timer's own registers are left alone, for the reason at
+/// [`init_this_cpu`]. One tick that fell due meanwhile comes at once.
 pub(crate) fn hold_tick(held: bool) {
     local().set_task_priority(if held { TICK.get() } else { 0 });
 }
@@ -256,8 +266,8 @@ pub(crate) fn send_shootdown_to_others() {
     deliver(&Ipi::Fixed { vector: SHOOTDOWN, to: FixedTarget::AllExcludingSelf });
 }
 
-/// Sends the interrupt for the NMI subsystem's work to `cpu`, this one included. NMI-safe. One that the APIC does not take is made
-/// up for by that CPU's next tick.
+/// Sends the interrupt for the NMI subsystem's work to `cpu`, this one included. NMI-safe. One that
+/// the APIC does not take is made up for by that CPU's next tick.
 pub(crate) fn send_nmi_work(cpu: usize) {
     let apic = local();
     let _ = match target(cpu) {
@@ -274,8 +284,8 @@ pub(crate) fn send_wake_to_self() {
     }
 }
 
-/// Returns once this CPU has taken a maskable interrupt that it sent itself now: by then it has taken every NMI that was
-/// pending before. Threads only, interrupts on.
+/// Returns once this CPU has taken a maskable interrupt that it sent itself now: by then it has
+/// taken every NMI that was pending before. Threads only, interrupts on.
 pub(crate) fn flush_pending() {
     let Some(area) = area::this() else {
         return;

@@ -3,10 +3,12 @@
 //!
 //! Two ways lead to it, and they share the port but no lock:
 //!
-//! - **Ordinary context** (threads and maskable interrupts) prints whole lines under [`LOCK`], with interrupts off. Code
-//!   that an NMI may run never touches this lock: the NMI may have interrupted its holder.
-//! - **The last words** of a kernel that stops ([`last_words`]) may come from anywhere, an NMI included. They wait a bounded
-//!   time for another CPU to finish its line, then write to the port directly. Ordinary writers see [`SPEAKER`] and park.
+//! - **Ordinary context** (threads and maskable interrupts) prints whole lines under [`LOCK`], with
+//!   interrupts off. Code that an NMI may run never touches this lock: the NMI may have interrupted
+//!   its holder.
+//! - **The last words** of a kernel that stops ([`last_words`]) may come from anywhere, an NMI
+//!   included. They wait a bounded time for another CPU to finish its line, then write to the port
+//!   directly. Ordinary writers see [`SPEAKER`] and park.
 
 use core::fmt::{self, Write};
 use core::hint::spin_loop;
@@ -30,7 +32,8 @@ const FREE: usize = 0;
 
 /// The CPU that prints, plus one; 0 if nobody does.
 ///
-/// Writers: ordinary context, interrupts off. Readers: anyone. Acquire on taking, Release on leaving, so that lines do not mix.
+/// Writers: ordinary context, interrupts off. Readers: anyone. Acquire on taking, Release on
+/// leaving, so that lines do not mix.
 static LOCK: AtomicUsize = AtomicUsize::new(FREE);
 
 /// The CPU that speaks the last words, plus one; 0 while the kernel lives. Set once, never cleared.
@@ -76,12 +79,14 @@ fn may_put() -> bool {
 
 /// Waits for the host's answer to a record that asked for something. One thread at a time.
 ///
-/// Without a limit: the time that a CPU measures tells nothing about a host's, and the host limits the whole boot.
+/// Without a limit: the time that a CPU measures tells nothing about a host's, and the host limits
+/// the whole boot.
 pub(crate) fn wait_answer() {
     patience::spin(awaited!("the host's answer").without_limit(), has_answered);
 }
 
-/// Whether the host has answered: takes a byte of what it wrote, if there is one. One thread at a time.
+/// Whether the host has answered: takes a byte of what it wrote, if there is one. One thread at a
+/// time.
 pub(crate) fn has_answered() -> bool {
     // SAFETY: reading the line status register has no effect on anything but its error bits.
     let status = unsafe { Port::<u8>::new(LINE_STATUS).read() };
@@ -123,10 +128,11 @@ pub(crate) fn print_line(line: fmt::Arguments<'_>) {
     cpu::interrupts_restore(was_enabled);
 }
 
-/// Makes this CPU the one that speaks the last words, and calls `speak`; a second CPU that comes here is parked.
+/// Makes this CPU the one that speaks the last words, and calls `speak`; a second CPU that comes
+/// here is parked.
 ///
-/// Callable from any context, an NMI included. A call out of `speak` itself, on the same CPU, speaks as well: it is a panic
-/// while reporting one, and bounded by whoever counts those.
+/// Callable from any context, an NMI included. A call out of `speak` itself, on the same CPU,
+/// speaks as well: it is a panic while reporting one, and bounded by whoever counts those.
 pub(crate) fn last_words(speak: impl FnOnce(&mut dyn Write)) {
     let tag = this_cpu_tag();
     let first = SPEAKER.compare_exchange(FREE, tag, Ordering::AcqRel, Ordering::Acquire);

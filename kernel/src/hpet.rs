@@ -26,8 +26,8 @@ pub(crate) fn find() -> MachineHpet {
         Ok(table) => table.address(),
         Err(error) => panic!("the firmware does not tell where the HPET is: {error}"),
     };
-    // SAFETY: the firmware says that an HPET is there, the map is uncached there; nothing else in this kernel programs it, and
-    // vector 2 has its gate.
+    // SAFETY: the firmware says that an HPET is there, the map is uncached there; nothing else in
+    // this kernel programs it, and vector 2 has its gate.
     match unsafe { Hpet::new(mmio::registers(address)) } {
         Ok(hpet) => hpet,
         Err(error) => panic!("{error}, at {address:#x}"),
@@ -47,10 +47,12 @@ pub(crate) struct Wiring {
 }
 
 impl Wiring {
-    /// Finds a timer that can be periodic, and a line for it: one of those that ISA does not use, which is active low as PCI's
-    /// are; else that of the 8254, by legacy replacement, which keeps the 8254's own interrupt out.
+    /// Finds a timer that can be periodic, and a line for it: one of those that ISA does not use,
+    /// which is active low as PCI's are; else that of the 8254, by legacy replacement, which keeps
+    /// the 8254's own interrupt out.
     ///
-    /// The HPET counts pins of the I/O APIC whose interrupts begin at 0, so pins are global system interrupts.
+    /// The HPET counts pins of the I/O APIC whose interrupts begin at 0, so pins are global system
+    /// interrupts.
     pub(crate) fn choose(hpet: &MachineHpet, trigger: Trigger) -> Self {
         for timer in 0..=hpet.capabilities().max_timer() {
             let capabilities = checked(hpet.timer_capabilities(timer));

@@ -8,13 +8,15 @@ use crate::nmi::{NMI, reports};
 use crate::waiting::{Awaited, Waiting, awaited};
 use crate::{tick, time};
 
-/// Sleeps until `done`, without a tick. Whatever makes it true also raises a maskable interrupt on this CPU. Threads only.
+/// Sleeps until `done`, without a tick. Whatever makes it true also raises a maskable interrupt on
+/// this CPU. Threads only.
 pub(crate) fn until(awaited: Awaited, done: impl FnMut() -> bool) {
     sleep_until(awaited, done, tick::stop);
     tick::start();
 }
 
-/// Sleeps until `done` or until `limit_ms` have passed, on a CPU whose tick runs; says whether it is done. Threads only.
+/// Sleeps until `done` or until `limit_ms` have passed, on a CPU whose tick runs; says whether it
+/// is done. Threads only.
 pub(crate) fn until_or_ms(awaited: Awaited, mut done: impl FnMut() -> bool, limit_ms: u64) -> bool {
     let start = time::now_ticks();
     let limit_ticks = limit_ms * time::ticks_per_ms();
@@ -38,7 +40,8 @@ fn sleep_until(awaited: Awaited, mut done: impl FnMut() -> bool, prepare: impl F
         if let Some(cpu) = area::current_cpu() {
             reports::print_queued(cpu);
         }
-        // SAFETY: privilege level 0, interrupts off, no lock held, and the NMI entry fixes the window up.
+        // SAFETY: privilege level 0, interrupts off, no lock held, and the NMI entry fixes the
+        // window up.
         unsafe { idle::wait_for_interrupt() };
     }
     drop(waiting);

@@ -10,7 +10,8 @@ use latchwork_x86::ioapic::{Delivery, IoApic, IoApicError, Mask, Polarity, Route
 use crate::boot::firmware;
 use crate::{apic, mmio};
 
-/// Whether somebody owns an I/O APIC. Swapped by whoever takes it, Acquire, and cleared by its drop, Release.
+/// Whether somebody owns an I/O APIC. Swapped by whoever takes it, Acquire, and cleared by its
+/// drop, Release.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// An I/O APIC pin that raises NMIs, masked at first and when it is dropped. Ordinary context only.
@@ -22,8 +23,8 @@ pub(crate) struct NmiLine {
 }
 
 impl NmiLine {
-    /// Takes the pin that serves the global system interrupt `interrupt`, with the I/O APIC that has it. There can be one such
-    /// value at a time.
+    /// Takes the pin that serves the global system interrupt `interrupt`, with the I/O APIC that
+    /// has it. There can be one such value at a time.
     pub(crate) fn of_interrupt(interrupt: u32, polarity: Polarity) -> Self {
         assert!(!TAKEN.swap(true, Ordering::Acquire), "somebody owns an I/O APIC already");
         let memory = firmware::memory();
@@ -35,8 +36,8 @@ impl NmiLine {
                 panic!("the MADT does not tell the I/O APIC of interrupt {interrupt}: {error}")
             }
         };
-        // SAFETY: the firmware says that an I/O APIC is there; `TAKEN` keeps others out; vector 2 has its gate; nobody has
-        // switched interrupt remapping on.
+        // SAFETY: the firmware says that an I/O APIC is there; `TAKEN` keeps others out; vector 2
+        // has its gate; nobody has switched interrupt remapping on.
         let io_apic = match unsafe { IoApic::new(mmio::registers(address.into())) } {
             Ok(io_apic) => io_apic,
             Err(error) => panic!("{error}, at {address:#x}"),
@@ -44,7 +45,8 @@ impl NmiLine {
         Self { io_apic, pin, polarity }
     }
 
-    /// Has the line ring `cpu`, or no one while it is masked. A line that is active when it is unmasked gives no edge.
+    /// Has the line ring `cpu`, or no one while it is masked. A line that is active when it is
+    /// unmasked gives no edge.
     pub(crate) fn route_to(&mut self, cpu: usize, mask: Mask) {
         let Some(to) = apic::target(cpu) else {
             panic!("CPU {cpu} has no APIC ID");

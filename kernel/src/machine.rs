@@ -8,7 +8,8 @@ use crate::pci;
 /// Where every PC has its host bridge.
 const HOST_BRIDGE: (u8, u8, u8) = (0, 0, 0);
 
-/// The memory controller of QEMU's `q35` (Intel 3 Series Express Chipset Family datasheet, 5.1, "VID" and "DID").
+/// The memory controller of QEMU's `q35` (Intel 3 Series Express Chipset Family datasheet, 5.1,
+/// "VID" and "DID").
 const Q35: Identity = Identity { vendor: 0x8086, device: 0x29c0 };
 /// The host bridge of QEMU's `pc` (Intel 440FX PCIset datasheet, 3.2.1 and 3.2.2, "VID" and "DID").
 const I440FX: Identity = Identity { vendor: 0x8086, device: 0x1237 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Values that become known while the kernel runs, and that NMI handlers, which live in statics, read.
+//! Values that become known while the kernel runs, and that NMI handlers, which live in statics,
+//! read.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,8 @@ pub(crate) struct Once<T> {
     is_set: AtomicBool,
 }
 
-// SAFETY: the value is written before `is_set` becomes true, and only read after. Readers get copies, which may be used by any CPU.
+// SAFETY: the value is written before `is_set` becomes true, and only read after. Readers get
+// copies, which may be used by any CPU.
 unsafe impl<T: Copy + Send> Sync for Once<T> {}
 
 impl<T: Copy> Once<T> {

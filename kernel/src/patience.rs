@@ -10,11 +10,12 @@ const TURNS_A_LOOK: u32 = 200;
 /// How long a CPU may take to start.
 const START_LIMIT_MS: u64 = 5_000;
 
-/// How long to wait for what takes microseconds where every CPU has a core to itself, and may take long where eight share two.
+/// How long to wait for what takes microseconds where every CPU has a core to itself, and may take
+/// long where eight share two.
 pub(crate) const LIMIT_MS: u64 = 10_000;
 
-/// Spins until `done`. Each turn hints PAUSE, at which the deterministic clock's host goes on to the next CPU. Gives up after
-/// `turns` turns; says whether it is done. Any context.
+/// Spins until `done`. Each turn hints PAUSE, at which the deterministic clock's host goes on to
+/// the next CPU. Gives up after `turns` turns; says whether it is done. Any context.
 pub(crate) fn spin_until(awaited: Awaited, mut done: impl FnMut() -> bool, turns: u32) -> bool {
     if turns == 0 || done() {
         return done();
@@ -69,13 +70,14 @@ pub(crate) fn between_looks_us(us: u64) {
     core::hint::spin_loop();
 }
 
-/// Sleeps until `done`, and says whether it came within ten seconds. What makes it true had better raise an interrupt here, else
-/// the next tick finds it. Threads only.
+/// Sleeps until `done`, and says whether it came within ten seconds. What makes it true had better
+/// raise an interrupt here, else the next tick finds it. Threads only.
 pub(crate) fn sleep_until(awaited: Awaited, done: impl FnMut() -> bool) -> bool {
     idle::until_or_ms(awaited, done, LIMIT_MS)
 }
 
-/// Waits until `done`, without sleeping, and says whether it came within five seconds: for a CPU whose tick does not come yet.
+/// Waits until `done`, without sleeping, and says whether it came within five seconds: for a CPU
+/// whose tick does not come yet.
 pub(crate) fn busy_wait_until(awaited: Awaited, mut done: impl FnMut() -> bool) -> bool {
     let start_ticks = time::now_ticks();
     while !spin_until(awaited, &mut done, TURNS_A_LOOK) {

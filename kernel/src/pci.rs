@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! PCI devices, as this kernel finds them and reaches their registers. Boot CPU, ordinary context: configuration space is
-//! reached through two ports that belong together, and nothing here locks them.
+//! PCI devices, as this kernel finds them and reaches their registers. Boot CPU, ordinary context:
+//! configuration space is reached through two ports that belong together, and nothing here locks
+//! them.
 
 use core::fmt;
 use core::ptr::{self, NonNull};
@@ -14,8 +15,8 @@ use crate::mmio::UNCACHED;
 pub(crate) fn config_space() -> ConfigSpace<CpuPort> {
     // SAFETY: the kernel runs at privilege level 0.
     let ports = unsafe { CpuPort::new() };
-    // SAFETY: this kernel runs on PCs; only the boot CPU comes here, one caller after the other; and messages are programmed as NMIs
-    // or with a vector of `trap::Vector`, which all have gates.
+    // SAFETY: this kernel runs on PCs; only the boot CPU comes here, one caller after the other;
+    // and messages are programmed as NMIs or with a vector of `trap::Vector`, which all have gates.
     unsafe { ConfigSpace::new(ports) }
 }
 
@@ -28,7 +29,8 @@ pub(crate) enum DeviceError {
     Pci(PciError),
     /// The registers are in I/O space.
     NotInMemory(Address),
-    /// The firmware has assigned no address to the registers, or one that this kernel does not map uncached.
+    /// The firmware has assigned no address to the registers, or one that this kernel does not map
+    /// uncached.
     Unreachable {
         /// The device.
         device: Address,
@@ -52,7 +54,8 @@ impl fmt::Display for DeviceError {
             }
             Self::Unreachable { device, registers } => write!(
                 f,
-                "the registers of PCI device {device} are at {registers:#x}, and not between 3 and 4 GiB, where this kernel \
+                "the registers of PCI device {device} are at {registers:#x}, and not between 3 and \
+                 4 GiB, where this kernel \
                  maps registers"
             ),
         }
@@ -75,10 +78,11 @@ pub(crate) fn find(
     space.find(identity).ok_or(DeviceError::Missing(identity))
 }
 
-/// Where the first `bytes` bytes behind base address register 0 can be accessed, on every CPU, once the device answers in memory:
-/// identity-mapped and uncached.
+/// Where the first `bytes` bytes behind base address register 0 can be accessed, on every CPU, once
+/// the device answers in memory: identity-mapped and uncached.
 ///
-/// An address is taken as the firmware has assigned it. This kernel assigns none, since it does not know what else is there.
+/// An address is taken as the firmware has assigned it. This kernel assigns none, since it does not
+/// know what else is there.
 pub(crate) fn registers(
     space: &mut ConfigSpace<CpuPort>,
     device: Address,

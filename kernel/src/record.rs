@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Records for the host: lines of `@latchwork ` and one JSON object. Ordinary context, but for [`stopped`], [`ended_by`] and
-//! [`exit`].
+//! Records for the host: lines of `@latchwork ` and one JSON object. Ordinary context, but for
+//! [`stopped`], [`ended_by`] and [`exit`].
 
 use core::fmt::{self, Display, Write};
 
@@ -8,7 +8,8 @@ use latchwork_sequence::Played;
 
 use crate::console::println;
 
-/// Displays its argument inside a JSON string: quotes, backslashes and control characters are escaped.
+/// Displays its argument inside a JSON string: quotes, backslashes and control characters are
+/// escaped.
 struct Text<T>(T);
 
 impl<T: Display> Display for Text<T> {
@@ -55,7 +56,8 @@ pub(crate) struct Totals {
 pub(crate) fn machine(machine: &str, cpus: usize, apic: &str) {
     let target = env!("LATCHWORK_KERNEL_TARGET");
     println!(
-        "@latchwork {{\"event\":\"machine\",\"machine\":{},\"cpus\":{cpus},\"apic\":{},\"kernel_target\":{}}}",
+        "@latchwork \
+         {{\"event\":\"machine\",\"machine\":{},\"cpus\":{cpus},\"apic\":{},\"kernel_target\":{}}}",
         Text(machine),
         Text(apic),
         Text(target)
@@ -80,7 +82,8 @@ impl Display for Check<'_> {
         let Self { name, held, expected, saw } = self;
         write!(
             f,
-            "@latchwork {{\"event\":\"check\",\"name\":{},\"held\":{held},\"expected\":{},\"saw\":{}}}",
+            "@latchwork \
+             {{\"event\":\"check\",\"name\":{},\"held\":{held},\"expected\":{},\"saw\":{}}}",
             Text(name),
             Text(expected),
             Text(saw)
@@ -93,7 +96,8 @@ impl Display for Totals {
         let Self { nmis, claimed, absorbed, unknown, lost } = self;
         write!(
             f,
-            "@latchwork {{\"event\":\"totals\",\"nmis\":{nmis},\"claimed\":{claimed},\"absorbed\":{absorbed},\
+            "@latchwork \
+             {{\"event\":\"totals\",\"nmis\":{nmis},\"claimed\":{claimed},\"absorbed\":{absorbed},\
              \"unknown\":{unknown},\"lost\":{lost}}}"
         )
     }
@@ -115,7 +119,8 @@ pub(crate) fn totals(totals: &Totals) {
 pub(crate) fn played(seed: u64, played: &Played, log: &dyn Display) {
     let Played { steps, dispatches, claims, absorbed, deferred, unknown, .. } = *played;
     println!(
-        "@latchwork {{\"event\":\"played\",\"seed\":{seed},\"steps\":{steps},\"dispatches\":{dispatches},\"claims\":{claims},\
+        "@latchwork \
+         {{\"event\":\"played\",\"seed\":{seed},\"steps\":{steps},\"dispatches\":{dispatches},\"claims\":{claims},\
          \"absorbed\":{absorbed},\"deferred\":{deferred},\"unknown\":{unknown},\"log\":{}}}",
         Text(log)
     );
@@ -136,7 +141,8 @@ pub(crate) fn end() {
     println!("{END}");
 }
 
-/// A check ends the scenario where it is: its verdict, the totals and the end. Part of the last words: any context.
+/// A check ends the scenario where it is: its verdict, the totals and the end. Part of the last
+/// words: any context.
 pub(crate) fn ended_by(out: &mut dyn Write, check: &Check<'_>, totals: &Totals) {
     let _ = writeln!(out, "{check}\n{totals}\n{END}");
 }

@@ -18,7 +18,8 @@ const MOST_ROWS: u32 = 100;
 
 /// Where the screen is; 0 while there is none. The shape below is written before it.
 ///
-/// All are written by the boot CPU before others start, and read by whoever writes to the console. Relaxed is enough.
+/// All are written by the boot CPU before others start, and read by whoever writes to the console.
+/// Relaxed is enough.
 static ADDRESS: AtomicUsize = AtomicUsize::new(0);
 static COLUMNS: AtomicU32 = AtomicU32::new(0);
 static ROWS: AtomicU32 = AtomicU32::new(0);
@@ -26,7 +27,8 @@ static ROWS: AtomicU32 = AtomicU32::new(0);
 /// The column of the next letter, in the last row. Written by whoever has the console; see [`put`].
 static COLUMN: AtomicU32 = AtomicU32::new(0);
 
-/// Clears the screen, and has [`put`] write to it from now on. A screen of a shape that cannot be is left alone.
+/// Clears the screen, and has [`put`] write to it from now on. A screen of a shape that cannot be
+/// is left alone.
 ///
 /// # Safety
 ///
@@ -48,8 +50,9 @@ pub(crate) unsafe fn mirror_to(screen: &TextScreen) {
     }
 }
 
-/// Writes one byte at the end of the last row, and moves the screen up where a row is over. What is not ASCII is shown as a
-/// question mark. For whoever has the console: its lock, or the last word. Any context.
+/// Writes one byte at the end of the last row, and moves the screen up where a row is over. What is
+/// not ASCII is shown as a question mark. For whoever has the console: its lock, or the last word.
+/// Any context.
 pub(crate) fn put(byte: u8) {
     let address = ADDRESS.load(Ordering::Relaxed);
     if address == 0 {

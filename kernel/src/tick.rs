@@ -69,7 +69,8 @@ pub(crate) fn start() {
     cpu::interrupts_restore(enabled);
 }
 
-/// Gives this CPU a tick within a period, whatever its thread stopped. Interrupts off. [`take`] says when it is there.
+/// Gives this CPU a tick within a period, whatever its thread stopped. Interrupts off. [`take`]
+/// says when it is there.
 pub(crate) fn restart() {
     apic::hold_tick(false);
 }

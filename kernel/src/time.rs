@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Time: the time-stamp counter, measured once against the 8254 timer.
 //!
-//! Assumed, and true under QEMU and on every x86-64 CPU of this century's second decade on: the TSC is invariant (constant
-//! rate, never stops) and the CPUs' counters agree to within far less than a microsecond. Under QEMU's instruction clock the
-//! TSC *is* the virtual clock.
+//! Assumed, and true under QEMU and on every x86-64 CPU of this century's second decade on: the TSC
+//! is invariant (constant rate, never stops) and the CPUs' counters agree to within far less than a
+//! microsecond. Under QEMU's instruction clock the TSC *is* the virtual clock.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -38,15 +38,16 @@ pub(crate) fn ticks_per_ms() -> u64 {
     TICKS_PER_MS.load(Ordering::Relaxed)
 }
 
-/// Measures the TSC against channel 2 of the 8254, and calls `before` and `after` at the ends of the measured time.
-/// Returns how many milliseconds lay in between. Boot CPU, once, interrupts off.
+/// Measures the TSC against channel 2 of the 8254, and calls `before` and `after` at the ends of
+/// the measured time. Returns how many milliseconds lay in between. Boot CPU, once, interrupts off.
 pub(crate) fn calibrate(before: impl FnOnce(), after: impl FnOnce()) -> u64 {
     TICKS_PER_MS.store(measure_ticks_per_ms(MEASURE_MS, before, after), Ordering::Relaxed);
     MEASURE_MS
 }
 
-/// Measures the TSC many times more, for a short time each, and keeps the least of all results: where the host runs something else
-/// meanwhile, a result is too large, by half or more if the host is busy. Boot CPU, while nobody measures time.
+/// Measures the TSC many times more, for a short time each, and keeps the least of all results:
+/// where the host runs something else meanwhile, a result is too large, by half or more if the host
+/// is busy. Boot CPU, while nobody measures time.
 pub(crate) fn calibrate_again() {
     const TIMES: usize = 100;
     const SHORT_MS: u64 = 1;
@@ -61,7 +62,8 @@ pub(crate) fn calibrate_again() {
     }
 }
 
-/// Has the 8254's channel 2 count for `ms`, and says how many ticks of the TSC that took for each of them: never too few.
+/// Has the 8254's channel 2 count for `ms`, and says how many ticks of the TSC that took for each
+/// of them: never too few.
 fn measure_ticks_per_ms(ms: u64, before: impl FnOnce(), after: impl FnOnce()) -> u64 {
     const GATE: u8 = 1;
     const SPEAKER: u8 = 2;
@@ -137,11 +139,13 @@ fn pass_time() {
 /// A period for [`shuffle_turns`] that costs little: some 40 microseconds.
 pub(crate) const SOME_PERIOD: u16 = 47;
 
-/// Under the instruction clock, has the 8254's channel 0 count in periods of `count` of its clock's ticks, 2 or more; 0 stops
-/// that. Its interrupt is masked, so the CPUs do not see it. Under other clocks it does nothing.
+/// Under the instruction clock, has the 8254's channel 0 count in periods of `count` of its clock's
+/// ticks, 2 or more; 0 stops that. Its interrupt is masked, so the CPUs do not see it. Under other
+/// clocks it does nothing.
 ///
-/// Each event of a timer ends the turn of the CPU that QEMU executes, and as an event comes near, turns get shorter, down to one
-/// instruction. So short periods make CPUs take turns at all kinds of instruction boundaries, and not only where they pause.
+/// Each event of a timer ends the turn of the CPU that QEMU executes, and as an event comes near,
+/// turns get shorter, down to one instruction. So short periods make CPUs take turns at all kinds
+/// of instruction boundaries, and not only where they pause.
 pub(crate) fn shuffle_turns(count: u16) {
     /// Channel 0, low byte then high byte, mode 2: periodic.
     const PERIODIC: u8 = 0b0011_0100;
@@ -160,7 +164,8 @@ pub(crate) fn shuffle_turns(count: u16) {
     }
 }
 
-/// Whether the TSC is QEMU's instruction clock: one tick a nanosecond, as near as it can be measured.
+/// Whether the TSC is QEMU's instruction clock: one tick a nanosecond, as near as it can be
+/// measured.
 pub(crate) fn is_instruction_clock() -> bool {
     ticks_per_ms().abs_diff(1_000_000) < 1_000
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tests: the files of the core crate do not use each other in circles, nor do its rooms.
 //!
-//! A file uses another if it imports what that one defines. A re-export uses nothing, and is looked through.
-//! Between rooms, the root's files do not count: each room's state is in them, and each room's calls are
-//! added to them.
+//! A file uses another if it imports what that one defines. A re-export uses nothing, and is looked
+//! through. Between rooms, the root's files do not count: each room's state is in them, and each
+//! room's calls are added to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

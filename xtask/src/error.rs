@@ -152,7 +152,8 @@ pub enum UserError {
     /// A machine's memory is to be a file, and does not fit.
     #[error(
         "a machine's memory does not fit the folder for temporary files: {free_mib} MiB are left \
-         in `{path}`, and {needed_mib} are needed; make room, or name another folder by the variable \
+         in `{path}`, and {needed_mib} are needed; make room, or name another folder by the \
+         variable \
          TMPDIR"
     )]
     NoSpaceForMemory {

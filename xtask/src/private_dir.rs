@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, process};
 
-/// How many names are tried: some may be left over from a process that was killed and had our number.
+/// How many names are tried: some may be left over from a process that was killed and had our
+/// number.
 const MOST_NAMES: usize = 1000;
 
-/// A temporary folder that only its owner may enter. It is removed, with what is in it, when this is dropped.
+/// A temporary folder that only its owner may enter. It is removed, with what is in it, when this
+/// is dropped.
 #[derive(Debug)]
 pub(crate) struct PrivateDir {
     path: PathBuf,

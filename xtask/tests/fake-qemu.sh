@@ -7,8 +7,14 @@ case $1 in
 --version) echo "QEMU emulator version ${FAKE_VERSION:-10.0.2}"; exit ;;
 esac
 case "$1 $2" in
+# A real one dies of it where another one's modules are installed.
+'-device help') echo 'Assertion failed' >&2; exit 134 ;;
 '-machine help') printf '%s\n' ${FAKE_MACHINES-pc q35}; exit ;;
-'-device help') printf 'name "%s"\n' ${FAKE_DEVICES-isa-debug-exit edu i6300esb}; exit ;;
+'-device '*,help)
+  for device in ${FAKE_DEVICES-isa-debug-exit edu i6300esb}; do
+    [ "$2" != "$device,help" ] || echo "$device options:"
+  done
+  exit ;;
 esac
 
 record() {

@@ -6,8 +6,9 @@
 //! machines, everything else is here, once: what a seed stands for, what handlers do, and the words
 //! of the log. A [`Subject`] is what differs: the library on a machine.
 //!
-//! Whatever happens has one order. One CPU acts at a time, and the others have come to rest before it goes on ([`Player`]). Time
-//! is either much shorter than any limit of the library's or much longer ([`time`]).
+//! Whatever happens has one order. One CPU acts at a time, and the others have come to rest before
+//! it goes on ([`Player`]). Time is either much shorter than any limit of the library's or much
+//! longer ([`time`]).
 #![no_std]
 
 mod generate;

@@ -14,7 +14,8 @@ const BYTES: usize = 64;
 #[derive(Debug)]
 struct Line([AtomicU8; BYTES]);
 
-/// What happened, line by line. Written by whichever CPU has its turn, read when nobody has one; the hand-over orders all of it.
+/// What happened, line by line. Written by whichever CPU has its turn, read when nobody has one;
+/// the hand-over orders all of it.
 #[derive(Debug)]
 pub(crate) struct Log {
     lines: [Line; LINES],

@@ -37,8 +37,8 @@ struct Seat {
 
 /// Plays one sequence after the other.
 ///
-/// All that it keeps is used by one CPU at a time, as `Turns` sees to, but for what an NMI does on top of its own CPU's thread; so
-/// what it is made of orders nothing.
+/// All that it keeps is used by one CPU at a time, as `Turns` sees to, but for what an NMI does on
+/// top of its own CPU's thread; so what it is made of orders nothing.
 #[derive(Debug)]
 pub struct Player {
     seed: AtomicU64,
@@ -86,7 +86,8 @@ impl Player {
         }
     }
 
-    /// The next to be played is the sequence of `seed` on `cpus` CPUs. While nobody plays; then each CPU [plays](Self::play).
+    /// The next to be played is the sequence of `seed` on `cpus` CPUs. While nobody plays; then
+    /// each CPU [plays](Self::play).
     pub fn begin(&self, seed: u64, cpus: usize) {
         self.seed.store(seed, Ordering::Relaxed);
         self.cpus.store(cpus.clamp(1, MAX_CPUS), Ordering::Relaxed);
@@ -116,8 +117,9 @@ impl Player {
         generate(self.seed.load(Ordering::Relaxed), self.cpus.load(Ordering::Relaxed))
     }
 
-    /// Plays the part of `cpu`, which is this CPU: each of those that take part, once. Threads, with interrupts off. It begins with
-    /// the same waits as it ends with, unlogged, so that nothing of before is left.
+    /// Plays the part of `cpu`, which is this CPU: each of those that take part, once. Threads,
+    /// with interrupts off. It begins with the same waits as it ends with, unlogged, so that
+    /// nothing of before is left.
     pub fn play(&self, subject: &impl Subject, cpu: usize) {
         if cpu == 0 {
             self.lead(subject);
@@ -265,7 +267,8 @@ impl Player {
         self.condition(cpu, source).store(true, Ordering::Relaxed);
     }
 
-    /// The handler of `source` is asked on `cpu`, which is this CPU. Says whether it claims. NMI-safe.
+    /// The handler of `source` is asked on `cpu`, which is this CPU. Says whether it claims.
+    /// NMI-safe.
     pub fn asked(&self, subject: &impl Subject, cpu: usize, source: Source) -> bool {
         let seat = self.seat(cpu);
         let looks = of_source(&seat.looks, source);

@@ -3,7 +3,8 @@
 
 use core::fmt;
 
-/// A source of events with a condition and a handler. Its handler looks at the condition, and claims and clears it if it is set.
+/// A source of events with a condition and a handler. Its handler looks at the condition, and
+/// claims and clears it if it is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Source {
@@ -44,7 +45,8 @@ impl Source {
         matches!(self, Self::LocalMany | Self::WideMany)
     }
 
-    /// Whether it rings `cpu` on a machine of `cpus` when its condition is set, by an event of CPU `of`'s if it is local.
+    /// Whether it rings `cpu` on a machine of `cpus` when its condition is set, by an event of CPU
+    /// `of`'s if it is local.
     #[must_use]
     pub const fn rings(self, cpu: usize, of: usize, cpus: usize) -> bool {
         match self {
@@ -74,7 +76,8 @@ pub enum Deed {
     Raise(Source, usize),
     /// Tells the library that a poll is owed.
     Owe,
-    /// [`PAUSE_US`](crate::time::PAUSE_US) pass, with NMIs blocked in a handler. Threads let interrupts in.
+    /// [`PAUSE_US`](crate::time::PAUSE_US) pass, with NMIs blocked in a handler. Threads let
+    /// interrupts in.
     Pause,
     /// Threads: [`LONG_US`](crate::time::LONG_US) pass.
     Outlive,
@@ -114,8 +117,9 @@ impl fmt::Display for Deed {
 pub enum At {
     /// By a thread, in turn.
     Thread,
-    /// When this source's handler is asked for the n-th time on this CPU, counted from 1, in an NMI or a poll, or its condition
-    /// is claimed otherwise: before it looks, or after it has cleared what it found.
+    /// When this source's handler is asked for the n-th time on this CPU, counted from 1, in an NMI
+    /// or a poll, or its condition is claimed otherwise: before it looks, or after it has cleared
+    /// what it found.
     Asked {
         /// Whose.
         source: Source,

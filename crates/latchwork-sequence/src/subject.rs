@@ -30,10 +30,11 @@ impl Ending {
 /// The library's statistics, as far as they are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Those of the CPU that asks: requests taken, unknown edges, deferred edges, and absorbed ones by kind of grant.
+    /// Those of the CPU that asks: requests taken, unknown edges, deferred edges, and absorbed ones
+    /// by kind of grant.
     pub cpu: [usize; 7],
-    /// Those of the machine: polls, conditions recovered, debts paid by ticks, probes among them, debts paid by NMIs that found them
-    /// overdue.
+    /// Those of the machine: polls, conditions recovered, debts paid by ticks, probes among them,
+    /// debts paid by NMIs that found them overdue.
     pub machine: [usize; 5],
 }
 
@@ -53,9 +54,11 @@ impl Counts {
         ["polls", "recovered", "paid", "probes", "overdue"];
 }
 
-/// The library on a machine. Every function acts on the executing CPU; those that ring may be called in NMIs.
+/// The library on a machine. Every function acts on the executing CPU; those that ring may be
+/// called in NMIs.
 pub trait Subject {
-    /// Has the library send a request, that is of no further meaning, to CPU `to`. Says whether it was sent.
+    /// Has the library send a request, that is of no further meaning, to CPU `to`. Says whether it
+    /// was sent.
     fn send(&self, to: usize) -> bool;
     /// Rings CPU `to` past the library.
     fn ring(&self, to: usize);
@@ -69,8 +72,8 @@ pub trait Subject {
     fn idle(&self);
     /// Lets `us` microseconds pass: with maskable interrupts let in, unless it is `busy`.
     fn pass_us(&self, us: u32, busy: bool);
-    /// Gives others time to act: with maskable interrupts let in, unless it is `busy`. May return at any time, and does so soon after
-    /// `wake`.
+    /// Gives others time to act: with maskable interrupts let in, unless it is `busy`. May return
+    /// at any time, and does so soon after `wake`.
     fn rest(&self, busy: bool);
     /// Has `cpu` look again whether it is its turn, if it rests.
     fn wake(&self, cpu: usize);

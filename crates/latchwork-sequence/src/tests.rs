@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which sequences are generated, and what is noted of them, on a machine that has neither the library nor NMIs that wait.
+//! Which sequences are generated, and what is noted of them, on a machine that has neither the
+//! library nor NMIs that wait.
 
 extern crate std;
 

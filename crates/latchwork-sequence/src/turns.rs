@@ -17,8 +17,8 @@ pub(crate) struct Turns {
     asked: AtomicUsize,
     /// How often CPU 1 has rested when it was asked. Written by CPU 1.
     answered: AtomicUsize,
-    /// The number of the step that CPU 1 is to do, plus one; 0 if there is none. Written by CPU 0, and cleared by CPU 1 when it takes
-    /// it.
+    /// The number of the step that CPU 1 is to do, plus one; 0 if there is none. Written by CPU 0,
+    /// and cleared by CPU 1 when it takes it.
     order: AtomicUsize,
     /// CPU 1 stays inside an NMI. Set by CPU 1, cleared by CPU 0.
     stays: AtomicBool,
@@ -113,7 +113,8 @@ impl Turns {
         }
     }
 
-    /// Stays inside an NMI of CPU 1 until CPU 0 says otherwise. An NMI that comes when all is over does not stay.
+    /// Stays inside an NMI of CPU 1 until CPU 0 says otherwise. An NMI that comes when all is over
+    /// does not stay.
     pub(crate) fn stay(&self, subject: &impl Subject) {
         self.stays.store(true, Ordering::Release);
         subject.wake(0);

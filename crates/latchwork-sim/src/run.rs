@@ -58,8 +58,8 @@ impl<'a> Setting<'a> {
         let witness: Box<dyn Witness> = Box::new(judges);
         let world = PLACE.with(|place| {
             let build = || Simulation::new(scenario, self.extent, (self.policy)(), witness);
-            // SAFETY: only an execution that is over, and the machine it installed on this thread, which
-            // `start` replaces, refer to the former world.
+            // SAFETY: only an execution that is over, and the machine it installed on this thread,
+            // which `start` replaces, refer to the former world.
             unsafe { place.rebuild(build) }
         });
         world.start();

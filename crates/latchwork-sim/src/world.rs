@@ -217,8 +217,9 @@ impl Simulation {
         self.machine.change(|state| state.left[place] -= 1);
     }
 
-    /// What it costs that time passes now. `None` if it cannot. While somebody executes instructions, no more
-    /// of it passes than a stall lasts: what the machine promises of its CPUs holds for these, too.
+    /// What it costs that time passes now. `None` if it cannot. While somebody executes
+    /// instructions, no more of it passes than a stall lasts: what the machine promises of its CPUs
+    /// holds for these, too.
     fn price_of_time(&self, by_step: bool) -> Option<Option<Happening>> {
         if self.machine.with(|state| state.somebody_runs()) {
             let to_us = self.time_after(by_step)?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Each baseline breaks what it is known to break, in the scenario that shows it, and nothing else there.
-//! What happens on the shortest way is in `golden/`; with `BLESS=1` in the environment it is written anew.
+//! Each baseline breaks what it is known to break, in the scenario that shows it, and nothing else
+//! there. What happens on the shortest way is in `golden/`; with `BLESS=1` in the environment it is
+//! written anew.
 
 use std::{env, fs, path::Path};
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Each demo is true, and is told as `golden/demos/` has it. The picture in `docs/src/` is what the command writes. With
-//! `BLESS=1` in the environment both are written anew.
+//! Each demo is true, and is told as `golden/demos/` has it. The picture in `docs/src/` is what the
+//! command writes. With `BLESS=1` in the environment both are written anew.
 
 use std::{env, fs, path::PathBuf};
 

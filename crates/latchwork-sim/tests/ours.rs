@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Our policy holds every property in every execution of these scenarios, in both recovery modes. They are
-//! those whose searches end in seconds; `cargo xtask explore` searches the others.
+//! Our policy holds every property in every execution of these scenarios, in both recovery modes.
+//! They are those whose searches end in seconds; `cargo xtask explore` searches the others.
 
 use latchwork_sim::{
     engine::Verdict,

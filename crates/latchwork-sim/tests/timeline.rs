@@ -12,8 +12,8 @@ fn latchwork() -> Box<dyn Policy> {
     Box::new(Latchwork(Recovery::Poll))
 }
 
-/// The timelines of executions in which, at one of the first choice points, one thing is chosen that is not the
-/// usual one.
+/// The timelines of executions in which, at one of the first choice points, one thing is chosen
+/// that is not the usual one.
 fn timelines(scenario: &str) -> Vec<String> {
     let scenario = Scenario::named(scenario).expect("a scenario");
     let setting = Setting::new(scenario, Extent::Exhaustive, &latchwork);

@@ -90,7 +90,8 @@ impl fmt::Display for IdTooWide {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "APIC ID {:#x} cannot be the destination of a message or I/O APIC entry, which has 8 bits",
+            "APIC ID {:#x} cannot be the destination of a message or I/O APIC entry, which has 8 \
+             bits",
             self.0.get()
         )
     }

@@ -337,7 +337,8 @@ proptest! {
         image.seal(RSDP, 20, 8);
         image.seal(RSDP, 36, 32);
         for (table, checksum) in [(RSDT, 9), (XSDT, 9), (MADT, 9)] {
-            let declared = u32::from_le_bytes(image.0[table + 4..table + 8].try_into().unwrap()) as usize;
+            let length = image.0[table + 4..table + 8].try_into().unwrap();
+            let declared = u32::from_le_bytes(length) as usize;
             if (36..=image.0.len() - table).contains(&declared) {
                 image.seal(table, declared, checksum);
             }

@@ -31,7 +31,7 @@ const NOBODY: usize = 0;
 
 /// The one subsystem that may use a thing, once there is one.
 ///
-/// *Writers*: a subsystem that claims the thing, by one exchange from nobody, in any context; and
+/// *Writers*: a subsystem that claims the thing, by one exchange from `NOBODY`, in any context; and
 /// the same subsystem, when it gives up what it has not used yet. *Readers*: the same. Relaxed: the
 /// exchange alone lets one of several through, and no subsystem passes anything on by it. A claimer
 /// finds the thing as it was made, since a thing that was given up had not been used.

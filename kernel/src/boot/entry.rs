@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The two entries, PVH and Multiboot2: from 32-bit protected mode without paging to Rust in long mode.
+//! The two entries, PVH and Multiboot2: from 32-bit protected mode without paging to Rust in long
+//! mode.
 //!
-//! Both protocols leave the machine alike (flat segments, paging and interrupts off) and the address of their information in
-//! EBX. Multiboot2 finds its header in the first 32 KiB of the file, and in it the address of its own entry.
+//! Both protocols leave the machine alike (flat segments, paging and interrupts off) and the
+//! address of their information in EBX. Multiboot2 finds its header in the first 32 KiB of the
+//! file, and in it the address of its own entry.
 //!
-//! What holds when Rust starts, on the boot CPU here and on every other CPU in [`super::trampoline`]:
+//! What holds when Rust starts, on the boot CPU here and on every other CPU in
+//! [`super::trampoline`]:
 //!
-//! - Long mode, the low 4 GiB mapped onto themselves. The first 8 MiB have 4 KiB pages, so that single pages can be taken
-//!   out as guards; the rest has 2 MiB pages. From 3 GiB up, where the APICs are, pages are uncached.
+//! - Long mode, the low 4 GiB mapped onto themselves. The first 8 MiB have 4 KiB pages, so that
+//!   single pages can be taken out as guards; the rest has 2 MiB pages. From 3 GiB up, where the
+//!   APICs are, pages are uncached.
 //! - CR4.OSFXSR and CR0 allow SSE: the prebuilt `core` of a hosted target uses it everywhere.
 //! - Data segments hold a real data selector. SS must, or the first IRETQ would fault.
 //! - GS points at the *early area*, whose CPU number says "none yet".
@@ -72,7 +76,8 @@ global_asm!(
     "    cld",
     "    cli",
     "    mov esp, offset latchwork_boot_stack_top",
-    "    mov edi, ebx", // physical address of the loader's information, the first argument of kernel_main
+    // The first argument of kernel_main: the physical address of the loader's information.
+    "    mov edi, ebx",
 
     // PML4[0] -> PDPT; PDPT[0..4] -> PD[0..4].
     "    mov eax, offset latchwork_pdpt + 3",

@@ -24,8 +24,8 @@ struct Kept<const N: usize>(UnsafeCell<[u8; N]>);
 // SAFETY: written once by the boot CPU, before any other CPU starts; read-only from then on.
 unsafe impl<const N: usize> Sync for Kept<N> {}
 
-/// Copies of what lies in the loader's information, whose place nobody promises to keep: the start-up page of the other
-/// CPUs, for one, may be the same.
+/// Copies of what lies in the loader's information, whose place nobody promises to keep: the
+/// start-up page of the other CPUs, for one, may be the same.
 static COMMAND_LINE: Kept<MOST_COMMAND_LINE_BYTES> = Kept::new();
 static RSDP: Kept<MOST_RSDP_BYTES> = Kept::new();
 
@@ -58,7 +58,8 @@ pub(crate) struct Handover {
 ///
 /// # Safety
 ///
-/// `info_address` and `magic` are what the entry code passes, and the memory they name is as the loader left it.
+/// `info_address` and `magic` are what the entry code passes, and the memory they name is as the
+/// loader left it.
 pub(crate) unsafe fn handover(info_address: u32, magic: u32) -> Handover {
     let cmdline = match magic {
         // SAFETY: the caller vouches for the address.

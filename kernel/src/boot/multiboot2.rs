@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a Multiboot2 loader says, read with bounds (Multiboot2 Specification 2.0, section 3.6).
 //!
-//! Plain code over a byte slice, without dependencies, so that the host's tests can read malformed information with it. The
-//! crate `multiboot2` is not used: it needs a newer compiler than this workspace, and brings along UEFI and ELF structures
-//! for the three tags that are wanted here.
+//! Plain code over a byte slice, without dependencies, so that the host's tests can read malformed
+//! information with it. The crate `multiboot2` is not used: it needs a newer compiler than this
+//! workspace, and brings along UEFI and ELF structures for the three tags that are wanted here.
 
 use core::fmt;
 
@@ -89,7 +89,8 @@ impl fmt::Display for InfoError {
             Self::TagBeyondEnd { tag, at, bytes } => {
                 write!(
                     f,
-                    "the tag of type {tag} at offset {at:#x}, {bytes} bytes long, goes beyond the end"
+                    "the tag of type {tag} at offset {at:#x}, {bytes} bytes long, goes beyond the \
+                     end"
                 )
             }
             Self::NoEndTag => f.write_str("the end tag is missing"),

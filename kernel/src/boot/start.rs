@@ -13,19 +13,23 @@ use crate::cpu::{MAX_CPUS, area, stacks, tables};
 use crate::waiting::{self, awaited};
 use crate::{apic, patience, smp, time};
 
-/// How long a CPU is given after INIT, and after each start-up IPI (SDM Vol. 3A, "MP Initialization Protocol").
+/// How long a CPU is given after INIT, and after each start-up IPI (SDM Vol. 3A, "MP Initialization
+/// Protocol").
 const AFTER_INIT_US: u64 = 10_000;
 const AFTER_STARTUP_US: u64 = 200;
 
-/// How long a CPU is given after an INIT that stops it while the kernel runs. It takes effect between two instructions. The protocol's
-/// longer wait is kept for the first start; processors since the Pentium Pro do without (Linux, `smp_quirk_init_udelay`).
+/// How long a CPU is given after an INIT that stops it while the kernel runs. It takes effect
+/// between two instructions. The protocol's longer wait is kept for the first start; processors
+/// since the Pentium Pro do without (Linux, `smp_quirk_init_udelay`).
 const AFTER_STOP_US: u64 = 200;
 
-/// Gives this CPU its number: GS first, so that an NMI finds it, then descriptor and interrupt tables.
+/// Gives this CPU its number: GS first, so that an NMI finds it, then descriptor and interrupt
+/// tables.
 ///
 /// # Safety
 ///
-/// The calling CPU is `cpu`, no other ever is, its stacks are prepared and the IDT is filled. Once each time that the CPU starts.
+/// The calling CPU is `cpu`, no other ever is, its stacks are prepared and the IDT is filled. Once
+/// each time that the CPU starts.
 pub(crate) unsafe fn become_cpu(cpu: usize) {
     if cpuid::features().fsgsbase {
         // SAFETY: the CPU has the instructions, and nothing relies on them being undefined.
@@ -46,7 +50,8 @@ pub(crate) fn gs_access() -> GsAccess {
     if cpuid::features().fsgsbase { GsAccess::FsGsBase } else { GsAccess::Msr }
 }
 
-/// Starts every CPU in `ids` but this one, numbered from 1. Returns how many CPUs run. Boot CPU, once.
+/// Starts every CPU in `ids` but this one, numbered from 1. Returns how many CPUs run. Boot CPU,
+/// once.
 ///
 /// # Safety
 ///
@@ -72,12 +77,13 @@ pub(crate) unsafe fn start_others(ids: &ApicIds) -> usize {
     cpus
 }
 
-/// Stops a CPU wherever it is, an NMI included, by INIT. It executes nothing until it is started again.
+/// Stops a CPU wherever it is, an NMI included, by INIT. It executes nothing until it is started
+/// again.
 ///
 /// # Safety
 ///
-/// `cpu` runs and is not this one. It holds nothing that another CPU waits for, and nobody sends it an NMI before it has been
-/// started again and has loaded its interrupt table.
+/// `cpu` runs and is not this one. It holds nothing that another CPU waits for, and nobody sends it
+/// an NMI before it has been started again and has loaded its interrupt table.
 pub(crate) unsafe fn stop(cpu: usize) {
     let Some((area, id)) = area_and_id(cpu) else {
         panic!("CPU {cpu} has never been started");
@@ -88,8 +94,8 @@ pub(crate) unsafe fn stop(cpu: usize) {
     waiting::forget(cpu);
 }
 
-/// Starts a CPU that [`stop`] stopped, and waits until it runs; says whether it does. It serves jobs as before, and runs the job
-/// that is under way from the beginning.
+/// Starts a CPU that [`stop`] stopped, and waits until it runs; says whether it does. It serves
+/// jobs as before, and runs the job that is under way from the beginning.
 ///
 /// # Safety
 ///

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The start-up code of every CPU but the first: from real mode to Rust in long mode.
 //!
-//! A start-up IPI names a 4 KiB page below 1 MiB, where the CPU begins in real mode. The code is copied to
-//! [`TRAMPOLINE_PAGE`], goes from real mode straight to long mode on the boot CPU's page tables, and leaves the low page at
-//! once. CPUs are started one at a time, so one hand-over place is enough.
+//! A start-up IPI names a 4 KiB page below 1 MiB, where the CPU begins in real mode. The code is
+//! copied to [`TRAMPOLINE_PAGE`], goes from real mode straight to long mode on the boot CPU's page
+//! tables, and leaves the low page at once. CPUs are started one at a time, so one hand-over place
+//! is enough.
 
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +32,8 @@ pub(crate) unsafe fn install() {
     let len = (&raw const latchwork_trampoline_end).addr() - start.addr();
     let page = core::ptr::with_exposed_provenance_mut::<u8>(usize::from(TRAMPOLINE_PAGE) * 4096);
     assert!(len <= 4096);
-    // SAFETY: the source is the start-up code of `len` bytes; the caller vouches for the destination page.
+    // SAFETY: the source is the start-up code of `len` bytes; the caller vouches for the
+    // destination page.
     unsafe { page.copy_from_nonoverlapping(start, len) };
 }
 

@@ -5,7 +5,8 @@ use super::{Boot, Device, Fault, REPORT, Scenario, Selection, fault};
 
 pub(super) const HPET: Scenario = Scenario {
     name: "hpet",
-    summary: "an HPET timer rings spinning CPUs through the I/O APIC: one claim a period, one for each one-shot",
+    summary: "an HPET timer rings spinning CPUs through the I/O APIC: one claim a period, one for \
+              each one-shot",
     min_cpus: 1,
     faults: &[
         fault("no-ack", "the handler does not clear the status: the spinning CPU sees it stay set"),
@@ -17,7 +18,8 @@ pub(super) const HPET: Scenario = Scenario {
         ),
         Fault {
             name: "wrong-cpu",
-            summary: "the entry names another CPU than the one that spins: the NMIs are not where they belong",
+            summary: "the entry names another CPU than the one that spins: the NMIs are not where \
+                      they belong",
             min_cpus: 2,
         },
     ],
@@ -28,14 +30,16 @@ pub(super) const HPET: Scenario = Scenario {
 
 pub(super) const BUTTON: Scenario = Scenario {
     name: "button",
-    summary: "the machine's NMI button rings through LINT1: each press is seen once where the line is open, never elsewhere",
+    summary: "the machine's NMI button rings through LINT1: each press is seen once where the line \
+              is open, never elsewhere",
     min_cpus: 1,
     faults: &[
         fault("closed", "LINT1 stays masked: no press is seen, nothing was observed"),
         fault("swallow", "the debugger counts a press and does not claim it: an unknown NMI"),
         Fault {
             name: "open-everywhere",
-            summary: "LINT1 is open on all CPUs and not on the boot CPU alone: presses where none belong (lint1=boot)",
+            summary: "LINT1 is open on all CPUs and not on the boot CPU alone: presses where none \
+                      belong (lint1=boot)",
             min_cpus: 2,
         },
     ],
@@ -49,7 +53,8 @@ pub(super) const BUTTON: Scenario = Scenario {
 
 pub(super) const WATCHDOG_CARD: Scenario = Scenario {
     name: "watchdog-card",
-    summary: "a watchdog card rings the NMI line of all CPUs when it is not pinged in time, once and when it should",
+    summary: "a watchdog card rings the NMI line of all CPUs when it is not pinged in time, once \
+              and when it should",
     min_cpus: 1,
     faults: &[
         fault(
@@ -65,7 +70,8 @@ pub(super) const WATCHDOG_CARD: Scenario = Scenario {
         ),
         Fault {
             name: "no-route",
-            summary: "the library is not told which CPUs the card rings: NMIs that its claim explains are unknown",
+            summary: "the library is not told which CPUs the card rings: NMIs that its claim \
+                      explains are unknown",
             min_cpus: 2,
         },
     ],
@@ -76,7 +82,8 @@ pub(super) const WATCHDOG_CARD: Scenario = Scenario {
 
 pub(super) const EDU_MSI: Scenario = Scenario {
     name: "edu-msi",
-    summary: "a PCI device rings by an MSI that is an NMI, once per event: each event is taken once, whatever its ring collapsed into",
+    summary: "a PCI device rings by an MSI that is an NMI, once per event: each event is taken \
+              once, whatever its ring collapsed into",
     min_cpus: 1,
     faults: &[
         fault(
@@ -85,7 +92,8 @@ pub(super) const EDU_MSI: Scenario = Scenario {
         ),
         fault(
             "lost-event",
-            "the handler acknowledges an event now and then without counting it: raised differs from claimed",
+            "the handler acknowledges an event now and then without counting it: raised differs \
+             from claimed",
         ),
         fault("msi-disabled", "the device's MSI is not enabled: nothing comes"),
         fault("fixed-vector", "the MSI is a maskable interrupt: no NMI comes"),
@@ -96,7 +104,8 @@ pub(super) const EDU_MSI: Scenario = Scenario {
         ),
         fault(
             "no-tick",
-            "the library hears of no tick: an event whose ring is absorbed or has collapsed is not found",
+            "the library hears of no tick: an event whose ring is absorbed or has collapsed is not \
+             found",
         ),
         Fault {
             name: "wrong-target",

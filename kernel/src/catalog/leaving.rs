@@ -5,7 +5,8 @@ use super::{Fault, REPORT, Scenario, Selection, fault};
 
 pub(super) const MODULE_UNLOAD: Scenario = Scenario {
     name: "module-unload",
-    summary: "a handler whose code and data pages are unmapped after its removal, under NMI storms, is never called after it",
+    summary: "a handler whose code and data pages are unmapped after its removal, under NMI \
+              storms, is never called after it",
     min_cpus: 1,
     faults: &[
         fault(
@@ -14,18 +15,21 @@ pub(super) const MODULE_UNLOAD: Scenario = Scenario {
         ),
         fault(
             "unmap-code-early",
-            "its code page alone is unmapped before it is removed: a late call reads its data and faults on its code",
+            "its code page alone is unmapped before it is removed: a late call reads its data and \
+             faults on its code",
         ),
         Fault {
             name: "no-wait",
-            summary: "the removal's ticket is ignored and the pages unmapped at once: a late call faults",
+            summary: "the removal's ticket is ignored and the pages unmapped at once: a late call \
+                      faults",
             min_cpus: 2,
         },
         fault("no-shootdown", "CPUs are not made to forget the pages: they can still read them"),
         fault("no-storm", "no NMIs are sent: nothing overlaps a removal, nothing was observed"),
         fault(
             "ticket-ignored",
-            "an NMI that removes its handler unmaps the pages at once: the call that goes on faults",
+            "an NMI that removes its handler unmaps the pages at once: the call that goes on \
+             faults",
         ),
         Fault {
             name: "unstuck",
@@ -44,7 +48,8 @@ pub(super) const MODULE_UNLOAD: Scenario = Scenario {
 
 pub(super) const CPU_OFFLINE: Scenario = Scenario {
     name: "cpu-offline",
-    summary: "CPUs go offline and come back under an NMI storm: their NMIs return at once, and no removal waits for them",
+    summary: "CPUs go offline and come back under an NMI storm: their NMIs return at once, and no \
+              removal waits for them",
     min_cpus: 2,
     faults: &[
         Fault {
@@ -54,7 +59,8 @@ pub(super) const CPU_OFFLINE: Scenario = Scenario {
         },
         Fault {
             name: "not-marked",
-            summary: "CPUs that are stopped inside a handler are not marked: a removal waits for one in vain",
+            summary: "CPUs that are stopped inside a handler are not marked: a removal waits for \
+                      one in vain",
             min_cpus: 2,
         },
         Fault {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The catalogue of scenarios: what can be booted, and what must turn it red.
 //!
-//! Plain constants without dependencies, so that the kernel and the host tool share this one module: the kernel looks up
-//! what it was asked to run, the host lists it, boots it and judges it.
+//! Plain constants without dependencies, so that the kernel and the host tool share this one
+//! module: the kernel looks up what it was asked to run, the host lists it, boots it and judges it.
 
 mod devices;
 mod leaving;
@@ -14,7 +14,8 @@ mod running;
 pub(crate) struct Boot {
     /// The unknown policy the kernel is told by its command line: `report` or `panic`.
     pub(crate) policy: &'static str,
-    /// Whether the boot holds by stopping: a `stopped` record and exit status 37 instead of `end` and 33.
+    /// Whether the boot holds by stopping: a `stopped` record and exit status 37 instead of `end`
+    /// and 33.
     pub(crate) expect_stop: bool,
     /// Further words of the command line, by which a scenario tells its boots apart.
     pub(crate) words: &'static str,
@@ -29,7 +30,8 @@ pub(crate) enum Device {
     WatchdogCard,
     /// A host that presses the machine's NMI button when the kernel asks it to.
     Button,
-    /// The machine's memory in a file of the host's, which then also sets conditions in it before it presses the button.
+    /// The machine's memory in a file of the host's, which then also sets conditions in it before
+    /// it presses the button.
     SharedMemory,
 }
 
@@ -38,7 +40,8 @@ pub(crate) enum Device {
 pub(crate) enum Selection {
     /// On several of each kind, and its faults on two.
     Wide,
-    /// On a few, and its faults on one: it takes long, and what it rests on is booted widely by others.
+    /// On a few, and its faults on one: it takes long, and what it rests on is booted widely by
+    /// others.
     Narrow,
 }
 
@@ -108,7 +111,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     promises::SEQUENCES,
 ];
 
-/// Faults that every scenario accepts, and that the host side must tell apart: they end the boot out of order.
+/// Faults that every scenario accepts, and that the host side must tell apart: they end the boot
+/// out of order.
 pub(crate) const COMMON_FAULTS: &[Fault] = &[
     fault("hang", "the boot CPU halts for ever: the host says where each CPU stands"),
     fault(

@@ -5,7 +5,8 @@ use super::{Boot, Device, Fault, RECOVERIES, REPORT, Scenario, Selection, fault}
 
 pub(super) const LOST_EXTERNAL: Scenario = Scenario {
     name: "lost-external",
-    summary: "machine-wide events ring a CPU in a flood of its own NMIs, and their rings collapse: each is found in time",
+    summary: "machine-wide events ring a CPU in a flood of its own NMIs, and their rings collapse: \
+              each is found in time",
     min_cpus: 1,
     faults: &[
         fault(
@@ -37,13 +38,15 @@ pub(super) const LOST_EXTERNAL: Scenario = Scenario {
 
 pub(super) const PROBE_COALESCE: Scenario = Scenario {
     name: "probe-coalesce",
-    summary: "probes that CPUs send themselves collapse with their other NMIs, or are taken by them: nothing is unknown",
+    summary: "probes that CPUs send themselves collapse with their other NMIs, or are taken by \
+              them: nothing is unknown",
     min_cpus: 1,
     faults: &[
         fault("no-probes", "ticks poll and send no probe: nothing was observed"),
         fault(
             "answers-none",
-            "the counters' handler consumes its condition and claims nothing: a probe's ring is unknown",
+            "the counters' handler consumes its condition and claims nothing: a probe's ring is \
+             unknown",
         ),
         fault("apart", "nothing else rings while a probe is on its way: nothing was observed"),
         fault(
@@ -58,7 +61,8 @@ pub(super) const PROBE_COALESCE: Scenario = Scenario {
 
 pub(super) const TRUE_UNKNOWN_DURING_PROBES: Scenario = Scenario {
     name: "true-unknown-during-probes",
-    summary: "NMIs that nothing explains come amid claims and probes: each is told or absorbed by a grant in time, and none repeats unseen",
+    summary: "NMIs that nothing explains come amid claims and probes: each is told or absorbed by \
+              a grant in time, and none repeats unseen",
     min_cpus: 1,
     faults: &[
         fault("no-unknown", "none is sent: nothing was observed"),
@@ -73,27 +77,32 @@ pub(super) const TRUE_UNKNOWN_DURING_PROBES: Scenario = Scenario {
 
 pub(super) const STOP_AND_CLAIM: Scenario = Scenario {
     name: "stop-and-claim",
-    summary: "CPUs are stopped by one edge that also takes another's condition, and released much later: no ring is unknown then",
+    summary: "CPUs are stopped by one edge that also takes another's condition, and released much \
+              later: no ring is unknown then",
     min_cpus: 2,
     faults: &[
         Fault {
             name: "answers-none",
-            summary: "the counters' handler consumes its condition and claims nothing: its ring is unknown",
+            summary: "the counters' handler consumes its condition and claims nothing: its ring is \
+                      unknown",
             min_cpus: 2,
         },
         Fault {
             name: "not-stopped",
-            summary: "CPUs are asked for something else than to stop: nobody parks, nothing was observed",
+            summary: "CPUs are asked for something else than to stop: nobody parks, nothing was \
+                      observed",
             min_cpus: 2,
         },
         Fault {
             name: "soon-released",
-            summary: "CPUs are released as soon as they are parked: no grant has outlived its time",
+            summary: "CPUs are released as soon as they are parked: no grant has outlived its \
+                      time",
             min_cpus: 2,
         },
         Fault {
             name: "stray-ring",
-            summary: "one NMI comes to a parked CPU that no condition and no request explains: unknown",
+            summary: "one NMI comes to a parked CPU that no condition and no request explains: \
+                      unknown",
             min_cpus: 2,
         },
     ],
@@ -104,7 +113,8 @@ pub(super) const STOP_AND_CLAIM: Scenario = Scenario {
 
 pub(super) const DEFERRED_STORM: Scenario = Scenario {
     name: "deferred-storm",
-    summary: "NMIs queue work at full rate while lists drain, ticks stop and CPUs go offline: each item runs once for each time it was queued",
+    summary: "NMIs queue work at full rate while lists drain, ticks stop and CPUs go offline: each \
+              item runs once for each time it was queued",
     min_cpus: 2,
     faults: &[
         Fault { name: "no-nmis", summary: "nothing is queued: nothing was observed", min_cpus: 2 },
@@ -115,7 +125,8 @@ pub(super) const DEFERRED_STORM: Scenario = Scenario {
         },
         Fault {
             name: "no-tick",
-            summary: "the library hears of no tick: lazy items that wait for one do not run, and no poll is paid",
+            summary: "the library hears of no tick: lazy items that wait for one do not run, and \
+                      no poll is paid",
             min_cpus: 2,
         },
         Fault {
@@ -131,7 +142,8 @@ pub(super) const DEFERRED_STORM: Scenario = Scenario {
 
 pub(super) const STUCK_SENDER: Scenario = Scenario {
     name: "stuck-sender",
-    summary: "a sender freezes between request and ring: its receiver does not hold grants for it for ever, and nothing else is hidden",
+    summary: "a sender freezes between request and ring: its receiver does not hold grants for it \
+              for ever, and nothing else is hidden",
     min_cpus: 2,
     faults: &[
         Fault {
@@ -141,12 +153,14 @@ pub(super) const STUCK_SENDER: Scenario = Scenario {
         },
         Fault {
             name: "holds-for-ever",
-            summary: "grants are held for a sender as long as it takes: they hide an NMI that nothing explains",
+            summary: "grants are held for a sender as long as it takes: they hide an NMI that \
+                      nothing explains",
             min_cpus: 2,
         },
         Fault {
             name: "stray-ring",
-            summary: "one NMI is sent that nothing explains: one more than the sender's is told (seen in the report boot)",
+            summary: "one NMI is sent that nothing explains: one more than the sender's is told \
+                      (seen in the report boot)",
             min_cpus: 2,
         },
         Fault {
@@ -162,7 +176,8 @@ pub(super) const STUCK_SENDER: Scenario = Scenario {
 
 pub(super) const SEQUENCES: Scenario = Scenario {
     name: "sequences",
-    summary: "generated sequences of rings, which the simulated machine plays too (cargo xtask compare): nothing is lost or invented",
+    summary: "generated sequences of rings, which the simulated machine plays too (cargo xtask \
+              compare): nothing is lost or invented",
     min_cpus: 1,
     faults: &[
         fault("no-sequences", "none is played: nothing was observed"),

@@ -5,12 +5,14 @@ use super::{Fault, PANIC, REPORT, Scenario, Selection, fault};
 
 pub(super) const SHARED_SOURCE: Scenario = Scenario {
     name: "shared-source",
-    summary: "several handlers behind one doorbell, every CPU rings every other: nothing lost, nothing unknown",
+    summary: "several handlers behind one doorbell, every CPU rings every other: nothing lost, \
+              nothing unknown",
     min_cpus: 1,
     faults: &[
         fault(
             "lost-claim",
-            "a handler consumes its condition now and then without counting it: set differs from claimed",
+            "a handler consumes its condition now and then without counting it: set differs from \
+             claimed",
         ),
         fault(
             "stray-ring",
@@ -33,7 +35,8 @@ pub(super) const SHARED_SOURCE: Scenario = Scenario {
 
 pub(super) const HOT_REMOVE: Scenario = Scenario {
     name: "hot-remove",
-    summary: "a handler registered and removed in a tight loop under an NMI storm is never called after its removal",
+    summary: "a handler registered and removed in a tight loop under an NMI storm is never called \
+              after its removal",
     min_cpus: 1,
     faults: &[
         fault(
@@ -43,7 +46,8 @@ pub(super) const HOT_REMOVE: Scenario = Scenario {
         fault("no-storm", "no NMIs are sent: nothing overlaps a removal, nothing was observed"),
         Fault {
             name: "no-wait",
-            summary: "the removal's ticket is ignored and the state poisoned at once: late calls are seen",
+            summary: "the removal's ticket is ignored and the state poisoned at once: late calls \
+                      are seen",
             min_cpus: 2,
         },
     ],
@@ -54,7 +58,8 @@ pub(super) const HOT_REMOVE: Scenario = Scenario {
 
 pub(super) const SELF_NMI_IN_HANDLER: Scenario = Scenario {
     name: "self-nmi-in-handler",
-    summary: "a handler rings its own CPU ten times: exactly one more NMI follows, and it takes all ten requests",
+    summary: "a handler rings its own CPU ten times: exactly one more NMI follows, and it takes \
+              all ten requests",
     min_cpus: 1,
     faults: &[
         fault(
@@ -77,11 +82,13 @@ pub(super) const UNKNOWN: Scenario = Scenario {
         fault("no-nmi", "no NMI is sent: nothing was observed"),
         fault(
             "same-port-61",
-            "port 0x61 is not changed before an NMI: the report tells another reading (seen in the report boot)",
+            "port 0x61 is not changed before an NMI: the report tells another reading (seen in the \
+             report boot)",
         ),
         Fault {
             name: "no-tick",
-            summary: "the library hears of no tick: deferred NMIs are not settled (seen in the report boot)",
+            summary: "the library hears of no tick: deferred NMIs are not settled (seen in the \
+                      report boot)",
             min_cpus: 2,
         },
         fault(
@@ -96,7 +103,8 @@ pub(super) const UNKNOWN: Scenario = Scenario {
 
 pub(super) const ENTRY_STATE: Scenario = Scenario {
     name: "entry-state",
-    summary: "an NMI leaves every register as it was, and handlers run on sane state whatever was interrupted",
+    summary: "an NMI leaves every register as it was, and handlers run on sane state whatever was \
+              interrupted",
     min_cpus: 1,
     faults: &[
         fault("clobber-frame", "a handler alters a saved register: the comparison sees it"),

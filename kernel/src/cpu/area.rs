@@ -6,9 +6,10 @@
 //! | 0 | the area's own address |
 //! | 8 | the CPU's number; [`NO_CPU`] in the early area |
 //!
-//! GS is valid from the first Rust instruction on: the start-up code points it at [`EARLY_AREA`], and [`enter`] at the CPU's
-//! own area before that CPU loads its interrupt table. So an NMI that reaches a handler of ours finds a true area. The NMI
-//! entry does not trust GS all the same, but takes the area from the top of the CPU's NMI stack ([`super::stacks`]).
+//! GS is valid from the first Rust instruction on: the start-up code points it at [`EARLY_AREA`],
+//! and [`enter`] at the CPU's own area before that CPU loads its interrupt table. So an NMI that
+//! reaches a handler of ours finds a true area. The NMI entry does not trust GS all the same, but
+//! takes the area from the top of the CPU's NMI stack ([`super::stacks`]).
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -27,13 +28,16 @@ const NO_CPU: usize = usize::MAX;
 pub(crate) struct CpuArea {
     this: AtomicUsize,
     cpu: AtomicUsize,
-    /// The physical APIC ID, for sends to this CPU. Written before the CPU starts, each time the same.
+    /// The physical APIC ID, for sends to this CPU. Written before the CPU starts, each time the
+    /// same.
     pub(crate) apic_id: AtomicU32,
-    /// The CPU runs the kernel. Set by the CPU itself, Release; cleared by whoever stops it; read Acquire by whoever starts it.
+    /// The CPU runs the kernel. Set by the CPU itself, Release; cleared by whoever stops it; read
+    /// Acquire by whoever starts it.
     pub(crate) online: AtomicBool,
     /// Ticks of the periodic timer. Written by the CPU itself.
     pub(crate) ticks: AtomicU64,
-    /// The tick is stopped, and the NMI subsystem knows. Written by the CPU itself, with interrupts off.
+    /// The tick is stopped, and the NMI subsystem knows. Written by the CPU itself, with interrupts
+    /// off.
     pub(crate) tick_is_stopped: AtomicBool,
     /// Maskable self-IPIs and wake-ups taken. Written by the CPU itself.
     pub(crate) wakes: AtomicU64,

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Stacks: one for threads and seven for the interrupt stack table, per CPU, each above an unmapped page.
+//! Stacks: one for threads and seven for the interrupt stack table, per CPU, each above an unmapped
+//! page.
 //!
-//! Every gate switches stacks, because compiled code keeps data in the 128 bytes below its stack pointer (the red zone),
-//! which an interrupt on the same stack would overwrite.
+//! Every gate switches stacks, because compiled code keeps data in the 128 bytes below its stack
+//! pointer (the red zone), which an interrupt on the same stack would overwrite.
 //!
-//! The top 16 bytes of each stack, its *anchor*, are never part of it. They begin with the address of the CPU's area, which is
-//! the kernel's GS base, so that entry code finds it by the stack it is on, whatever GS holds. All anchors are laid out as the
-//! NMI entry wants its own ([`NmiStackTop`]).
+//! The top 16 bytes of each stack, its *anchor*, are never part of it. They begin with the address
+//! of the CPU's area, which is the kernel's GS base, so that entry code finds it by the stack it is
+//! on, whatever GS holds. All anchors are laid out as the NMI entry wants its own
+//! ([`NmiStackTop`]).
 
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -63,7 +65,8 @@ struct Stack<const SIZE: usize> {
     memory: UnsafeCell<[u8; SIZE]>,
 }
 
-// SAFETY: the memory is reached by one CPU's stack pointer, and by `anchor` before that CPU uses it.
+// SAFETY: the memory is reached by one CPU's stack pointer, and by `anchor` before that CPU uses
+// it.
 unsafe impl<const SIZE: usize> Sync for Stack<SIZE> {}
 
 impl<const SIZE: usize> Stack<SIZE> {
@@ -101,7 +104,8 @@ static STACKS: [Stacks; MAX_CPUS] =
 ///
 /// # Safety
 ///
-/// `cpu` does not use its stacks: it has not started, or was stopped, or it is the first one and on another stack. And `access` is how its GS base can be reached.
+/// `cpu` does not use its stacks: it has not started, or was stopped, or it is the first one and on
+/// another stack. And `access` is how its GS base can be reached.
 pub(crate) unsafe fn prepare(cpu: usize, access: GsAccess) {
     let anchor = NmiStackTop::new(area::address(cpu) as u64, access);
     let stacks = &STACKS[cpu];

@@ -76,8 +76,8 @@ pub(crate) unsafe fn fill_idt() {
 ///
 /// # Safety
 ///
-/// The calling CPU is `cpu`, its GS points at its area, its stacks are prepared, and the IDT is filled. Called once each time that the
-/// CPU starts.
+/// The calling CPU is `cpu`, its GS points at its area, its stacks are prepared, and the IDT is
+/// filled. Called once each time that the CPU starts.
 pub(crate) unsafe fn load(cpu: usize) {
     let tables = &TABLES[cpu];
     // SAFETY: nobody but this CPU reaches its TSS, and it is not loaded since the CPU started.
@@ -94,7 +94,8 @@ pub(crate) unsafe fn load(cpu: usize) {
     unsafe { CS::set_reg(CODE) };
     // SAFETY: the selector names a writable data segment.
     unsafe { SS::set_reg(DATA) };
-    // SAFETY: the selector names a TSS that lives for ever, and the descriptor, just written, says that it is available.
+    // SAFETY: the selector names a TSS that lives for ever, and the descriptor, just written, says
+    // that it is available.
     unsafe { load_tss(TASK) };
     // SAFETY: every gate leads to entry code, on a stack of this CPU's TSS.
     unsafe { lidt(&pointer(&IDT)) };

@@ -25,7 +25,8 @@ const ACKNOWLEDGE: usize = 0x64;
 /// The lower half of the identification register; the upper half is the version.
 const IDENTIFIED: u32 = 0x00ed;
 
-/// The device's registers. Each method is one access, on which the device acts as a whole. NMI-safe.
+/// The device's registers. Each method is one access, on which the device acts as a whole.
+/// NMI-safe.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Edu {
     registers: MmioWindow,
@@ -53,7 +54,8 @@ impl Edu {
     }
 
     fn write(self, offset: usize, value: u32) {
-        // SAFETY: one of the registers above; all that a write does is to ring where the kernel has said.
+        // SAFETY: one of the registers above; all that a write does is to ring where the kernel has
+        // said.
         unsafe { self.registers.write(offset, value) }
     }
 }
@@ -73,8 +75,8 @@ impl fmt::Debug for Ringing {
 }
 
 impl Ringing {
-    /// Finds the device and switches it on: it answers in memory and may send messages, but its MSI is disabled, its interrupt line
-    /// as well, and its status is clear.
+    /// Finds the device and switches it on: it answers in memory and may send messages, but its MSI
+    /// is disabled, its interrupt line as well, and its status is clear.
     pub(crate) fn find() -> Result<Self, DeviceError> {
         let mut space = pci::config_space();
         let address = pci::find(&mut space, IDENTITY)?;
@@ -82,10 +84,12 @@ impl Ringing {
         let msi = space.msi(address)?;
         msi.disable(&mut space);
         let on = Command::MEMORY | Command::BUS_MASTER | Command::INTERRUPT_LINE_DISABLED;
-        // SAFETY: the firmware has assigned the addresses, and the device does no DMA that it was not told to do.
+        // SAFETY: the firmware has assigned the addresses, and the device does no DMA that it was
+        // not told to do.
         unsafe { space.change_command(address, on, Command::NONE) }?;
 
-        // SAFETY: the registers are mapped uncached on every CPU, for ever; base addresses are aligned to 16 bytes or more.
+        // SAFETY: the registers are mapped uncached on every CPU, for ever; base addresses are
+        // aligned to 16 bytes or more.
         let edu = Edu { registers: unsafe { MmioWindow::new(registers) } };
         let identification = edu.read(IDENTIFICATION);
         assert!(

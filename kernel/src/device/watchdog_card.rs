@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The watchdog of the Intel 6300ESB I/O controller hub (datasheet 300641, chapter "Watchdog Timer"), as QEMU emulates it for a PCI
-//! card of its own.
+//! The watchdog of the Intel 6300ESB I/O controller hub (datasheet 300641, chapter "Watchdog
+//! Timer"), as QEMU emulates it for a PCI card of its own.
 //!
-//! Two stages count down one after the other. The end of the first could raise an interrupt, which is disabled here. The end of the
-//! second sets the timeout bit, which stays until it is cleared, and drives a pin; QEMU does then what `-watchdog-action` says, and
-//! resets the card but for that bit.
+//! Two stages count down one after the other. The end of the first could raise an interrupt, which
+//! is disabled here. The end of the second sets the timeout bit, which stays until it is cleared,
+//! and drives a pin; QEMU does then what `-watchdog-action` says, and resets the card but for that
+//! bit.
 //!
-//! An access that changes something takes three writes, two of which unlock it. A thread makes such accesses only while the card
-//! cannot expire, so that the handler's do not come in between.
+//! An access that changes something takes three writes, two of which unlock it. A thread makes such
+//! accesses only while the card cannot expire, so that the handler's do not come in between.
 
 use core::fmt;
 use core::ptr::NonNull;
@@ -37,7 +38,8 @@ const RESTART: u16 = 1 << 8;
 const TIMED_OUT: u16 = 1 << 9;
 const UNLOCK: [u16; 2] = [0x80, 0x86];
 
-/// The period of the PCI clock, 33 MHz, by which QEMU counts; and by what the faster of the two prescalers divides it.
+/// The period of the PCI clock, 33 MHz, by which QEMU counts; and by what the faster of the two
+/// prescalers divides it.
 const PCI_CLOCK_NS: u64 = 30;
 const PCI_CLOCKS_A_TICK: u64 = 32;
 const LARGEST_PRELOAD: u64 = (1 << 20) - 1;
@@ -48,7 +50,8 @@ pub(crate) struct Card {
     registers: NonNull<u32>,
 }
 
-// SAFETY: the registers are mapped on every CPU, for ever; what concurrent accesses do is said at each method.
+// SAFETY: the registers are mapped on every CPU, for ever; what concurrent accesses do is said at
+// each method.
 unsafe impl Send for Card {}
 
 impl Card {
@@ -89,7 +92,8 @@ impl Card {
 
     fn write_reload(self, value: u16) {
         let reload = self.registers.as_ptr().wrapping_byte_add(RELOAD).cast::<u16>();
-        // SAFETY: the register is mapped; all that a write does is to unlock, to restart, or to clear.
+        // SAFETY: the register is mapped; all that a write does is to unlock, to restart, or to
+        // clear.
         unsafe { reload.write_volatile(value) };
     }
 }
@@ -121,15 +125,16 @@ impl Startable {
         Ok(found)
     }
 
-    /// Starts the card: it expires after `timeout_ms`, half of it in each stage, unless it is pinged or stopped, and forgets that it
-    /// has expired before. At most two seconds.
+    /// Starts the card: it expires after `timeout_ms`, half of it in each stage, unless it is
+    /// pinged or stopped, and forgets that it has expired before. At most two seconds.
     pub(crate) fn start(&mut self, timeout_ms: u64) -> Result<(), PciError> {
         let stage_ns = timeout_ms * 1_000_000 / 2;
         let ticks = stage_ns.div_ceil(PCI_CLOCK_NS * PCI_CLOCKS_A_TICK);
         assert!(ticks <= LARGEST_PRELOAD, "the card cannot count to {timeout_ms} ms");
         self.stop()?;
         let configuration = CLOCK_1_MHZ | NO_FIRST_STAGE_INTERRUPT;
-        // SAFETY: this card's register; it chooses the clock, and lets the end of the second stage act.
+        // SAFETY: this card's register; it chooses the clock, and lets the end of the second stage
+        // act.
         unsafe { self.space.set_own_u16(self.address, CONFIGURATION, configuration) }?;
         for stage in 0..PRELOADS.len() {
             self.card.set_preload(stage, ticks as u32);
@@ -151,7 +156,8 @@ impl Startable {
     }
 
     fn set_lock(&mut self, bits: u8) -> Result<(), PciError> {
-        // SAFETY: this card's register; it starts or stops the card, and never sets the bit that keeps it from being stopped.
+        // SAFETY: this card's register; it starts or stops the card, and never sets the bit that
+        // keeps it from being stopped.
         unsafe { self.space.set_own_u8(self.address, LOCK, bits) }
     }
 }

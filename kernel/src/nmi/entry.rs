@@ -35,7 +35,8 @@ extern "sysv64" fn enter(frame: &mut NmiFrame) {
     sequences::around_dispatch(|| {
         // SAFETY:
         //  - The entry code calls this in an NMI, which lasts until it returns.
-        //  - Nothing but another NMI runs on this CPU meanwhile: interrupts are off, and no handler takes an exception.
+        //  - Nothing but another NMI runs on this CPU meanwhile: interrupts are off, and no handler
+        //    takes an exception.
         //  - The frame is the entry code's, alive during the call.
         unsafe { NMI.dispatch(&interrupted) }
     });
@@ -45,7 +46,8 @@ extern "sysv64" fn enter(frame: &mut NmiFrame) {
     }
 }
 
-/// An NMI in an NMI: the entry does not cover that yet, and the outer one's frame is lost. Better said than looped over.
+/// An NMI in an NMI: the entry does not cover that yet, and the outer one's frame is lost. Better
+/// said than looped over.
 #[cold]
 fn nested(frame: &NmiFrame) -> ! {
     console::last_words(|out| {

@@ -23,7 +23,8 @@ pub(crate) static NMI: Nmi<Machine> = Nmi::new(Machine);
 
 static PER_CPU: [PerCpu; MAX_CPUS] = [const { PerCpu::new() }; MAX_CPUS];
 
-/// Hands the library its per-CPU areas, and says what to expect of this machine's time. Boot CPU, once.
+/// Hands the library its per-CPU areas, and says what to expect of this machine's time. Boot CPU,
+/// once.
 pub(crate) fn init(cpus: usize) {
     let areas = PER_CPU.get(..cpus).unwrap_or(&PER_CPU);
     if let Err(error) = NMI.init(areas) {
@@ -44,7 +45,8 @@ pub(crate) fn set_limits(limits: Limits) {
     }
 }
 
-/// Registers a handler of `class` behind the software doorbell; waits for a slot that still drains. Ordinary context.
+/// Registers a handler of `class` behind the software doorbell; waits for a slot that still drains.
+/// Ordinary context.
 pub(crate) fn register<H: NmiHandler>(
     name: &str,
     class: Class,
@@ -73,7 +75,8 @@ pub(crate) fn register_as<H: NmiHandler>(
     }
 }
 
-/// Says to which CPUs the doorbell of a Platform handler rings from now on. Ordinary context, before the route is opened.
+/// Says to which CPUs the doorbell of a Platform handler rings from now on. Ordinary context,
+/// before the route is opened.
 pub(crate) fn set_delivery(handler: HandlerId, cpus: &[usize]) {
     if let Err(error) = NMI.set_delivery(handler, PlatformDelivery::Cpus(cpus)) {
         panic!("a route was refused: {error} (to CPUs {cpus:?})");

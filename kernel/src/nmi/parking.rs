@@ -13,7 +13,8 @@ const LOOK_EVERY_US: u64 = 10;
 /// Counts releases. Writer: one thread at a time. Readers: parked CPUs, Acquire.
 static RELEASES: AtomicU64 = AtomicU64::new(0);
 
-/// Whether each CPU is parked. Written by that CPU in NMI: Release, after it has read the number above.
+/// Whether each CPU is parked. Written by that CPU in NMI: Release, after it has read the number
+/// above.
 static PARKED: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
 /// Parks this CPU, `cpu`, until [`release`]. In NMI, outside the library's read side.

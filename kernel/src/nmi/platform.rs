@@ -15,19 +15,20 @@ use crate::cpu::{self, area};
 use crate::exit::{Ending, exit};
 use crate::{apic, console, record, tick, time};
 
-/// The machine as the library sees it. All state is in statics, so that NMIs reach it without a pointer.
+/// The machine as the library sees it. All state is in statics, so that NMIs reach it without a
+/// pointer.
 #[derive(Debug)]
 pub(crate) struct Machine;
 
 // SAFETY:
-//  1. A CPU's number is read through its own GS base, which is set each time that it starts and always to the same area; threads
-//     do not migrate.
-//  2. NMI context is left by returning from `dispatch` to the entry code, or never, or by INIT: then the library is told before the
-//     CPU starts again.
+//  1. A CPU's number is read through its own GS base, which is set each time that it starts and
+//     always to the same area; threads do not migrate.
+//  2. NMI context is left by returning from `dispatch` to the entry code, or never, or by INIT:
+//     then the library is told before the CPU starts again.
 //  3. Threads are bound to their CPU, and CLI keeps maskable interrupts out.
 //  4. `fatal` ends the machine.
-//  5. No method takes a lock: `ring` waits a bounded time for the APIC, reports go through per-CPU queues, and the last words
-//     use a path of their own.
+//  5. No method takes a lock: `ring` waits a bounded time for the APIC, reports go through per-CPU
+//     queues, and the last words use a path of their own.
 unsafe impl Platform for Machine {
     #[inline(always)]
     fn current_cpu(&self) -> Option<usize> {

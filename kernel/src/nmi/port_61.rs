@@ -36,8 +36,8 @@ pub(super) fn mask_active() -> Masking {
     masking
 }
 
-/// Lets through again what [`mask_active`] has masked. A source that is still active begins the next
-/// storm. NMI-safe.
+/// Lets through again what [`mask_active`] has masked. A source that is still active begins the
+/// next storm. NMI-safe.
 pub(super) fn unmask() {
     let bits = MASKED.swap(0, Ordering::Relaxed);
     if bits != 0 {

@@ -29,7 +29,8 @@ struct Slot {
     report: UnsafeCell<Option<Readable>>,
 }
 
-// SAFETY: `report` is written by whoever moved the state from EMPTY to WRITING, and read by the one consumer while it is FULL.
+// SAFETY: `report` is written by whoever moved the state from EMPTY to WRITING, and read by the one
+// consumer while it is FULL.
 unsafe impl Sync for Slot {}
 
 struct Queue {
@@ -196,7 +197,8 @@ fn write_absorbed(f: &mut fmt::Formatter<'_>, report: &AbsorbedNmi) -> fmt::Resu
     let absorbable_us = absorbable_ticks as u64 * 1_000 / time::ticks_per_ms();
     write!(
         f,
-        "absorbed NMI on CPU {cpu}: in the {mode} at IP {ip:#018x}, by a grant ({kind:?}); one of {absorbed} since the last report, \
+        "absorbed NMI on CPU {cpu}: in the {mode} at IP {ip:#018x}, by a grant ({kind:?}); one of \
+         {absorbed} since the last report, \
          absorbable for {absorbable_us} us without a gap"
     )
 }
@@ -217,7 +219,8 @@ fn write_storm(
     }
 }
 
-/// Takes the queued reports of `cpu`, oldest first or nearly so. On that CPU, never in two contexts at once.
+/// Takes the queued reports of `cpu`, oldest first or nearly so. On that CPU, never in two contexts
+/// at once.
 pub(super) fn drain(cpu: usize, mut each: impl FnMut(&Readable)) {
     let Some(queue) = QUEUES.get(cpu) else {
         return;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A way for a scenario to act between the library's steps, and between the request and the ring of a send.
+//! A way for a scenario to act between the library's steps, and between the request and the ring of
+//! a send.
 //!
-//! The library calls the platform at known points of a registration and a removal. On a single CPU that is the only way to
-//! make NMIs hit *inside* them: the scenario rings its own CPU there. Among several CPUs under the instruction clock, CPU 0 gives
-//! its turn away there.
+//! The library calls the platform at known points of a registration and a removal. On a single CPU
+//! that is the only way to make NMIs hit *inside* them: the scenario rings its own CPU there. Among
+//! several CPUs under the instruction clock, CPU 0 gives its turn away there.
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -26,13 +27,15 @@ pub(super) fn step() {
     }
 }
 
-/// The CPU towards which each CPU's next send is to be torn, plus one; 0 if none is. By the sender, which alone writes and reads it.
+/// The CPU towards which each CPU's next send is to be torn, plus one; 0 if none is. By the sender,
+/// which alone writes and reads it.
 static TORN_TOWARDS: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
 
 /// What [`before_ring`] calls in a send that is to be torn, with the CPU that is rung.
 static BETWEEN: Once<fn(usize)> = Once::new();
 
-/// Has `act`, which is NMI-safe, called between the request and the ring of each send that is torn. Once.
+/// Has `act`, which is NMI-safe, called between the request and the ring of each send that is torn.
+/// Once.
 pub(crate) fn tear_sends_by(act: fn(usize)) {
     BETWEEN.set(act);
 }

@@ -8,7 +8,8 @@ pub(crate) mod window;
 /// Bytes in a page.
 pub(crate) const PAGE_BYTES: usize = 4096;
 
-/// Makes this CPU forget where the page of `address` was mapped, so that its next access asks the page tables. NMI-safe.
+/// Makes this CPU forget where the page of `address` was mapped, so that its next access asks the
+/// page tables. NMI-safe.
 #[inline(always)]
 pub(crate) fn forget(address: usize) {
     x86_64::instructions::tlb::flush(x86_64::VirtAddr::new_truncate(address as u64));

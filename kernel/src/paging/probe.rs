@@ -6,7 +6,8 @@ use core::arch::global_asm;
 use crate::trap::stubs::TrapFrame;
 
 unsafe extern "C" {
-    /// Reads the byte at `address` with its first instruction. Returns 1 if that did not fault, else 0.
+    /// Reads the byte at `address` with its first instruction. Returns 1 if that did not fault,
+    /// else 0.
     fn latchwork_probe(address: usize) -> u64;
     /// Where the second outcome begins. Not to be called from Rust.
     fn latchwork_probe_faulted();
@@ -25,10 +26,11 @@ global_asm!(
     "    ret",
 );
 
-/// Whether this CPU can read the byte at `address`, which is ordinary memory or nothing. Threads and maskable interrupts; not in
-/// an NMI, where a page fault's return would let the next one in.
+/// Whether this CPU can read the byte at `address`, which is ordinary memory or nothing. Threads
+/// and maskable interrupts; not in an NMI, where a page fault's return would let the next one in.
 pub(crate) fn can_read(address: usize) -> bool {
-    // SAFETY: the read is of one byte of ordinary memory and has no effect; if it faults, `resume` goes on behind it.
+    // SAFETY: the read is of one byte of ordinary memory and has no effect; if it faults, `resume`
+    // goes on behind it.
     unsafe { latchwork_probe(address) != 0 }
 }
 

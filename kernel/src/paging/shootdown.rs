@@ -22,7 +22,8 @@ const SPIN_TURNS: u32 = 200;
 static START: AtomicUsize = AtomicUsize::new(0);
 static PAGES: AtomicUsize = AtomicUsize::new(0);
 
-/// CPUs that have not answered. Set by the boot CPU; the others subtract, Release, and the boot CPU waits for 0, Acquire.
+/// CPUs that have not answered. Set by the boot CPU; the others subtract, Release, and the boot CPU
+/// waits for 0, Acquire.
 static UNANSWERED: AtomicUsize = AtomicUsize::new(0);
 
 /// Reads that did not fault. Any CPU adds before it answers.
@@ -36,8 +37,8 @@ pub(crate) fn keep_translations() {
     KEEP_TRANSLATIONS.store(true, Ordering::Relaxed);
 }
 
-/// Has all `cpus` CPUs forget `pages` pages from `start` on, and returns how many of `cpus * pages` reads succeeded afterwards. Boot
-/// CPU, thread, interrupts on.
+/// Has all `cpus` CPUs forget `pages` pages from `start` on, and returns how many of `cpus * pages`
+/// reads succeeded afterwards. Boot CPU, thread, interrupts on.
 pub(crate) fn everywhere(start: usize, pages: usize, cpus: usize) -> usize {
     START.store(start, Ordering::Relaxed);
     PAGES.store(pages, Ordering::Relaxed);

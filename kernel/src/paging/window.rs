@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A window of the address space above the identity map, in which single pages are mapped and unmapped.
+//! A window of the address space above the identity map, in which single pages are mapped and
+//! unmapped.
 //!
-//! It begins at 512 GiB: entry 1 of the top table, which the start-up code leaves empty, leads to tables of its own (SDM Vol. 3A,
-//! "4-Level Paging and 5-Level Paging"). All CPUs use the same top table, so a page that is mapped is mapped for all of them. A CPU
-//! remembers no entry that was not present, so mapping needs no more than a store; unmapping does ([`super::shootdown`]).
+//! It begins at 512 GiB: entry 1 of the top table, which the start-up code leaves empty, leads to
+//! tables of its own (SDM Vol. 3A, "4-Level Paging and 5-Level Paging"). All CPUs use the same top
+//! table, so a page that is mapped is mapped for all of them. A CPU remembers no entry that was not
+//! present, so mapping needs no more than a store; unmapping does ([`super::shootdown`]).
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,7 +22,8 @@ const START: usize = TOP_ENTRY << 39;
 
 const PRESENT_WRITABLE: u64 = 0b11;
 
-/// Writer: the boot CPU. Readers: the page walks of all CPUs, which also set the accessed and dirty bits.
+/// Writer: the boot CPU. Readers: the page walks of all CPUs, which also set the accessed and dirty
+/// bits.
 #[repr(C, align(4096))]
 struct Table([AtomicU64; ENTRIES]);
 
@@ -69,7 +72,8 @@ pub(crate) const fn page_of(address: usize) -> Option<usize> {
     if page < PAGES { Some(page) } else { None }
 }
 
-/// Maps a page that is not mapped onto the frame at physical address `frame`: it can be read, written and executed.
+/// Maps a page that is not mapped onto the frame at physical address `frame`: it can be read,
+/// written and executed.
 pub(crate) fn map(page: usize, frame: usize) {
     // Release: who comes by the new mapping finds what was written to the frame before.
     let before =
@@ -77,8 +81,8 @@ pub(crate) fn map(page: usize, frame: usize) {
     assert!(before == Some(0), "page {page} of the window is in use, or there is none");
 }
 
-/// Unmaps a page, if it is mapped. CPUs may remember it until they are told ([`super::shootdown`]); the next access of one that
-/// does not is a page fault. NMI-safe.
+/// Unmaps a page, if it is mapped. CPUs may remember it until they are told ([`super::shootdown`]);
+/// the next access of one that does not is a page fault. NMI-safe.
 pub(crate) fn unmap(page: usize) {
     if let Some(entry) = entry(page) {
         entry.store(0, Ordering::Release);

@@ -6,11 +6,11 @@
 //! come faster than a CPU takes them, or find one that was lost. A handler of the last resort,
 //! which is asked about edges that nothing explains, stands for a debugger behind the button.
 //!
-//! First each press waits until all CPUs have seen the one before it: all are seen, everywhere. Then many come at once, and those
-//! that are not seen are reported.
+//! First each press waits until all CPUs have seen the one before it: all are seen, everywhere.
+//! Then many come at once, and those that are not seen are reported.
 //!
-//! One press rings all CPUs at once, and there is no handler of class Platform that only one of them could ask: each CPU shows
-//! each of its NMIs to the debugger.
+//! One press rings all CPUs at once, and there is no handler of class Platform that only one of
+//! them could ask: each CPU shows each of its NMIs to the debugger.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -137,8 +137,8 @@ pub(super) fn run(run: &Run) {
     nmi::remove(debugger);
 }
 
-/// Has the button pressed again and again, each time waiting until all open CPUs have seen it; gives up on the first that is
-/// not. Says how many were.
+/// Has the button pressed again and again, each time waiting until all open CPUs have seen it;
+/// gives up on the first that is not. Says how many were.
 fn press_singly(open: &Open) -> u64 {
     let progress = Progress::new(SINGLE);
     for number in 1..=SINGLE {

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! NMIs race the wake-ups of an idle CPU: none is lost.
 //!
-//! An NMI between the STI and the HLT of an idle loop ends the shadow in which interrupts wait for the HLT, and a pending
-//! wake-up is then taken too early. So the sleeper makes its own wake-up pending with interrupts off and goes to sleep at once,
-//! while CPU 0 rings it at about that time. A wake-up taken too early leaves the sleeper asleep for good: its tick is stopped,
-//! and the next NMI comes only after it has woken.
+//! An NMI between the STI and the HLT of an idle loop ends the shadow in which interrupts wait for
+//! the HLT, and a pending wake-up is then taken too early. So the sleeper makes its own wake-up
+//! pending with interrupts off and goes to sleep at once, while CPU 0 rings it at about that time.
+//! A wake-up taken too early leaves the sleeper asleep for good: its tick is stopped, and the next
+//! NMI comes only after it has woken.
 //!
-//! Where CPUs run in parallel the race comes by itself. Under the instruction clock, where a CPU keeps its turn until it pauses, the
-//! scenario has turns end at all kinds of instruction boundaries ([`time::shuffle_turns`]).
+//! Where CPUs run in parallel the race comes by itself. Under the instruction clock, where a CPU
+//! keeps its turn until it pauses, the scenario has turns end at all kinds of instruction
+//! boundaries ([`time::shuffle_turns`]).
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
@@ -21,17 +23,19 @@ use crate::nmi::{self, entry};
 use crate::waiting::{Waiting, awaited};
 use crate::{apic, patience, smp, tick, time};
 
-/// Sleeps, on all CPUs together. In parallel an NMI hits the one instruction in question once in some hundred sleeps, under the
-/// instruction clock once in some ten thousand, if at all: the machine repeats itself.
+/// Sleeps, on all CPUs together. In parallel an NMI hits the one instruction in question once in
+/// some hundred sleeps, under the instruction clock once in some ten thousand, if at all: the
+/// machine repeats itself.
 const SLEEPS: u64 = 8_000;
 const SLEEPS_BY_INSTRUCTIONS: u64 = 60_000;
 
-/// How long a CPU may take to wake before its wake-up counts as lost: generous where its host may be busy, short where time is
-/// counted in instructions.
+/// How long a CPU may take to wake before its wake-up counts as lost: generous where its host may
+/// be busy, short where time is counted in instructions.
 const LOST_AFTER_MS: u64 = 1_500;
 const LOST_AFTER_INSTRUCTION_MS: u64 = 20;
 
-/// Under the instruction clock, the 8254's period is chosen anew after so many sleeps, from 2 up to this.
+/// Under the instruction clock, the 8254's period is chosen anew after so many sleeps, from 2 up to
+/// this.
 const SLEEPS_A_PERIOD: u64 = 16;
 const LONGEST_PERIOD: u64 = 40;
 
@@ -57,8 +61,8 @@ struct Meeting {
 }
 
 impl Meeting {
-    /// The sleeper's word: stores `number`, then wakes CPU 0 if it sleeps. The fence here and the one in [`Self::watch_until`] keep
-    /// each from missing the other's store.
+    /// The sleeper's word: stores `number`, then wakes CPU 0 if it sleeps. The fence here and the
+    /// one in [`Self::watch_until`] keep each from missing the other's store.
     fn store_and_wake(&self, word: &AtomicU64, number: u64) {
         word.store(number, Ordering::Release);
         fence(Ordering::SeqCst);
@@ -107,7 +111,8 @@ fn sleep(meeting: &Meeting, sleeps: u64, wake: bool) {
         let _waiting = Waiting::begin(awaited!("the wake-up that it has sent itself"));
         while area.wakes.load(Ordering::Relaxed) == before && !meeting.over.load(Ordering::Relaxed)
         {
-            // SAFETY: privilege level 0, interrupts off, nothing held; the NMI entry fixes the window up unless a fault is wanted.
+            // SAFETY: privilege level 0, interrupts off, nothing held; the NMI entry fixes the
+            // window up unless a fault is wanted.
             unsafe { idle::wait_for_interrupt() };
         }
         meeting.store_and_wake(&meeting.woken, number);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the kernel can be booted to show. Each scenario has a file; [`crate::catalog`] names them and their faults.
+//! What the kernel can be booted to show. Each scenario has a file; [`crate::catalog`] names them
+//! and their faults.
 
 mod button;
 mod cpu_offline;
@@ -44,11 +45,13 @@ use crate::{idle, smp, tick};
 /// Faults that are not in the catalogue, because they do not turn every machine red.
 const FAULTS_BY_HAND: &[Fault] = &[Fault {
     name: "no-fix-up",
-    summary: "scenario idle-wake, parallel clock: an NMI between STI and HLT does not skip the HLT, and a wake-up is lost",
+    summary: "scenario idle-wake, parallel clock: an NMI between STI and HLT does not skip the \
+              HLT, and a wake-up is lost",
     min_cpus: 2,
 }];
 
-/// A grant that is not raised ends at the second tick at the latest, and a debt of now is paid at the third.
+/// A grant that is not raised ends at the second tick at the latest, and a debt of now is paid at
+/// the third.
 const TICKS_TO_END: u64 = 3;
 
 /// A scenario as it was asked for.
@@ -133,8 +136,9 @@ impl Run {
         record::totals(&totals(&self.stats(), lost));
     }
 
-    /// Lets every CPU take what is still on its way to it and leave its NMI, and settle edges that it deferred, so that statistics
-    /// are complete. Gives up on an edge that is not settled within a second.
+    /// Lets every CPU take what is still on its way to it and leave its NMI, and settle edges that
+    /// it deferred, so that statistics are complete. Gives up on an edge that is not settled within
+    /// a second.
     pub(crate) fn settle(&self) {
         const LIMIT_MS: u64 = 1_000;
         for _ in 0..2 {
@@ -144,7 +148,8 @@ impl Run {
         idle::until_or_ms(edges, || unsettled(&self.stats()) == 0, LIMIT_MS);
     }
 
-    /// Has every CPU tick until what was granted has ended, and polls that are owed are paid. Threads of CPU 0, while no NMI comes.
+    /// Has every CPU tick until what was granted has ended, and polls that are owed are paid.
+    /// Threads of CPU 0, while no NMI comes.
     pub(crate) fn let_grants_end(&self) {
         smp::on_all_cpus(&|_| tick::sleep_for(TICKS_TO_END));
     }

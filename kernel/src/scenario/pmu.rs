@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A doorbell of each CPU's own that rings as performance counters do, which no emulator here has: a status that its handler clears,
-//! and one ring each time that it is set.
+//! A doorbell of each CPU's own that rings as performance counters do, which no emulator here has:
+//! a status that its handler clears, and one ring each time that it is set.
 //!
-//! As with a counter whose entry masks itself, nothing overflows while the status is set. A handler that has cleared it can have the next
-//! overflow come at once, while NMIs are blocked: so a *burst* keeps its CPU in one NMI after the other, with the next one latched, and
-//! whatever else rings that CPU collapses with one of them.
+//! As with a counter whose entry masks itself, nothing overflows while the status is set. A handler
+//! that has cleared it can have the next overflow come at once, while NMIs are blocked: so a
+//! *burst* keeps its CPU in one NMI after the other, with the next one latched, and whatever else
+//! rings that CPU collapses with one of them.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -35,7 +36,8 @@ const GIVES_TURN_EVERY: u64 = 16;
 struct Pmu {
     /// The status. Set by whoever has the counters overflow, before the ring; taken by the handler.
     overflowed: AtomicBool,
-    /// Overflows that are still to come in this burst. Written by the CPU's thread while there is none, and by the handler.
+    /// Overflows that are still to come in this burst. Written by the CPU's thread while there is
+    /// none, and by the handler.
     to_come: AtomicU64,
     overflows: Tally,
     claims: Tally,
@@ -56,13 +58,15 @@ static PMUS: [Pmu; MAX_CPUS] = [const {
 /// What the handler calls in a burst, with its CPU, after the next overflow was made to come.
 static IN_BURSTS: Once<fn(usize)> = Once::new();
 
-/// Consume the status and claim nothing: the fault `answers-none`. Written before the handler is registered.
+/// Consume the status and claim nothing: the fault `answers-none`. Written before the handler is
+/// registered.
 pub(super) static ANSWERS_NONE: AtomicBool = AtomicBool::new(false);
 
 struct Counters;
 static COUNTERS: Counters = Counters;
 
-// SAFETY: touches atomics in statics, sends NMIs, and calls what is NMI-safe by the contract of `call_in_bursts`.
+// SAFETY: touches atomics in statics, sends NMIs, and calls what is NMI-safe by the contract of
+// `call_in_bursts`.
 unsafe impl NmiHandler for Counters {
     fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
         let Some(pmu) = PMUS.get(ctx.cpu()) else {
@@ -103,7 +107,8 @@ pub(super) fn call_in_bursts(call: fn(usize)) {
     IN_BURSTS.set(call);
 }
 
-/// The counters of `cpu` overflow, and ring, unless the last overflow was not handled yet. Any context.
+/// The counters of `cpu` overflow, and ring, unless the last overflow was not handled yet. Any
+/// context.
 pub(super) fn overflow(cpu: usize) {
     // No maskable interrupt comes in between, whose handler would wait for the ring.
     let enabled = cpu::interrupts_off();
@@ -128,7 +133,8 @@ pub(super) fn ring(cpu: usize) {
     let _ = apic::send_nmi(cpu);
 }
 
-/// The counters of this CPU, `cpu`, overflow `overflows` times in a row, each time inside the NMI of the last. Threads.
+/// The counters of this CPU, `cpu`, overflow `overflows` times in a row, each time inside the NMI
+/// of the last. Threads.
 pub(super) fn burst(cpu: usize, overflows: u64) {
     let pmu = &PMUS[cpu];
     pmu.to_come.store(overflows.saturating_sub(1), Ordering::Relaxed);

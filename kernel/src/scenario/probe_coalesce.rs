@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Probes meet other NMIs of their CPU.
 //!
-//! A tick that finds a poll owed for long enough sends its CPU a probe, an ordinary request. Its edge is one more on a CPU that has others, so
-//! it may collapse with one, or find that another has taken the probe. Three phases make that happen:
+//! A tick that finds a poll owed for long enough sends its CPU a probe, an ordinary request. Its
+//! edge is one more on a CPU that has others, so it may collapse with one, or find that another has
+//! taken the probe. Three phases make that happen:
 //!
-//! - *torn*: the counters ([`super::pmu`]) overflow between a tick's probe and its ring, so their edge takes the probe, and the probe's ring
-//!   finds nothing: it is absorbed, each time;
-//! - *inside*: a CPU sends itself probes inside its NMIs, while the next overflow is latched: two rings, one edge;
-//! - *others*: other CPUs ring a CPU by requests all the time, and its ticks' probes dawdle before they ring.
+//! - *torn*: the counters ([`super::pmu`]) overflow between a tick's probe and its ring, so their
+//!   edge takes the probe, and the probe's ring finds nothing: it is absorbed, each time;
+//! - *inside*: a CPU sends itself probes inside its NMIs, while the next overflow is latched: two
+//!   rings, one edge;
+//! - *others*: other CPUs ring a CPU by requests all the time, and its ticks' probes dawdle before
+//!   they ring.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,7 +34,8 @@ const MOST_DEBTS: u64 = 60 * TORN_PROBES;
 /// Overflows of each CPU while it sends itself probes.
 const INSIDE: u64 = 64;
 
-/// How long others ring, in ticks of each CPU: at least, and at most where no probe has met a ring yet.
+/// How long others ring, in ticks of each CPU: at least, and at most where no probe has met a ring
+/// yet.
 const OTHERS_TICKS: u64 = 32;
 const MOST_OTHERS_TICKS: u64 = 500;
 
@@ -62,7 +66,8 @@ static SENT_INSIDE: Tally = Tally::new();
 /// Requests that CPUs sent to others.
 static CALLS_SENT: Tally = Tally::new();
 
-/// Requests of other CPUs that each CPU has taken, and how often one NMI took some together with a probe. Own CPU, in NMI.
+/// Requests of other CPUs that each CPU has taken, and how often one NMI took some together with a
+/// probe. Own CPU, in NMI.
 static CALLS: [Tally; MAX_CPUS] = [const { Tally::new() }; MAX_CPUS];
 static MET: [Tally; MAX_CPUS] = [const { Tally::new() }; MAX_CPUS];
 
@@ -174,7 +179,8 @@ fn tear_probes() {
     });
 }
 
-/// Rings `cpu` by a request, if it has taken the last one, and waits a while until it has. This CPU is the only one that does so.
+/// Rings `cpu` by a request, if it has taken the last one, and waits a while until it has. This CPU
+/// is the only one that does so.
 fn call(cpu: usize, sent: &mut u64) {
     let taken = || CALLS[cpu].get();
     if taken() == *sent {
@@ -262,7 +268,8 @@ fn check_torn(run: &Run, came: &Came, torn: u64) {
             && came.claimed + came.absorbed == came.edges
             && came.edges == came.overflows + came.requests,
         format_args!(
-            "an NMI for each overflow and each probe, one absorbed for each of {fewest} or more probes that another edge took"
+            "an NMI for each overflow and each probe, one absorbed for each of {fewest} or more \
+             probes that another edge took"
         ),
         format_args!(
             "{} overflows, {} probes, {torn} of them so; {} NMIs, {} claimed, {} absorbed",
@@ -282,10 +289,12 @@ fn check_inside(run: &Run, came: &Came) {
             && collapsed >= sent
             && came.claimed + came.absorbed == came.edges,
         format_args!(
-            "{fewest} or more probes sent inside NMIs, each taken with the overflow that was latched, by one NMI"
+            "{fewest} or more probes sent inside NMIs, each taken with the overflow that was \
+             latched, by one NMI"
         ),
         format_args!(
-            "{sent} sent, {} taken so, {collapsed} rings collapsed; {} NMIs, {} claimed, {} absorbed",
+            "{sent} sent, {} taken so, {collapsed} rings collapsed; {} NMIs, {} claimed, {} \
+             absorbed",
             came.with_probes, came.edges, came.claimed, came.absorbed
         ),
     );
@@ -303,7 +312,8 @@ fn check_others(run: &Run, came: &Came) {
             "some probes taken by other rings' edges; no more NMIs than overflows and requests"
         ),
         format_args!(
-            "{} overflows on {} CPUs, {} requests, {} probes among them so; {} NMIs, {} claimed, {} absorbed",
+            "{} overflows on {} CPUs, {} requests, {} probes among them so; {} NMIs, {} claimed, \
+             {} absorbed",
             came.overflows,
             run.cpus,
             came.requests,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Removals as NMIs see them: by a number that is odd while one is in progress.
 //!
-//! What makes a scenario about removals worth anything is that dispatches overlap them, so they are counted: dispatches that begin
-//! or end during one, and calls of the handler during which one begins.
+//! What makes a scenario about removals worth anything is that dispatches overlap them, so they are
+//! counted: dispatches that begin or end during one, and calls of the handler during which one
+//! begins.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -93,7 +94,8 @@ unsafe impl NmiHandler for Closer {
     }
 }
 
-/// A call of the handler that is removed began when the number was `began_at`, and ends now. NMI-safe.
+/// A call of the handler that is removed began when the number was `began_at`, and ends now.
+/// NMI-safe.
 pub(super) fn note_call(ctx: &NmiContext<'_>, began_at: u64) {
     if let Some(witness) = WITNESSES.get(ctx.cpu()) {
         if !in_progress(began_at) && number() == began_at + 1 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Rings that never collapse: one sender at a time towards each CPU, and the next only after the last was answered.
+//! Rings that never collapse: one sender at a time towards each CPU, and the next only after the
+//! last was answered.
 //!
 //! An NMI whose request another NMI has already taken finds nothing and is unknown. So a scenario
 //! that claims "sent equals taken, and nothing unknown" must keep two rings from being on their way
@@ -17,7 +18,8 @@ use crate::nmi::NMI;
 use crate::waiting::awaited;
 use crate::{apic, patience};
 
-/// How long to wait busily for an answer. Not long: where CPUs share few cores, who waits keeps another from answering.
+/// How long to wait busily for an answer. Not long: where CPUs share few cores, who waits keeps
+/// another from answering.
 const SPIN_TURNS: u32 = 5;
 
 /// Rings answered, by CPU.
@@ -28,8 +30,9 @@ static SENT: [Tally; MAX_CPUS] = [const { Tally::new() }; MAX_CPUS];
 
 /// Who sleeps until a CPU answers, plus one; 0 if nobody does. By the CPU that is waited for.
 ///
-/// Writers: the waiting thread, before it looks for the answer once more, and the answering NMI, after it has answered. Each has a
-/// SeqCst fence in between, so one of them sees the other's store.
+/// Writers: the waiting thread, before it looks for the answer once more, and the answering NMI,
+/// after it has answered. Each has a SeqCst fence in between, so one of them sees the other's
+/// store.
 static SLEEPER: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
 
 /// Somebody waited for an answer that did not come, and gave up.
@@ -94,8 +97,8 @@ pub(super) fn ring(sender: usize, target: usize) {
     }
 }
 
-/// Waits until `target` has answered `rings` rings, or somebody has given up; says whether it has. Threads only, one for each
-/// target.
+/// Waits until `target` has answered `rings` rings, or somebody has given up; says whether it has.
+/// Threads only, one for each target.
 pub(super) fn wait_answered(target: usize, rings: u64) -> bool {
     let over = || answered(target) >= rings || stalled();
     let asleep = area::current_cpu().map_or(0, |cpu| cpu + 1);
@@ -113,8 +116,8 @@ pub(super) fn wait_answered(target: usize, rings: u64) -> bool {
     answered(target) >= rings
 }
 
-/// Whom `cpu` rings in `round`: each CPU has one sender a round, and over `cpus - 1` rounds everybody rings everybody else.
-/// A CPU that is alone rings itself.
+/// Whom `cpu` rings in `round`: each CPU has one sender a round, and over `cpus - 1` rounds
+/// everybody rings everybody else. A CPU that is alone rings itself.
 pub(super) fn target_of(cpu: usize, round: u64, cpus: usize) -> usize {
     if cpus == 1 {
         return 0;

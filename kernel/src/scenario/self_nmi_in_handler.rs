@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A handler rings its own CPU ten times: exactly one more NMI follows.
 //!
-//! NMIs are blocked while one is in service, and the CPU remembers one. So ten rings from inside a handler are one NMI after
-//! it, which takes all ten requests. Every CPU tries, the boot CPU most often. After each round the CPU takes a maskable
-//! interrupt that it sent itself, which comes after every NMI that was pending: a second NMI would be seen.
+//! NMIs are blocked while one is in service, and the CPU remembers one. So ten rings from inside a
+//! handler are one NMI after it, which takes all ten requests. Every CPU tries, the boot CPU most
+//! often. After each round the CPU takes a maskable interrupt that it sent itself, which comes
+//! after every NMI that was pending: a second NMI would be seen.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

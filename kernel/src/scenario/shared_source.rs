@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Several handlers behind one doorbell, and every CPU rings every other.
 //!
-//! Each CPU has a status bit for each of four sources. A sender raises one, two, three or all of them and rings once, so one
-//! edge stands for up to four conditions, and every handler must be asked on it. A bit that is raised while it is still up is
-//! a condition lost, as in a device's status register; so a sender waits until its conditions are taken before it raises others.
+//! Each CPU has a status bit for each of four sources. A sender raises one, two, three or all of
+//! them and rings once, so one edge stands for up to four conditions, and every handler must be
+//! asked on it. A bit that is raised while it is still up is a condition lost, as in a device's
+//! status register; so a sender waits until its conditions are taken before it raises others.
 //!
-//! It does not wait between its rings. Several requests may be taken by one NMI, and the rings of some come later, as *orphans*: the
-//! library absorbs them, and no more edges than there were rings. Where that happens is chance; so each CPU also makes a known number
-//! of orphans by sends to itself that are torn: an NMI comes between request and ring, and takes both its own request and theirs.
+//! It does not wait between its rings. Several requests may be taken by one NMI, and the rings of
+//! some come later, as *orphans*: the library absorbs them, and no more edges than there were
+//! rings. Where that happens is chance; so each CPU also makes a known number of orphans by sends
+//! to itself that are torn: an NMI comes between request and ring, and takes both its own request
+//! and theirs.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -32,7 +35,8 @@ const VOLLEY: u64 = 3;
 /// Sends of each CPU to itself in which an NMI comes between request and ring.
 const TORN_SENDS: u64 = 100;
 
-/// How long the fault `stuck-sender` keeps its ring back: longer than anything is held or lasts by [`Limits::BARE_METAL`].
+/// How long the fault `stuck-sender` keeps its ring back: longer than anything is held or lasts by
+/// [`Limits::BARE_METAL`].
 const STUCK_US: u64 = 30_000;
 
 /// How many torn sends of each CPU the fault `stuck-sender` makes so long: each is red by itself.
@@ -65,7 +69,8 @@ static STUCK: AtomicBool = AtomicBool::new(false);
 static LOSE_CLAIMS: AtomicBool = AtomicBool::new(false);
 static FIRST_CLAIM_WINS: AtomicBool = AtomicBool::new(false);
 
-/// Whether a handler has claimed the NMI that is being handled, by CPU: the memory of the fault `first-claim-wins`.
+/// Whether a handler has claimed the NMI that is being handled, by CPU: the memory of the fault
+/// `first-claim-wins`.
 static CLAIMED: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
 struct Source(usize);
@@ -111,7 +116,8 @@ fn raise(target: usize, pattern: u64) {
     }
 }
 
-/// Lets an NMI come to this CPU, which has posted a request to itself and not rung yet. Interrupts off.
+/// Lets an NMI come to this CPU, which has posted a request to itself and not rung yet. Interrupts
+/// off.
 fn between_request_and_ring(cpu: usize) {
     let answered = rings::answered(cpu);
     rings::ring(cpu, cpu);
@@ -240,7 +246,8 @@ fn report_orphans(run: &Run, orphans: &CpuStats) {
         "ring-of-a-taken-request-is-absorbed",
         orphans.edges == 2 * torn && orphans.claimed == torn && orphans.absorbed == torn,
         format_args!(
-            "two edges for each of {torn} torn sends: one claimed with both requests, one absorbed"
+            "two edges for each of {torn} torn sends: one claimed with both requests, one \
+             absorbed"
         ),
         format_args!(
             "{} edges, {} claimed, {} absorbed",

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! CPUs are stopped while their counters ring, parked for long, and released: the puzzle of a debugger's stop.
+//! CPUs are stopped while their counters ring, parked for long, and released: the puzzle of a
+//! debugger's stop.
 //!
-//! A stopped CPU parks inside its NMI. What rings it meanwhile is latched, and comes when it is released, long after the time in which a ring
-//! may be late: so its condition may have been taken by the very edge that stopped it. In the first two kinds of rounds, that is so:
+//! A stopped CPU parks inside its NMI. What rings it meanwhile is latched, and comes when it is
+//! released, long after the time in which a ring may be late: so its condition may have been taken
+//! by the very edge that stopped it. In the first two kinds of rounds, that is so:
 //!
 //! - *torn*: the edge of an overflow takes the stop request as well, before the sender has rung;
 //! - *silent*: the edge of the stop takes an overflow as well, whose ring comes later.
 //!
-//! Then each CPU stops all others at once, in the midst of their floods of overflows: whatever collapses there does so by chance.
+//! Then each CPU stops all others at once, in the midst of their floods of overflows: whatever
+//! collapses there does so by chance.
 //!
-//! The clock ends no grant while a CPU is parked. Under the instruction clock the limits are those for hardware, and a parked CPU outlives each.
-//! Where CPUs run in parallel, the host may take one away for longer than hardware's cap just after it was released, so there the
-//! limits stay a hypervisor's, and a parked CPU outlives [`Limits::late_us`].
+//! The clock ends no grant while a CPU is parked. Under the instruction clock the limits are those
+//! for hardware, and a parked CPU outlives each. Where CPUs run in parallel, the host may take one
+//! away for longer than hardware's cap just after it was released, so there the limits stay a
+//! hypervisor's, and a parked CPU outlives [`Limits::late_us`].
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -249,7 +253,8 @@ fn check_rounds(name: &str, came: &Came, rounds: usize) {
             && came.claimed == rounds
             && came.absorbed == rounds,
         format_args!(
-            "two NMIs in each of {rounds} rounds: one claimed with both, one absorbed when the CPU is released"
+            "two NMIs in each of {rounds} rounds: one claimed with both, one absorbed when the CPU \
+             is released"
         ),
         format_args!(
             "in {}: {} NMIs, {} claimed, {} absorbed",

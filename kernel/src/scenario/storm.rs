@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A storm of NMIs on all CPUs, in gusts that CPU 0 calls for between the things it does.
 //!
-//! Every CPU but CPU 0 rings one CPU of the others, and CPU 1 rings CPU 0 as well. A CPU that is alone rings itself, also between
-//! the library's own steps ([`crate::nmi::steps`]).
+//! Every CPU but CPU 0 rings one CPU of the others, and CPU 1 rings CPU 0 as well. A CPU that is
+//! alone rings itself, also between the library's own steps ([`crate::nmi::steps`]).
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -64,7 +64,8 @@ impl Storm {
     }
 }
 
-/// Lets NMIs come between two steps of the library's, on CPU 0: alone it rings itself; otherwise it pauses. Any context.
+/// Lets NMIs come between two steps of the library's, on CPU 0: alone it rings itself; otherwise it
+/// pauses. Any context.
 pub(crate) fn between_steps() {
     if area::current_cpu() != Some(0) {
         return;
@@ -98,8 +99,9 @@ const fn sender_towards(target: usize, cpus: usize) -> usize {
 /// Gusts so far. Writer: CPU 0, which then wakes the others.
 static GUSTS: AtomicU64 = AtomicU64::new(0);
 
-/// Rings its targets once in every gust, until CPU 0 is done. Sleeps in between: a CPU that is kept from running while it is in an
-/// NMI holds up a removal, and where CPUs share few cores, those that wait busily would keep it.
+/// Rings its targets once in every gust, until CPU 0 is done. Sleeps in between: a CPU that is kept
+/// from running while it is in an NMI holds up a removal, and where CPUs share few cores, those
+/// that wait busily would keep it.
 pub(super) fn keep_ringing(sender: usize, cpus: usize, over: &AtomicBool) {
     let mut sent = [0; MAX_CPUS];
     let mut gust = 0;

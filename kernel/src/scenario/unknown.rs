@@ -41,8 +41,8 @@ const BURST: usize = 2 * (Limits::BARE_METAL.unknowns_per_100_ms as usize + 1);
 /// How long it may take until a storm is told to be over: two windows and a little more.
 const STORM_LIMIT_MS: u64 = 1_000;
 
-/// Port 0x61: the speaker's bit, silent while the timer's gate is closed, and the bits that do not change by themselves: this
-/// one and those about NMIs.
+/// Port 0x61: the speaker's bit, silent while the timer's gate is closed, and the bits that do not
+/// change by themselves: this one and those about NMIs.
 const PORT_61: u16 = 0x61;
 const SPEAKER: u8 = 1 << 1;
 const NMI_ENABLES: u8 = 0b0000_1100;
@@ -102,7 +102,8 @@ pub(super) fn hide_all_if(hidden: bool) -> Option<Registration> {
     hidden.then(|| nmi::register("hidden-claim", Class::Unknown, 1, &HIDDEN_CLAIM))
 }
 
-/// Waits until what is unknown by now has been reported, and the next one is reported at once. Threads whose tick runs.
+/// Waits until what is unknown by now has been reported, and the next one is reported at once.
+/// Threads whose tick runs.
 pub(super) fn wait_until_reported() {
     idle::for_ms(REPORT_INTERVAL_MS);
 }
@@ -166,14 +167,15 @@ fn set_speaker_bit(on: bool) -> u8 {
     let mut port = Port::<u8>::new(PORT_61);
     // SAFETY: reading the port clears nothing.
     let enables = unsafe { port.read() } & NMI_ENABLES;
-    // SAFETY: keeps the timer's gate closed, so that the speaker stays silent, and the NMI enables as they are.
+    // SAFETY: keeps the timer's gate closed, so that the speaker stays silent, and the NMI enables
+    // as they are.
     unsafe { port.write(enables | if on { SPEAKER } else { 0 }) };
     // SAFETY: as above.
     unsafe { port.read() & STEADY }
 }
 
-/// Sends one NMI that comes alone, waits for its report, and says whether there was exactly one, of this CPU and with an
-/// instruction pointer in the kernel's text.
+/// Sends one NMI that comes alone, waits for its report, and says whether there was exactly one, of
+/// this CPU and with an instruction pointer in the kernel's text.
 fn reported_alone(run: &Run, sender: usize, target: usize) -> bool {
     let before = report_counts(target);
     ring_once(run, sender, target);
@@ -283,7 +285,8 @@ fn check_at_once(run: &Run, at_once: &AtOnce) {
             && stats.deferred >= fewest_deferred
             && *sent != 0,
         format_args!(
-            "{sent} NMIs at once, {fewest_deferred} or more of them deferred, all unknown in the end, without another NMI"
+            "{sent} NMIs at once, {fewest_deferred} or more of them deferred, all unknown in the \
+             end, without another NMI"
         ),
         format_args!(
             "{} NMIs, {} deferred, {} unknown, {}",
@@ -325,7 +328,8 @@ fn report(run: &Run) {
         "each-alone-is-reported-once",
         alone_reported == alone,
         format_args!(
-            "one report of each of {alone} NMIs that came alone, with its CPU and an IP in the kernel"
+            "one report of each of {alone} NMIs that came alone, with its CPU and an IP in the \
+             kernel"
         ),
         format_args!("{alone_reported} reported so"),
     );

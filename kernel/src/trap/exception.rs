@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Exceptions. One is expected: the page fault of a read that may fault ([`probe`]). Each other one ends the kernel with a report, or,
-//! if it is what a scenario looks for, with that scenario's verdict ([`late_call`]).
+//! Exceptions. One is expected: the page fault of a read that may fault ([`probe`]). Each other one
+//! ends the kernel with a report, or, if it is what a scenario looks for, with that scenario's
+//! verdict ([`late_call`]).
 
 use core::fmt::Write;
 use core::sync::atomic::{AtomicUsize, Ordering};

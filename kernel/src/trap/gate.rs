@@ -3,7 +3,8 @@
 
 use crate::cpu::stacks::Ist;
 
-/// A 64-bit interrupt gate (SDM Vol. 3A, 7.14.1): interrupts off on entry, on a stack of the interrupt stack table.
+/// A 64-bit interrupt gate (SDM Vol. 3A, 7.14.1): interrupts off on entry, on a stack of the
+/// interrupt stack table.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(16))]
 pub(crate) struct Gate {
@@ -18,7 +19,8 @@ impl Gate {
     /// No gate.
     pub(crate) const MISSING: Self = Self { low: 0, high: 0 };
 
-    /// A gate to entry code at `address`, on stack `ist`. There is no gate without a stack of its own.
+    /// A gate to entry code at `address`, on stack `ist`. There is no gate without a stack of its
+    /// own.
     pub(crate) const fn new(address: u64, ist: Ist) -> Self {
         let low = (address & 0xffff)
             | Self::CODE_SELECTOR << 16

@@ -57,7 +57,8 @@ pub(super) fn handle(vector: u8) {
             apic::end_of_interrupt();
         }
         ERROR => panic!("the local APIC of CPU {cpu} reports errors: {:?}", apic::errors()),
-        // A spurious interrupt is not in service, so it is not ended (SDM Vol. 3A, "Spurious Interrupt").
+        // A spurious interrupt is not in service, so it is not ended (SDM Vol. 3A, "Spurious
+        // Interrupt").
         SPURIOUS => {}
         other => panic!("nobody handles interrupt {other:#x}, taken by CPU {cpu}"),
     }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Entry code of all vectors but the NMI's: saves the registers and calls [`super::enter`].
 //!
-//! Each stub makes the frame uniform (an error code of 0 where the CPU pushes none) and adds its vector. The common part
-//! saves the general registers and, where the build uses them, the vector registers: one by one, since compiled code has no
-//! use for the x87 state that FXSAVE and FXRSTOR move as well, and FXRSTOR must not run beside NMIs under QEMU
-//! (`README.md`). GS is the kernel's here: this kernel has no user mode, and wherever it gives GS another value it keeps
-//! maskable interrupts out. For an exception GS is taken from the stack's anchor instead, since it may come from anywhere.
+//! Each stub makes the frame uniform (an error code of 0 where the CPU pushes none) and adds its
+//! vector. The common part saves the general registers and, where the build uses them, the vector
+//! registers: one by one, since compiled code has no use for the x87 state that FXSAVE and FXRSTOR
+//! move as well, and FXRSTOR must not run beside NMIs under QEMU (`README.md`). GS is the kernel's
+//! here: this kernel has no user mode, and wherever it gives GS another value it keeps maskable
+//! interrupts out. For an exception GS is taken from the stack's anchor instead, since it may come
+//! from anywhere.
 
 use core::arch::global_asm;
 
@@ -60,7 +62,8 @@ global_asm!(
     ".rept 256",
     "    .balign {spacing}",
     // The vectors for which the CPU pushes an error code (SDM Vol. 3A, 7.13).
-    "    .if latchwork_vector != 8 && (latchwork_vector < 10 || latchwork_vector > 14) && latchwork_vector != 17 \
+    "    .if latchwork_vector != 8 && (latchwork_vector < 10 || latchwork_vector > 14) && \
+     latchwork_vector != 17 \
              && latchwork_vector != 21 && latchwork_vector != 29 && latchwork_vector != 30",
     "    pushq $0",
     "    .endif",
@@ -87,7 +90,8 @@ global_asm!(
     "    pushq %r15",
     "    cld",
     "    movq %rsp, %rbx",
-    // An exception: take the kernel's GS from the anchor, which the CPU's own five words and an error code lie below.
+    // An exception: take the kernel's GS from the anchor, which the CPU's own five words and an
+    // error code lie below.
     "    cmpq $32, 120(%rbx)",
     "    jae 2f",
     "    leaq 176(%rbx), %rcx",

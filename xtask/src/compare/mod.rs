@@ -66,7 +66,12 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = EmulatorName::Qemu)]
     emulator: EmulatorName,
     /// How many sequences on each machine and with each way of recovery
-    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 500,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     sequences: u64,
     /// The seed of the first one; the others follow
     #[arg(long, value_name = "SEED", default_value_t = 0)]
@@ -126,7 +131,8 @@ impl Setting {
     /// What runs the sequence of `seed` again.
     fn replay(&self, seed: u64) -> String {
         format!(
-            "cargo xtask compare --logs --sequences 1 --first-seed {seed} --cpus {} --recovery {} --apic {} --landing {} --emulator {}",
+            "cargo xtask compare --logs --sequences 1 --first-seed {seed} --cpus {} --recovery {} \
+             --apic {} --landing {} --emulator {}",
             self.cpus,
             self.recovery.name(),
             self.apic.name(),
@@ -166,7 +172,8 @@ fn print(setting: &Setting, comparison: &Comparison<'_>, logs: bool) {
     let differences = &comparison.differences;
     let sums = &comparison.sums;
     println!(
-        "{cpus} CPU(s), recovery by {}: {} sequences, {} steps, {} NMIs dispatched, {} conditions claimed, \
+        "{cpus} CPU(s), recovery by {}: {} sequences, {} steps, {} NMIs dispatched, {} conditions \
+         claimed, \
          {} edges absorbed, {} deferred, {} unknown: {}",
         recovery.name(),
         comparison.sequences,

@@ -280,8 +280,10 @@ mod tests {
 
     #[test]
     fn backports_are_preferred_where_the_sources_have_them() {
-        let policy = "qemu-system-x86:\n  Version table:\n     1:10.0.2 100\n        100 http://mirror.example/debian \
-                      bookworm-backports/main amd64 Packages\n     1:7.2 500\n        500 http://mirror.example/debian \
+        let policy = "qemu-system-x86:\n  Version table:\n     1:10.0.2 100\n        100 \
+                      http://mirror.example/debian \
+                      bookworm-backports/main amd64 Packages\n     1:7.2 500\n        500 \
+                      http://mirror.example/debian \
                       bookworm/main amd64 Packages\n";
         assert_eq!(backports_suite(policy).as_deref(), Some("bookworm-backports"));
         assert_eq!(backports_suite(&policy.replace("-backports", "")), None);

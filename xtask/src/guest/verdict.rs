@@ -16,8 +16,8 @@ const EXIT_IN_ORDER: i32 = 33;
 const EXIT_PANIC: i32 = 35;
 /// The same after a deliberate stop by the unknown policy.
 const EXIT_STOPPED: i32 = 37;
-/// QEMU's exit status when the machine was to reset itself: the debug exit device never gives an even one, and the
-/// guest has no other reason to reset than a triple fault.
+/// QEMU's exit status when the machine was to reset itself: the debug exit device never gives an
+/// even one, and the guest has no other reason to reset than a triple fault.
 const EXIT_RESET: i32 = 0;
 
 /// One scenario's verdict, as printed.
@@ -56,7 +56,8 @@ pub enum Breakage {
     TripleFaulted,
     /// The kernel panicked or took an exception that it did not expect.
     Panicked,
-    /// Anything else: QEMU failed, records were damaged or missing, the machine is not what was asked for.
+    /// Anything else: QEMU failed, records were damaged or missing, the machine is not what was
+    /// asked for.
     OutOfOrder,
 }
 
@@ -238,7 +239,8 @@ fn judge_completeness(heard: &Transcript, verdict: &mut BootVerdict) {
 }
 
 impl Transcript {
-    /// Whether QEMU exited with a status that tells of something else than an end of the guest's own choosing.
+    /// Whether QEMU exited with a status that tells of something else than an end of the guest's
+    /// own choosing.
     fn broke_by_itself(&self) -> bool {
         match &self.ending {
             Ending::Exited(status) => !matches!(status.code(), Some(EXIT_IN_ORDER | EXIT_STOPPED)),
@@ -259,7 +261,8 @@ fn label(boot: &Boot) -> String {
     format!("{} {}", boot.policy, boot.words).trim_end().to_owned()
 }
 
-/// One report out of a scenario's boots. Check names that several boots use are told apart by the boot's policy and words.
+/// One report out of a scenario's boots. Check names that several boots use are told apart by the
+/// boot's policy and words.
 pub(crate) fn merge(name: &str, boots: Vec<(&Boot, BootVerdict, Transcript)>) -> ScenarioOutcome {
     let clashing = clashing_names(&boots);
     let mut outcome = ScenarioOutcome {

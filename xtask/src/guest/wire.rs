@@ -129,7 +129,8 @@ impl Totals {
     }
 }
 
-/// Reads one line. A mark that is not at the line's start was torn off it by other output, so the record is lost.
+/// Reads one line. A mark that is not at the line's start was torn off it by other output, so the
+/// record is lost.
 #[must_use]
 pub fn parse(line: String) -> Line {
     match line.find(MARK.trim_end()) {

@@ -27,7 +27,8 @@ const TOOLS: [(&str, &str); 4] = [
 const WANTED: Wanted = Wanted {
     name: "GRUB",
     packages: &["grub-common", "grub-pc-bin", "xorriso", "mtools", "binutils"],
-    elsewhere: "install GRUB 2 for BIOS machines (grub-mkrescue), xorriso, mtools and binutils with your package manager",
+    elsewhere: "install GRUB 2 for BIOS machines (grub-mkrescue), xorriso, mtools and binutils \
+                with your package manager",
     newest: false,
 };
 

@@ -12,7 +12,8 @@ const TIMEOUT_S: u32 = 10;
 #[derive(Debug)]
 pub(crate) struct Menu {
     timeout_s: u32,
-    /// Whether the menu is shown on the serial line as well. Without it, only the kernel writes there.
+    /// Whether the menu is shown on the serial line as well. Without it, only the kernel writes
+    /// there.
     on_serial: bool,
     entries: Vec<Entry>,
 }
@@ -39,7 +40,8 @@ impl Menu {
         Self { timeout_s: 0, on_serial: false, entries: vec![entry] }
     }
 
-    /// Adds `boot` of `scenario` in both modes. On a real machine nothing ends it but a hand on the switch.
+    /// Adds `boot` of `scenario` in both modes. On a real machine nothing ends it but a hand on the
+    /// switch.
     pub(crate) fn add(&mut self, scenario: &Scenario, boot: &Boot) {
         for apic in Apic::ALL {
             let words = format!("policy={} {}", boot.policy, boot.words);
@@ -103,7 +105,8 @@ mod tests {
         let text = Menu::of_one("a=b").text();
         assert_eq!(
             text,
-            "set default=0\nset timeout=0\nmenuentry 'latchwork' {\n  multiboot2 /boot/latchwork-kernel a=b\n  boot\n}\n"
+            "set default=0\nset timeout=0\nmenuentry 'latchwork' {\n  multiboot2 \
+             /boot/latchwork-kernel a=b\n  boot\n}\n"
         );
     }
 

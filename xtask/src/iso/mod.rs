@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask iso`: a GRUB rescue image that boots the reference kernel, on an emulator or on a real machine.
+//! `cargo xtask iso`: a GRUB rescue image that boots the reference kernel, on an emulator or on a
+//! real machine.
 
 pub mod grub;
 mod menu;
@@ -33,8 +34,8 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// A [`UserError`] if a tool is missing and stays so, or the image cannot be where it is wanted; others when the kernel or the
-/// image does not build.
+/// A [`UserError`] if a tool is missing and stays so, or the image cannot be where it is wanted;
+/// others when the kernel or the image does not build.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
     if let Some(output) = &options.output {
         check_output(output)?;

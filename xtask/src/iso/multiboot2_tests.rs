@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kernel's reader of Multiboot2 information, on information that is whole and on information that is not. The kernel
-//! itself has no tests that run on the host.
+//! The kernel's reader of Multiboot2 information, on information that is whole and on information
+//! that is not. The kernel itself has no tests that run on the host.
 
 #[path = "../../../kernel/src/boot/multiboot2.rs"]
 mod multiboot2;

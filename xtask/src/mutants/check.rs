@@ -132,7 +132,8 @@ impl FromStr for CheckName {
             Some(name) => Ok(name),
             None => bail!(
                 "`{text}` is none of `loom:TEST`, `unit:PACKAGE:TEST`, `test:PACKAGE:TARGET:TEST`, \
-                 `bochs:SCENARIO:WORDS`, `sim:SCENARIO:PROPERTY` and `compare:CPUS`, of 1 or 2 CPUs"
+                 `bochs:SCENARIO:WORDS`, `sim:SCENARIO:PROPERTY` and `compare:CPUS`, of 1 or 2 \
+                 CPUs"
             ),
         }
     }
@@ -356,7 +357,8 @@ mod tests {
 
     #[test]
     fn an_abort_is_a_failure_if_the_named_test_panicked() {
-        let panicked = "echo 'running 1 test'; echo \"thread 'a::b' (7) panicked at x.rs:1:1:\" >&2; kill -ABRT $$";
+        let panicked = "echo 'running 1 test'; echo \"thread 'a::b' (7) panicked at x.rs:1:1:\" \
+                        >&2; kill -ABRT $$";
         assert_eq!(ran(panicked), Verdict::Failed);
         assert!(matches!(ran("echo 'running 1 test'; kill -SEGV $$"), Verdict::Strange(_)));
     }

@@ -73,7 +73,8 @@ mod tests {
     #[test]
     fn a_header_is_read() {
         let patch = parsed(
-            "# SPDX-License-Identifier: MIT OR Apache-2.0\n# name: no-fence\n# what: The remover: no fence.\n\
+            "# SPDX-License-Identifier: MIT OR Apache-2.0\n# name: no-fence\n# what: The remover: \
+             no fence.\n\
              # caught-by: loom:a::b\n# caught-by: unit:latchwork:c\n",
         )
         .expect("a good header");

@@ -26,7 +26,7 @@ use unpacked::Unpacked;
 /// A later one has a newer QEMU.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, ValueEnum)]
 pub enum Suite {
-    /// Debian 12, with the oldest QEMU that Latchwork supports
+    /// Debian 12, with the oldest QEMU of these
     Bookworm,
     /// Debian 13
     Trixie,

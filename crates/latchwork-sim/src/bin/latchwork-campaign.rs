@@ -25,7 +25,8 @@ struct Options {
     /// Ends after so many minutes at the latest
     #[arg(long, value_name = "N", default_value_t = 60)]
     minutes: u64,
-    /// The first seed; without it, one that depends on the time, so that no two campaigns see the same
+    /// The first seed; without it, one that depends on the time, so that no two campaigns see the
+    /// same
     #[arg(long, value_name = "SEED")]
     first_seed: Option<u64>,
     /// How many threads search; without it, one for each processor
@@ -140,7 +141,8 @@ fn tell_progress(campaign: &Campaign, progress: Progress) {
     let (rate, points) = (progress.points_per_s(), progress.points);
     let per_thread = rate / campaign.threads.max(1) as f64;
     eprintln!(
-        "{:.1} of {:.1} million choice points in {seconds} s: {:.2} million a second, {:.2} a thread; {} violations",
+        "{:.1} of {:.1} million choice points in {seconds} s: {:.2} million a second, {:.2} a \
+         thread; {} violations",
         points as f64 / 1e6,
         campaign.points as f64 / 1e6,
         rate / 1e6,

@@ -6,7 +6,8 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use clap::Parser;
 use latchwork_sim::demo::{DEMOS, Demo};
 
-/// Shows another kernel's policy losing or misreporting an NMI, and Latchwork on the same happenings.
+/// Shows another kernel's policy losing or misreporting an NMI, and Latchwork on the same
+/// happenings.
 #[derive(Debug, Parser)]
 #[command(name = "latchwork-demo")]
 struct Options {

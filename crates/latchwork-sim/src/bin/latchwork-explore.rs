@@ -33,7 +33,8 @@ struct Options {
     /// Tell each access to memory, too
     #[arg(long, requires = "replay")]
     accesses: bool,
-    /// Random search: one execution for each of these seeds; prints a JSON line for each policy and scenario
+    /// Random search: one execution for each of these seeds; prints a JSON line for each policy and
+    /// scenario
     #[arg(long, value_name = "A..B", value_parser = seed_range, conflicts_with = "replay")]
     seed_range: Option<Range<u64>>,
     /// List policies and scenarios

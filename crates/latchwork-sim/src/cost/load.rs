@@ -50,8 +50,8 @@ const ATTENDED: &[Bell] = &[Bell::Lvt, Bell::External(0)];
 
 /// Measures a policy under a load. Memory for the machines is never given back.
 ///
-/// True unknowns are measured in a run of their own, on one CPU, since each of them is a reason to look at
-/// the machine-wide sources.
+/// True unknowns are measured in a run of their own, on one CPU, since each of them is a reason to
+/// look at the machine-wide sources.
 pub fn measure(policy: &MakePolicy, load: Load) -> Cost {
     let seconds = load.for_us as f64 / 1e6;
     let (counts, polls) = count(policy, load, false);

@@ -15,10 +15,11 @@ pub struct Cost {
     pub polls_per_s: f64,
     /// How many NMIs a second the policy sent that nobody had asked for.
     pub extra_nmis_per_s: f64,
-    /// The longest time from an external event to its claim, in ticks. `None` if one was never claimed.
+    /// The longest time from an external event to its claim, in ticks. `None` if one was never
+    /// claimed.
     pub worst_recovery_ticks: Option<f64>,
-    /// The longest time from a true unknown to the first report of it or of one of its repetitions, in
-    /// microseconds. `None` if there was no report at all.
+    /// The longest time from a true unknown to the first report of it or of one of its repetitions,
+    /// in microseconds. `None` if there was no report at all.
     pub worst_hidden_us: Option<u64>,
 }
 

@@ -93,7 +93,8 @@ fn recovery(told: &[Told], condition: Condition) -> Option<(usize, String)> {
     let after_us = told[consumed].at_us - told[set].at_us;
     let (condition, nth) = (words::condition(condition), words::ordinal(ticks));
     let sentence = format!(
-        "The {nth} tick finds {condition}, {after_us} us after it was set: a poll was owed, and that tick pays it."
+        "The {nth} tick finds {condition}, {after_us} us after it was set: a poll was owed, and \
+         that tick pays it."
     );
     Some((done, sentence))
 }

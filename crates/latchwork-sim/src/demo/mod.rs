@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Five short stories: another kernel's policy loses an NMI or misreports one, and Latchwork on the same
-//! happenings does not.
+//! Five short stories: another kernel's policy loses an NMI or misreports one, and Latchwork on the
+//! same happenings does not.
 //!
 //! What happens is a list of cues, and both policies get the same. Everything else is computed when
 //! a story is shown: that the baseline breaks its property, that ours keeps all of them wherever in
@@ -75,8 +75,9 @@ impl Demo {
     ///
     /// # Errors
     ///
-    /// If the baseline keeps its property, if ours breaks one at any place, if the same cannot happen to both at
-    /// the same time, or if ours does not do what the story says. None of that is expected.
+    /// If the baseline keeps its property, if ours breaks one at any place, if the same cannot
+    /// happen to both at the same time, or if ours does not do what the story says. None of that is
+    /// expected.
     pub fn perform(&self) -> Result<Performance, String> {
         let recovery = self.recovery;
         self.perform_with(&move || Box::new(Latchwork(recovery)))

@@ -71,14 +71,17 @@ impl Performance {
     /// What "the same" means, what it leaves open, and what comes of that.
     fn sameness(&self) -> String {
         let (baseline, ours) = (&self.baseline, &self.ours);
-        let same = "It is the same machine, and each CPU takes the same edges, but for those that a policy \
+        let same = "It is the same machine, and each CPU takes the same edges, but for those that \
+                    a policy \
                     sends to itself.";
         if !self.demo.cues.iter().any(|cue| cue.when.is_free()) {
             return same.to_owned();
         }
         format!(
-            "{same} Handlers are not the same code, so \"while it handles\" was tried before each access of \
-             either: {} of {} ways break {} in the other policy; of {} in Latchwork, {} break any property. Shown are \
+            "{same} Handlers are not the same code, so \"while it handles\" was tried before each \
+             access of \
+             either: {} of {} ways break {} in the other policy; of {} in Latchwork, {} break any \
+             property. Shown are \
              the first way that breaks it there, and the first here that is the same.",
             baseline.broken_at, baseline.places, self.demo.breaks, ours.places, ours.broken_at
         )

@@ -20,7 +20,8 @@ pub(super) struct Run {
 /// How many executions are tried at most.
 const MOST_RUNS: usize = 5_000;
 
-/// All executions in which all cues are given, the earliest places first. CPUs take turns as they do by default.
+/// All executions in which all cues are given, the earliest places first. CPUs take turns as they
+/// do by default.
 pub(super) fn runs(setting: &Setting<'_>, cues: &[Cue]) -> Result<Vec<Run>, String> {
     let mut runs = Vec::new();
     let mut skips = vec![0; cues.len()];
@@ -47,8 +48,8 @@ fn run(setting: &Setting<'_>, cues: &[Cue], skips: &[usize]) -> Result<(Run, usi
     Ok((Run { violation: directed.violation, told, given_us: director.given_us }, given))
 }
 
-/// The next places: the last free cue one place later, or, if one was not given where it was, the free cue before
-/// that. Says whether there is one.
+/// The next places: the last free cue one place later, or, if one was not given where it was, the
+/// free cue before that. Says whether there is one.
 fn advance(skips: &mut [usize], cues: &[Cue], given: usize) -> bool {
     let later = (0..cues.len().min(given)).rev().find(|place| cues[*place].when.is_free());
     let Some(place) = later else { return false };

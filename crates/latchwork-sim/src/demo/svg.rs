@@ -211,8 +211,8 @@ fn edge(body: &mut Group, lanes: Lanes, cpu: usize, latch: Latch, y: f64) {
     symbol(body, latch, to, y);
 }
 
-/// A dot for an edge that is taken at once, a ring for one that waits, a cross for one that becomes one with
-/// another.
+/// A dot for an edge that is taken at once, a ring for one that waits, a cross for one that becomes
+/// one with another.
 fn symbol(body: &mut Group, latch: Latch, x: f64, y: f64) {
     let fill = if latch == Latch::Open { INK } else { PAPER };
     let circle = Circle::new().set("cx", x).set("cy", y).set("r", 4);

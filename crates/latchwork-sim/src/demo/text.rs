@@ -39,7 +39,8 @@ pub(super) fn with_weight(line: &Line) -> String {
     }
 }
 
-/// One column for each CPU and one for the machine. What a CPU does in an interruption is inside a bracket.
+/// One column for each CPU and one for the machine. What a CPU does in an interruption is inside a
+/// bracket.
 pub(super) fn timeline(lines: &[Line], cpus: usize) -> Vec<String> {
     let cpu_width = match cpus {
         1 => (WIDTH - TIME) / 2 - GAP,

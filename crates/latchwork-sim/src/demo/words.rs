@@ -129,7 +129,10 @@ pub(super) const fn property(property: Property) -> &'static str {
     match property {
         Property::L => "no external event is stranded",
         Property::N1 => "no unknown NMI is reported when none was raised",
-        Property::N2 => "no edge is absorbed later than its bound after the claim that explains it",
+        Property::N2 => {
+            "no edge is absorbed later than its bound after the claim that explains \
+                         it"
+        }
         Property::N3 => "a repeating true unknown NMI is reported in time",
         Property::C => {
             "each condition is claimed or still set, and a CPU's own is claimed in the end"

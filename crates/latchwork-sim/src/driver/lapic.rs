@@ -9,8 +9,8 @@ use crate::{
 /// How often a send reads the delivery status before it gives up.
 const IDLE_READS: u32 = 8;
 
-/// Sends an NMI to `to`, from any context. Stores before are visible there when it is taken. Says whether
-/// it was sent.
+/// Sends an NMI to `to`, from any context. Stores before are visible there when it is taken. Says
+/// whether it was sent.
 pub fn send_nmi(to: usize) -> bool {
     let machine = current();
     match machine.hardware.apic {
@@ -24,8 +24,8 @@ pub fn send_nmi(to: usize) -> bool {
     }
 }
 
-/// As any code that may be an NMI which interrupted another such send has to: it leaves the upper half as
-/// it found it, and the delivery status idle.
+/// As any code that may be an NMI which interrupted another such send has to: it leaves the upper
+/// half as it found it, and the delivery status idle.
 fn send_by_two_halves(machine: &'static Machine, to: usize) -> bool {
     let cpu = machine.this_cpu();
     if !becomes_idle(machine, cpu) {
@@ -72,7 +72,8 @@ fn rings(machine: &Machine, to: usize) {
     machine.record(&Fact::SendRang { to });
 }
 
-/// Sends the maskable interrupt for deferred work to `to`. It may collapse with one that is pending.
+/// Sends the maskable interrupt for deferred work to `to`. It may collapse with one that is
+/// pending.
 pub fn send_work_interrupt(to: usize) {
     engine::memory_fence();
     hardware(Access::X2apicWrite, || {

@@ -26,8 +26,8 @@ fn read<R: Observed>(bus: Bus, act: impl FnOnce() -> R) -> R {
     }
 }
 
-/// A write to a register on that bus. Ordinary memory takes it at once: that its store may be late is
-/// firmware's concern, which waits for it.
+/// A write to a register on that bus. Ordinary memory takes it at once: that its store may be late
+/// is firmware's concern, which waits for it.
 fn write<R: Observed>(bus: Bus, act: impl FnOnce() -> R) -> R {
     match bus {
         Bus::Ports => hardware(Access::PortWrite, act),

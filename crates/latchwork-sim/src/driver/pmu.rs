@@ -57,12 +57,12 @@ pub fn stop_counters(stopped: bool) {
     });
 }
 
-/// All that a driver of the `own` bits does: look; stop the counters; acknowledge what is set, bounded;
-/// unmask; look again; let the counters go on.
+/// All that a driver of the `own` bits does: look; stop the counters; acknowledge what is set,
+/// bounded; unmask; look again; let the counters go on.
 ///
-/// The second look is not acknowledged: an overflow that came before the unmasking rings nobody, and one
-/// that came after it does. Hence an entry that masks itself has one driver for all bits: of two, one would
-/// acknowledge what has rung since the other's unmasking.
+/// The second look is not acknowledged: an overflow that came before the unmasking rings nobody,
+/// and one that came after it does. Hence an entry that masks itself has one driver for all bits:
+/// of two, one would acknowledge what has rung since the other's unmasking.
 pub fn service(own: u8) -> Serviced {
     let mut status = read_status() & own;
     if status == 0 {

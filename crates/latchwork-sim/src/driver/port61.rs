@@ -50,7 +50,8 @@ pub fn toggle_enable() {
 pub struct Serviced {
     /// A status was set, and was cleared.
     pub claimed: bool,
-    /// One is set again, or still. If the line has not been down in between, no edge will come for it.
+    /// One is set again, or still. If the line has not been down in between, no edge will come for
+    /// it.
     pub again: bool,
 }
 

@@ -17,8 +17,8 @@ pub fn unsettled(edges: usize) {
     machine.record(&Fact::Unsettled { cpu, edges });
 }
 
-/// This CPU has taken the requests of so many sends, and served them; of these so many that a scenario asked
-/// for, and not the policy itself.
+/// This CPU has taken the requests of so many sends, and served them; of these so many that a
+/// scenario asked for, and not the policy itself.
 pub fn served(sends: usize, asked: usize) {
     let machine = current();
     machine.record(&Fact::Served { cpu: machine.this_cpu(), sends, asked });

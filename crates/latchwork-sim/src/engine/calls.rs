@@ -42,8 +42,8 @@ pub fn this_cpu() -> Option<usize> {
     here().map(|(_, cpu)| cpu.id)
 }
 
-/// An access to hardware: a choice point, then `act`. What it returns becomes part of what this CPU knows.
-/// Where no CPU runs, only `act`.
+/// An access to hardware: a choice point, then `act`. What it returns becomes part of what this CPU
+/// knows. Where no CPU runs, only `act`.
 pub fn hardware<R: Observed>(what: Access, act: impl FnOnce() -> R) -> R {
     let Some((engine, cpu)) = here() else { return act() };
     engine.choice_point(cpu);
@@ -67,7 +67,8 @@ pub fn memory_fence() {
     }
 }
 
-/// Something that this CPU's code has learned without a choice point, such as a reading of the clock.
+/// Something that this CPU's code has learned without a choice point, such as a reading of the
+/// clock.
 pub fn observe(value: u64) {
     if let Some((engine, cpu)) = here() {
         engine.does(Touches::CLOCK);
@@ -75,19 +76,19 @@ pub fn observe(value: u64) {
     }
 }
 
-/// The code of this CPU does this, too: it changes something of the world, or tells those who judge, without
-/// an access to hardware, or such an access does more than others.
+/// The code of this CPU does this, too: it changes something of the world, or tells those who
+/// judge, without an access to hardware, or such an access does more than others.
 pub fn acts(what: Touches) {
     if let Some((engine, _)) = here() {
         engine.does(what);
     }
 }
 
-/// A turn of a busy wait. The CPU goes on only after another context, or an event, has changed something;
-/// if everybody waits and nothing can happen, that is a deadlock.
+/// A turn of a busy wait. The CPU goes on only after another context, or an event, has changed
+/// something; if everybody waits and nothing can happen, that is a deadlock.
 ///
-/// A wait carries nothing from one turn to the next but what it reads and [`observe`]s: a turn that saw
-/// just what the turn before saw leaves no trace.
+/// A wait carries nothing from one turn to the next but what it reads and [`observe`]s: a turn that
+/// saw just what the turn before saw leaves no trace.
 ///
 /// # Panics
 ///
@@ -104,8 +105,8 @@ pub fn relax() {
     }
 }
 
-/// A line in the timeline, in the column of a CPU or, with the number of CPUs, in the machine's. Free
-/// when nobody records.
+/// A line in the timeline, in the column of a CPU or, with the number of CPUs, in the machine's.
+/// Free when nobody records.
 pub fn note(column: usize, text: impl FnOnce() -> String) {
     if let Some(engine) = in_progress() {
         engine.recorder.note(engine.point.get(), column, text);
@@ -118,8 +119,8 @@ pub fn is_recorded() -> bool {
     in_progress().is_some_and(|engine| engine.recorder.wants_notes())
 }
 
-/// Looks at the world from outside, for a note: what `read` reads is what lies in memory, no choice point, and no
-/// CPU's. It must change nothing.
+/// Looks at the world from outside, for a note: what `read` reads is what lies in memory, no choice
+/// point, and no CPU's. It must change nothing.
 pub fn peek<R>(read: impl FnOnce() -> R) -> R {
     let Some((engine, cpu)) = here() else { return read() };
     engine.set_current(None);

@@ -2,10 +2,10 @@
 //! Simulated CPUs' stacks, and how they change hands.
 //!
 //! A CPU is a coroutine, and an interruption is a call on its stack. An execution may be cut short
-//! anywhere; then its coroutines are *reset*: what is on their stacks is forgotten, not dropped. Unwinding
-//! them would run destructors of the software under test on a machine that stands still: a
-//! registration's waits until no CPU is in the handler, and that CPU will never leave. It would also
-//! need `panic = "unwind"`, which the workspace's other profiles do not have.
+//! anywhere; then its coroutines are *reset*: what is on their stacks is forgotten, not dropped.
+//! Unwinding them would run destructors of the software under test on a machine that stands still:
+//! a registration's waits until no CPU is in the handler, and that CPU will never leave. It would
+//! also need `panic = "unwind"`, which the workspace's other profiles do not have.
 
 use std::{cell::Cell, ptr::NonNull};
 
@@ -75,9 +75,9 @@ impl Thread {
 
     fn reset(&mut self) {
         let Some(mut coroutine) = self.coroutine.take() else { return };
-        // SAFETY: what lies on the stack is forgotten. Nobody uses it again: the world in which this CPU
-        // ran is never run again, and by the contract of `World` and `Place` neither does its `Drop`
-        // touch what lies here.
+        // SAFETY: what lies on the stack is forgotten. Nobody uses it again: the world in which
+        // this CPU ran is never run again, and by the contract of `World` and `Place` neither does
+        // its `Drop` touch what lies here.
         unsafe { coroutine.force_reset() };
         self.stack = Some(coroutine.into_stack());
     }

@@ -3,13 +3,14 @@
 //!
 //! # Options
 //!
-//! At a choice point of the CPU that runs, in this order: go on, if it can; switch to another CPU that can
-//! go on, beginning with the next one; have the oldest store of a CPU drained; each event that is enabled. The
-//! first one is the default, option 0. A choice point has the number of decisions taken before it.
+//! At a choice point of the CPU that runs, in this order: go on, if it can; switch to another CPU
+//! that can go on, beginning with the next one; have the oldest store of a CPU drained; each event
+//! that is enabled. The first one is the default, option 0. A choice point has the number of
+//! decisions taken before it.
 //!
-//! A CPU that is chosen does something: it takes the interruption that is due, or makes the access before
-//! which it stopped. So no order is met twice by switching to and fro. After a draining or an event there is
-//! another choice point, unless the CPU that runs must now take an interruption.
+//! A CPU that is chosen does something: it takes the interruption that is due, or makes the access
+//! before which it stopped. So no order is met twice by switching to and fro. After a draining or
+//! an event there is another choice point, unless the CPU that runs must now take an interruption.
 
 use super::{
     coroutine::Thread,
@@ -54,8 +55,8 @@ impl Menu<'_> {
         !self.is_free && matches!(self.choices.get(option), Some(Choice::Switch(_)))
     }
 
-    /// Whether this option's order with what the CPU that runs has done since its last choice point can
-    /// matter. If not, it could be taken there, or earlier.
+    /// Whether this option's order with what the CPU that runs has done since its last choice point
+    /// can matter. If not, it could be taken there, or earlier.
     pub(super) fn matters(&self, option: usize) -> bool {
         let done = self.engine.done.get();
         let Some(choice) = self.choices.get(option) else { return false };
@@ -85,8 +86,8 @@ pub(super) enum Answer {
 
 /// Who decides.
 pub(super) trait Chooser {
-    /// The first point at which it wants to choose. Before, the default is taken. Asked at the beginning and
-    /// after each choice.
+    /// The first point at which it wants to choose. Before, the default is taken. Asked at the
+    /// beginning and after each choice.
     fn next_stop(&self) -> usize;
 
     /// Whether it wants to choose also, wherever that is, when the CPU that runs cannot go on.

@@ -65,14 +65,16 @@ impl Hasher for Fingerprint {
     }
 }
 
-/// Multiplies to 128 bits and folds them: every bit of both factors reaches every bit of the result.
+/// Multiplies to 128 bits and folds them: every bit of both factors reaches every bit of the
+/// result.
 #[inline]
 const fn mix(left: u64, right: u64) -> u64 {
     let product = (left as u128).wrapping_mul(right as u128);
     (product as u64) ^ (product >> 64) as u64
 }
 
-/// Turns similar values into dissimilar ones, each into one of its own (the finaliser of SplitMix64).
+/// Turns similar values into dissimilar ones, each into one of its own (the finaliser of
+/// SplitMix64).
 #[inline]
 pub(super) const fn scramble(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

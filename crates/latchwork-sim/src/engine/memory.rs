@@ -101,8 +101,8 @@ impl Engine {
         });
     }
 
-    /// What `cpu` touches by using the word at this address. On the way to where a search is, who uses what
-    /// is known.
+    /// What `cpu` touches by using the word at this address. On the way to where a search is, who
+    /// uses what is known.
     #[inline]
     fn touched(&self, cpu: &Cpu, address: usize, writes: bool) -> Touches {
         let private = self.checks.get() && !self.sharing.is_shared(address, cpu.id, writes);
@@ -231,7 +231,8 @@ impl Memory for Engine {
 
     fn cell_used(&self, address: usize, shown: &Cell<u64>, content: &dyn fmt::Debug) {
         let mut print = Printed(Fingerprint::new());
-        // Writing into a fingerprint does not fail; content that cannot be shown is as it was shown so far.
+        // Writing into a fingerprint does not fail; content that cannot be shown is as it was shown
+        // so far.
         let _ = fmt::write(&mut print, format_args!("{content:?}"));
         let print = print.0.value();
         let before = shown.replace(print);

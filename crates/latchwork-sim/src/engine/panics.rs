@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Panics of simulated code.
 //!
-//! Where the profile unwinds (tests, and the profile `explore`) a panic of code on a simulated CPU is a
-//! violation with a trace. Under `panic = "abort"` nothing can go on after it; then the hook says where
-//! the execution was, and the process ends.
+//! Where the profile unwinds (tests, and the profile `explore`) a panic of code on a simulated CPU
+//! is a violation with a trace. Under `panic = "abort"` nothing can go on after it; then the hook
+//! says where the execution was, and the process ends.
 
 use std::{
     panic::{self, PanicHookInfo},
@@ -12,7 +12,8 @@ use std::{
 
 use super::runtime;
 
-/// Has panics on simulated CPUs kept instead of printed. All others go to the hook that was there before.
+/// Has panics on simulated CPUs kept instead of printed. All others go to the hook that was there
+/// before.
 pub(super) fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -5,8 +5,8 @@ use std::cell::UnsafeCell;
 
 /// A place of fixed address, filled anew for each execution.
 ///
-/// Fingerprints take in the addresses of simulated words and the pointers in them, so that a world must lie
-/// at the same addresses in each execution. And what lives in a kernel's `static`s must be
+/// Fingerprints take in the addresses of simulated words and the pointers in them, so that a world
+/// must lie at the same addresses in each execution. And what lives in a kernel's `static`s must be
 /// `&'static` here.
 #[derive(Debug)]
 pub struct Place<T: 'static>(&'static UnsafeCell<Option<T>>);
@@ -21,18 +21,18 @@ impl<T> Place<T> {
 
     /// Drops what was built here before and builds the next.
     ///
-    /// The former world may have been cut short anywhere, so what waits in its `Drop`, as a registration does,
-    /// belongs into `ManuallyDrop`.
+    /// The former world may have been cut short anywhere, so what waits in its `Drop`, as a
+    /// registration does, belongs into `ManuallyDrop`.
     ///
     /// # Safety
     ///
-    /// No reference to what was built here before is used again. Within a world factory of the searches this
-    /// is so for whatever only the former world and the CPUs running in it refer to: that execution is
-    /// over, and its CPUs are never resumed.
+    /// No reference to what was built here before is used again. Within a world factory of the
+    /// searches this is so for whatever only the former world and the CPUs running in it refer to:
+    /// that execution is over, and its CPUs are never resumed.
     pub unsafe fn rebuild(&self, build: impl FnOnce() -> T) -> &'static T {
         let place = self.0.get();
-        // SAFETY: by the caller's promise nobody else refers to the content, and `&'static UnsafeCell`
-        // is valid for writes.
+        // SAFETY: by the caller's promise nobody else refers to the content, and
+        // `&'static UnsafeCell` is valid for writes.
         let content = unsafe { &mut *place };
         *content = None;
         content.insert(build())

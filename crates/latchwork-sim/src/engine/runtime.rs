@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The engine proper: where simulated CPUs are, and what they do at a choice point.
 //!
-//! There is one for each thread of the host, made when it is first needed and never freed, so that it is
-//! `&'static` to the coroutines. All of it is in cells, since CPUs, events and the driver take turns.
+//! There is one for each thread of the host, made when it is first needed and never freed, so that
+//! it is `&'static` to the coroutines. All of it is in cells, since CPUs, events and the driver
+//! take turns.
 
 use std::{
     cell::{Cell, RefCell},
@@ -290,8 +291,8 @@ impl Engine {
         }
     }
 
-    /// The code of `cpu` has panicked and unwinds from now on. Its destructors are no choice points any
-    /// more; if one of them waits, the CPU stops there.
+    /// The code of `cpu` has panicked and unwinds from now on. Its destructors are no choice points
+    /// any more; if one of them waits, the CPU stops there.
     pub(super) fn panicked(&self, cpu: &'static Cpu, text: String) {
         self.set_current(None);
         self.unwinding.set(Some(cpu));

@@ -46,7 +46,8 @@ impl Sharing {
         self.has_grown.set(false);
     }
 
-    /// Whether a word that was taken for one CPU's has been found to be shared since this was last asked.
+    /// Whether a word that was taken for one CPU's has been found to be shared since this was last
+    /// asked.
     pub(super) fn has_grown(&self) -> bool {
         self.has_grown.take()
     }

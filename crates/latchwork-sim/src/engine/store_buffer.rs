@@ -6,12 +6,12 @@
 //! * The oldest store goes to memory at any moment: the engine's own kind of event, no preemption.
 //! * The buffer is empty before a locked instruction, before MFENCE, and before those accesses to
 //!   hardware that drain it. A store with `SeqCst` is XCHG, a locked instruction.
-//! * It is empty before a handler begins, since it is drained "when an exception or interrupt is generated"
-//!   (SDM Vol. 3A, "Store Buffer"), and when the handler has returned, since IRET is serialising (SDM
-//!   Vol. 3A, "Serializing Instructions").
+//! * It is empty before a handler begins, since it is drained "when an exception or interrupt is
+//!   generated" (SDM Vol. 3A, "Store Buffer"), and when the handler has returned, since IRET is
+//!   serialising (SDM Vol. 3A, "Serializing Instructions").
 //! * A word that no other CPU touches has no use for it: a store to it is in memory at once.
-//! * A full buffer sends its oldest store to memory to make room. So a small buffer shows fewer orders
-//!   than a real one.
+//! * A full buffer sends its oldest store to memory to make room. So a small buffer shows fewer
+//!   orders than a real one.
 
 use std::{cell::RefCell, collections::VecDeque, ptr::NonNull};
 
@@ -23,7 +23,8 @@ use super::fingerprint::Fingerprint;
 #[derive(Default)]
 pub(super) struct StoreBuffer(RefCell<VecDeque<Store>>);
 
-/// A store on its way. The word outlives it: simulated words lie in the world, not on the stacks of simulated CPUs.
+/// A store on its way. The word outlives it: simulated words lie in the world, not on the stacks of
+/// simulated CPUs.
 #[derive(Clone, Copy)]
 pub(super) struct Store {
     pub(super) word: NonNull<Word>,

@@ -3,8 +3,8 @@
 
 use std::ops::{BitOr, BitOrAssign};
 
-/// Kinds of what a CPU does from one choice point to the next. For an option at a choice point, the kinds
-/// whose order with it can matter.
+/// Kinds of what a CPU does from one choice point to the next. For an option at a choice point, the
+/// kinds whose order with it can matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Touches(u8);
 
@@ -21,8 +21,8 @@ impl Touches {
     pub const CLOCK: Self = Self(1 << 3);
     /// What sets an edge on its way. It is a change of the world, too.
     pub const RING: Self = Self(1 << 4);
-    /// All of these, and what is none of them: an interruption begins or ends, a wait's turn ends, a context
-    /// begins, another CPU's turn has come, an event has happened.
+    /// All of these, and what is none of them: an interruption begins or ends, a wait's turn ends,
+    /// a context begins, another CPU's turn has come, an event has happened.
     pub const EVERYTHING: Self = Self(u8::MAX);
 
     /// One of them is in both.

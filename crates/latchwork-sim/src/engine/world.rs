@@ -9,27 +9,28 @@ use super::{fingerprint::Fingerprint, touches::Touches};
 ///
 /// All methods take `&self` and are called on one thread. What a world must keep to:
 ///
-/// * Code on a simulated CPU is deterministic, and all that it learns from outside its own context it learns from
-///   simulated atomics, [`hardware`](super::hardware), [`observe`](super::observe), and, where its base context
-///   comes to rest, from what [`fold`](Self::fold) takes in.
-/// * What it decides by a statistics counter of the core, which is no simulated atomic, is in `fold`: the
-///   limiter of unknown NMIs' reports is in the time of the last report.
-/// * Simulated words and whatever pointers to them or in them lead to lie at the same addresses in each
-///   execution: in a [`Place`](super::Place) or a `static`; not on a simulated CPU's stack, if there are
-///   store buffers.
-/// * Nothing on the heap is owned by a simulated CPU's stack alone from one choice point to the next: an
-///   execution that is cut short drops nothing that lies there.
-/// * [`interruption`](Self::interruption) and [`can_run`](Self::can_run) touch no simulated atomics. They
-///   are asked before each access.
+/// * Code on a simulated CPU is deterministic, and all that it learns from outside its own context
+///   it learns from simulated atomics, [`hardware`](super::hardware), [`observe`](super::observe),
+///   and, where its base context comes to rest, from what [`fold`](Self::fold) takes in.
+/// * What it decides by a statistics counter of the core, which is no simulated atomic, is in
+///   `fold`: the limiter of unknown NMIs' reports is in the time of the last report.
+/// * Simulated words and whatever pointers to them or in them lead to lie at the same addresses in
+///   each execution: in a [`Place`](super::Place) or a `static`; not on a simulated CPU's stack, if
+///   there are store buffers.
+/// * Nothing on the heap is owned by a simulated CPU's stack alone from one choice point to the
+///   next: an execution that is cut short drops nothing that lies there.
+/// * [`interruption`](Self::interruption) and [`can_run`](Self::can_run) touch no simulated
+///   atomics. They are asked before each access.
 pub trait World {
     /// How many CPUs there are.
     fn cpus(&self) -> usize;
 
-    /// The base context of a CPU. It may return when it has nothing more to do; interruptions come to
-    /// the CPU even then.
+    /// The base context of a CPU. It may return when it has nothing more to do; interruptions come
+    /// to the CPU even then.
     fn run(&self, cpu: usize);
 
-    /// What the environment may do now, in a fixed order: an edge lands, a device raises, time passes.
+    /// What the environment may do now, in a fixed order: an edge lands, a device raises, time
+    /// passes.
     fn events(&self, out: &mut Vec<Event>);
 
     /// Does it.
@@ -41,26 +42,27 @@ pub trait World {
     /// Runs the handler, on the CPU that takes the interruption. Returning from here is the IRET.
     fn interrupt(&self, cpu: usize, what: Interruption);
 
-    /// Whether this CPU executes instructions or can be interrupted: not while it is halted with nothing
-    /// to wake it, parked, stalled, in SMM, or a virtual CPU that is preempted.
+    /// Whether this CPU executes instructions or can be interrupted: not while it is halted with
+    /// nothing to wake it, parked, stalled, in SMM, or a virtual CPU that is preempted.
     fn can_run(&self, cpu: usize) -> bool;
 
     /// A property that is violated now. Asked after each event and after each handler's return.
     fn violation(&self) -> Option<Violation>;
 
-    /// A property that is violated by how it ended. Asked when nobody can run and no event is enabled.
+    /// A property that is violated by how it ended. Asked when nobody can run and no event is
+    /// enabled.
     fn finish(&self) -> Option<Violation>;
 
-    /// All state that is neither in simulated atomics nor in what the CPUs have read. What is forgotten
-    /// here makes the exhaustive search take two states for one.
+    /// All state that is neither in simulated atomics nor in what the CPUs have read. What is
+    /// forgotten here makes the exhaustive search take two states for one.
     fn fold(&self, fingerprint: &mut Fingerprint);
 
     /// An event's name, for the timeline.
     fn describe(&self, event: Event) -> String;
 
-    /// While `cpu` runs: of what it does, what this event may not change places with. It is everything if the
-    /// event can make `cpu` take an interruption, or stop it. Otherwise there must be in it whatever the
-    /// event reads or changes, and whatever can enable it or forbid it.
+    /// While `cpu` runs: of what it does, what this event may not change places with. It is
+    /// everything if the event can make `cpu` take an interruption, or stop it. Otherwise there
+    /// must be in it whatever the event reads or changes, and whatever can enable it or forbid it.
     ///
     /// The exhaustive search offers the event only after something of this; it may say more than is
     /// so, and says everything by default.
@@ -68,8 +70,8 @@ pub trait World {
         Touches::EVERYTHING
     }
 
-    /// Whether `cpu` takes no interruption from now on, whatever events come, until its own code has made
-    /// an access to hardware or has left the interruption that it is in.
+    /// Whether `cpu` takes no interruption from now on, whatever events come, until its own code
+    /// has made an access to hardware or has left the interruption that it is in.
     fn is_closed(&self, _cpu: usize) -> bool {
         false
     }
@@ -117,17 +119,17 @@ pub enum Access {
     MsrRead,
     /// `WRMSR` that is serialising.
     MsrWrite,
-    /// `WRMSR` of an x2APIC register or of the TSC deadline: not serialising (SDM Vol. 3A, "MSR Access
-    /// in x2APIC Mode").
+    /// `WRMSR` of an x2APIC register or of the TSC deadline: not serialising (SDM Vol. 3A, "MSR
+    /// Access in x2APIC Mode").
     X2apicWrite,
     /// What concerns this CPU alone and orders nothing: `HLT`, `STI`, `CLI`, RDPMC.
     Local,
 }
 
 impl Access {
-    /// Whether older stores are in memory before it is made: I/O instructions and serialising ones drain
-    /// the store buffer (SDM Vol. 3A, "Store Buffer"), and accesses to uncached memory are made in
-    /// program order (SDM Vol. 3A, "Methods of Caching Available").
+    /// Whether older stores are in memory before it is made: I/O instructions and serialising ones
+    /// drain the store buffer (SDM Vol. 3A, "Store Buffer"), and accesses to uncached memory are
+    /// made in program order (SDM Vol. 3A, "Methods of Caching Available").
     #[must_use]
     pub const fn drains(self) -> bool {
         match self {
@@ -140,8 +142,8 @@ impl Access {
         }
     }
 
-    /// Whether somebody who waits may find the machine changed by it. A read that has a side effect is
-    /// a write here.
+    /// Whether somebody who waits may find the machine changed by it. A read that has a side effect
+    /// is a write here.
     #[must_use]
     pub const fn changes(self) -> bool {
         match self {

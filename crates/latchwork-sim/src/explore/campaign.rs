@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A campaign: random search in many scenarios at once, until it has seen so much or has taken so long.
+//! A campaign: random search in many scenarios at once, until it has seen so much or has taken so
+//! long.
 //!
-//! It goes round through all policies and scenarios, a few seeds at a time, so that whenever it ends all have had
-//! about as many. Several campaigns with seeds of their own add up: their lines [merge](super::merge_lines).
+//! It goes round through all policies and scenarios, a few seeds at a time, so that whenever it
+//! ends all have had about as many. Several campaigns with seeds of their own add up: their lines
+//! [merge](super::merge_lines).
 
 use std::{
     sync::{

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::{Outcome, PROPERTIES};
 use crate::engine::Property;
 
-/// The document: schema 1. `polls_per_s` and `extra_nmis_per_s` are on 256 CPUs; what they are on one has a name
-/// of its own, so that they can be compared. What was not measured is null.
+/// The document: schema 1. `polls_per_s` and `extra_nmis_per_s` are on 256 CPUs; what they are on
+/// one has a name of its own, so that they can be compared. What was not measured is null.
 #[must_use]
 pub fn document(outcomes: &[Outcome]) -> Value {
     json!({
@@ -42,8 +42,8 @@ fn policy(outcome: &Outcome) -> Value {
     Value::Object(document)
 }
 
-/// `held`, `violated`, or, where a limit kept the search from seeing everything and nothing was found,
-/// `unfinished`: of ours only, since nothing is promised of the others.
+/// `held`, `violated`, or, where a limit kept the search from seeing everything and nothing was
+/// found, `unfinished`: of ours only, since nothing is promised of the others.
 fn properties(outcome: &Outcome) -> Value {
     let violated = outcome.violated();
     let whole = outcome.searches.iter().all(|search| search.unfinished.is_none());
@@ -60,7 +60,8 @@ fn properties(outcome: &Outcome) -> Value {
     Value::Object(properties)
 }
 
-/// Adds up lines of [`Line`](super::Line), one for each policy and scenario, in the order in which they come.
+/// Adds up lines of [`Line`](super::Line), one for each policy and scenario, in the order in which
+/// they come.
 ///
 /// # Errors
 ///

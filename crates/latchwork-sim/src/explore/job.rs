@@ -64,7 +64,8 @@ impl Job {
         Some(Self { entry, scenario, bounds })
     }
 
-    /// Searches until nothing new is violated: each property that is, is left out of the next search.
+    /// Searches until nothing new is violated: each property that is, is left out of the next
+    /// search.
     pub(super) fn search(&self) -> Searched {
         let mut searched = Searched {
             policy: self.entry.name,

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Policies in the simulated machine, ours and other people's: what each keeps of the properties, and what
-//! it costs.
+//! Policies in the simulated machine, ours and other people's: what each keeps of the properties,
+//! and what it costs.
 //!
-//! Ours are searched exhaustively in every scenario, within the chosen bounds, and "held" means that all of
-//! it was seen. A baseline is searched exhaustively in the scenario that is here for it, and looked at in
-//! the others up to a number of states: for it, "held" means that nothing was found.
+//! Ours are searched exhaustively in every scenario, within the chosen bounds, and "held" means
+//! that all of it was seen. A baseline is searched exhaustively in the scenario that is here for
+//! it, and looked at in the others up to a number of states: for it, "held" means that nothing was
+//! found.
 
 mod campaign;
 mod cost;
@@ -38,8 +39,8 @@ use crate::{
 /// How many states of a scenario that is not its own a baseline is looked at in.
 const LOOK_AT_STATES: usize = 20_000;
 
-/// The properties that policies are judged by, in the order of the table. A deadlock or a panic of simulated code counts
-/// against all of them, so it is told by itself.
+/// The properties that policies are judged by, in the order of the table. A deadlock or a panic of
+/// simulated code counts against all of them, so it is told by itself.
 pub const PROPERTIES: [Property; 8] = [
     Property::L,
     Property::N1,
@@ -135,8 +136,8 @@ impl Outcome {
         self.searches.iter().map(|search| search.states).sum()
     }
 
-    /// Ours: everything was seen, and nothing is violated. A baseline: it is violated as it should be, unless
-    /// its scenario was not asked for.
+    /// Ours: everything was seen, and nothing is violated. A baseline: it is violated as it should
+    /// be, unless its scenario was not asked for.
     #[must_use]
     pub fn is_as_it_should_be(&self) -> bool {
         match self.entry.breaks_in {
@@ -152,8 +153,8 @@ impl Outcome {
     }
 }
 
-/// Explores `chosen` policies in `scenarios`, on all of this computer's processors; tells each search as it
-/// ends.
+/// Explores `chosen` policies in `scenarios`, on all of this computer's processors; tells each
+/// search as it ends.
 pub fn explore(
     chosen: &[Entry],
     scenarios: &[&'static Scenario],

@@ -12,8 +12,8 @@ use crate::{
     scenario::{Extent, Scenario},
 };
 
-/// What came of a policy in a scenario and a range of seeds. As JSON, one line; lines of other ranges
-/// [merge](super::merge_lines) with it.
+/// What came of a policy in a scenario and a range of seeds. As JSON, one line; lines of other
+/// ranges [merge](super::merge_lines) with it.
 #[derive(Debug, Serialize)]
 pub struct Line {
     schema: u32,
@@ -79,7 +79,8 @@ pub fn sample(entry: &Entry, scenario: &'static Scenario, seeds: Range<u64>) -> 
                 text: least.violation.to_string(),
                 seed: found.seed,
                 replay: format!(
-                    "cargo xtask explore --policy {policy} --scenario {scenario} --long --replay {}",
+                    "cargo xtask explore --policy {policy} --scenario {scenario} --long --replay \
+                     {}",
                     least.trace
                 ),
             })

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One CPU: its one-deep latch, what blocks NMIs, maskable interrupts, its tick, and whether it executes
-//! anything.
+//! One CPU: its one-deep latch, what blocks NMIs, maskable interrupts, its tick, and whether it
+//! executes anything.
 //!
-//! Source: SDM Vol. 3A, 6.7 "Nonmaskable Interrupt" (blocked until the next IRET, one is remembered);
-//! Vol. 3C, 34.8 "NMI Handling While in SMM" (an NMI is latched in SMM, and RSM may leave NMIs unblocked).
+//! Source: SDM Vol. 3A, 6.7 "Nonmaskable Interrupt" (blocked until the next IRET, one is
+//! remembered); Vol. 3C, 34.8 "NMI Handling While in SMM" (an NMI is latched in SMM, and RSM may
+//! leave NMIs unblocked).
 
 use super::{Edge, Pmu, lapic::Icr};
 
@@ -12,8 +13,8 @@ pub const TICK_VECTOR: u8 = 0x20;
 /// The vector of the interrupt for deferred work.
 pub const WORK_VECTOR: u8 = 0x21;
 
-/// As many NMIs of one CPU in a row have numbers of their own. Numbers come again, so that what happened
-/// long ago does not tell states apart for ever.
+/// As many NMIs of one CPU in a row have numbers of their own. Numbers come again, so that what
+/// happened long ago does not tell states apart for ever.
 const NMIS_TOLD_APART: u8 = 64;
 
 /// What a CPU does, apart from interruptions.
@@ -120,7 +121,8 @@ impl Cpu {
         !self.latch.is_none() && !self.nmis_blocked && !self.is_stopped()
     }
 
-    /// The maskable interrupt that it takes at the next boundary. Those of lower vectors come later.
+    /// The maskable interrupt that it takes at the next boundary. Those of lower vectors come
+    /// later.
     pub fn takes_irq(&self) -> Option<u8> {
         if !self.interrupts_on || self.nmi_depth != 0 || self.is_stopped() {
             None

@@ -74,7 +74,8 @@ impl Machine {
         CURRENT.set(Some(self));
     }
 
-    /// The CPU that the calling code runs on. A kernel that is set up before time begins runs on the first.
+    /// The CPU that the calling code runs on. A kernel that is set up before time begins runs on
+    /// the first.
     pub fn this_cpu(&self) -> usize {
         engine::this_cpu().or(self.driven_cpu.get()).unwrap_or(0)
     }
@@ -155,7 +156,8 @@ impl Machine {
         }
     }
 
-    /// This CPU executes nothing of its own until what it does is over: it waits, is busy or parked.
+    /// This CPU executes nothing of its own until what it does is over: it waits, is busy or
+    /// parked.
     pub fn remain(&self, cpu: usize, doing: Doing) {
         telling::tell(|| telling::What::Remains(doing));
         self.change_cpu(cpu, |cpu| cpu.doing = doing);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Edges and where they come from. A CPU sees an edge and nothing else; the set of doorbells behind it
-//! is for the properties, never for a policy.
+//! Edges and where they come from. A CPU sees an edge and nothing else; the set of doorbells behind
+//! it is for the properties, never for a policy.
 
 use std::fmt;
 
@@ -75,8 +75,8 @@ impl fmt::Display for Bell {
     }
 }
 
-/// The doorbells that rang for one edge: one, or several that collapsed into it. Empty means that there
-/// is no edge.
+/// The doorbells that rang for one edge: one, or several that collapsed into it. Empty means that
+/// there is no edge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Edge(u32);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An external device with a sticky status: level-held, or with a message for each event, or firmware
-//! that waits until its error block was acknowledged.
+//! An external device with a sticky status: level-held, or with a message for each event, or
+//! firmware that waits until its error block was acknowledged.
 
 use super::{ExternalKind, Ring};
 

@@ -102,7 +102,8 @@ pub enum Fact {
         by_us: u64,
         /// CPUs that could take no NMI, or were slow to take one, meanwhile.
         deaf: CpuSet,
-        /// CPUs that are online and whose tick, or any other maskable interrupt, could come meanwhile.
+        /// CPUs that are online and whose tick, or any other maskable interrupt, could come
+        /// meanwhile.
         attentive: CpuSet,
         /// Of these, those whose tick runs.
         ticking: CpuSet,
@@ -130,8 +131,8 @@ pub enum Fact {
         /// Who did.
         cpu: usize,
     },
-    /// Software has acknowledged what it had seen set, and somebody else had done so since. Both believe that they
-    /// have claimed it.
+    /// Software has acknowledged what it had seen set, and somebody else had done so since. Both
+    /// believe that they have claimed it.
     FoundClear {
         /// What rings for it.
         bell: Bell,
@@ -169,7 +170,8 @@ pub enum Fact {
         /// As what.
         reported: Reported,
     },
-    /// So many edges of a CPU were deferred, and are not settled at the end of its tick, as the policy says.
+    /// So many edges of a CPU were deferred, and are not settled at the end of its tick, as the
+    /// policy says.
     Unsettled {
         /// Whose.
         cpu: usize,

@@ -33,11 +33,11 @@ pub enum Happening {
     Fault(usize),
     /// This virtual CPU does not run for a while.
     Stall(usize),
-    /// Time passes although somebody executes instructions: as far as the next thing that is due, or by
-    /// the scenario's step.
+    /// Time passes although somebody executes instructions: as far as the next thing that is due,
+    /// or by the scenario's step.
     Hurry,
-    /// Where nobody executes anything, time passes by the scenario's step instead of to the next thing
-    /// that is due.
+    /// Where nobody executes anything, time passes by the scenario's step instead of to the next
+    /// thing that is due.
     Step,
 }
 

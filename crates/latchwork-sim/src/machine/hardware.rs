@@ -44,8 +44,8 @@ pub enum PmuKind {
     /// Delivering a PMI sets the mask flag of the LVT entry, and an overflow while it is set is not
     /// pended (SDM Vol. 3A, "Local Vector Table": "automatically sets the mask flag").
     Masking,
-    /// The entry is not masked, and an edge may be under way for up to that many microseconds: AMD's
-    /// counters, and KVM's before 2023.
+    /// The entry is not masked, and an edge may be under way for up to that many microseconds:
+    /// AMD's counters, and KVM's before 2023.
     Free {
         /// In microseconds.
         late_us: u64,
@@ -92,7 +92,8 @@ pub enum Bus {
     Ports,
     /// Uncached memory: registers. Accesses are made in program order.
     Registers,
-    /// Ordinary memory, as firmware's error blocks: a read may pass earlier stores to other addresses.
+    /// Ordinary memory, as firmware's error blocks: a read may pass earlier stores to other
+    /// addresses.
     Memory,
 }
 
@@ -109,8 +110,8 @@ pub struct ExternalKind {
     pub max_late_edges: u8,
     /// How its registers are reached.
     pub bus: Bus,
-    /// It raises nothing new before the last event was acknowledged: firmware and its error block (ACPI
-    /// 18.3.2.8, "Generic Hardware Error Source version 2").
+    /// It raises nothing new before the last event was acknowledged: firmware and its error block
+    /// (ACPI 18.3.2.8, "Generic Hardware Error Source version 2").
     pub waits_for_ack: bool,
 }
 

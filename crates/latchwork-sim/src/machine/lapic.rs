@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The interrupt command register of one local APIC.
 //!
-//! Source: SDM Vol. 3A, "Interrupt Command Register": in xAPIC mode two registers, of which writing the
-//! lower one sends to the destination in the upper one; its bit 12, the delivery status, says that the
-//! last send is under way. In x2APIC mode one MSR without a delivery status.
+//! Source: SDM Vol. 3A, "Interrupt Command Register": in xAPIC mode two registers, of which writing
+//! the lower one sends to the destination in the upper one; its bit 12, the delivery status, says
+//! that the last send is under way. In x2APIC mode one MSR without a delivery status.
 
 /// The register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -13,7 +13,8 @@ pub struct Icr {
     pending_reads: u8,
 }
 
-/// A lower half that was written while the last send was under way: what becomes of either is undefined.
+/// A lower half that was written while the last send was under way: what becomes of either is
+/// undefined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrittenWhileBusy;
 
@@ -28,7 +29,8 @@ impl Icr {
         self.high = destination;
     }
 
-    /// Writes the lower half, for an NMI to the destination in the upper one. Returns that destination.
+    /// Writes the lower half, for an NMI to the destination in the upper one. Returns that
+    /// destination.
     ///
     /// # Errors
     ///

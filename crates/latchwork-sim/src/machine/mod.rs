@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The hardware, modelled at the level of registers from the manuals that each model cites. The models
-//! share no constants with the drivers in `latchwork-x86`.
+//! The hardware, modelled at the level of registers from the manuals that each model cites. The
+//! models share no constants with the drivers in `latchwork-x86`.
 //!
 //! Kernel code reaches it through [`driver`](crate::driver) only.
 

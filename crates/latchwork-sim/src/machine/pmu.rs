@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One CPU's performance counters: two of them, and Intel PT's output buffer, behind one entry of the
-//! local vector table.
+//! One CPU's performance counters: two of them, and Intel PT's output buffer, behind one entry of
+//! the local vector table.
 //!
-//! Source: SDM Vol. 3B, "IA32_PERF_GLOBAL_STATUS" and "IA32_PERF_GLOBAL_CTRL"; Vol. 3A, "Local Vector
-//! Table"; Vol. 3C, "ToPA PMI".
+//! Source: SDM Vol. 3B, "IA32_PERF_GLOBAL_STATUS" and "IA32_PERF_GLOBAL_CTRL"; Vol. 3A, "Local
+//! Vector Table"; Vol. 3C, "ToPA PMI".
 
 use super::PmuKind;
 
@@ -58,7 +58,8 @@ impl Pmu {
         cleared
     }
 
-    /// Writes the entry with its mask flag clear. An overflow that came while it was set is not pended.
+    /// Writes the entry with its mask flag clear. An overflow that came while it was set is not
+    /// pended.
     pub fn unmask(&mut self) {
         self.lvt_masked = false;
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Port 0x61: SERR# and IOCHK# behind one line.
 //!
-//! Source: PIIX4 datasheet 4.2.4, "NMI Status and Control Register". Bits 7 and 6 are the two statuses,
-//! read-only. Bits 2 and 3, while set, clear and disable them. The CPU sees the rising edge of their OR;
-//! port 0x70 bit 7, set and cleared, makes a new edge if that is still high.
+//! Source: PIIX4 datasheet 4.2.4, "NMI Status and Control Register". Bits 7 and 6 are the two
+//! statuses, read-only. Bits 2 and 3, while set, clear and disable them. The CPU sees the rising
+//! edge of their OR; port 0x70 bit 7, set and cleared, makes a new edge if that is still high.
 
 /// The bits of the port.
 pub mod bit {

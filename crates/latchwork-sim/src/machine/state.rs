@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Everything on the machine that changes, and what one part does to another: doorbells ring, edges land,
-//! time passes.
+//! Everything on the machine that changes, and what one part does to another: doorbells ring, edges
+//! land, time passes.
 
 use super::{
     Bell, Condition, Cpu, Doing, External, Fact, Hardware, PmuKind, Port61, Route, Wire,
@@ -30,7 +30,8 @@ pub struct State {
     pub next_press_us: Option<u64>,
     /// Sends that are under way, oldest first.
     pub sends: Vec<SendUnderWay>,
-    /// How much time has passed since somebody executes instructions without a pause, in microseconds.
+    /// How much time has passed since somebody executes instructions without a pause, in
+    /// microseconds.
     pub hurried_us: u64,
 }
 
@@ -94,8 +95,9 @@ impl State {
         }
     }
 
-    /// Whether `bell` may ring once more, if its status merges at most `max_late_edges` rings besides its
-    /// own: no CPU has more than these under way, in its latch, or in an NMI that has not looked yet.
+    /// Whether `bell` may ring once more, if its status merges at most `max_late_edges` rings
+    /// besides its own: no CPU has more than these under way, in its latch, or in an NMI that has
+    /// not looked yet.
     pub fn may_ring(&self, bell: Bell, max_late_edges: u8) -> bool {
         self.cpus.iter().enumerate().all(|(number, cpu)| {
             let remembered = usize::from(cpu.latch.has(bell)) + usize::from(cpu.nmi_depth != 0);

@@ -4,9 +4,9 @@
 /// The stated times of the subsystem, and those of a scenario, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// How long after its condition was claimed an edge may still come, of doorbells that name no other
-    /// lateness. At least [`Hardware::delivery_us`](super::Hardware::delivery_us), which the machine
-    /// promises.
+    /// How long after its condition was claimed an edge may still come, of doorbells that name no
+    /// other lateness. At least [`Hardware::delivery_us`](super::Hardware::delivery_us), which the
+    /// machine promises.
     pub late_us: u64,
     /// How long an edge may be absorbed at most.
     pub cap_us: u64,
@@ -16,8 +16,8 @@ pub struct Timing {
     pub hold_us: u64,
     /// Sources raise nothing later than this after the beginning.
     pub quiet_us: u64,
-    /// No tick comes later than this after the beginning. What the ticks before it did not recover is
-    /// lost.
+    /// No tick comes later than this after the beginning. What the ticks before it did not recover
+    /// is lost.
     pub horizon_us: u64,
     /// By how much time passes in a [step](super::Happening::Step).
     pub step_us: u64,
@@ -27,13 +27,14 @@ pub struct Timing {
     pub smi_us: u64,
     /// How long a CPU is parked that was sent STOP.
     pub park_us: u64,
-    /// After the first ring of a source without status, the others come by themselves at this period.
+    /// After the first ring of a source without status, the others come by themselves at this
+    /// period.
     pub press_period_us: Option<u64>,
 }
 
 impl Timing {
-    /// Times that fit bare metal, short enough for exhaustive search: one tick in which something may be
-    /// raised, and two in which it must be recovered.
+    /// Times that fit bare metal, short enough for exhaustive search: one tick in which something
+    /// may be raised, and two in which it must be recovered.
     pub const SHORT: Self = Self {
         late_us: 200,
         cap_us: 10_000,

@@ -18,12 +18,14 @@ pub use self::{
 /// A kernel's NMI code. Its functions run on simulated CPUs, reach the hardware by
 /// [`driver`](crate::driver), and report by [`driver::report`](crate::driver::report).
 ///
-/// Whatever state it keeps outside simulated atomics it folds, and changes only between two choice points.
+/// Whatever state it keeps outside simulated atomics it folds, and changes only between two choice
+/// points.
 pub trait Policy {
     /// What it is called in tables.
     fn name(&self) -> &'static str;
 
-    /// Whether it can do this at all. A scenario that needs what it cannot do says nothing about it.
+    /// Whether it can do this at all. A scenario that needs what it cannot do says nothing about
+    /// it.
     fn can(&self, action: Action) -> bool;
 
     /// Before time begins: sets itself up and registers a handler for each of these doorbells.
@@ -38,11 +40,12 @@ pub trait Policy {
     /// The handler of the interrupt for deferred work. Interrupts are off.
     fn work_interrupt(&self);
 
-    /// This CPU is about to halt. Interrupts are off, and go on in the same instruction as it halts.
+    /// This CPU is about to halt. Interrupts are off, and go on in the same instruction as it
+    /// halts.
     fn idle_entry(&self);
 
-    /// Does what a scenario asks of the kernel, on this CPU: from ordinary context, or from the handler of
-    /// a PMI where the [`Plan`] says so.
+    /// Does what a scenario asks of the kernel, on this CPU: from ordinary context, or from the
+    /// handler of a PMI where the [`Plan`] says so.
     fn act(&self, action: Action);
 
     /// What it has granted `cpu` and what it owes, for a timeline. It looks, and does nothing.
@@ -72,8 +75,8 @@ fn say(text: impl Fn() -> String) {
 /// How a scenario wants a policy set up.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// The doorbells whose handlers are there from the beginning. That of the counters is named twice where
-    /// their trace buffer has a handler of its own.
+    /// The doorbells whose handlers are there from the beginning. That of the counters is named
+    /// twice where their trace buffer has a handler of its own.
     pub attended: &'static [Bell],
     /// What the handler of PMIs does besides, each time that it claims.
     pub on_pmi: Option<Action>,
@@ -96,8 +99,8 @@ pub struct Arrival {
     pub serial: usize,
     /// FRED's source bitmap, where the CPU reports one.
     pub sources: Option<u16>,
-    /// Nothing was executed on this CPU since the last NMI's IRET: the interrupted instruction pointer is
-    /// the same as then.
+    /// Nothing was executed on this CPU since the last NMI's IRET: the interrupted instruction
+    /// pointer is the same as then.
     pub back_to_back: bool,
 }
 

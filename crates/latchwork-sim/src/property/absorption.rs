@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! N2: no edge is absorbed later than its bound after the claim that explains it, and no more edges are
-//! absorbed than the claims explain.
+//! N2: no edge is absorbed later than its bound after the claim that explains it, and no more edges
+//! are absorbed than the claims explain.
 //!
-//! For each CPU the monitor keeps what claims explain there, by what really rang: a dispatch that consumes
-//! at k doorbells explains k − 1 further edges, and at each doorbell whose rings merge or come late as many
-//! as that says; a claim outside an NMI explains one more, from when a driver begins to make it; a
-//! machine-wide claim explains as many, and one more, on each CPU of the route. Every claim on a CPU, and every ring of a send to it, renews what is explained there.
+//! For each CPU the monitor keeps what claims explain there, by what really rang: a dispatch that
+//! consumes at k doorbells explains k − 1 further edges, and at each doorbell whose rings merge or
+//! come late as many as that says; a claim outside an NMI explains one more, from when a driver
+//! begins to make it; a machine-wide claim explains as many, and one more, on each CPU of the
+//! route. Every claim on a CPU, and every ring of a send to it, renews what is explained there.
 //!
-//! The bound of each is [`Timing::late_us`] (or what its doorbell says), how far clocks differ, and one tick period, in which a CPU
-//! that can take NMIs and ticks has found out that no edge has come; where interrupts are off or its tick is
-//! stopped, it is the cap instead of the tick period. Time in which the CPU could take no NMI does not count, nor, up to
-//! [`Timing::hold_us`], time in which a send to it was unfinished, nor, up to [`DEFERRED_TICKS`], time in which a
-//! deferred edge may have waited for a poll, nor a tick period after a send has ended that was taken before, until its target has seen that.
+//! The bound of each is [`Timing::late_us`] (or what its doorbell says), how far clocks differ, and
+//! one tick period, in which a CPU that can take NMIs and ticks has found out that no edge has
+//! come; where interrupts are off or its tick is stopped, it is the cap instead of the tick period.
+//! Time in which the CPU could take no NMI does not count, nor, up to [`Timing::hold_us`], time in
+//! which a send to it was unfinished, nor, up to [`DEFERRED_TICKS`], time in which a deferred edge
+//! may have waited for a poll, nor a tick period after a send has ended that was taken before,
+//! until its target has seen that.
 
 use std::hash::Hash;
 
@@ -21,8 +24,8 @@ use crate::{
     machine::{Bell, Condition, Ending, Fact, Hardware, PmuKind, Ring, Timing},
 };
 
-/// For how many tick periods a deferred edge waits at most: until the debt is old enough, and for the tick
-/// that pays it.
+/// For how many tick periods a deferred edge waits at most: until the debt is old enough, and for
+/// the tick that pays it.
 const DEFERRED_TICKS: u64 = 2;
 
 /// The monitor of N2.
@@ -47,7 +50,8 @@ struct Cpu {
     unfinished_sends: u8,
     /// Requests were taken while a send was unfinished: it may have been that one's.
     took_unfinished: bool,
-    /// For how long a deferred edge may still wait, or a send that has ended may not have been seen to have.
+    /// For how long a deferred edge may still wait, or a send that has ended may not have been seen
+    /// to have.
     waits_us: u64,
     /// For how long a send to it has been unfinished.
     held_us: u64,
@@ -79,7 +83,8 @@ impl Absorption {
         Self { hardware: *hardware, timing: *timing, cpus }
     }
 
-    /// As many further edges as one claim at that doorbell leaves to its rings, and how late they come.
+    /// As many further edges as one claim at that doorbell leaves to its rings, and how late they
+    /// come.
     fn late_edges(&self, bell: Bell) -> (usize, u64) {
         match bell {
             Bell::Lvt => match self.hardware.pmu {
@@ -140,8 +145,8 @@ impl Absorption {
         self.explain_rings(bell, cpu, true, 0);
     }
 
-    /// So many edges are explained wherever `bell` rings that is claimed on `cpu`, and those that are so already
-    /// for longer.
+    /// So many edges are explained wherever `bell` rings that is claimed on `cpu`, and those that
+    /// are so already for longer.
     fn explain_rings(&mut self, bell: Bell, cpu: usize, outside: bool, edges: usize) {
         let late_us = self.late_edges(bell).1;
         let route = match bell {
@@ -194,8 +199,8 @@ impl Absorption {
         Ok(())
     }
 
-    /// A driver that has been at its claim for so long that what was explained to begin with may have ended explains
-    /// it again.
+    /// A driver that has been at its claim for so long that what was explained to begin with may
+    /// have ended explains it again.
     fn claims_slowly(&mut self, by_us: u64, cpu: usize) {
         let Some(bell) = self.cpus[cpu].claiming else { return };
         let (late_edges, late_us) = self.late_edges(bell);

@@ -7,12 +7,12 @@ use crate::{
     machine::Fact,
 };
 
-/// As many accesses, to memory and to hardware, one NMI makes at most, those of NMIs that nest in it not
-/// counted. The longest way leads through every handler of a scenario: a PMU's, of 14 accesses, up to four
-/// external devices', of 2 each, and port 0x61's, of 9, asked once and again for a poll that is owed
-/// meanwhile, and a send by one of them, of up to 22 with both halves of the ICR; besides, the dispatcher's
-/// own are about 20 for each poll and 30 for the rest. Where deferred edges are settled, before and after, there
-/// may be one more poll each time.
+/// As many accesses, to memory and to hardware, one NMI makes at most, those of NMIs that nest in
+/// it not counted. The longest way leads through every handler of a scenario: a PMU's, of 14
+/// accesses, up to four external devices', of 2 each, and port 0x61's, of 9, asked once and again
+/// for a poll that is owed meanwhile, and a send by one of them, of up to 22 with both halves of
+/// the ICR; besides, the dispatcher's own are about 20 for each poll and 30 for the rest. Where
+/// deferred edges are settled, before and after, there may be one more poll each time.
 pub const MOST_ACCESSES: usize = 400;
 
 /// The monitor of W.

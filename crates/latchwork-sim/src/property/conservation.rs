@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! C: conditions set are claimed or still set, and what a CPU alone can consume is consumed in the end; each
-//! accepted send is served or dropped once.
+//! C: conditions set are claimed or still set, and what a CPU alone can consume is consumed in the
+//! end; each accepted send is served or dropped once.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! N1: no unknown NMI is reported when none was raised.
 //!
-//! Each report must have a true unknown of its own, on the same CPU: its own edge, or one that was not
-//! reported and pushed an orphan out of place. *A true unknown rings; while it is handled, a counter
-//! overflows and is claimed; now the counter's own edge finds nothing.* One unknown was raised and one is
-//! reported, and no software can tell which of the two edges it was. Such an excuse lasts as long as an edge
-//! may be explained by N2's bound, and claims renew it. One that is deferred and not reported while it may be settled was absorbed.
+//! Each report must have a true unknown of its own, on the same CPU: its own edge, or one that was
+//! not reported and pushed an orphan out of place. *A true unknown rings; while it is handled, a
+//! counter overflows and is claimed; now the counter's own edge finds nothing.* One unknown was
+//! raised and one is reported, and no software can tell which of the two edges it was. Such an
+//! excuse lasts as long as an edge may be explained by N2's bound, and claims renew it. One that is
+//! deferred and not reported while it may be settled was absorbed.
 //!
 //! An edge of a doorbell to which no handler attends is a true unknown, too, and so is one whose
 //! handler is removed before any handler has claimed its condition. A report as a late send is
@@ -36,8 +37,8 @@ struct Cpu {
     open: Vec<OpenEdge>,
     /// True unknowns that were not reported.
     excuses: Vec<Excuse>,
-    /// Machine-wide doorbells whose rings came, were not reported, and whose condition is still set, as far as is
-    /// known.
+    /// Machine-wide doorbells whose rings came, were not reported, and whose condition is still
+    /// set, as far as is known.
     unanswered: Vec<Bell>,
 }
 
@@ -70,7 +71,8 @@ impl Cpu {
 }
 
 impl Cpu {
-    /// Time passes. What was deferred for so long has been settled: what was not reported was absorbed.
+    /// Time passes. What was deferred for so long has been settled: what was not reported was
+    /// absorbed.
     fn settles(&mut self, by_us: u64) {
         let mut absorbed = 0;
         self.open.retain_mut(|open| {

@@ -15,16 +15,18 @@ use crate::{
     machine::{Bell, Ending, Fact, Reported},
 };
 
-/// From when on a repetition is reported, in microseconds: a grant that stays live without a gap for longer
-/// is reported when it absorbs.
+/// From when on a repetition is reported, in microseconds: a grant that stays live without a gap
+/// for longer is reported when it absorbs.
 pub const REPORTED_AFTER_US: u64 = 10_000;
-/// A clock reading may be later than the world's clock by so much, in microseconds: each differs from the one before.
+/// A clock reading may be later than the world's clock by so much, in microseconds: each differs
+/// from the one before.
 const CLOCK_US: u64 = 10;
-/// Within what time a deferred edge is settled, in microseconds: a debt waits for one tick period, for the
-/// next tick, and for one more if somebody else polls just then.
+/// Within what time a deferred edge is settled, in microseconds: a debt waits for one tick period,
+/// for the next tick, and for one more if somebody else polls just then.
 pub const SETTLED_WITHIN_US: u64 = 3_000;
 
-/// After a report, others may be held back that long, in microseconds; what they would have said is counted.
+/// After a report, others may be held back that long, in microseconds; what they would have said is
+/// counted.
 pub const REPORTS_APART_US: u64 = 1_000_000;
 
 /// The monitor of N3.
@@ -87,7 +89,8 @@ impl Cpu {
         repeats
     }
 
-    /// Absorbing cannot have gone on for so long that it is suspicious, or that was said a moment ago.
+    /// Absorbing cannot have gone on for so long that it is suspicious, or that was said a moment
+    /// ago.
     fn is_too_soon(&self) -> bool {
         self.age_us + CLOCK_US < REPORTED_AFTER_US || self.held_back_us > CLOCK_US
     }

@@ -6,10 +6,11 @@
 //! own memory may lead to it. It counts time in which some CPU takes interrupts, so that its tick
 //! comes; not what the code itself takes, since a CPU that has begun to pay a debt may be slow.
 //!
-//! * Such time lasts [`RECOVERY_TICKS`] tick periods at most: one until the debt is old enough to be paid,
-//!   one until the next tick, and one more if another poll was under way then.
-//! * Where no CPU takes interrupts, an NMI pays a debt that is older than [`Timing::overdue_us`], in time in
-//!   which NMIs could be taken. A tick that comes after all pays it, perhaps by an NMI of its own.
+//! * Such time lasts [`RECOVERY_TICKS`] tick periods at most: one until the debt is old enough to
+//!   be paid, one until the next tick, and one more if another poll was under way then.
+//! * Where no CPU takes interrupts, an NMI pays a debt that is older than [`Timing::overdue_us`],
+//!   in time in which NMIs could be taken. A tick that comes after all pays it, perhaps by an NMI
+//!   of its own.
 //! * In the end no condition is set that a handler attends to.
 
 use std::{
@@ -25,8 +26,8 @@ use crate::{
 
 /// Within how many tick periods an event is recovered.
 pub const RECOVERY_TICKS: u64 = 3;
-/// How many NMIs may come between that an event is overdue and that it is recovered: one that finds another
-/// CPU at it.
+/// How many NMIs may come between that an event is overdue and that it is recovered: one that finds
+/// another CPU at it.
 const OVERDUE_NMIS: u8 = 2;
 
 /// The monitor of L.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! N3, of single edges: a true unknown that is called one is reported, and one that is deferred is settled.
+//! N3, of single edges: a true unknown that is called one is reported, and one that is deferred is
+//! settled.
 //!
-//! An NMI that ends as unknown has been reported in it. Where it may be a late send's, since one was stuck for long enough,
-//! and there was a report shortly before, it may only be counted. A true unknown that came alone, is deferred, and meets nothing
-//! claimed that could explain it is reported within [`SETTLED_WITHIN_US`] of time in which its CPU ticks. What a policy
-//! says that it has deferred and not settled is settled within [`WAITS_TICKS`] after the last deferral.
+//! An NMI that ends as unknown has been reported in it. Where it may be a late send's, since one
+//! was stuck for long enough, and there was a report shortly before, it may only be counted. A true
+//! unknown that came alone, is deferred, and meets nothing claimed that could explain it is
+//! reported within [`SETTLED_WITHIN_US`] of time in which its CPU ticks. What a policy says that it
+//! has deferred and not settled is settled within [`WAITS_TICKS`] after the last deferral.
 
 use std::hash::Hash;
 
@@ -14,11 +16,12 @@ use crate::{
     machine::{Bell, CpuSet, Edge, Ending, Fact, Hardware, Reported, Timing},
 };
 
-/// For how many tick periods an edge waits: until the debt is old enough and its tick comes, twice where
-/// somebody else polls just then, and one for clocks that differ.
+/// For how many tick periods an edge waits: until the debt is old enough and its tick comes, twice
+/// where somebody else polls just then, and one for clocks that differ.
 const WAITS_TICKS: u64 = 5;
 
-/// After a report, late sends may be held back that long, in microseconds. They are counted in the next.
+/// After a report, late sends may be held back that long, in microseconds. They are counted in the
+/// next.
 const UNKNOWNS_APART_US: u64 = 100_000;
 
 /// The monitor of what is told.

@@ -90,11 +90,12 @@ pub(super) static COLLAPSE_IN_POLL: Scenario = Scenario {
     ..Scenario::STILL
 };
 
-/// Firmware's status lies in ordinary memory, so that a poll may read it while its own stores are still
-/// in the store buffer. CPU 1 owes the poll that CPU 0's tick makes.
+/// Firmware's status lies in ordinary memory, so that a poll may read it while its own stores are
+/// still in the store buffer. CPU 1 owes the poll that CPU 0's tick makes.
 pub(super) static STORE_BUFFER: Scenario = Scenario {
     name: "store-buffer",
-    summary: "one CPU polls firmware's error block while another skips the poll, with store buffers",
+    summary: "one CPU polls firmware's error block while another skips the poll, with store \
+              buffers",
     hardware: Hardware { externals: &[ExternalKind::error_block(Route::Some(&[1]))], ..TWO_CPUS },
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
     scripts: &[&[], &[Step::Do(Action::Unmask(Bell::External(0)))]],
@@ -131,7 +132,8 @@ pub(super) static TWO_COUNTERS: Scenario = Scenario {
 
 pub(super) static TWO_HANDLERS: Scenario = Scenario {
     name: "two-handlers",
-    summary: "the counters' handler and the trace buffer's share a doorbell, and a true unknown comes",
+    summary: "the counters' handler and the trace buffer's share a doorbell, and a true unknown \
+              comes",
     hardware: Hardware { pmu: PmuKind::Free { late_us: 300, max_late_edges: 1 }, ..ONE_CPU },
     plan: Plan { attended: &[Bell::Lvt, Bell::Lvt], on_pmi: None },
     happenings: &[
@@ -169,7 +171,8 @@ pub(super) static FRED: Scenario = Scenario {
 
 pub(super) static TWO_EXTERNALS: Scenario = Scenario {
     name: "two-externals",
-    summary: "two external devices, a line to all CPUs and messages to one, ring into each other and into a poll",
+    summary: "two external devices, a line to all CPUs and messages to one, ring into each other \
+              and into a poll",
     hardware: Hardware {
         externals: &[
             ExternalKind::level_held(Route::All),

@@ -7,7 +7,8 @@ use crate::{
     policy::{Action, Plan},
 };
 
-/// Besides its own ring, a status may have merged the rings of all other overflows that a scenario has.
+/// Besides its own ring, a status may have merged the rings of all other overflows that a scenario
+/// has.
 const FREE_COUNTERS: PmuKind = PmuKind::Free { late_us: 300, max_late_edges: 2 };
 
 pub(super) static AMD_COUNTERS: Scenario = Scenario {
@@ -50,7 +51,8 @@ pub(super) static ERROR_BLOCK: Scenario = Scenario {
 
 pub(super) static CLAIM_OUTSIDE: Scenario = Scenario {
     name: "claim-outside",
-    summary: "a driver consumes its device's condition outside an NMI, while the rings are on their way",
+    summary: "a driver consumes its device's condition outside an NMI, while the rings are on \
+              their way",
     hardware: Hardware { externals: &[ExternalKind::level_held(Route::All)], ..TWO_CPUS },
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
     scripts: &[&[], &[Step::Do(Action::ClaimOutside(Bell::External(0)))]],

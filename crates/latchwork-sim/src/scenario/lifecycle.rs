@@ -13,7 +13,8 @@ const LINE_FOR_ALL: &[ExternalKind] = &[ExternalKind::level_held(Route::All)];
 
 pub(super) static OFFLINE: Scenario = Scenario {
     name: "offline",
-    summary: "a CPU goes offline with a debt that it made and with work that waits, and comes back",
+    summary: "a CPU goes offline with a debt that it made and with work that waits, and comes \
+              back",
     hardware: Hardware { externals: LINE_FOR_ALL, ..TWO_CPUS },
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
     scripts: &[

@@ -53,7 +53,8 @@ pub(super) static TAKEN_BEFORE_RING: Scenario = Scenario {
 /// All begins in the first moment; a stall makes way for the other CPU without a preemption.
 pub(super) static SENDER_STUCK: Scenario = Scenario {
     name: "sender-stuck",
-    summary: "the sender is held up for longer than its send may hold grants, and a true unknown repeats",
+    summary: "the sender is held up for longer than its send may hold grants, and a true unknown \
+              repeats",
     hardware: TWO_CPUS,
     plan: PMU_ONLY,
     scripts: &[&[], &[CALL_0]],
@@ -87,7 +88,8 @@ pub(super) static SENDER_PARKED: Scenario = Scenario {
 /// The edge of the first send is granted, and takes the request of the second.
 pub(super) static SEND_AFTER_SEND: Scenario = Scenario {
     name: "send-after-send",
-    summary: "a granted edge takes the next request, whose own ring comes after the grant's first deadline",
+    summary: "a granted edge takes the next request, whose own ring comes after the grant's first \
+              deadline",
     hardware: Hardware { delivery_us: 200, ..ONE_CPU },
     plan: PMU_ONLY,
     scripts: &[&[Step::Wait(200), CALL_0, Step::Wait(150), CALL_0]],

@@ -50,7 +50,8 @@ pub(super) static UNKNOWN_REPEATS: Scenario = Scenario {
 
 pub(super) static UNKNOWN_DEFERRED: Scenario = Scenario {
     name: "unknown-deferred",
-    summary: "a true unknown and a line ring all CPUs at once, and all but one find the poll taken",
+    summary: "a true unknown and a line ring all CPUs at once, and all but one find the poll \
+              taken",
     hardware: Hardware {
         externals: &[ExternalKind::level_held(Route::All)],
         button: Route::All,
@@ -71,7 +72,8 @@ pub(super) static UNKNOWN_DEFERRED: Scenario = Scenario {
 
 pub(super) static UNKNOWN_ALONE: Scenario = Scenario {
     name: "unknown-alone",
-    summary: "a true unknown rings both CPUs, one finds the poll taken, and nothing is claimed that could explain it",
+    summary: "a true unknown rings both CPUs, one finds the poll taken, and nothing is claimed \
+              that could explain it",
     hardware: Hardware {
         externals: &[ExternalKind::level_held(Route::All)],
         button: Route::All,

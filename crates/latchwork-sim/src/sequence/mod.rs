@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Plays [sequences of rings](latchwork_sequence) in the simulated machine, to be compared with what the reference kernel does with
-//! the same ones under QEMU.
+//! Plays [sequences of rings](latchwork_sequence) in the simulated machine, to be compared with
+//! what the reference kernel does with the same ones under QEMU.
 //!
-//! Of all orders one is played: a CPU goes on until it rests, and an edge lands at once, or as late as that allows.
+//! Of all orders one is played: a CPU goes on until it rests, and an edge lands at once, or as late
+//! as that allows.
 
 mod policy;
 
@@ -95,7 +96,8 @@ pub fn perform(seed: u64, manner: &Manner) -> Result<Performance, String> {
     let scenario = cpus.checked_sub(1).and_then(|place| scenarios.get(place));
     let scenario = scenario.ok_or_else(|| format!("sequences are not for {cpus} CPUs"))?;
     let make = move || Box::new(Performer { seed, recovery }) as Box<dyn Policy>;
-    // The policy tells those who judge nothing, so they have nothing to judge but that dispatch is bounded.
+    // The policy tells those who judge nothing, so they have nothing to judge but that dispatch is
+    // bounded.
     let setting =
         Setting { properties: &[Property::W], ..Setting::new(scenario, Extent::Exhaustive, &make) };
     let bounds = Bounds { points: POINTS, ..Bounds::default() };

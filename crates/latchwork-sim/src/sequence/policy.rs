@@ -106,8 +106,8 @@ impl Policy for Performer {
             through: Cell::new(0),
             begun: [const { Cell::new(false) }; MAX_CPUS],
         };
-        // SAFETY: the former stage was reached through `STAGE`, by CPUs of an execution that is over, and by its own registrations,
-        // which are never dropped.
+        // SAFETY: the former stage was reached through `STAGE`, by CPUs of an execution that is
+        // over, and by its own registrations, which are never dropped.
         let stage = PLACE.with(|place| unsafe { place.rebuild(build) });
         STAGE.set(Some(stage));
         let cpus = current().hardware.cpus;
@@ -142,8 +142,8 @@ impl Policy for Performer {
             sources: None,
         };
         let dispatch = || {
-            // SAFETY: 1. The world calls this in NMI context, which ends after it returns. 2. Only NMIs interrupt it. 3. No handler
-            // looks at the frame.
+            // SAFETY: 1. The world calls this in NMI context, which ends after it returns. 2. Only
+            // NMIs interrupt it. 3. No handler looks at the frame.
             match unsafe { stage().nmi.dispatch(&interrupted) } {
                 Outcome::Claimed => (Ending::Claimed, machine::Ending::Claimed),
                 Outcome::Absorbed => (Ending::Absorbed, machine::Ending::Absorbed),
@@ -258,9 +258,10 @@ impl Subject for Simulated {
 #[derive(Debug)]
 struct SimulatedMachine;
 
-// SAFETY: 1. The number is that of the simulated CPU that the code runs on, which never changes. 2. The world returns from an NMI
-// only after dispatch has. 3. A simulated CPU's code stays on it, and the machine delivers no interrupt while its flag is
-// clear. 4. `fatal` ends the execution by a panic, which is never caught inside it. 5. A simulated CPU gives way at choice points only.
+// SAFETY: 1. The number is that of the simulated CPU that the code runs on, which never changes. 2.
+// The world returns from an NMI only after dispatch has. 3. A simulated CPU's code stays on it, and
+// the machine delivers no interrupt while its flag is clear. 4. `fatal` ends the execution by a
+// panic, which is never caught inside it. 5. A simulated CPU gives way at choice points only.
 unsafe impl Platform for SimulatedMachine {
     fn current_cpu(&self) -> Option<usize> {
         Some(current().this_cpu())

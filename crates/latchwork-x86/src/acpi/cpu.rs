@@ -181,7 +181,8 @@ impl fmt::Display for CpuError {
             Self::Table(error) => error.fmt(formatter),
             Self::OutOfReach { cpu: Cpu { apic_id, processor_uid, .. }, mode } => write!(
                 formatter,
-                "processor {processor_uid} cannot be started: APIC ID {:#x} cannot be addressed {}",
+                "processor {processor_uid} cannot be started: APIC ID {:#x} cannot be addressed \
+                 {}",
                 apic_id.get(),
                 match mode {
                     ApicMode::Disabled => "while the local APIC is disabled",

@@ -139,15 +139,18 @@ impl fmt::Display for AcpiError {
             Self::NotFound { signature } => write!(formatter, "no table {signature}"),
             Self::EntryLength { kind, offset, bytes, minimum_bytes } => write!(
                 formatter,
-                "MADT entry of type {kind} at offset {offset} declares {bytes} bytes, but has at least {minimum_bytes}"
+                "MADT entry of type {kind} at offset {offset} declares {bytes} bytes, but has at \
+                 least {minimum_bytes}"
             ),
             Self::EntryTruncated { offset, left_bytes } => write!(
                 formatter,
-                "MADT entry at offset {offset} reaches beyond the table, which has {left_bytes} bytes left"
+                "MADT entry at offset {offset} reaches beyond the table, which has {left_bytes} \
+                 bytes left"
             ),
             Self::RegisterAddress { signature, space, address } => write!(
                 formatter,
-                "table {signature} puts registers at {address:#x} in address space {space}, where they cannot be"
+                "table {signature} puts registers at {address:#x} in address space {space}, where \
+                 they cannot be"
             ),
         }
     }

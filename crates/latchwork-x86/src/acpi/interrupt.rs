@@ -52,8 +52,8 @@ impl<M: PhysicalMemory> Madt<'_, M> {
         }))
     }
 
-    /// Where the ISA interrupt `source` is wired to: what the first interrupt source override for it
-    /// says, else the global system interrupt of the same number, signalled as the bus does it.
+    /// Where the ISA interrupt `source` is wired to: what the first interrupt source override for
+    /// it says, else the global system interrupt of the same number, signalled as the bus does it.
     ///
     /// # Errors
     ///

@@ -42,9 +42,9 @@
 //! |---|---|---|
 //! | general registers | saved in the frame | restored; the handler may change them |
 //! | RFLAGS | `popfq` of a constant: DF, AC, NT and IOPL clear | restored by `iretq` |
-//! | vector registers | XMM0 to XMM15 and MXCSR saved, MXCSR set to its default, in a build with SSE; untouched in one without | restored |
+//! | XMM0 to XMM15, MXCSR | in a build with SSE: saved, MXCSR set to its default | restored |
 //! | x87 and MMX state | untouched: no compiled code uses it, and handlers must not | |
-//! | GS base | read; written only if it is not the kernel's, as [`NmiStackTop`] has it | written only if it was |
+//! | GS base | read; written only if [`NmiStackTop`] has another | written only if it was |
 //! | DR7 | read; breakpoints switched off if any is on | written only if any was on |
 //! | CR2 | read | written only if the handler changed it |
 //! | stack | 16-byte aligned at every call; nothing is assumed below RSP | |

@@ -68,7 +68,7 @@ pub unsafe fn restore(cpu: &impl CpuState, frame: &NmiFrame, top: &NmiStackTop) 
 #[inline(always)]
 pub unsafe fn run(frame: &mut NmiFrame, handler: unsafe extern "sysv64" fn(&mut NmiFrame)) {
     let top = (&raw const *frame).wrapping_add(1).cast::<NmiStackTop>();
-    // SAFETY: it lies right above the frame, and nobody writes it while NMIs arrive (contract of
+    // SAFETY: it lies right above the frame, and no code writes it while NMIs arrive (contract of
     // this function).
     let top = unsafe { &*top };
     // SAFETY: in an NMI, hence at privilege level 0, on the stack of `top`.

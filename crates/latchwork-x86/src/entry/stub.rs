@@ -104,12 +104,12 @@ macro_rules! __nmi_entry_assembly {
     };
 }
 
-/// What code compiled with SSE uses: sixteen registers and MXCSR. The x87 state, which `fxsave64` and
-/// `fxrstor64` move as well, no compiled code touches.
+/// What code compiled with SSE uses: sixteen registers and MXCSR. The x87 state, which `fxsave64`
+/// and `fxrstor64` move as well, no compiled code touches.
 ///
-/// `fxrstor64` is avoided also because of multi-threaded TCG: where it ends a pending x87 error, QEMU
-/// clears a flag in the state of the *first* CPU, from whatever CPU's thread and without a lock, and
-/// so may undo that CPU's note that NMIs are blocked.
+/// `fxrstor64` is avoided also because of multi-threaded TCG: where it ends a pending x87 error,
+/// QEMU clears a flag in the state of the *first* CPU, from whatever CPU's thread and without a
+/// lock, and so may undo that CPU's note that NMIs are blocked.
 #[cfg(target_feature = "sse2")]
 #[doc(hidden)]
 #[macro_export]

@@ -86,7 +86,8 @@ impl fmt::Display for HpetError {
             }
             Self::PinNotRoutable { timer, pin, pins } => write!(
                 formatter,
-                "HPET timer {timer} cannot be wired to I/O APIC pin {pin}; possible pins are the bits of {pins:#010x}"
+                "HPET timer {timer} cannot be wired to I/O APIC pin {pin}; possible pins are the \
+                 bits of {pins:#010x}"
             ),
             Self::PinNotAccepted { timer, pin, reads_back } => write!(
                 formatter,

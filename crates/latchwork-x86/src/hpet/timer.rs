@@ -110,7 +110,8 @@ impl<M: Mmio> Hpet<M> {
             self.write(registers.message_data, u32::from(message.data()));
             self.write(registers.message_address, message.address());
         }
-        // Only pins that the timer reaches may be written, so one that has no effect stays as it is.
+        // Only pins that the timer reaches may be written, so one that has no effect stays as it
+        // is.
         let pin = if let Output::Pin { .. } = output { TIMER_PIN } else { 0 };
         let others = self.read(registers.configuration)
             & !(TIMER_LEVEL | pin | TIMER_MESSAGE_ENABLED | TIMER_SET_ACCUMULATOR);
@@ -199,8 +200,8 @@ impl<M: Mmio> Hpet<M> {
         Ok(())
     }
 
-    /// Keeps `timer` from raising interrupts. Its output stays as it is set, and so does its status:
-    /// an NMI that it has raised is perhaps still to be handled, and finds its condition.
+    /// Keeps `timer` from raising interrupts. Its output stays as it is set, and so does its
+    /// status: an NMI that it has raised is perhaps still to be handled, and finds its condition.
     ///
     /// # Errors
     ///

@@ -291,7 +291,12 @@ unsafe fn rdmsr(index: u32) -> u64 {
     let (low, high): (u32, u32);
     // SAFETY: privilege level 0 and an existing MSR by the contracts of the callers.
     unsafe {
-        asm!("rdmsr", in("ecx") index, out("eax") low, out("edx") high, options(nostack, preserves_flags));
+        asm!(
+            "rdmsr",
+            in("ecx") index,
+            out("eax") low, out("edx") high,
+            options(nostack, preserves_flags)
+        );
     }
     (u64::from(high) << 32) | u64::from(low)
 }
@@ -303,6 +308,11 @@ unsafe fn wrmsr(index: u32, value: u64) {
     // SAFETY: privilege level 0, an existing MSR and an acceptable value by the contracts of the
     // callers.
     unsafe {
-        asm!("wrmsr", in("ecx") index, in("eax") low, in("edx") high, options(nostack, preserves_flags));
+        asm!(
+            "wrmsr",
+            in("ecx") index,
+            in("eax") low, in("edx") high,
+            options(nostack, preserves_flags)
+        );
     }
 }

@@ -114,8 +114,8 @@ impl<M: Mmio> IoApic<M> {
         Ok(())
     }
 
-    /// Changes the mask bit of the entry of `pin` and leaves the rest, but that an NMI entry is made
-    /// edge-triggered if firmware has left it otherwise.
+    /// Changes the mask bit of the entry of `pin` and leaves the rest, but that an NMI entry is
+    /// made edge-triggered if firmware has left it otherwise.
     ///
     /// # Errors
     ///
@@ -141,7 +141,7 @@ impl<M: Mmio> IoApic<M> {
         // SAFETY: selects a register; inside the registers by the contract of `new`.
         unsafe { self.registers.write(INDEX_OFFSET, u32::from(register)) };
         // SAFETY: inside the registers by the contract of `new`. Nothing has changed the index
-        // since, as nobody else uses this I/O APIC. No register has a read effect.
+        // since, as no other code uses this I/O APIC. No register has a read effect.
         unsafe { self.registers.read(WINDOW_OFFSET) }
     }
 

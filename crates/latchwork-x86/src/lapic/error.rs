@@ -17,8 +17,8 @@ impl<A: Access> Lapic<A> {
     /// it. On a register that keeps its errors, it reports an error that comes twice only once.
     ///
     /// NMI-safe, but a call that interrupts another one on the same CPU takes errors that the other
-    /// one would have reported. Two writes and two reads, and the interrupt of [`Lvt::Error`] is armed
-    /// again.
+    /// one would have reported. Two writes and two reads, and the interrupt of [`Lvt::Error`] is
+    /// armed again.
     ///
     /// [`Lvt::Error`]: super::lvt::Lvt::Error
     #[must_use]

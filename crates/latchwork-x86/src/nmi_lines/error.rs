@@ -72,7 +72,8 @@ impl fmt::Display for WiringError {
             ),
             Self::ContradictoryLint { processor_uid, lint } => write!(
                 formatter,
-                "MADT has two polarities for the NMI line at {lint:?} of processor {processor_uid}"
+                "MADT has two polarities for the NMI line at {lint:?} of processor \
+                 {processor_uid}"
             ),
             Self::ReservedSourceFlags { interrupt, flags } => write!(
                 formatter,

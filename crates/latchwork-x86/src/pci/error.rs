@@ -86,11 +86,13 @@ impl fmt::Display for PciError {
             }
             Self::UpperHalfOfBar { address, index } => write!(
                 formatter,
-                "base address register {index} of PCI device {address} is the upper half of another"
+                "base address register {index} of PCI device {address} is the upper half of \
+                 another"
             ),
             Self::BadBar { address, index, bits } => write!(
                 formatter,
-                "base address register {index} of PCI device {address} is {bits:#010x}, a type that does not exist"
+                "base address register {index} of PCI device {address} is {bits:#010x}, a type \
+                 that does not exist"
             ),
             Self::NoCapability { address, id } => {
                 write!(formatter, "PCI device {address} has no capability {:#04x}", id.0)
@@ -105,7 +107,8 @@ impl fmt::Display for PciError {
             ),
             Self::CapabilityTruncated { address, offset } => write!(
                 formatter,
-                "capability at {offset:#04x} of PCI device {address} does not fit into its configuration space"
+                "capability at {offset:#04x} of PCI device {address} does not fit into its \
+                 configuration space"
             ),
             Self::NotOwnRegister { address, offset, bytes } => write!(
                 formatter,

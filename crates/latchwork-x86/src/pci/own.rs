@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Registers that a device defines itself, behind the header (PCI Local Bus Specification 3.0, 6.1).
+//! Registers that a device defines itself, behind the header (PCI Local Bus Specification 3.0,
+//! 6.1).
 //!
 //! The driver accesses them by the width that the device gives them. The byte enables show the
 //! device which bytes are meant (3.2.2.3.2), and some devices do nothing on an access of another

@@ -58,8 +58,8 @@ fn an_edge_has_no_status() {
     assert!(!hpet.is_pending(1) && !hpet.acknowledge(1));
 }
 
-/// Section 2.3.6: the status bit of a timer that is not level-triggered is to be ignored, and 1 never
-/// written to it (the model panics).
+/// Section 2.3.6: the status bit of a timer that is not level-triggered is to be ignored, and 1
+/// never written to it (the model panics).
 #[test]
 fn what_the_status_shows_of_an_edge_is_ignored_and_not_written() {
     let model = HpetModel::new(Chipset::AccumulatorOnly).with_status_of_edges();

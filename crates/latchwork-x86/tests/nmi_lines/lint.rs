@@ -233,7 +233,8 @@ fn results_and_reasons_read_well() {
         (&[cpu][..], "processor 4: MADT says nothing of NMI lines"),
         (
             &[cpu, for_other],
-            "processor 4: MADT wires no NMI line to it, but one to processor 6, which is not there",
+            "processor 4: MADT wires no NMI line to it, but one to processor 6, which is not \
+             there",
         ),
         (&[cpu, other, for_other], "processor 4: MADT wires no NMI line to LINT0 or LINT1"),
         (

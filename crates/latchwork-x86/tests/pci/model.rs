@@ -179,8 +179,8 @@ impl Buses {
         (place, (selection & 0xFF) as usize)
     }
 
-    /// Section 3.2.2.3.2: the four data ports stand for the four bytes of the selected register, and
-    /// an access may take some of them. The device sees which (byte enables).
+    /// Section 3.2.2.3.2: the four data ports stand for the four bytes of the selected register,
+    /// and an access may take some of them. The device sees which (byte enables).
     fn selected_bytes(&self, port: u16, bytes: usize) -> (Place, usize) {
         let first = usize::from(port).checked_sub(0xCFC).expect("a data port");
         assert!(first % bytes == 0 && first + bytes <= 4, "{bytes} bytes at port {port:#x}");

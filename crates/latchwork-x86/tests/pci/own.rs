@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Registers that a device defines itself, from offset 40H on (section 6.1): they are read and written
-//! by the width that the device gives them, and only there.
+//! Registers that a device defines itself, from offset 40H on (section 6.1): they are read and
+//! written by the width that the device gives them, and only there.
 
 use latchwork_x86::pci::{ConfigSpace, Identity, PciError};
 use proptest::prelude::*;

@@ -64,9 +64,24 @@ pub unsafe trait Platform: Sync + 'static {
     /// This CPU's clock, in ticks of any constant length; monotonic on one CPU. **NMI-safe.**
     ///
     /// It orders nothing: the CPU may read its clock a little early or late.
+    ///
+    /// *How far the clocks of two CPUs may differ*: where one CPU claims a condition and another
+    /// takes its ring, the claim explains the ring if the other CPU's clock is ahead by less than
+    /// [`late_us`](crate::Limits::late_us), the time that the ring takes included, or behind by
+    /// less than [`cap_us`](crate::Limits::cap_us). Beyond that, the library may call the ring
+    /// unknown. It loses no event by it, and no removal returns early: neither goes by the clock.
+    ///
+    /// *A clock that is reset or steps back* may end earlier grants immediately, so that the
+    /// library may call a ring unknown that is under way. Take the CPU
+    /// [offline](crate::Nmi::go_offline) before, and [online](crate::Nmi::come_online) after.
     fn now_ticks(&self) -> u64;
 
-    /// How many ticks make a millisecond. **NMI-safe.**
+    /// How many ticks make a millisecond: at least 1, and always the same. **NMI-safe.**
+    ///
+    /// Times shorter than a tick count as one tick, and a debt may look up to three ticks older
+    /// than it is. So with fewer than some 100 ticks a millisecond,
+    /// [`late_us`](crate::Limits::late_us) lasts longer than it says, and the Platform handlers may
+    /// be polled more often than once a tick period.
     fn ticks_per_ms(&self) -> u64;
 
     /// Makes one NMI arrive at `cpu`, which may be this CPU. **NMI-safe**; the library calls it

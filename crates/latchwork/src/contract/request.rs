@@ -5,12 +5,15 @@
 //! They are counters and not bits because every sender rings: if one NMI takes three sends, up to
 //! two more edges come and find nothing, and the receiver must know how many.
 //!
-//! A sender adds nothing to a counter that stands at half its range
+//! A sender adds nothing to a counter that stands at its limit, long before it is full
 //! ([`SendError::Saturated`](crate::SendError::Saturated)). So the counter cannot overflow into its
-//! neighbour: a sender keeps interrupts off between its look and its addition, so each CPU has at
-//! most two contexts between the two, a thread and an NMI, and the other half of the range has room
-//! for all of them. `Probe`, `Selftest` and `Again` have narrower counters, so a CPU sends
+//! neighbour: a sender keeps interrupts off between its look and its addition, so on each CPU only
+//! a thread and the NMIs that nest on top of it can be between the two, and the rest of the range
+//! has room for all of them. `Probe`, `Selftest` and `Again` have narrower counters, so a CPU sends
 //! them to itself only.
+//!
+//! On 64-bit targets there is room for [`MAX_NESTING`](crate::MAX_NESTING) NMIs on one CPU, and for
+//! two on each of all others; on 32-bit ones, for a thread and an NMI on each.
 
 /// What a software NMI asks of the CPU that takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +38,8 @@ pub enum Request {
 pub(crate) struct Field {
     pub(crate) shift: u32,
     pub(crate) bits: u32,
+    /// So many are pending that one more is refused.
+    pub(crate) refused_at: usize,
 }
 
 impl Field {
@@ -45,34 +50,36 @@ impl Field {
     pub(crate) const fn count_in(self, word: usize) -> usize {
         word >> self.shift & !(usize::MAX << self.bits)
     }
-
-    pub(crate) const fn refused_at(self) -> usize {
-        1 << self.bits >> 1
-    }
 }
 
 impl Request {
     pub(crate) const ALL: [Self; 6] =
         [Self::Stop, Self::Backtrace, Self::Call, Self::Probe, Self::Selftest, Self::Again];
 
-    const WIDE_BITS: u32 = if usize::BITS >= 64 { 16 } else { 8 };
-    const NARROW_BITS: u32 = if usize::BITS >= 64 { 5 } else { 2 };
+    const WIDE_BITS: u32 = if usize::BITS >= 64 { 14 } else { 8 };
+    const NARROW_BITS: u32 = if usize::BITS >= 64 { 7 } else { 2 };
 
     pub(crate) const fn field(self) -> Field {
         match self {
-            Self::Stop => Field { shift: 0, bits: Self::WIDE_BITS },
-            Self::Backtrace => Field { shift: Self::WIDE_BITS, bits: Self::WIDE_BITS },
-            Self::Call => Field { shift: 2 * Self::WIDE_BITS, bits: Self::WIDE_BITS },
+            Self::Stop => Self::wide(0),
+            Self::Backtrace => Self::wide(1),
+            Self::Call => Self::wide(2),
             Self::Probe => Self::narrow(0),
             Self::Selftest => Self::narrow(1),
             Self::Again => Self::narrow(2),
         }
     }
 
+    const fn wide(index: u32) -> Field {
+        let refused_at = if usize::BITS >= 64 { 1 << 12 } else { 1 << 7 };
+        Field { shift: Self::WIDE_BITS.wrapping_mul(index), bits: Self::WIDE_BITS, refused_at }
+    }
+
     const fn narrow(index: u32) -> Field {
         let wide = Self::WIDE_BITS.wrapping_mul(3);
         let shift = wide.wrapping_add(Self::NARROW_BITS.wrapping_mul(index));
-        Field { shift, bits: Self::NARROW_BITS }
+        let refused_at = if usize::BITS >= 64 { 1 << 4 } else { 1 << 1 };
+        Field { shift, bits: Self::NARROW_BITS, refused_at }
     }
 
     /// Whether a CPU may send it to itself only.
@@ -123,10 +130,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_other_half_has_room_for_every_context_that_may_add_after_its_look() {
+    #[cfg(target_pointer_width = "64")]
+    fn the_rest_has_room_for_every_context_that_may_add_after_its_look() {
+        let on_one_cpu = 1 + crate::MAX_NESTING;
         for request in Request::ALL {
-            let contexts = if request.is_to_self_only() { 2 } else { 2 * crate::MAX_CPUS };
-            assert!(request.field().refused_at() >= contexts, "{request:?}");
+            let others = if request.is_to_self_only() { 0 } else { 2 * (crate::MAX_CPUS - 1) };
+            let Field { bits, refused_at, .. } = request.field();
+            assert!((1 << bits) - refused_at > on_one_cpu + others, "{request:?}");
         }
     }
 

@@ -142,7 +142,7 @@ impl<'n> HandlerSpec<'n> {
     /// Sets the storm limit: the library calls
     /// [`Platform::storm_began`](crate::Platform::storm_began) when the handler claims more often
     /// than this within a millisecond on one CPU. The default is
-    /// [`STORM_ABOVE`](Self::STORM_ABOVE); 0 means no limit.
+    /// [`STORM_ABOVE`](Self::STORM_ABOVE); 0 means no limit, and so does 65,535.
     #[must_use]
     pub const fn storm_above(mut self, claims_per_ms: u16) -> Self {
         self.claims_per_ms = claims_per_ms;

@@ -132,7 +132,7 @@ impl<P: Platform> Nmi<P> {
             Outcome::Unknown => Ending::Unknown,
             _ => Ending::Claimed,
         };
-        area.counters.record(ending, clock.last_ticks.wrapping_sub(ctx.arrived_ticks));
+        area.counters.record(ending, clock.last_ticks.saturating_sub(ctx.arrived_ticks));
         let mut left_ticks = clock.last_ticks;
         let outermost = area.own.read.leave();
         if outermost {

@@ -103,8 +103,8 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// Something was claimed: grants what that leaves open, and makes the grants that are there last
-    /// as long.
+    /// Something was claimed: grants what that leaves open, and makes the present grants last as
+    /// long.
     #[inline(always)]
     fn grant_what_is_open(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, claims: &Claims) {
         let grants = &ctx.area.grants;

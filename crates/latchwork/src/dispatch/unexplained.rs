@@ -27,7 +27,8 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// Counts an unknown edge and reports it. `now_ticks` is when it was found to be unknown: when
-    /// the NMI or the tick arrived that found it.
+    /// the NMI or the tick arrived that found it. The limit on reports goes by that, since an edge
+    /// that this CPU had deferred may be older than the last report.
     pub(super) fn count_and_report_unknown(
         &self,
         ctx: &NmiContext<'_>,
@@ -39,7 +40,7 @@ impl<P: Platform> Nmi<P> {
         let count = ctx.area.counters.record_unknown();
         let ticks_per_ms = self.platform.ticks_per_ms();
         let due = if panics { Due::Now } else { Due::AtTheRate };
-        let admitted = ctx.area.own.limiter.admit(ctx.arrived_ticks, ticks_per_ms, due);
+        let admitted = ctx.area.own.limiter.admit(now_ticks, ticks_per_ms, due);
         if let Some(suppressed) = admitted {
             self.platform.report_unknown(&UnknownNmi {
                 cpu: ctx.cpu,

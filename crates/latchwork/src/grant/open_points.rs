@@ -71,8 +71,9 @@ impl OpenPoints {
     /// Notes that the CPU leaves an NMI at `left`. The end of the one before is an open point, if
     /// `may_open`.
     ///
-    /// An NMI that left later came on top of the end of this one. It has noted everything, unless
-    /// its clock was reset since.
+    /// An NMI that left later came on top of the end of this one, and has noted everything. One
+    /// that left later by more than the cap left before the clock was reset: nobody knows when that
+    /// was by the present clock.
     #[inline(always)]
     pub(super) fn note_leave<'a>(
         &self,
@@ -81,10 +82,11 @@ impl OpenPoints {
         limits: impl FnOnce() -> InTicks<'a>,
     ) {
         let before = load(&self.last_leave);
-        if left.is_before(before) && before.since(left) <= limits().cap() {
-            return;
-        }
-        if may_open() && load(&self.last).is_before(before) {
+        if left.is_before(before) {
+            if before.since(left) <= limits().cap() {
+                return;
+            }
+        } else if may_open() && load(&self.last).is_before(before) {
             self.note(before);
         }
         self.last_leave.store(left.word(), Ordering::Relaxed);

@@ -75,19 +75,27 @@ impl Rationing {
         let from = self.streak_from.load(Ordering::Relaxed);
         let last = Timestamp::from_word(self.last.load(Ordering::Relaxed));
         self.last.store(now.word(), Ordering::Relaxed);
-        if from == 0 || now.since(last) > gap_ticks {
+        if from == 0 || are_apart(now, last, gap_ticks) {
             self.streak_from.store(now.word() | 1, Ordering::Relaxed);
             return 0;
         }
         now.since(Timestamp::from_word(from))
     }
 
+    /// Whether a report is due.
     fn may_report(&self, now: Timestamp, interval_ticks: usize) -> bool {
         let reported_at = self.reported_at.load(Ordering::Relaxed);
-        if reported_at != 0 && now.since(Timestamp::from_word(reported_at)) < interval_ticks {
+        let last = Timestamp::from_word(reported_at);
+        if reported_at != 0 && !are_apart(now, last, interval_ticks) {
             return false;
         }
         self.reported_at.store(now.word() | 1, Ordering::Relaxed);
         true
     }
+}
+
+/// Whether two moments are more than `ticks` apart. Where the earlier one looks so much later, the
+/// clock was reset in between.
+fn are_apart(now: Timestamp, earlier: Timestamp, ticks: usize) -> bool {
+    now.since(earlier) > ticks || earlier.since(now) > ticks
 }

@@ -78,7 +78,7 @@ impl<P: Platform> Nmi<P> {
             // A CPU that saw this CPU offline while it queued work for it: its item is seen by this
             // CPU's next look at its lists. Partner: the fence in `Nmi::notify_cpu`. And the poll
             // that is owed now sees what was asserted while this CPU was away. Partner: the fence
-            // in `Debt::take`.
+            // in `PollLock::begin`.
             fence(Ordering::SeqCst);
             self.owe(cpu, area);
             Ok(())

@@ -407,8 +407,8 @@ impl<T: fmt::Debug> SharedCell<T> {
     pub(crate) fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
         let Some(memory) = memory() else { return write(self.content.get()) };
         let result = write(self.content.get());
-        // SAFETY: the caller's protocol lets it, and nobody else, use the cell here; `write` got a
-        // pointer from which no reference is left.
+        // SAFETY: the caller's protocol lets it, and no other context, use the cell here; `write`
+        // got a pointer from which no reference is left.
         let content = unsafe { &*self.content.get() };
         memory.cell_used(self.content.get().addr(), &self.shown, content);
         result

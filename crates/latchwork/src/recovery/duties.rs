@@ -9,7 +9,7 @@ use crate::primitive::{Ordering, OwnWord, const_unless_loom};
 pub(crate) struct Duties {
     /// The last debt that this CPU made. It answers for that one.
     made_debt: OwnWord,
-    /// A handler wants the CPU to ask it again.
+    /// A handler wants the CPU to ask it again, and the CPU has not sent itself the NMI for that.
     ask_again: OwnWord,
 }
 

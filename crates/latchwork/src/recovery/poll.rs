@@ -94,7 +94,7 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// The holder of the poll lock calls it, after it has taken the debt, and then releases the
-    /// lock.
+    /// lock. Where a handler wants more, this CPU owes another poll.
     fn poll_once(
         &self,
         ctx: &NmiContext<'_>,
@@ -105,7 +105,7 @@ impl<P: Platform> Nmi<P> {
     ) -> bool {
         let recovery = &self.core.recovery;
         recovery.counters.count_poll(reason);
-        let mut claimed = false;
+        let (mut claimed, mut wants_more) = (false, false);
         self.ask_all(Class::Platform, ctx, clock, |slot, index, claim| {
             claimed = true;
             recovery.polls.note_claim(number);
@@ -115,10 +115,16 @@ impl<P: Platform> Nmi<P> {
             claims.add(&slot.doorbell, ctx.area.grants.routes.ring_target(index));
             if claim == Claim::More {
                 claims.set_wants_more();
+                wants_more = true;
             }
             self.publish_claim(slot, index, Some(ctx.area));
         });
         recovery.polls.end(number);
+        if wants_more {
+            // What was left belongs to the machine, and any CPU may look. Whoever takes a debt that
+            // is there already begins its poll after the end of this one, and so asks again.
+            self.owe(ctx.cpu, ctx.area);
+        }
         claimed
     }
 

@@ -15,6 +15,7 @@ impl<P: Platform> Nmi<P> {
     pub(crate) fn run_tick_duties(&'static self, cpu: usize, area: &PerCpu) {
         let now = self.now();
         self.update_hold(area, now);
+        self.ask_again(cpu, area);
         self.pay_debt(cpu, area, now);
         if area.deferred.has_waiting() {
             self.inside_read_side(cpu, area, |_| {});
@@ -60,6 +61,15 @@ impl<P: Platform> Nmi<P> {
             recovery.counters.count_tick(Recovery::Poll);
         }
         self.poll_outside_nmi(cpu, area);
+    }
+
+    /// A handler returned [`Claim::More`](crate::Claim::More): this CPU sends itself the NMI in
+    /// which it asks that handler again. Where it cannot, the duty stays for its next tick. Own
+    /// CPU, outside dispatch, interrupts off.
+    pub(crate) fn ask_again(&'static self, cpu: usize, area: &PerCpu) {
+        if area.duties.take_ask_again() && self.send(cpu, Request::Again).is_err() {
+            area.duties.ask_again();
+        }
     }
 
     /// Pays what this CPU owes: it is offline, about to leave, and made the debt.

@@ -12,8 +12,9 @@ use crate::{
 impl<P: Platform> Nmi<P> {
     /// Sets the CPUs to which the doorbell of a Platform handler rings from now on. The library
     /// then owes a poll, since a line that was asserted while it was masked gives no edge. Call
-    /// this **before** you open the new route, and [`owe_poll`](Self::owe_poll) after. Not
-    /// NMI-safe.
+    /// this **before** you open the new route, and [`owe_poll`](Self::owe_poll) after. Close the
+    /// old route [`late_us`](Limits::late_us) before: a CPU that the new route leaves out may call
+    /// a ring unknown that is still under way to it. Not NMI-safe.
     ///
     /// # Errors
     ///
@@ -30,7 +31,8 @@ impl<P: Platform> Nmi<P> {
 
     /// Sets how the edges of a handler's doorbell relate to its conditions from now on, for all
     /// handlers behind that doorbell. A driver calls it, for example, when it learns that this CPU
-    /// does not mask its LVT entry on delivery. Not NMI-safe.
+    /// does not mask its LVT entry on delivery. Handlers of class
+    /// [`Unknown`](crate::Class::Unknown) have no say in it. Not NMI-safe.
     ///
     /// # Errors
     ///
@@ -40,7 +42,8 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// Sets the times by which grants and recovery go; until then they are [`Limits::BARE_METAL`].
-    /// Call this before you register handlers that need other ones. Not NMI-safe.
+    /// Call this before you register handlers that need other ones. Debts and grants that are there
+    /// go by the new times from here on. Not NMI-safe.
     ///
     /// # Errors
     ///
@@ -68,7 +71,7 @@ impl<P: Platform> Nmi<P> {
     /// **NMI-safe.**
     pub fn owe_poll(&'static self) {
         // What the caller did comes before the look at the debt. Partner: the fence in
-        // `Debt::take`.
+        // `PollLock::begin`.
         fence(Ordering::SeqCst);
         let _ = self.on_this_cpu(|cpu, area| self.owe(cpu, area));
     }

@@ -118,6 +118,9 @@ pub(crate) fn set_edge_model(
     let writer = Writer::lock(core, platform);
     let named = core.slot_of(id).ok_or(SpecError::Stale)?;
     let doorbell = writer.with_record(named, |record| record.doorbell);
+    if id.class == Class::Unknown {
+        return Err(SpecError::Edges(EdgesError::NeverGranted { class: id.class, doorbell }));
+    }
     check_edges(core, id.class, doorbell, edges).map_err(SpecError::Edges)?;
     for slot in writer.slots_that_grant() {
         writer.with_record(slot, |record| {

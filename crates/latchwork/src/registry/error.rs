@@ -152,8 +152,9 @@ pub enum EdgesError {
         /// The cap in force, in microseconds.
         cap_us: u32,
     },
-    /// Claims of this class, or behind this doorbell, grant nothing: name
-    /// [`PerCondition`](crate::EdgeModel::PerCondition).
+    /// Claims of this class, or behind this doorbell, grant nothing. Register with
+    /// [`PerCondition`](crate::EdgeModel::PerCondition), and leave the model of a doorbell that is
+    /// shared to the others.
     NeverGranted {
         /// The class.
         class: Class,

@@ -128,7 +128,7 @@ impl Link {
     /// The caller set `in_use`, or holds the guard, or is the node's `Drop`.
     fn set_place(&self, place: Option<Place>) -> Option<Place> {
         self.place.with_mut(|cell| {
-            // SAFETY: by this function's contract nobody else accesses the cell.
+            // SAFETY: by this function's contract no other code accesses the cell.
             unsafe { core::mem::replace(&mut *cell, place) }
         })
     }

@@ -111,3 +111,21 @@ impl Observed {
         self.0 >> DEPTH_BITS != earlier.0 >> DEPTH_BITS
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dispatch_is_told_from_the_next_across_the_wrap_of_the_generation() {
+        let word = ReadWord(AtomicUsize::new(usize::MAX & !DEPTH_MASK));
+        word.enter();
+        let seen = word.observe();
+        word.enter();
+        assert!(!word.leave() && !word.observe().has_moved_since(seen));
+        assert!(word.leave());
+        assert!(word.observe().is_outside() && word.observe().has_moved_since(seen));
+        word.enter();
+        assert!(!word.observe().is_outside() && word.observe().has_moved_since(seen));
+    }
+}

@@ -26,10 +26,10 @@ pub(crate) fn remove(
     };
     // Partner: the fence in `ReadWord::enter`.
     fence(Ordering::SeqCst);
-    let deadline = limit_ms.map(|ms| Deadline::after(platform, ms));
+    let mut deadline = limit_ms.map(|ms| Deadline::after(platform, ms));
     let mut wait = Quiescence::begin();
     while let Err(cpu) = wait.advance(core.cpus()) {
-        if let Some(waited_ms) = deadline.as_ref().and_then(|it| it.passed(platform)) {
+        if let Some(waited_ms) = deadline.as_mut().and_then(|it| it.passed(platform)) {
             set_state(core, platform, id, SlotState::Live);
             return Err(RemoveFailure::StillRunning { handler, cpu, waited_ms });
         }
@@ -90,10 +90,13 @@ impl Deadline {
         Self { started_ticks: platform.now_ticks(), limit_ms }
     }
 
-    /// The limit, once it has passed. A thread that moves to another CPU meanwhile may read a clock
-    /// that is a little behind: that counts as no time at all, not as a very long one.
-    fn passed(&self, platform: &dyn Platform) -> Option<u64> {
-        let waited = platform.now_ticks().saturating_sub(self.started_ticks);
+    /// The limit, once it has passed. A clock that shows less than at the start was reset, or is
+    /// that of another CPU, a little behind. Then the remover counts from there: its wait has a
+    /// bound on any clock, and is too short by no more than two CPUs' clocks differ.
+    fn passed(&mut self, platform: &dyn Platform) -> Option<u64> {
+        let now_ticks = platform.now_ticks();
+        self.started_ticks = self.started_ticks.min(now_ticks);
+        let waited = now_ticks.saturating_sub(self.started_ticks);
         let limit = self.limit_ms.saturating_mul(platform.ticks_per_ms());
         (waited >= limit).then_some(self.limit_ms)
     }

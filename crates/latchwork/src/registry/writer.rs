@@ -39,8 +39,8 @@ impl<'a> Writer<'a> {
     pub(super) fn with_record<R>(&self, slot: &Slot, edit: impl FnOnce(&mut SlotRecord) -> R) -> R {
         slot.record.with_mut(|record| {
             // SAFETY: the records belong to the holder of the writer lock, which is us, and `edit`
-            // cannot reach another `with_record` of the same slot: nobody else calls it but this
-            // file and `remove`, never nested.
+            // cannot reach another `with_record` of the same slot: only this file and `remove` call
+            // it, never nested.
             edit(unsafe { &mut *record })
         })
     }

@@ -32,7 +32,7 @@ pub(crate) struct Mailbox {
     finished: AtomicUsize,
 }
 
-/// The request's counter stands at half its range.
+/// As many of the request are pending as are let through.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Saturated;
 
@@ -46,7 +46,7 @@ impl Mailbox {
     /// Sender, before the ring, with interrupts off. NMI-safe.
     pub(crate) fn post(&self, request: Request) -> Result<(), Saturated> {
         let field = request.field();
-        if field.count_in(self.pending.load(Ordering::Relaxed)) >= field.refused_at() {
+        if field.count_in(self.pending.load(Ordering::Relaxed)) >= field.refused_at {
             return Err(Saturated);
         }
         self.pending.fetch_add(field.unit(), Ordering::Release);
@@ -99,14 +99,29 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_is_refused_at_half_its_range_and_spares_its_neighbours() {
+    fn unfinished_sends_are_counted_across_the_wrap() {
+        let (mailbox, taken) = (Mailbox::new(), AtomicUsize::new(usize::MAX - 1));
+        mailbox.finished.store(usize::MAX - 1, Ordering::Relaxed);
+        for unfinished in 1..=4 {
+            mailbox.post(Request::Call).unwrap();
+            taken.fetch_add(mailbox.take().total(), Ordering::Relaxed);
+            assert_eq!(mailbox.unfinished(&taken), unfinished);
+        }
+        for unfinished in (0..4).rev() {
+            mailbox.finish();
+            assert_eq!(mailbox.unfinished(&taken), unfinished);
+        }
+    }
+
+    #[test]
+    fn a_counter_is_refused_in_time_and_spares_its_neighbours() {
         for request in Request::ALL {
             let mailbox = Mailbox::new();
             let mut accepted = 0;
             while mailbox.post(request).is_ok() {
                 accepted += 1;
             }
-            assert_eq!(accepted, request.field().refused_at());
+            assert_eq!(accepted, request.field().refused_at);
             let taken = mailbox.take();
             assert_eq!((taken.count(request), taken.total()), (accepted, accepted));
         }

@@ -3,6 +3,7 @@
 //!
 //! * [`loom`]: what other CPUs may do and see, exhaustively, on the real code.
 //! * [`nested`]: an NMI on the same CPU between any two accesses of the real code, exhaustively.
+//! * [`hostile`]: what whoever uses the API carelessly, or an odd clock, can do to it.
 //! * the rest: what each call promises.
 
 mod item;
@@ -13,6 +14,8 @@ mod world;
 mod dispatch;
 #[cfg(not(loom))]
 mod grants;
+#[cfg(not(loom))]
+mod hostile;
 #[cfg(not(loom))]
 mod lifecycle;
 #[cfg(loom)]
@@ -31,6 +34,8 @@ mod refusals;
 mod registry;
 #[cfg(not(loom))]
 mod requests;
+#[cfg(not(loom))]
+mod scene;
 #[cfg(not(loom))]
 mod sharing;
 #[cfg(not(loom))]

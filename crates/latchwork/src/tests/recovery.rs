@@ -4,65 +4,15 @@
 use std::vec::Vec;
 
 use super::{
+    scene::{local, platform, scene},
     source::Source,
     world::{Leaked, World, become_cpu, take_nmi, take_work_interrupt},
 };
 use crate::{
     Claim, Class, Doorbell, EdgeModel, HandlerSpec, NmiContext, NmiHandler, Outcome, Recovery,
-    Registration, Request, StormSource, UnknownKind,
+    Request, StormSource, UnknownKind,
     primitive::{Counter, Ordering},
 };
-
-fn local() -> HandlerSpec<'static> {
-    HandlerSpec::new("local", Class::Local, Doorbell::Local(4), EdgeModel::PerCondition)
-}
-
-fn platform() -> HandlerSpec<'static> {
-    HandlerSpec::new("platform", Class::Platform, Doorbell::Platform(1), EdgeModel::PerCondition)
-}
-
-struct Scene {
-    world: World,
-    pmi: Leaked<Source>,
-    external: Leaked<Source>,
-    kept: Vec<Registration>,
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        become_cpu(Some(0));
-        self.kept.clear();
-    }
-}
-
-/// A Local and a Platform source, nothing owed.
-fn scene() -> Scene {
-    let world = World::new();
-    let (pmi, external) = (Leaked::new(Source::new()), Leaked::new(Source::new()));
-    let kept = std::vec![
-        world.nmi.register(&local(), pmi.0).unwrap(),
-        world.nmi.register(&platform(), external.0).unwrap(),
-    ];
-    world.wait_us(1_000);
-    world.nmi.tick();
-    assert!(world.nmi.core.recovery.hot.debt.owed().is_none());
-    Scene { world, pmi, external, kept }
-}
-
-impl Scene {
-    /// One edge for both conditions.
-    fn collapse(&self) {
-        self.external.0.raise();
-        self.pmi.0.raise();
-        assert_eq!(take_nmi(self.world.nmi), Outcome::Claimed);
-        assert!(self.external.0.is_raised(), "a Local claim spares the Platform handlers");
-    }
-
-    fn tick_after_us(&self, us: usize) {
-        self.world.wait_us(us);
-        self.world.nmi.tick();
-    }
-}
 
 #[test]
 fn a_lost_external_event_is_found_by_the_tick_and_counted_as_recovered() {

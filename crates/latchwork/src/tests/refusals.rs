@@ -75,6 +75,21 @@ fn a_handler_of_last_resort_does_not_name_its_doorbells_edge_model() {
     }
 }
 
+/// Nor may it change that of the others.
+#[test]
+fn a_handler_of_last_resort_does_not_change_its_doorbells_edge_model() {
+    let world = World::new();
+    let nmi = world.nmi;
+    let message = HandlerSpec::new("message", Class::Local, LOCAL, late(10, 1));
+    let resort = HandlerSpec::new("resort", Class::Unknown, LOCAL, EdgeModel::PerCondition);
+    let kept = [message, resort].map(|spec| nmi.register(&spec, &IDLE).unwrap());
+    let refused = nmi.set_edge_model(kept[1].id(), EdgeModel::PerCondition);
+    let error = EdgesError::NeverGranted { class: Class::Unknown, doorbell: LOCAL };
+    assert_eq!(refused, Err(SpecError::Edges(error)));
+    let kept_to = nmi.core.registry.slot(Class::Local, 0).unwrap().doorbell.late_rings();
+    assert_eq!(kept_to.count(), 1);
+}
+
 #[test]
 fn a_cap_that_a_handlers_rings_outlast_is_refused() {
     let world = World::new();

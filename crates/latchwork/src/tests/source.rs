@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A source with a sticky condition, and how a test lets time pass.
 
-use super::world::{TICKS_PER_MS, TestPlatform, World};
+use super::world::{TestPlatform, World};
 use crate::{
-    Claim, Nmi, NmiContext, NmiHandler,
+    Claim, Nmi, NmiContext, NmiHandler, Platform,
     primitive::{AtomicUsize, Ordering, const_unless_loom},
 };
 
@@ -58,6 +58,6 @@ impl World {
 
 /// The same, from a handler or an NMI on top.
 pub(super) fn time_passes(nmi: &Nmi<TestPlatform>, us: usize) {
-    let ticks = us * TICKS_PER_MS as usize / 1_000;
+    let ticks = us * nmi.platform.ticks_per_ms() as usize / 1_000;
     nmi.platform.ticks.fetch_add(ticks, Ordering::Relaxed);
 }

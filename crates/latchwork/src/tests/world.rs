@@ -27,6 +27,7 @@ use crate::{
 pub(super) const CPUS: usize = 2;
 /// The most that a world can be [made](World::with_cpus) of.
 const MOST_CPUS: usize = 3;
+/// At first: a tick is a microsecond.
 pub(super) const TICKS_PER_MS: u64 = 1_000;
 
 thread_local! {
@@ -43,8 +44,11 @@ type OnServe = Box<dyn Fn(Requests) + Send>;
 pub(super) type OnLeave = Arc<dyn Fn(AfterLeave) + Send + Sync>;
 
 pub(super) struct TestPlatform {
-    /// Advances by one at each reading.
+    /// Advances by [`ticks_per_reading`](Self::ticks_per_reading) at each reading.
     pub(super) ticks: Counter,
+    /// At first 1.
+    pub(super) ticks_per_reading: Counter,
+    pub(super) ticks_per_ms: Counter,
     /// Rings made, per CPU. Read together with the count of finished sends, so a loom atomic.
     pub(super) rung: [AtomicUsize; MOST_CPUS],
     /// Whether an interrupt for work is pending, per CPU.
@@ -69,10 +73,11 @@ unsafe impl Platform for TestPlatform {
         CPU.with(Cell::get)
     }
     fn now_ticks(&self) -> u64 {
-        self.ticks.fetch_add(1, Ordering::Relaxed) as u64
+        self.ticks.fetch_add(self.ticks_per_reading.load(Ordering::Relaxed), Ordering::Relaxed)
+            as u64
     }
     fn ticks_per_ms(&self) -> u64 {
-        TICKS_PER_MS
+        self.ticks_per_ms.load(Ordering::Relaxed) as u64
     }
     fn ring(&self, cpu: usize) -> Result<(), RingError> {
         if let Some(error) = *self.ring_fails.lock().unwrap() {
@@ -156,6 +161,8 @@ impl World {
         become_cpu(Some(0));
         let platform = TestPlatform {
             ticks: Counter::new(0),
+            ticks_per_reading: Counter::new(1),
+            ticks_per_ms: Counter::new(TICKS_PER_MS as usize),
             rung: core::array::from_fn(|_| AtomicUsize::new(0)),
             work_interrupts: core::array::from_fn(|_| AtomicBool::new(false)),
             ring_fails: Mutex::new(None),

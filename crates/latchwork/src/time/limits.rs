@@ -74,7 +74,7 @@ impl Limits {
         if self.hold_us > self.cap_us {
             return Err(LimitsError::HoldBeyondCap);
         }
-        if self.overdue_us < self.tick_period_us.saturating_mul(2) {
+        if u64::from(self.overdue_us) < u64::from(self.tick_period_us).saturating_mul(2) {
             return Err(LimitsError::OverdueTooSoon);
         }
         let longest_us = self.cap_us.max(self.overdue_us).max(self.hold_us);

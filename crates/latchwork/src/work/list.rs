@@ -29,7 +29,7 @@
 //! * The last item is taken by `oldest` = null and then the exchange, Release, paired with the
 //!   Acquire of the producer's swap: the producer that finds null stores to `oldest` after the
 //!   consumer did. If the exchange fails, a producer has come and will link itself behind the item,
-//!   so nobody else stores to `oldest`, and the consumer may put the item back there.
+//!   so no other context stores to `oldest`, and the consumer may put the item back there.
 //! * An item is off the list before it runs: it may be pushed again at once. The producer that is
 //!   to link itself behind an item keeps it on the list until it has: its successor is missing, and
 //!   `newest` is not it.

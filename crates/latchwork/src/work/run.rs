@@ -2,11 +2,7 @@
 //! Running queued items: at the interrupt for work, at the tick, and for CPUs that are offline.
 
 use super::item::{Urgency, Work};
-use crate::{
-    contract::{Platform, Request},
-    cpu::PerCpu,
-    nmi::Nmi,
-};
+use crate::{contract::Platform, cpu::PerCpu, nmi::Nmi};
 
 impl<P: Platform> Nmi<P> {
     /// Runs this CPU's items of urgency [`Now`](Urgency::Now), and also the lazy ones if its tick
@@ -33,10 +29,7 @@ impl<P: Platform> Nmi<P> {
             if area.is_in_dispatch() {
                 return;
             }
-            if area.duties.take_ask_again() {
-                // If it cannot be sent, this CPU asks them in its next NMI.
-                let _ = self.send(cpu, Request::Again);
-            }
+            self.ask_again(cpu, area);
             if area.presence().is_away() {
                 self.pay_before_leaving(cpu, area);
             } else if area.work.tick_is_stopped() && self.needs_tick(area) {
@@ -48,8 +41,10 @@ impl<P: Platform> Nmi<P> {
 
     /// Does what is due at this CPU's tick; the kernel calls it from each CPU's tick, with
     /// interrupts off. It pays a debt that is due, settles edges that this CPU had deferred, and
-    /// ends grants whose time has passed. It runs this CPU's items of either urgency, and what CPUs
-    /// that are offline left. Returns how many items ran. Not NMI-safe: in an NMI it does nothing.
+    /// ends grants whose time has passed. Where a handler returned
+    /// [`Claim::More`](crate::Claim::More) and this CPU could not send itself the NMI for it, it
+    /// tries again. It runs this CPU's items of either urgency, and what CPUs that are offline
+    /// left. Returns how many items ran. Not NMI-safe: in an NMI it does nothing.
     pub fn tick(&'static self) -> usize {
         let _ = self.on_this_cpu(|cpu, area| {
             if !area.is_in_dispatch() && !area.presence().is_away() {

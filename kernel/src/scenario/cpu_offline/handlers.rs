@@ -35,8 +35,9 @@ pub(super) fn set_trap(cpu: Option<usize>) {
     TRAP.store(cpu.map_or(0, |cpu| cpu + 1), Ordering::SeqCst);
 }
 
-/// Says that this CPU waits to be stopped, and does. It looks at nothing, so that it does not matter when exactly it is stopped. Under
-/// the deterministic clock it hints, or nobody else would have a turn.
+/// Says that this CPU waits to be stopped, and does. It looks at nothing, so that it does not
+/// matter when exactly it is stopped. Under the deterministic clock it hints, or nobody else would
+/// have a turn.
 pub(super) fn wait_to_be_stopped(cpu: usize) -> ! {
     if let Some(seat) = seat::get(cpu) {
         seat.set(Place::Trapped);
@@ -59,7 +60,8 @@ pub(super) struct Victim;
 
 pub(super) static VICTIM: Victim = Victim;
 
-// SAFETY: touches atomics in statics only. Where it does not return, its CPU is stopped and the library is told.
+// SAFETY: touches atomics in statics only. Where it does not return, its CPU is stopped and the
+// library is told.
 unsafe impl NmiHandler for Victim {
     fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
         note_call(ctx.cpu());

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! CPUs go offline and come back while NMIs storm all of them.
 //!
-//! CPU 0 sends one CPU after the other away, in one of four ways ([`Way`]): it goes by itself and halts with NMIs open, or it is
-//! stopped by INIT, outside any NMI, inside a Local handler, or inside a Platform handler, and started again. While it is away its
-//! sender rings it past the library, as a device would: these NMIs must return at once. A handler that was registered before is
-//! removed meanwhile, and the removal must not wait for the CPU that is away, not even where it was stopped inside that handler.
+//! CPU 0 sends one CPU after the other away, in one of four ways ([`Way`]): it goes by itself and
+//! halts with NMIs open, or it is stopped by INIT, outside any NMI, inside a Local handler, or
+//! inside a Platform handler, and started again. While it is away its sender rings it past the
+//! library, as a device would: these NMIs must return at once. A handler that was registered before
+//! is removed meanwhile, and the removal must not wait for the CPU that is away, not even where it
+//! was stopped inside that handler.
 //!
 //! Every ring is accounted for ([`seat`]): seen online, seen offline, or cut by a stop.
 
@@ -92,8 +94,8 @@ struct Witness {
     longest_removal_ticks: AtomicU64,
     /// NMIs that the other CPUs took while one was away.
     edges_meanwhile: Tally,
-    /// Probes of CPU 0 after a CPU was stopped inside a Platform handler, and those of them after which the Platform handlers were
-    /// asked.
+    /// Probes of CPU 0 after a CPU was stopped inside a Platform handler, and those of them after
+    /// which the Platform handlers were asked.
     probes: Tally,
     asked_after_probes: Tally,
 }
@@ -157,7 +159,8 @@ impl Conductor {
         }
         if way != Way::ByItself {
             handlers::set_trap(None);
-            // SAFETY: it was stopped. Whatever it was doing is forgotten: its job begins anew, and the victim is removed.
+            // SAFETY: it was stopped. Whatever it was doing is forgotten: its job begins anew, and
+            // the victim is removed.
             let started = unsafe { start::start_again(cpu) };
             assert!(started, "CPU {cpu} does not start again");
         }
@@ -200,7 +203,8 @@ impl Conductor {
             seat::send(cpu, Request::Call);
             SAW.stopped_inside.add(1);
         }
-        // SAFETY: it is another CPU, it spins and holds nothing but perhaps the library's poll lock, and its seat is closed.
+        // SAFETY: it is another CPU, it spins and holds nothing but perhaps the library's poll
+        // lock, and its seat is closed.
         unsafe { start::stop(cpu) };
         seat.cut.add(seat.due(cpu));
         if self.marks {
@@ -237,8 +241,8 @@ impl Conductor {
         in_time
     }
 
-    /// Has the Platform handlers asked, though another CPU was stopped while it asked them: by a probe of CPU 0, or, if some tick is
-    /// at it just then, by the poll that this owes.
+    /// Has the Platform handlers asked, though another CPU was stopped while it asked them: by a
+    /// probe of CPU 0, or, if some tick is at it just then, by the poll that this owes.
     fn probe_here(&self) {
         let seat = seat::of(0);
         let before = PLATFORM_ASKED.get();
@@ -290,7 +294,8 @@ impl Conductor {
 
 /// Tells the library about a CPU that was stopped.
 fn mark(cpu: usize) {
-    // SAFETY: INIT has stopped the CPU, which did nothing but spin, and nobody else starts or marks CPUs.
+    // SAFETY: INIT has stopped the CPU, which did nothing but spin, and nobody else starts or marks
+    // CPUs.
     if let Err(error) = unsafe { NMI.mark_offline(cpu) } {
         panic!("CPU {cpu} could not be marked: {error}");
     }

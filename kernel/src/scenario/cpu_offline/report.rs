@@ -58,8 +58,8 @@ pub(super) fn report(run: &Run, rounds: u64) {
     report_account(run, rounds);
 }
 
-/// A CPU that is offline answers its own NMI no later than one that is online. Where time is not counted in instructions, the two
-/// are near each other and measured roughly.
+/// A CPU that is offline answers its own NMI no later than one that is online. Where time is not
+/// counted in instructions, the two are near each other and measured roughly.
 fn report_time() {
     let us = |ticks: u64| ticks.saturating_mul(1000) / time::ticks_per_ms();
     let load = |ticks: &AtomicU64| ticks.load(Ordering::Relaxed);
@@ -71,7 +71,8 @@ fn report_time() {
         "offline-nmis-return-at-once",
         quickest <= online.saturating_mul(times) && online != u64::MAX && us(slowest) <= limit_us,
         format_args!(
-            "to itself at best {times} times the {online} ticks of a CPU that is online, at worst {limit_us} us"
+            "to itself at best {times} times the {online} ticks of a CPU that is online, at worst \
+             {limit_us} us"
         ),
         format_args!("{quickest} ticks at best, {} us at worst", us(slowest)),
     );

@@ -25,14 +25,15 @@ pub(super) enum Place {
     Away = 1,
     /// Nobody rings it but itself.
     Closed = 2,
-    /// It is inside a call that does not return: it has come to the point at which it waits to be stopped by INIT.
+    /// It is inside a call that does not return: it has come to the point at which it waits to be
+    /// stopped by INIT.
     Trapped = 3,
 }
 
 #[derive(Debug)]
 pub(super) struct Seat {
-    /// Written by the CPU itself and, while it is stopped, by CPU 0. SeqCst, as is `ringing`: each of sender and closer stores its
-    /// own and then loads the other's.
+    /// Written by the CPU itself and, while it is stopped, by CPU 0. SeqCst, as is `ringing`: each
+    /// of sender and closer stores its own and then loads the other's.
     place: AtomicUsize,
     ringing: AtomicBool,
     /// Requests that the library accepted for this CPU.
@@ -102,7 +103,8 @@ impl Seat {
     }
 }
 
-/// Rings `cpu` unless an earlier ring is still due: through the library, and past it once that refuses. Its one sender, thread.
+/// Rings `cpu` unless an earlier ring is still due: through the library, and past it once that
+/// refuses. Its one sender, thread.
 pub(super) fn ring(cpu: usize) {
     let seat = of(cpu);
     seat.ringing.store(true, Ordering::SeqCst);
@@ -130,7 +132,8 @@ pub(super) fn ring_bare(cpu: usize) {
     }
 }
 
-/// Sends `request` to `cpu`, whose seat is closed. Counted before: a CPU may be stopped in the NMI that it sends itself.
+/// Sends `request` to `cpu`, whose seat is closed. Counted before: a CPU may be stopped in the NMI
+/// that it sends itself.
 pub(super) fn send(cpu: usize, request: Request) {
     of(cpu).sent.add(1);
     if let Err(error) = NMI.send(cpu, request) {

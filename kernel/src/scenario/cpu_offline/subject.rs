@@ -18,7 +18,8 @@ use crate::{apic, idle, patience, time};
 pub(super) enum Order {
     /// Ring.
     Ring = 0,
-    /// Do nothing, so as not to be stopped in the midst of a ring: one that was posted and not made could not be accounted for.
+    /// Do nothing, so as not to be stopped in the midst of a ring: one that was posted and not made
+    /// could not be accounted for.
     Hush = 1,
     /// The answer to `Hush`: nothing is being done.
     Hushed = 2,
@@ -149,8 +150,8 @@ fn close(cpu: usize) {
     spin_until(awaited!("what was rung here to be seen"), is_calm);
 }
 
-/// Has this CPU ask the Platform handlers, with nobody else ringing it, and is stopped in there. If some tick is at it just then,
-/// the library leaves them to that one, and this CPU tries again.
+/// Has this CPU ask the Platform handlers, with nobody else ringing it, and is stopped in there. If
+/// some tick is at it just then, the library leaves them to that one, and this CPU tries again.
 fn probe(cpu: usize) {
     close(cpu);
     while !is_over() {
@@ -175,7 +176,8 @@ fn leave(cpu: usize, mistakes: Mistakes) {
     close(cpu);
     time_one(cpu, |cpu| seat::send(cpu, Request::Selftest), &ONLINE);
     if !mistakes.not_told {
-        // A ring that comes between the two is part of the scenario: it finds the CPU online or offline.
+        // A ring that comes between the two is part of the scenario: it finds the CPU online or
+        // offline.
         seat::of(cpu).set(Place::Here);
         if let Err(error) = NMI.go_offline() {
             panic!("CPU {cpu} could not go offline: {error}");

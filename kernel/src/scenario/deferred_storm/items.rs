@@ -17,7 +17,8 @@ const ITEMS: usize = MAX_CPUS * URGENCIES.len();
 /// How often the fault `lost-run` strikes.
 const LOST_RUN_EVERY: u64 = 500;
 
-/// One run of so many has NMIs come while it runs. More, and items that those queue would keep the lists full for ever.
+/// One run of so many has NMIs come while it runs. More, and items that those queue would keep the
+/// lists full for ever.
 const NMIS_IN_RUN_OF: u64 = 8;
 
 /// Overflows of such a burst; each but the last queues an item.
@@ -144,7 +145,8 @@ pub(super) fn sum(part: fn(&Account) -> &Tally) -> u64 {
     ACCOUNTS.iter().map(|account| part(account).get()).sum()
 }
 
-/// Items of the first `cpus` CPUs that did not run once for each time that they were queued, and those that were never queued.
+/// Items of the first `cpus` CPUs that did not run once for each time that they were queued, and
+/// those that were never queued.
 pub(super) fn miscounted_and_unused(cpus: usize) -> (usize, usize) {
     let used = || ACCOUNTS.iter().take(number_of(cpus, Urgency::Now));
     let differ = used().filter(|account| account.queued.get() != account.runs.get()).count();

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! NMIs queue deferred work as fast as they come, on every CPU and from one CPU to the next.
 //!
-//! Each CPU has bursts of overflows ([`super::pmu`]), each of which queues an [item](items). In between it sleeps without a tick until its lazy
-//! item has run, so its tick stops while others queue. Some runs have NMIs come on top, which queue while the list drains. And CPU 0 sends
-//! one CPU after the other offline: it runs its items itself as it goes, or leaves them to the others.
+//! Each CPU has bursts of overflows ([`super::pmu`]), each of which queues an [item](items). In
+//! between it sleeps without a tick until its lazy item has run, so its tick stops while others
+//! queue. Some runs have NMIs come on top, which queue while the list drains. And CPU 0 sends one
+//! CPU after the other offline: it runs its items itself as it goes, or leaves them to the others.
 
 mod items;
 mod report;
@@ -20,7 +21,8 @@ use crate::nmi::{self, NMI};
 use crate::waiting::{Awaited, awaited};
 use crate::{apic, idle, patience, smp, tick, time};
 
-/// Times that a CPU goes offline: fewer where a guest second costs most. Each CPU goes twice or more.
+/// Times that a CPU goes offline: fewer where a guest second costs most. Each CPU goes twice or
+/// more.
 const ROUNDS: u64 = 28;
 const ROUNDS_BY_INSTRUCTIONS: u64 = 20;
 
@@ -195,7 +197,8 @@ pub(super) fn run(run: &Run) {
     nmi::remove(counters);
 }
 
-/// Waits until no item waits or runs anywhere, with every CPU ticking. Says whether that came in time.
+/// Waits until no item waits or runs anywhere, with every CPU ticking. Says whether that came in
+/// time.
 fn wait_until_idle(run: &Run) -> bool {
     let are_idle = || (0..run.cpus).all(items::are_idle);
     smp::on_all_cpus(&|_| {

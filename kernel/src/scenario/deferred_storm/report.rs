@@ -35,7 +35,8 @@ pub(super) fn report(run: &Run, rounds: u64, all_ran: bool) {
         "never-on-two-cpus-at-once",
         overlaps == 0 && failed == 0 && runs != 0,
         format_args!(
-            "no run beside another of the same item, and nothing refused but for CPUs that are offline"
+            "no run beside another of the same item, and nothing refused but for CPUs that are \
+             offline"
         ),
         format_args!("{overlaps}; {failed} refused"),
     );

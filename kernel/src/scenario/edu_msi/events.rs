@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The device's events, the CPUs that raise them, and the handler that takes them.
 //!
-//! Each event has a status bit of its own, and none is raised again before it was taken. So however many rings collapse into one
-//! NMI, each event can be told from the others and counted.
+//! Each event has a status bit of its own, and none is raised again before it was taken. So however
+//! many rings collapse into one NMI, each event can be told from the others and counted.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -30,7 +30,8 @@ struct Account {
     raised: Tally,
     /// Counted by the handler. Whoever sees it reach `raised` may raise the event again.
     claimed: Tally,
-    /// When it was last raised and taken. Written before the two above, each by whoever counts there.
+    /// When it was last raised and taken. Written before the two above, each by whoever counts
+    /// there.
     raised_at_ticks: AtomicU64,
     claimed_at_ticks: AtomicU64,
 }
@@ -48,20 +49,25 @@ static ACCOUNTS: [Account; EVENTS] = [const {
 pub(super) static NO_ACKNOWLEDGEMENT: AtomicBool = AtomicBool::new(false);
 pub(in crate::scenario) static LOSE_EVENTS: AtomicBool = AtomicBool::new(false);
 
-/// Events that each CPU raises in its next NMI by request. Writer: a thread of that CPU; the NMI takes them.
+/// Events that each CPU raises in its next NMI by request. Writer: a thread of that CPU; the NMI
+/// takes them.
 static IN_NEXT_REQUEST: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
 
-/// Events that each CPU raises in the next NMI that the device sends it. Written and taken as above.
+/// Events that each CPU raises in the next NMI that the device sends it. Written and taken as
+/// above.
 static IN_NEXT_EVENT: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
 
-/// CPUs that send themselves another request in their next NMI by request. Written and taken as above.
+/// CPUs that send themselves another request in their next NMI by request. Written and taken as
+/// above.
 static ASKS_AGAIN: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
-/// Takes events: asked on every NMI that neither a request nor a grant explains, and by whoever pays a poll that is owed.
+/// Takes events: asked on every NMI that neither a request nor a grant explains, and by whoever
+/// pays a poll that is owed.
 pub(in crate::scenario) struct Taker;
 pub(in crate::scenario) static TAKER: Taker = Taker;
 
-// SAFETY: touches atomics in statics and the device's registers, sends wake-ups, and calls nothing else.
+// SAFETY: touches atomics in statics and the device's registers, sends wake-ups, and calls nothing
+// else.
 unsafe impl NmiHandler for Taker {
     fn handle(&self, _: &NmiContext<'_>) -> Claim {
         let Some(device) = DEVICE.get() else {
@@ -97,7 +103,8 @@ fn loses_this_one() -> bool {
 pub(super) struct Raiser;
 pub(super) static RAISER: Raiser = Raiser;
 
-// SAFETY: touches atomics in statics and one of the device's registers, and sends, which is NMI-safe.
+// SAFETY: touches atomics in statics and one of the device's registers, and sends, which is
+// NMI-safe.
 unsafe impl NmiHandler for Raiser {
     fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
         let requested = ctx.requests().count(Request::Call) != 0;
@@ -137,8 +144,8 @@ pub(super) fn raise_in_next_request(cpu: usize, events: u32) {
     IN_NEXT_REQUEST[cpu].store(events, Ordering::Relaxed);
 }
 
-/// Has this CPU raise `event` inside its next NMI by request, and then send itself another request: the device's ring and that of
-/// the request are one NMI. Threads only.
+/// Has this CPU raise `event` inside its next NMI by request, and then send itself another request:
+/// the device's ring and that of the request are one NMI. Threads only.
 pub(super) fn collapse_in_next_request(cpu: usize, event: usize) {
     ASKS_AGAIN[cpu].store(true, Ordering::Relaxed);
     raise_in_next_request(cpu, 1 << event);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! QEMU's `edu` device rings one CPU after the other by its MSI, an NMI: a sticky status, and a ring per event.
+//! QEMU's `edu` device rings one CPU after the other by its MSI, an NMI: a sticky status, and a
+//! ring per event.
 //!
-//! One status may stand for several rings, so rings and events are counted apart. An NMI whose event an earlier one took is an
-//! *orphan*, which the library absorbs, since the device's doorbell says that its rings may come so. The scenario makes a known number
-//! of them, and of the opposite: events whose ring collapsed into a request's, which a poll finds that a tick or an NMI pays.
+//! One status may stand for several rings, so rings and events are counted apart. An NMI whose
+//! event an earlier one took is an *orphan*, which the library absorbs, since the device's doorbell
+//! says that its rings may come so. The scenario makes a known number of them, and of the opposite:
+//! events whose ring collapsed into a request's, which a poll finds that a tick or an NMI pays.
 
 pub(super) mod events;
 mod outcome;
@@ -25,7 +27,8 @@ use crate::device::edu::Ringing;
 use crate::nmi::{self, NMI};
 use crate::{apic, tick, trap};
 
-/// How long after its event was taken a ring may still come, and how many such rings: as many as the status has bits, but one.
+/// How long after its event was taken a ring may still come, and how many such rings: as many as
+/// the status has bits, but one.
 pub(super) const EDGES: EdgeModel =
     EdgeModel::PerEvent { late_us: 100, max_late_edges: EVENTS as u8 - 1 };
 

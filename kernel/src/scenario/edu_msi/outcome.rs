@@ -59,7 +59,8 @@ pub(super) struct Outcomes {
 }
 
 impl Outcomes {
-    /// NMIs on CPUs that were not rung, in all phases but that in which any CPU's tick may send a probe.
+    /// NMIs on CPUs that were not rung, in all phases but that in which any CPU's tick may send a
+    /// probe.
     pub(super) fn elsewhere(&self) -> u64 {
         let Self { lone, merged, orphaned, collapsed, probed: _, tickless, storm } = self;
         [lone, merged, orphaned, collapsed, tickless, storm].iter().map(|it| it.elsewhere).sum()

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is done to one CPU after the other while it is the one that the device rings.
 //!
-//! Where numbers are to be exact, grants end between two rounds ([`Run::let_grants_end`]): a ring that comes while a late one may
-//! still come is absorbed, and its event is found by the next poll that is owed.
+//! Where numbers are to be exact, grants end between two rounds ([`Run::let_grants_end`]): a ring
+//! that comes while a late one may still come is absorbed, and its event is found by the next poll
+//! that is owed.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -34,7 +35,8 @@ const TICKLESS_MS: u64 = 6;
 /// An event did not come in time: go no further.
 static STALLED: AtomicBool = AtomicBool::new(false);
 
-/// The longest time that an event whose ring had collapsed waited for a poll, in ticks. Writer: the target.
+/// The longest time that an event whose ring had collapsed waited for a poll, in ticks. Writer: the
+/// target.
 static LONGEST_WAIT_TICKS: AtomicU64 = AtomicU64::new(0);
 
 /// Whether an event did not come in time.
@@ -91,8 +93,8 @@ fn account(run: &Run, target: usize, phase: impl FnOnce()) -> Outcome {
     }
 }
 
-/// Every CPU raises single events, all kinds in turn, each when nothing of the last is left. With `stray`, an NMI past the device
-/// follows them.
+/// Every CPU raises single events, all kinds in turn, each when nothing of the last is left. With
+/// `stray`, an NMI past the device follows them.
 pub(super) fn lone_events(run: &Run, target: usize, stray: bool) -> Outcome {
     let rounds = run.cycles(LONE_EVENTS).div_ceil((run.cpus * run.cpus) as u64);
     account(run, target, || {
@@ -114,7 +116,8 @@ pub(super) fn lone_events(run: &Run, target: usize, stray: bool) -> Outcome {
     })
 }
 
-/// The target raises several events inside an NMI by request: while its NMIs are blocked, the device rings several times.
+/// The target raises several events inside an NMI by request: while its NMIs are blocked, the
+/// device rings several times.
 pub(super) fn merged_rings(run: &Run, target: usize) -> Outcome {
     on_target(run, target, NESTED_ROUNDS, |_| {
         events::raise_in_next_request(target, (1 << MERGED_EVENTS) - 1);
@@ -123,8 +126,8 @@ pub(super) fn merged_rings(run: &Run, target: usize) -> Outcome {
     })
 }
 
-/// The target raises a second event inside the NMI of the first, before the device's handler is asked: that one takes both, and
-/// the second ring finds nothing.
+/// The target raises a second event inside the NMI of the first, before the device's handler is
+/// asked: that one takes both, and the second ring finds nothing.
 pub(super) fn orphaned_rings(run: &Run, target: usize) -> Outcome {
     let before = edges_of(target);
     on_target(run, target, NESTED_ROUNDS, |round| {
@@ -135,8 +138,9 @@ pub(super) fn orphaned_rings(run: &Run, target: usize) -> Outcome {
     })
 }
 
-/// The device rings while the target's NMIs are blocked, and so does a request. One NMI follows, which the request explains, so
-/// the device's handler is not asked. Some CPU's tick finds the event, as `recovery` says.
+/// The device rings while the target's NMIs are blocked, and so does a request. One NMI follows,
+/// which the request explains, so the device's handler is not asked. Some CPU's tick finds the
+/// event, as `recovery` says.
 pub(super) fn collapsed_rings(run: &Run, target: usize, recovery: Recovery) -> Outcome {
     NMI.set_recovery(recovery);
     let outcome = on_target(run, target, NESTED_ROUNDS, |_| {
@@ -152,7 +156,8 @@ pub(super) fn collapsed_rings(run: &Run, target: usize, recovery: Recovery) -> O
     outcome
 }
 
-/// The same where no CPU ticks, as far as the library knows: when the poll is overdue, an NMI of any kind finds the event.
+/// The same where no CPU ticks, as far as the library knows: when the poll is overdue, an NMI of
+/// any kind finds the event.
 pub(super) fn without_ticks(run: &Run, target: usize) -> Outcome {
     account(run, target, || {
         tick::tell_library(false);

@@ -12,8 +12,8 @@ use crate::nmi::reports;
 use crate::scenario::{Run, check, check_nothing_unknown};
 use crate::time;
 
-/// How long an event whose ring had collapsed may wait for a poll. Until it is owed for a tick period, and the next tick; where CPUs run
-/// in parallel, the host says when they do.
+/// How long an event whose ring had collapsed may wait for a poll. Until it is owed for a tick
+/// period, and the next tick; where CPUs run in parallel, the host says when they do.
 const LONGEST_WAIT_US: u64 = 1_000_000;
 const LONGEST_INSTRUCTION_WAIT_US: u64 = 2_500;
 
@@ -106,11 +106,13 @@ fn check_merged(merged: &Outcome, cpus: u64) {
             && merged.taken == merged.events
             && merged.targets == cpus,
         format_args!(
-            "one NMI after each of {rounds} in which the device rang {MERGED_EVENTS} times, with all the events, or absorbed where \
+            "one NMI after each of {rounds} in which the device rang {MERGED_EVENTS} times, with \
+             all the events, or absorbed where \
              a tick was faster"
         ),
         format_args!(
-            "{} NMIs by request and {} others, {} claimed in all, {} absorbed, {} polls by ticks found something, {} of {} events taken",
+            "{} NMIs by request and {} others, {} claimed in all, {} absorbed, {} polls by ticks \
+             found something, {} of {} events taken",
             merged.requests,
             merged.edges.saturating_sub(merged.requests),
             merged.claimed,
@@ -159,10 +161,12 @@ fn check_collapsed(name: &str, collapsed: &Outcome, as_told: bool, cpus: u64) {
             && collapsed.targets == cpus
             && longest_us <= limit_us,
         format_args!(
-            "{rounds} events whose ring collapsed into a request's found by polls that were owed, each within {limit_us} us"
+            "{rounds} events whose ring collapsed into a request's found by polls that were owed, \
+             each within {limit_us} us"
         ),
         format_args!(
-            "{} of {} taken, {} by such polls, {longest_us} us at most; {} NMIs, {} of them probes, {} \
+            "{} of {} taken, {} by such polls, {longest_us} us at most; {} NMIs, {} of them \
+             probes, {} \
              claimed where the device rings",
             collapsed.taken,
             collapsed.events,
@@ -206,10 +210,12 @@ fn check_storm(storm: &Outcome, cpus: u64) {
             && storm.edges <= storm.events
             && storm.targets == cpus,
         format_args!(
-            "all of {STORM_EVENTS} or more events taken; no more NMIs than events, each claimed or absorbed"
+            "all of {STORM_EVENTS} or more events taken; no more NMIs than events, each claimed or \
+             absorbed"
         ),
         format_args!(
-            "{} of {} events taken, {} NMIs: {} claimed, {} absorbed; {} rings collapsed into others, {} polls that were owed found \
+            "{} of {} events taken, {} NMIs: {} claimed, {} absorbed; {} rings collapsed into \
+             others, {} polls that were owed found \
              something",
             storm.taken,
             storm.events,

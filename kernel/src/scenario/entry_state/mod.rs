@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An NMI leaves every register as it was, and its handlers run on sane state, whatever was interrupted.
+//! An NMI leaves every register as it was, and its handlers run on sane state, whatever was
+//! interrupted.
 //!
-//! The interrupted side ([`probe`]) has chosen values in all general and vector registers, MXCSR, CR2, DR7 with a breakpoint
-//! armed, the flags with DF and AC set by turns, and a GS base that is not the kernel's in three of four rounds. The handler looks
-//! at what it was given, then clobbers what handlers are free to clobber, and writes where the breakpoint watches.
+//! The interrupted side ([`probe`]) has chosen values in all general and vector registers, MXCSR,
+//! CR2, DR7 with a breakpoint armed, the flags with DF and AC set by turns, and a GS base that is
+//! not the kernel's in three of four rounds. The handler looks at what it was given, then clobbers
+//! what handlers are free to clobber, and writes where the breakpoint watches.
 
 mod observer;
 mod probe;
@@ -29,8 +31,8 @@ const PATIENCE: u32 = 100_000;
 
 const DF: u64 = 1 << 10;
 const AC: u64 = 1 << 18;
-/// The flags that are compared: interrupts, direction, alignment, identification, privilege, nested task. The arithmetic flags
-/// belong to the routine's own waiting.
+/// The flags that are compared: interrupts, direction, alignment, identification, privilege, nested
+/// task. The arithmetic flags belong to the routine's own waiting.
 const COMPARED_FLAGS: u64 = 1 << 9 | DF | AC | 1 << 21 | 3 << 12 | 1 << 14;
 /// Bit 1 is always set; interrupts are off.
 const PLAIN_FLAGS: u64 = 1 << 1;
@@ -38,7 +40,8 @@ const PLAIN_FLAGS: u64 = 1 << 1;
 /// Breakpoint 0 armed, for writes of four bytes (SDM Vol. 3B, "Debug Control Register (DR7)").
 const DR7_WATCH: u64 = 0x400 | 1 | 0b01 << 16 | 0b11 << 18;
 
-/// All exceptions masked, as by default, and rounding towards zero, flush to zero, denormals are zero: nothing like the default.
+/// All exceptions masked, as by default, and rounding towards zero, flush to zero, denormals are
+/// zero: nothing like the default.
 const ODD_MXCSR: u32 = 0x1f80 | 0b11 << 13 | 1 << 15 | 1 << 6;
 const PLAIN_MXCSR: u32 = 0x1f80;
 
@@ -148,7 +151,8 @@ fn play(cpu: usize, rounds: u64, ring: bool, findings: &Findings) {
         let block = unsafe { &mut *BLOCK.get() };
         fill(block, cpu, round, ring);
         let enabled = cpu::interrupts_off();
-        // SAFETY: interrupts are off, the block is this CPU's for its turn, and `fill` chose acceptable values.
+        // SAFETY: interrupts are off, the block is this CPU's for its turn, and `fill` chose
+        // acceptable values.
         unsafe { probe::latchwork_kernel_entry_probe() };
         cpu::interrupts_restore(enabled);
         // SAFETY: it is this CPU's turn, and its NMI is over.

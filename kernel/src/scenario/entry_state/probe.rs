@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The interrupted side: loads every register with a chosen value, rings, waits for the NMI, and stores what it finds.
+//! The interrupted side: loads every register with a chosen value, rings, waits for the NMI, and
+//! stores what it finds.
 //!
-//! While the values are loaded no register is free, so everything else is done by memory operands relative to RIP: that is why
-//! there is one [`Block`], and CPUs take turns. The ring is the one place in the kernel that writes the ICR itself; the words come
-//! from the library's encoder, and two or three of the chosen values are what the write needs.
+//! While the values are loaded no register is free, so everything else is done by memory operands
+//! relative to RIP: that is why there is one [`Block`], and CPUs take turns. The ring is the one
+//! place in the kernel that writes the ICR itself; the words come from the library's encoder, and
+//! two or three of the chosen values are what the write needs.
 
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
@@ -112,7 +114,8 @@ impl SharedBlock {
     /// Ends the wait of the routine that this NMI has interrupted. NMI-safe.
     pub(super) fn mark_taken(&self) {
         let taken = self.get().wrapping_byte_add(offset_of!(Block, taken)).cast::<u32>();
-        // SAFETY: a word inside the static, which the interrupted routine looks at and nobody else writes meanwhile.
+        // SAFETY: a word inside the static, which the interrupted routine looks at and nobody else
+        // writes meanwhile.
         unsafe { taken.write_volatile(1) };
     }
 }
@@ -122,7 +125,8 @@ unsafe extern "sysv64" {
     ///
     /// # Safety
     ///
-    /// Privilege level 0, interrupts off, it is this CPU's turn to use [`BLOCK`], and its values are such as their registers accept.
+    /// Privilege level 0, interrupts off, it is this CPU's turn to use [`BLOCK`], and its values
+    /// are such as their registers accept.
     pub(super) fn latchwork_kernel_entry_probe();
 }
 

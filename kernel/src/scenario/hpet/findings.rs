@@ -13,7 +13,8 @@ use crate::time;
 /// What the turns of all CPUs showed.
 #[derive(Debug)]
 pub(super) struct Findings {
-    /// Claims counted in the turn of each CPU; those that the library counted on that CPU meanwhile; those of the periodic timer.
+    /// Claims counted in the turn of each CPU; those that the library counted on that CPU
+    /// meanwhile; those of the periodic timer.
     pub(super) counted: [Tally; MAX_CPUS],
     pub(super) claimed: [Tally; MAX_CPUS],
     pub(super) periodic: [Tally; MAX_CPUS],
@@ -94,7 +95,8 @@ impl Findings {
             agree == run.cpus && counted == in_all,
             format_args!("on each of {} CPUs as many claims as were counted in its turn", run.cpus),
             format_args!(
-                "so on {agree}; {counted} counted, {claimed} on the CPU whose turn it was, {in_all} in all"
+                "so on {agree}; {counted} counted, {claimed} on the CPU whose turn it was, \
+                 {in_all} in all"
             ),
         );
         self.check_periods(hpet);
@@ -124,7 +126,8 @@ impl Findings {
                 && stats.claimed + stats.unknown == stats.edges
                 && stats.edges != 0,
             format_args!(
-                "0 absorbed or deferred, 0 unknown but where the timer had fired again before it was acknowledged: {may_ring_again}"
+                "0 absorbed or deferred, 0 unknown but where the timer had fired again before it \
+                 was acknowledged: {may_ring_again}"
             ),
             format_args!(
                 "{} absorbed, {} deferred, {} unknown of {} edges",
@@ -161,7 +164,8 @@ impl Findings {
                 }
             ),
             format_args!(
-                "{first} claims in {periods} periods, {echoes} more of second firings, {repeated} repeated; merged since the timer \
+                "{first} claims in {periods} periods, {echoes} more of second firings, {repeated} \
+                 repeated; merged since the timer \
                  was late {by_timer}, since the CPU was {by_cpu}; {latest_ns} ns late at most"
             ),
         );

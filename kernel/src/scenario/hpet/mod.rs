@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An HPET timer rings one CPU after the other, through an I/O APIC entry in NMI mode, while that CPU spins with interrupts off.
+//! An HPET timer rings one CPU after the other, through an I/O APIC entry in NMI mode, while that
+//! CPU spins with interrupts off.
 //!
-//! The timer's output is a level, so its status bit is a condition that stays until the handler clears it; the entry is
-//! edge-triggered, so each condition rings once. First the timer is periodic, and claims are counted against the periods of the
-//! main counter. Then it is set to fire once, again and again, and each time rings once.
+//! The timer's output is a level, so its status bit is a condition that stays until the handler
+//! clears it; the entry is edge-triggered, so each condition rings once. First the timer is
+//! periodic, and claims are counted against the periods of the main counter. Then it is set to fire
+//! once, again and again, and each time rings once.
 //!
-//! Where time is counted in instructions, every period has its claim. Where CPUs share a busy host, the emulator's timer or its
-//! CPU may be late by more than a period, and two periods have one claim. Such a period is not lost: the spinning CPU looks at
-//! the status at every turn and never sees it stay set ([`turn::MAX_LOOKS`]), so no NMI was missing. Which of the two was late,
-//! and how late, is reported.
+//! Where time is counted in instructions, every period has its claim. Where CPUs share a busy host,
+//! the emulator's timer or its CPU may be late by more than a period, and two periods have one
+//! claim. Such a period is not lost: the spinning CPU looks at the status at every turn and never
+//! sees it stay set ([`turn::MAX_LOOKS`]), so no NMI was missing. Which of the two was late, and
+//! how late, is reported.
 
 mod findings;
 mod periods;
@@ -64,7 +67,8 @@ pub(super) fn run(run: &Run) {
         let rung = if run.has_fault("wrong-cpu") { (target + 1) % run.cpus } else { target };
         line.route_to(rung, if run.has_fault("masked") { Mask::Masked } else { Mask::Unmasked });
         NMI.owe_poll();
-        // The poll that a new route owes may find a status that is old. Once it is paid, nobody but the CPU that is rung looks.
+        // The poll that a new route owes may find a status that is old. Once it is paid, nobody but
+        // the CPU that is rung looks.
         run.let_grants_end();
         let claims_before = claims();
         let complete = AtomicBool::new(false);

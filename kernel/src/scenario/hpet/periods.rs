@@ -44,11 +44,13 @@ pub(super) struct Account {
     pub(super) echoes: u64,
     /// Further claims in a period, which nothing explains.
     pub(super) repeated: u64,
-    /// Periods merged since the timer was late: another period had begun, and the status was seen not set.
+    /// Periods merged since the timer was late: another period had begun, and the status was seen
+    /// not set.
     pub(super) merged_by_timer: u64,
     /// Periods merged since the CPU was late.
     pub(super) merged_by_cpu: u64,
-    /// Claims before whose end the timer may have fired again: an NMI without a condition may follow each.
+    /// Claims before whose end the timer may have fired again: an NMI without a condition may
+    /// follow each.
     pub(super) may_ring_again: u64,
     /// The last period that a claim answers.
     pub(super) answered: u64,
@@ -74,7 +76,8 @@ impl Periods {
     /// Reads the notes of one run, in their order.
     pub(super) fn account(&self, notes: impl Iterator<Item = Note>) -> Account {
         let mut account = Account::default();
-        // The last period that had begun when the last claim was over: those that begin during a claim may be merged into it.
+        // The last period that had begun when the last claim was over: those that begin during a
+        // claim may be merged into it.
         let mut over_in = 0;
         let mut last = Last::default();
         for note in notes {
@@ -104,7 +107,8 @@ impl Periods {
         account
     }
 
-    /// Whether the timer may have fired again before a claim was over that answers the period `due`.
+    /// Whether the timer may have fired again before a claim was over that answers the period
+    /// `due`.
     fn may_ring_again(&self, due: u64, note: &Note) -> bool {
         let again_ticks = self.echo_ticks.unwrap_or(self.length_ticks);
         self.since_begin(due, note.after_ticks) >= again_ticks
@@ -139,8 +143,9 @@ struct Last {
 }
 
 impl Last {
-    /// Another claim in the same period: if the last one was thought to answer more periods than one, it came before the timer,
-    /// which was late, had fired for the last of them, and one period less was merged. Says whether that is so.
+    /// Another claim in the same period: if the last one was thought to answer more periods than
+    /// one, it came before the timer, which was late, had fired for the last of them, and one
+    /// period less was merged. Says whether that is so.
     fn take_merged(&mut self, account: &mut Account) -> bool {
         if self.merged_by_cpu != 0 {
             account.merged_by_cpu -= 1;

@@ -60,10 +60,12 @@ pub(super) struct Ticker {
     mistakes: Mistakes,
     /// Statuses consumed. Written by the handler.
     consumed: Tally,
-    /// Claims counted. Written by the handler, after the note; reset by threads while the timer is stopped.
+    /// Claims counted. Written by the handler, after the note; reset by threads while the timer is
+    /// stopped.
     claims: AtomicU64,
     notes: [Place; NOTES],
-    /// When the spinning CPU last saw the status not set. Written by that CPU's thread, read by the handler on it: Relaxed.
+    /// When the spinning CPU last saw the status not set. Written by that CPU's thread, read by the
+    /// handler on it: Relaxed.
     unset_ticks: AtomicU64,
 }
 

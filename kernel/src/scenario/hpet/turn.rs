@@ -21,11 +21,13 @@ const _: () = assert!(CLAIMS as usize <= NOTES);
 /// How often each CPU sets the timer to fire once.
 pub(super) const SHOTS: u64 = 50;
 
-/// How often in a row the spinning CPU may see the status set: once, since an instruction that has begun is finished before the
-/// NMI is taken, and once more for an emulator that takes NMIs between blocks of instructions.
+/// How often in a row the spinning CPU may see the status set: once, since an instruction that has
+/// begun is finished before the NMI is taken, and once more for an emulator that takes NMIs between
+/// blocks of instructions.
 pub(super) const MAX_LOOKS: u64 = 2;
 
-/// The times of a turn: short where they are counted in instructions, long enough for a busy host where they pass by themselves.
+/// The times of a turn: short where they are counted in instructions, long enough for a busy host
+/// where they pass by themselves.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
     period_ns: u64,
@@ -38,8 +40,8 @@ const INSTRUCTION_PACE: Pace = Pace { period_ns: 50_000, shot_ns: 20_000, silent
 const PARALLEL_PACE: Pace =
     Pace { period_ns: 1_000_000, shot_ns: 200_000, silent_ns: 4_000_000_000 };
 
-/// The least ticks of the TSC in a period and in a shot: time to look through all notes of a run, and to set the timer, also for a
-/// CPU that makes few instructions a millisecond, as on Bochs.
+/// The least ticks of the TSC in a period and in a shot: time to look through all notes of a run,
+/// and to set the timer, also for a CPU that makes few instructions a millisecond, as on Bochs.
 const LEAST_PERIOD_TICKS: u64 = 40_000;
 const LEAST_SHOT_TICKS: u64 = 4_000;
 
@@ -104,7 +106,8 @@ impl<'a> Turn<'a> {
         NMI.cpu_stats(self.cpu).unwrap_or_default()
     }
 
-    /// Spins until `done` gives something, looking at the status at every turn; gives up if no claim comes for too long.
+    /// Spins until `done` gives something, looking at the status at every turn; gives up if no
+    /// claim comes for too long.
     fn spin_until<T>(&self, done: impl Fn() -> Option<T>) -> Option<T> {
         let silent_ticks = self.ticks_of_ns(self.pace.silent_ns);
         let mut claims = self.ticker.claims();
@@ -188,8 +191,8 @@ impl<'a> Turn<'a> {
         fired == SHOTS
     }
 
-    /// Sets the timer to fire once and waits for its claim, before which there have been `claims`; says whether it came too early,
-    /// if it came.
+    /// Sets the timer to fire once and waits for its claim, before which there have been `claims`;
+    /// says whether it came too early, if it came.
     fn shoot(&self, claims: u64) -> Option<bool> {
         let Self { hpet, wiring, ticker, .. } = self;
         let ticks = self.ticks_of_ns(self.pace.shot_ns);
@@ -197,7 +200,8 @@ impl<'a> Turn<'a> {
         loop {
             let set_ticks = hpet.counter();
             match hpet.start_one_shot(wiring.timer, ticks as u32) {
-                // Set too late: it fired while it was being set, and its claim has been made, or not at all.
+                // Set too late: it fired while it was being set, and its claim has been made, or
+                // not at all.
                 Err(HpetError::TooLate { .. }) if is_claimed().is_none() => {
                     self.findings.shots_set_again.add(1);
                     continue;

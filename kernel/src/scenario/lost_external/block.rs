@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The host's error block: a place in memory where it says that something has happened, before it rings by the machine's NMI button, as
-//! firmware does that reports hardware errors.
+//! The host's error block: a place in memory where it says that something has happened, before it
+//! rings by the machine's NMI button, as firmware does that reports hardware errors.
 //!
 //! The condition is a byte that the host adds one to. What the handler has taken is next to it.
 

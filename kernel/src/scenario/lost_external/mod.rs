@@ -10,8 +10,9 @@
 //! register. The host writes to its [error block](block) and then rings LINT1, whenever it gets to
 //! it.
 //!
-//! Each event must be found within a limit. So that this proves something, some events are then raised while no poll is ever paid, under
-//! the same flood: of these, some must not be found until polls are paid again.
+//! Each event must be found within a limit. So that this proves something, some events are then
+//! raised while no poll is ever paid, under the same flood: of these, some must not be found until
+//! polls are paid again.
 
 mod block;
 mod outcome;

@@ -9,7 +9,8 @@ use super::rounds::{self, DEVICE_EVENTS, HOST_EVENTS, LOSSES};
 use crate::scenario::edu_msi::events;
 use crate::scenario::{Run, check, check_nothing_unknown, pmu};
 
-/// Of the rings of events that are lost, some must have collapsed. Others may have been absorbed, which without polls is as bad.
+/// Of the rings of events that are lost, some must have collapsed. Others may have been absorbed,
+/// which without polls is as bad.
 const COLLAPSED: u64 = LOSSES / 2;
 
 pub(super) fn report(run: &Run, saw: &Outcomes, status: u32) {
@@ -56,7 +57,8 @@ fn check_collapsed(run: &Run, saw: &Outcomes) {
         "rings-collapse-and-polls-find-the-events",
         collapsed >= fewest && recovered >= fewest && fewest != 0 && (probes != 0) == by_probes,
         format_args!(
-            "{fewest} or more rings collapsed, and as many polls that were owed found something, {} probes",
+            "{fewest} or more rings collapsed, and as many polls that were owed found something, \
+             {} probes",
             if by_probes { "by" } else { "without" }
         ),
         format_args!(
@@ -73,7 +75,8 @@ fn check_lost(name: &str, outcome: &Outcome, collapsed: u64) {
         name,
         lost >= LOSSES && found_again == lost && collapsed >= COLLAPSED,
         format_args!(
-            "{LOSSES} events or more are not found, until polls are paid again, and {COLLAPSED} or more rings collapsed"
+            "{LOSSES} events or more are not found, until polls are paid again, and {COLLAPSED} or \
+             more rings collapsed"
         ),
         format_args!(
             "{lost} of {} not found, {found_again} of them then; {collapsed} rings collapsed",

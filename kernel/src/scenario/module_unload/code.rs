@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The module's machine code: position independent, copied to a page of its own each time the module is loaded.
+//! The module's machine code: position independent, copied to a page of its own each time the
+//! module is loaded.
 //!
-//! It calls nothing in the kernel, and finds what it needs in the module's data page. It drops both pages from this CPU's memory at
-//! each turn and once more before its end, so that, whatever it executes or touches next, the page tables are asked: were they
-//! changed under it, it faults there, and need not wait for a shootdown that cannot interrupt an NMI.
+//! It calls nothing in the kernel, and finds what it needs in the module's data page. It drops both
+//! pages from this CPU's memory at each turn and once more before its end, so that, whatever it
+//! executes or touches next, the page tables are asked: were they changed under it, it faults
+//! there, and need not wait for a shootdown that cannot interrupt an NMI.
 
 use core::arch::global_asm;
 use core::mem::offset_of;
 
 use super::module::Module;
 
-/// The code, wherever it was copied to: it takes its data and how many turns it waits for a removal to begin.
+/// The code, wherever it was copied to: it takes its data and how many turns it waits for a removal
+/// to begin.
 pub(super) type Code = unsafe extern "sysv64" fn(&Module, u64);
 
 /// Turns it goes on after that.

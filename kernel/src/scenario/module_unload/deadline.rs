@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Removals that fail, and leave the registration whole: the handler is asked again, and a later removal succeeds.
+//! Removals that fail, and leave the registration whole: the handler is asked again, and a later
+//! removal succeeds.
 //!
-//! On each CPU but CPU 0 a handler gets stuck, and CPU 0's removal gives up at its deadline: the error names handler and CPU. On
-//! each CPU, CPU 0 included, an NMI asks for a removal that would wait for that very NMI: it is refused, and the error names the CPU.
-//! There is no storm meanwhile, so that there is one CPU to name.
+//! On each CPU but CPU 0 a handler gets stuck, and CPU 0's removal gives up at its deadline: the
+//! error names handler and CPU. On each CPU, CPU 0 included, an NMI asks for a removal that would
+//! wait for that very NMI: it is refused, and the error names the CPU. There is no storm meanwhile,
+//! so that there is one CPU to name.
 
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering;
@@ -28,7 +30,8 @@ const CALL_TURNS: u32 = 2_000;
 /// What the removals came to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Failed {
-    /// Removals that gave up and whose error had handler, CPU and time right, in its fields and in its text.
+    /// Removals that gave up and whose error had handler, CPU and time right, in its fields and in
+    /// its text.
     pub(super) named: u64,
     /// Registrations that were whole after that.
     pub(super) whole_after_deadline: u64,

@@ -15,8 +15,8 @@ use crate::{idle, nmi, patience};
 /// Removals of each kind; more than CPUs, so that each CPU has its turn.
 const REMOVALS_A_KIND: u64 = 80;
 
-/// How often NMIs are let come for one removal, before the scenario gives up. The first tries follow each other at once, the
-/// others after a pause.
+/// How often NMIs are let come for one removal, before the scenario gives up. The first tries
+/// follow each other at once, the others after a pause.
 const TRIES: u32 = 1_000;
 const TRIES_AT_ONCE: u32 = 100;
 const PAUSE_MS: u64 = 10;
@@ -116,7 +116,8 @@ fn wait_for(ticket: &mut Ticket) -> bool {
         || patience::sleep_until(over, || ticket.is_over())
 }
 
-/// All removals. CPU 0. The first that no NMI makes is the last: others would be waited for in vain.
+/// All removals. CPU 0. The first that no NMI makes is the last: others would be waited for in
+/// vain.
 pub(super) fn play(run: &Run, storm: Storm, verdicts: &GivenUp) {
     let unmap_at_once = run.has_fault("ticket-ignored");
     for number in 0..REMOVALS_A_KIND {

@@ -2,8 +2,8 @@
 //! Registrations that CPU 0 hands to an NMI, to be removed there.
 //!
 //! ```text
-//! EMPTY ──CPU 0 offers──► OFFERED ──an NMI takes──► TAKEN ──it is done──► DONE ──CPU 0 collects──► EMPTY
-//!                            └──────────CPU 0 withdraws──────────────────────────────────────────────┘
+//! EMPTY ──offered──► OFFERED ──an NMI takes──► TAKEN ──it is done──► DONE ──collected──► EMPTY
+//!                         └───────────────────withdrawn───────────────────────────────┘
 //! ```
 
 use core::cell::UnsafeCell;
@@ -79,8 +79,8 @@ struct HandOver {
     content: UnsafeCell<Content>,
 }
 
-// SAFETY: the content belongs to CPU 0's thread while the state is EMPTY or DONE, to the NMI that moved it to TAKEN until it moves it
-// on, and to nobody while it is OFFERED.
+// SAFETY: the content belongs to CPU 0's thread while the state is EMPTY or DONE, to the NMI that
+// moved it to TAKEN until it moves it on, and to nobody while it is OFFERED.
 unsafe impl Sync for HandOver {}
 
 static HAND_OVER: HandOver = HandOver {
@@ -159,8 +159,8 @@ pub(super) fn in_a_writer<R>(write: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Whether the NMI interrupted CPU 0 in a registration or a removal where it keeps interrupts out: with the writer lock, or about to
-/// take it, or just after it.
+/// Whether the NMI interrupted CPU 0 in a registration or a removal where it keeps interrupts out:
+/// with the writer lock, or about to take it, or just after it.
 fn interrupted_writer(ctx: &NmiContext<'_>) -> bool {
     const INTERRUPTS_ON: u64 = 1 << 9;
     // SAFETY: the frame is that of the NMI in progress, by the kernel's own entry.
@@ -216,8 +216,8 @@ fn obey(order: Order, registration: Registration) -> Outcome {
 /// Asked before the module's handler.
 pub(super) struct Remover;
 
-// SAFETY: touches atomics in statics, and a content that no other context touches meanwhile; `try_remove` is NMI-safe, and a removal
-// that would wait is refused.
+// SAFETY: touches atomics in statics, and a content that no other context touches meanwhile;
+// `try_remove` is NMI-safe, and a removal that would wait is refused.
 unsafe impl NmiHandler for Remover {
     fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
         carry_out(By::Another, ctx);

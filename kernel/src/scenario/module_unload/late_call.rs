@@ -14,7 +14,8 @@ use crate::record::{self, Check};
 use crate::scenario::{removals, rings, stats, totals};
 use crate::trap::exception::{BREAKPOINT, PAGE_FAULT};
 
-/// CPUs that take part; 0 while nothing is loaded in the window. Written by the scenario before its first module.
+/// CPUs that take part; 0 while nothing is loaded in the window. Written by the scenario before its
+/// first module.
 static WATCHED_CPUS: AtomicUsize = AtomicUsize::new(0);
 
 /// From now on, on `cpus` CPUs, such an exception is a late call.
@@ -22,10 +23,12 @@ pub(super) fn watch(cpus: usize) {
     WATCHED_CPUS.store(cpus, Ordering::Relaxed);
 }
 
-/// If the exception is a late call, says so and ends the kernel in order: a check failed. Any context.
+/// If the exception is a late call, says so and ends the kernel in order: a check failed. Any
+/// context.
 ///
-/// A late call faults on a page that is gone: `fault_address` of a page fault lies in the window. Or it runs into the poison in a
-/// frame that its CPU still remembers: `rip` of a breakpoint, which points behind the INT3, does.
+/// A late call faults on a page that is gone: `fault_address` of a page fault lies in the window.
+/// Or it runs into the poison in a frame that its CPU still remembers: `rip` of a breakpoint, which
+/// points behind the INT3, does.
 pub(crate) fn end_if_late(vector: u8, fault_address: u64, rip: u64) {
     let address = match vector {
         PAGE_FAULT => fault_address,
@@ -59,7 +62,8 @@ pub(crate) fn end_if_late(vector: u8, fault_address: u64, rip: u64) {
                     "0 calls that touch a page of the module after it is unmapped"
                 ),
                 saw: format_args!(
-                    "CPU {cpu} {what} at {address:#x}, RIP {rip:#x}: the {part} page of module {module}, after {} removals and \
+                    "CPU {cpu} {what} at {address:#x}, RIP {rip:#x}: the {part} page of module \
+                     {module}, after {} removals and \
                      {} calls",
                     removals::ended(),
                     CALLS.get()

@@ -75,9 +75,9 @@ pub(super) fn load() -> Loaded {
 
     let (code, code_bytes) = code::image();
     assert!(code_bytes <= PAGE_BYTES);
-    // SAFETY: the code is as long as that and shorter than the frame, which CPU 0 has to itself. No CPU has anything of its former
-    // content: the shootdown after the unmapping was an interrupt, whose IRET serialises (SDM Vol. 3A, "Handling Self- and
-    // Cross-Modifying Code").
+    // SAFETY: the code is as long as that and shorter than the frame, which CPU 0 has to itself. No
+    // CPU has anything of its former content: the shootdown after the unmapping was an interrupt,
+    // whose IRET serialises (SDM Vol. 3A, "Handling Self- and Cross-Modifying Code").
     unsafe { code_frame.0.get().cast::<u8>().copy_from_nonoverlapping(code, code_bytes) };
     let module = Module::new(window::address_of(first_page));
     // SAFETY: the frame is larger than a `Module`, aligned to a page, and CPU 0 has it to itself.
@@ -94,19 +94,22 @@ impl Loaded {
     ///
     /// # Safety
     ///
-    /// The result is not used once the module is unloaded. `'static` says "as long as it is registered" here, as it does in every
-    /// kernel that unloads modules: who unloads one vouches that nothing of it is used any more.
+    /// The result is not used once the module is unloaded. `'static` says "as long as it is
+    /// registered" here, as it does in every kernel that unloads modules: who unloads one vouches
+    /// that nothing of it is used any more.
     pub(super) unsafe fn handler(&self) -> &'static Module {
         let data_page = window::address_of(self.first_page + 1);
         let data = core::ptr::with_exposed_provenance::<Module>(data_page);
-        // SAFETY: the page is mapped onto the frame that holds the module; the rest is the caller's.
+        // SAFETY: the page is mapped onto the frame that holds the module; the rest is the
+        // caller's.
         unsafe { &*data }
     }
 
     /// The same data, where the identity map has it.
     pub(super) fn data(&self) -> &Module {
         let [_, data_frame] = self.frames;
-        // SAFETY: `load` wrote a module there, all its words are atomic, and it is poisoned only when this value is gone.
+        // SAFETY: `load` wrote a module there, all its words are atomic, and it is poisoned only
+        // when this value is gone.
         unsafe { &*data_frame.0.get().cast::<Module>() }
     }
 

@@ -16,7 +16,8 @@ pub(super) const MEETING_TURNS: u64 = 2_000;
 /// Calls of the handler: as the kernel counts them, before anything of the module's is touched.
 pub(super) static CALLS: Tally = Tally::new();
 
-/// What lies in the data page. Words are written by the loader while the module is mapped nowhere, and by whom they name.
+/// What lies in the data page. Words are written by the loader while the module is mapped nowhere,
+/// and by whom they name.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Module {
@@ -53,8 +54,9 @@ impl Module {
     }
 }
 
-// SAFETY: touches atomics, waits as long as CPU 0 lets it at most, and its pages are mapped as long as it is registered; if they are
-// not, the fault is what the scenario looks for, and ends the kernel.
+// SAFETY: touches atomics, waits as long as CPU 0 lets it at most, and its pages are mapped as long
+// as it is registered; if they are not, the fault is what the scenario looks for, and ends the
+// kernel.
 unsafe impl NmiHandler for Module {
     fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
         let began_at = removals::number();
@@ -71,7 +73,8 @@ unsafe impl NmiHandler for Module {
         let code = core::ptr::with_exposed_provenance::<()>(code);
         // SAFETY: the word is the address of a copy of the code, which has this signature.
         let code = unsafe { core::mem::transmute::<*const (), Code>(code) };
-        // SAFETY: the code page is mapped while the handler may run, and the code needs nothing but its data.
+        // SAFETY: the code page is mapped while the handler may run, and the code needs nothing but
+        // its data.
         unsafe { code(self, turns) };
 
         removals::note_call(ctx, began_at);

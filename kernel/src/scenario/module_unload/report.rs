@@ -71,7 +71,8 @@ pub(super) fn given_up(verdicts: &GivenUp) {
         "removed-from-nmis",
         verdicts.removed.iter().all(|removed| removed.get() == wanted),
         format_args!(
-            "handlers removed in an NMI: {wanted} by themselves, {wanted} by another, {wanted} of those on top of a registration \
+            "handlers removed in an NMI: {wanted} by themselves, {wanted} by another, {wanted} of \
+             those on top of a registration \
              or removal"
         ),
         format_args!("{by_itself}, {by_another}, {on_top_of_writer}"),
@@ -117,7 +118,8 @@ pub(super) fn failed(run: &Run, verdicts: &Failed) {
         "waiting-for-itself-refused",
         refused == cpus && whole_after_refusal == cpus,
         format_args!(
-            "{cpus} removals that would wait for their own NMI refused, naming the CPU; handlers asked again, and removed"
+            "{cpus} removals that would wait for their own NMI refused, naming the CPU; handlers \
+             asked again, and removed"
         ),
         format_args!("{refused} refused, {whole_after_refusal} whole"),
     );

@@ -12,8 +12,8 @@ use crate::scenario::{Run, removals};
 use crate::waiting::awaited;
 use crate::{nmi, patience};
 
-/// One removal in this many is made to begin while the module's code runs: calls elsewhere wait in it for the removal to begin, and
-/// CPU 0 waits for such a call.
+/// One removal in this many is made to begin while the module's code runs: calls elsewhere wait in
+/// it for the removal to begin, and CPU 0 waits for such a call.
 const MEETING_EVERY: u64 = 4;
 
 /// Between the remover and the closer.
@@ -39,8 +39,8 @@ impl Mistakes {
 
 /// Registers a module's handler. Whoever unloads the module has removed it before.
 pub(super) fn register(name: &str, loaded: &Loaded) -> Registration {
-    // SAFETY: the registry uses the handler until its removal is over, and the module is unloaded after that; where a fault of the
-    // scenario has it otherwise, a page fault is what it is after.
+    // SAFETY: the registry uses the handler until its removal is over, and the module is unloaded
+    // after that; where a fault of the scenario has it otherwise, a page fault is what it is after.
     let handler = unsafe { loaded.handler() };
     nmi::register(name, Class::Local, PRIORITY, handler)
 }

@@ -2,8 +2,8 @@
 //! Plays [sequences of rings](latchwork_sequence), and logs to the host what happened in each:
 //! `cargo xtask compare` plays the same ones in the simulated machine, and compares.
 //!
-//! By itself, the scenario shows that nothing is lost or invented in them: each condition that was set is claimed once, each request is
-//! taken, and there are no more NMIs than rings.
+//! By itself, the scenario shows that nothing is lost or invented in them: each condition that was
+//! set is claimed once, each request is taken, and there are no more NMIs than rings.
 
 mod report;
 mod subject;
@@ -21,11 +21,13 @@ use crate::{cpu, nmi, record, smp, tick};
 
 pub(crate) use self::subject::around_dispatch;
 
-/// How many sequences, unless the command line says: fewer where their waits cost the host as much time.
+/// How many sequences, unless the command line says: fewer where their waits cost the host as much
+/// time.
 const SEQUENCES: u64 = 25;
 const SEQUENCES_BY_INSTRUCTIONS: u64 = 100;
 
-/// How many times as long all waits and limits are as sequences say, where instructions take long. Written before anything is played.
+/// How many times as long all waits and limits are as sequences say, where instructions take long.
+/// Written before anything is played.
 static TIME_SCALE: AtomicU32 = AtomicU32::new(1);
 
 /// So many microseconds of a sequence, in those of this machine.

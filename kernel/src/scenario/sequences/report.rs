@@ -62,8 +62,8 @@ pub(super) fn report(run: &Run, sequences: u64, sums: &Sums) {
         format_args!("some NMIs, {most} at most, and each settled"),
         format_args!("{}, {} not settled", stats.edges, unsettled(&stats)),
     );
-    // Most NMIs that are deferred come on top of a poll that a tick makes by itself; and with few sequences and real time there
-    // may be none.
+    // Most NMIs that are deferred come on top of a poll that a tick makes by itself; and with few
+    // sequences and real time there may be none.
     let must_defer = run.recovery() == Recovery::Poll && time::is_instruction_clock();
     check(
         "every-outcome-is-seen",

@@ -84,7 +84,8 @@ static HANDLERS: [Handler; Source::ALL.len()] = [
     Handler(Source::WideMany),
 ];
 
-// SAFETY: it touches atomics in statics, sends IPIs, and waits for a CPU that does not wait for it, or for the time.
+// SAFETY: it touches atomics in statics, sends IPIs, and waits for a CPU that does not wait for it,
+// or for the time.
 unsafe impl NmiHandler for Handler {
     fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
         if ctx.cpu() >= MAX_CPUS || !PLAYER.asked(&Machine(None), ctx.cpu(), self.0) {
@@ -137,7 +138,8 @@ impl Machine<'_> {
 
     /// Halts once with interrupts on. Threads, interrupts off.
     fn halt() {
-        // SAFETY: privilege level 0, interrupts off, no lock held, and the NMI entry fixes the window up.
+        // SAFETY: privilege level 0, interrupts off, no lock held, and the NMI entry fixes the
+        // window up.
         unsafe { idle::wait_for_interrupt() };
         interrupts::disable();
     }

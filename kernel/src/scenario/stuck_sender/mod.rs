@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A sender freezes between its request and its ring, as a virtual CPU does that its host does not run.
+//! A sender freezes between its request and its ring, as a virtual CPU does that its host does not
+//! run.
 //!
-//! Another edge of the receiver, its counters' ([`super::pmu`]), takes the request as well as its own condition: of two rings, one is still to
-//! come, and is granted. How long that grant lasts depends on the sender:
+//! Another edge of the receiver, its counters' ([`super::pmu`]), takes the request as well as its
+//! own condition: of two rings, one is still to come, and is granted. How long that grant lasts
+//! depends on the sender:
 //!
 //! - frozen for a while: the grant is held, however many ticks pass, and its ring is absorbed;
-//! - frozen for longer than [`Limits::hold_us`]: the grant ends. An NMI that nothing explains is reported then, and so is the ring, as a
-//!   late send, or else absorbed. The panic policy never stops for it;
+//! - frozen for longer than [`Limits::hold_us`]: the grant ends. An NMI that nothing explains is
+//!   reported then, and so is the ring, as a late send, or else absorbed. The panic policy never
+//!   stops for it;
 //! - frozen, and an NMI that nothing explains comes before the ring: there is one grant, so one of
 //!   the two is absorbed and one reported.
 //!
-//! Meanwhile NMIs that nothing explains come to all other CPUs, the frozen one included, and are reported there.
+//! Meanwhile NMIs that nothing explains come to all other CPUs, the frozen one included, and are
+//! reported there.
 
 mod report;
 
@@ -39,7 +43,8 @@ static FROZEN: AtomicBool = AtomicBool::new(false);
 /// It may go on. Writer: the receiver.
 static THAWED: AtomicBool = AtomicBool::new(false);
 
-/// What the receiver noted in rounds in which the sender was frozen for long, before it could go on.
+/// What the receiver noted in rounds in which the sender was frozen for long, before it could go
+/// on.
 static LONGEST_HELD_TICKS: AtomicU64 = AtomicU64::new(0);
 static TOLD_WHILE_FROZEN: Tally = Tally::new();
 
@@ -184,7 +189,8 @@ fn ring_past_the_library(cpu: usize) {
     }
 }
 
-/// The longest time for which a receiver could have absorbed an NMI while its sender was frozen for long.
+/// The longest time for which a receiver could have absorbed an NMI while its sender was frozen for
+/// long.
 fn longest_held_us() -> u64 {
     LONGEST_HELD_TICKS.load(Ordering::Relaxed) * 1_000 / time::ticks_per_ms()
 }
@@ -213,7 +219,8 @@ pub(super) fn run(run: &Run) {
     nmi::remove(counters);
 }
 
-/// The rounds of one receiver. Where NMIs that nothing explains end the kernel, none but late sends may come.
+/// The rounds of one receiver. Where NMIs that nothing explains end the kernel, none but late sends
+/// may come.
 fn kinds(run: &Run) -> impl Iterator<Item = Kind> {
     let early = (!run.panics_on_unknown()).then_some(Kind::Early);
     [Kind::Short; SHORT_ROUNDS].into_iter().chain(early).chain([Kind::Long])

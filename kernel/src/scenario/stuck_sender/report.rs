@@ -16,12 +16,13 @@ pub(super) enum Kind {
     Short,
     /// For a while, in which an NMI comes that nothing explains.
     Early,
-    /// For longer than anything is held; then NMIs come that nothing explains, but not where they end the kernel.
+    /// For longer than anything is held; then NMIs come that nothing explains, but not where they
+    /// end the kernel.
     Long,
 }
 
-/// How much longer than it should a grant may be held: until the receiver's next ticks. Where CPUs run in parallel, the host says when
-/// they come.
+/// How much longer than it should a grant may be held: until the receiver's next ticks. Where CPUs
+/// run in parallel, the host says when they come.
 const SLACK_US: u64 = 1_000_000;
 const INSTRUCTION_SLACK_US: u64 = 2_500;
 
@@ -109,7 +110,8 @@ fn check_short(run: &Run, short: &Seen) {
             && short.absorbed == rounds
             && short.unknown == 0,
         format_args!(
-            "two NMIs in each of {rounds} rounds: one claimed with the request, and one absorbed ticks later"
+            "two NMIs in each of {rounds} rounds: one claimed with the request, and one absorbed \
+             ticks later"
         ),
         format_args!(
             "in {}: {} NMIs, {} claimed, {} absorbed, {} unknown",
@@ -180,7 +182,8 @@ fn check_held(run: &Run) {
     );
 }
 
-/// Nothing is unknown but on the receiver, and what was sent to others while the sender was frozen for long.
+/// Nothing is unknown but on the receiver, and what was sent to others while the sender was frozen
+/// for long.
 fn check_others(run: &Run, seen: &[Seen; 3]) {
     let expected = if run.panics_on_unknown() { 0 } else { run.cpus * (run.cpus - 1) };
     let elsewhere: usize = seen.iter().map(|seen| seen.unknown_elsewhere).sum();

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! NMIs that nothing explains, amid claims, grants and probes.
 //!
-//! Every CPU has bursts of overflows ([`super::pmu`]), so polls are owed and ticks pay them, by probes or without. An overflow and a request
-//! that one edge takes leave a grant. The CPU then sends itself an NMI past the library:
+//! Every CPU has bursts of overflows ([`super::pmu`]), so polls are owed and ticks pay them, by
+//! probes or without. An overflow and a request that one edge takes leave a grant. The CPU then
+//! sends itself an NMI past the library:
 //!
 //! - *alone*: when every grant has ended. It must be unknown;
 //! - *granted*: right after a grant was made. It is absorbed: it may be the ring that was granted,
 //!   and no software can tell the two apart;
-//! - *later*: some time after. It may be either; but if it is absorbed, the grant must not be older than it may get.
+//! - *later*: some time after. It may be either; but if it is absorbed, the grant must not be older
+//!   than it may get.
 //!
-//! At first, though, one repeats, each time right after a grant. It is absorbed again and again, and must surface all the same, in a report of
-//! unknown or of absorbed NMIs.
+//! At first, though, one repeats, each time right after a grant. It is absorbed again and again,
+//! and must surface all the same, in a report of unknown or of absorbed NMIs.
 
 mod report;
 
@@ -33,12 +35,14 @@ const BURST: u64 = 16;
 /// After so many ticks, every grant has ended, and polls are paid.
 const ALONE_TICKS: u64 = 3;
 
-/// In rounds of the last kind, the NMI comes after up to so long: long enough for several ticks, which a loaded host delays.
+/// In rounds of the last kind, the NMI comes after up to so long: long enough for several ticks,
+/// which a loaded host delays.
 const LATER_US: u64 = 64_000;
 const LATER_INSTRUCTION_US: u64 = 4_000;
 
-/// How long an NMI may repeat unseen: the library tolerates that for 10 milliseconds; it repeats with each tick, and a tick prints the
-/// report. Where CPUs run in parallel, the host says when ticks come.
+/// How long an NMI may repeat unseen: the library tolerates that for 10 milliseconds; it repeats
+/// with each tick, and a tick prints the report. Where CPUs run in parallel, the host says when
+/// ticks come.
 const UNSEEN_MS: u64 = 2_000;
 const UNSEEN_INSTRUCTION_MS: u64 = 20;
 
@@ -48,7 +52,8 @@ const SETTLE_LIMIT_MS: u64 = 1_000;
 /// How long an NMI to oneself may take.
 const RING_TURNS: u32 = 1_000_000;
 
-/// CPUs send themselves a request in their next NMI of a burst. Only one thread at a time has such a burst on each CPU.
+/// CPUs send themselves a request in their next NMI of a burst. Only one thread at a time has such
+/// a burst on each CPU.
 static ASKS: [AtomicBool; cpu::MAX_CPUS] = [const { AtomicBool::new(false) }; cpu::MAX_CPUS];
 
 /// Inside an NMI of a burst of CPU `cpu`, which is this one; the next overflow is latched.

@@ -25,8 +25,9 @@ impl Kind {
     pub(super) const ALL: [Self; 3] = [Self::Alone, Self::Granted, Self::Later];
 }
 
-/// The ticks after which a grant has ended that is older than [`Limits::late_us`]. A probe is a claim, so the tick that sends it lets grants
-/// last until the next one. Where CPUs run in parallel, the host says when ticks come, and a grant ends after [`Limits::cap_us`] at the
+/// The ticks after which a grant has ended that is older than [`Limits::late_us`]. A probe is a
+/// claim, so the tick that sends it lets grants last until the next one. Where CPUs run in
+/// parallel, the host says when ticks come, and a grant ends after [`Limits::cap_us`] at the
 /// latest.
 const TICKS_TO_END: u64 = 2;
 const TICKS_TO_END_WITH_PROBES: u64 = 3;
@@ -214,7 +215,8 @@ fn check_load(run: &Run) {
             && recovery.paid_by_tick as u64 >= ROUNDS
             && (recovery.probes != 0) == by_probes,
         format_args!(
-            "{overflows} overflows of the counters claimed; {ROUNDS} or more polls paid by ticks, {} probes",
+            "{overflows} overflows of the counters claimed; {ROUNDS} or more polls paid by ticks, \
+             {} probes",
             if by_probes { "by" } else { "without" }
         ),
         format_args!("{claims}; {}, {} probes", recovery.paid_by_tick, recovery.probes),

@@ -42,7 +42,8 @@ pub(super) struct Expiries {
 }
 
 impl Expiries {
-    /// Starts the card, leaves it alone, and waits until every open CPU has taken an NMI. With `pinging`, it is not left alone.
+    /// Starts the card, leaves it alone, and waits until every open CPU has taken an NMI. With
+    /// `pinging`, it is not left alone.
     pub(super) fn expire(&mut self, run: &Run, card: &mut Startable, pinging: bool) {
         if self.gave_up {
             return;

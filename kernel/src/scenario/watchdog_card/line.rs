@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The machine's NMI line, which rings every CPU that is open for it, and the two handlers behind it.
+//! The machine's NMI line, which rings every CPU that is open for it, and the two handlers behind
+//! it.
 //!
 //! One expiry of the card is one condition and an edge on each open CPU. The condition is the
 //! card's timeout bit, which one CPU claims, in the card's handler: a Platform handler, since the
@@ -31,7 +32,8 @@ pub(super) static KEEP_EXPIRED: AtomicBool = AtomicBool::new(false);
 struct End {
     /// The line is let in. Written by that CPU's thread while the card is stopped.
     open: AtomicBool,
-    /// When the last NMI came, in ticks; 0 if none since the card was started. Writers: that CPU's NMI; CPU 0 before it starts the card.
+    /// When the last NMI came, in ticks; 0 if none since the card was started. Writers: that CPU's
+    /// NMI; CPU 0 before it starts the card.
     arrived_ticks: AtomicU64,
 }
 
@@ -60,7 +62,8 @@ unsafe impl NmiHandler for Watcher {
 struct CardHandler;
 static CARD_HANDLER: CardHandler = CardHandler;
 
-// SAFETY: touches an atomic in a static and the card's registers, which no thread changes while the card can expire.
+// SAFETY: touches an atomic in a static and the card's registers, which no thread changes while the
+// card can expire.
 unsafe impl NmiHandler for CardHandler {
     fn handle(&self, _: &NmiContext<'_>) -> Claim {
         match CARD.get() {

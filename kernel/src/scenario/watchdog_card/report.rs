@@ -6,8 +6,8 @@ use super::{EXPIRIES, PINGED_MS, PINGED_TIMEOUT_MS, Quiet, STOPPED_MS, STOPPED_T
 use crate::scenario::{Run, check};
 use crate::time;
 
-/// How early an NMI may seem to be, as the TSC was measured, and how late it may be. Where CPUs run in parallel, the host says when
-/// they do.
+/// How early an NMI may seem to be, as the TSC was measured, and how late it may be. Where CPUs run
+/// in parallel, the host says when they do.
 const EARLY_US: u64 = TIMEOUT_MS * 1000 / 50;
 const LATE_US: u64 = 2_000_000;
 /// The same under the instruction clock.
@@ -91,7 +91,8 @@ fn check_explained(alone: &Expiries, all: &Expiries) {
             "one NMI of each expiry claims the timeout bit, all others are absorbed by it"
         ),
         format_args!(
-            "{} NMIs of {} expiries: {} claimed, {} absorbed, {} of those deferred first; {} unknown",
+            "{} NMIs of {} expiries: {} claimed, {} absorbed, {} of those deferred first; {} \
+             unknown",
             all.edges, all.starts, all.claimed, all.absorbed, all.deferred, all.unknown
         ),
     );
@@ -114,7 +115,8 @@ fn check_times(alone: &Expiries, all: &Expiries) {
         "nmi-in-time",
         soonest_us <= from_us && to_us <= latest_us,
         format_args!(
-            "NMIs {soonest_us} to {latest_us} us after the start, for a timeout of {TIMEOUT_MS} ms"
+            "NMIs {soonest_us} to {latest_us} us after the start, for a timeout of {TIMEOUT_MS} \
+             ms"
         ),
         format_args!("{from_us} to {to_us} us (0 if a phase had none)"),
     );

@@ -15,9 +15,10 @@ pub(super) const COMMANDS: &str = "commands";
 /// Has x2APIC, and no instruction that Bochs gets wrong.
 pub(super) const CPU_MODEL: &str = "corei7_ivy_bridge_3770k";
 
-/// Instructions in a second of the guest's time. Enough for what is to be done in each millisecond by a guest that watches a
-/// clock (scenario `hpet` fails with 16 million), and no more: the guest waits for times, and where all CPUs sleep, Bochs with
-/// several CPUs goes through the time instruction by instruction.
+/// Instructions in a second of the guest's time. Enough for what is to be done in each millisecond
+/// by a guest that watches a clock (scenario `hpet` fails with 16 million), and no more: the guest
+/// waits for times, and where all CPUs sleep, Bochs with several CPUs goes through the time
+/// instruction by instruction.
 const INSTRUCTIONS_A_SECOND: u32 = 50_000_000;
 
 /// What a Bochs with a debugger is told to do: go on; and when anything stops it, end.
@@ -25,7 +26,8 @@ pub(super) const DEBUGGER_COMMANDS: &str = "continue\nquit\n";
 
 /// The text of `bochsrc`: the guest's serial line goes to our descriptor `serial`.
 ///
-/// The clock follows the instructions and starts on one day, so that boots repeat. A triple fault ends Bochs.
+/// The clock follows the instructions and starts on one day, so that boots repeat. A triple fault
+/// ends Bochs.
 pub(super) fn text(share: &Path, cpus: u8, serial: RawFd) -> String {
     let share = share.display();
     format!(
@@ -34,7 +36,8 @@ pub(super) fn text(share: &Path, cpus: u8, serial: RawFd) -> String {
          romimage: file=\"{share}/{BIOS}\", options=fastboot\n\
          vgaromimage: file=\"{share}/{VGA_BIOS}\"\n\
          memory: guest=128, host=128\n\
-         cpu: model={CPU_MODEL}, count={cpus}, ips={INSTRUCTIONS_A_SECOND}, reset_on_triple_fault=0\n\
+         cpu: model={CPU_MODEL}, count={cpus}, ips={INSTRUCTIONS_A_SECOND}, \
+         reset_on_triple_fault=0\n\
          clock: sync=none, time0=946681200\n\
          plugin_ctrl: speaker=0\n\
          boot: cdrom\n\

@@ -8,7 +8,8 @@ use crate::guest::install::{Wanted, install_if_allowed};
 const WANTED: Wanted = Wanted {
     name: "Bochs",
     packages: &["bochs", "bochs-term", "bochsbios", "vgabios"],
-    elsewhere: "install Bochs 2.7 with several CPUs and its display `term`, and its BIOS images, with your package manager",
+    elsewhere: "install Bochs 2.7 with several CPUs and its display `term`, and its BIOS images, \
+                with your package manager",
     newest: false,
 };
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Bochs: stricter than QEMU where hardware is, and without most of QEMU's devices.
 //!
-//! What Debian's Bochs 2.7 has, as this module uses it: several CPUs, x2APIC in its newer CPU models, a MADT from its BIOS. It
-//! boots no kernel by itself, so each boot gets an image with GRUB.
+//! What Debian's Bochs 2.7 has, as this module uses it: several CPUs, x2APIC in its newer CPU
+//! models, a MADT from its BIOS. It boots no kernel by itself, so each boot gets an image with
+//! GRUB.
 
 mod boot;
 mod config;
@@ -159,8 +160,10 @@ mod tests {
     use super::*;
     use crate::catalog::SCENARIOS;
 
-    const HELP: &str = "00000000000i[      ] LTDL_LIBRARY_PATH not set. using compile time default '/usr/lib/x/bochs/plugins'\n\
-        Supported CPU models:\n\ncorei7_ivy_bridge_3770k\n=====\n        Bochs x86 Emulator 2.7\n  Built from SVN snapshot\n";
+    const HELP: &str = "00000000000i[      ] LTDL_LIBRARY_PATH not set. using compile time default \
+                        '/usr/lib/x/bochs/plugins'\n\
+        Supported CPU models:\n\ncorei7_ivy_bridge_3770k\n=====\n        Bochs x86 Emulator 2.7\n  \
+                        Built from SVN snapshot\n";
 
     #[test]
     fn its_own_words_are_read() {

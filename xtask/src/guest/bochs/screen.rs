@@ -16,7 +16,8 @@ use std::thread::{self, JoinHandle};
 /// How many of the last messages are kept.
 const MOST_MESSAGES: usize = 20;
 
-/// Reads `messages` to their end on a thread of its own, and the screen that they name on another; gives the last of them.
+/// Reads `messages` to their end on a thread of its own, and the screen that they name on another;
+/// gives the last of them.
 pub(super) fn watch(messages: impl Read + Send + 'static) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut last = VecDeque::new();
@@ -58,7 +59,8 @@ fn drain(screen: &str) -> io::Result<()> {
 
 fn without_echo(terminal: &File) -> io::Result<()> {
     let mut mode = MaybeUninit::<libc::termios>::uninit();
-    // SAFETY: the descriptor is open, and the function writes a whole `termios` to the place, or fails.
+    // SAFETY: the descriptor is open, and the function writes a whole `termios` to the place, or
+    // fails.
     if unsafe { libc::tcgetattr(terminal.as_raw_fd(), mode.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }

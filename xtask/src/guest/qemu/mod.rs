@@ -70,8 +70,9 @@ impl Qemu {
             return Err(Unusable::TooOld(version));
         }
         let machines = ask(program, &["-machine", "help"])?;
-        let devices = ask(program, &["-device", "help"])?;
-        let lacking = Lacking::from_lists(&machines, &devices);
+        let ask_about = |device: &str| ask(program, &["-device", &format!("{device},help")]);
+        let devices = parts::devices().map(ask_about).collect::<Result<String, _>>()?;
+        let lacking = Lacking::from_answers(&machines, &devices);
         Ok(Self { program: program.to_owned(), version, lacking })
     }
 

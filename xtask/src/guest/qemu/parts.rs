@@ -15,22 +15,19 @@ pub(crate) struct Lacking {
 }
 
 impl Lacking {
-    /// What is not in QEMU's lists: a machine's line begins with its name; a device's line with
-    /// `name "`, its name and `"`.
-    pub(super) fn from_lists(machines: &str, devices: &str) -> Self {
+    /// What is not in QEMU's list of machines, where a line begins with a name, and what it has no
+    /// word on of the [`devices`] that it was asked about.
+    pub(super) fn from_answers(machines: &str, devices: &str) -> Self {
         let first_word = |line: &str| line.split_whitespace().next().map(str::to_owned);
         let listed: Vec<_> = machines.lines().filter_map(first_word).collect();
         let lacks_type = |it: &MachineType| !listed.iter().any(|name| name == it.name());
-        let lacks_device = |name: &&str| !devices.contains(&format!("name \"{name}\""));
-        let used = [Device::Edu, Device::WatchdogCard].map(qemus_name);
+        let has_device = |name: &str| {
+            devices.contains(&format!("{name} options:"))
+                || devices.contains(&format!("no options for {name}"))
+        };
         Self {
             machine_types: MachineType::ALL.into_iter().filter(lacks_type).collect(),
-            devices: [Some(EXIT_DEVICE)]
-                .into_iter()
-                .chain(used)
-                .flatten()
-                .filter(lacks_device)
-                .collect(),
+            devices: self::devices().filter(|name| !has_device(name)).collect(),
         }
     }
 
@@ -55,6 +52,13 @@ impl Lacking {
     }
 }
 
+/// The devices to ask QEMU about, one by one. Its list of all would have it load every module that
+/// it finds, those of another QEMU's in the system's folder included, of which it dies.
+pub(super) fn devices() -> impl Iterator<Item = &'static str> {
+    let used = [Device::Edu, Device::WatchdogCard].into_iter().filter_map(qemus_name);
+    [EXIT_DEVICE].into_iter().chain(used)
+}
+
 /// The device's name in QEMU's list, if it is one that QEMU may be built without.
 const fn qemus_name(device: Device) -> Option<&'static str> {
     match device {
@@ -71,15 +75,15 @@ mod tests {
     const MACHINES: &str = "Supported machines are:\n\
         pc                   Standard PC (i440FX + PIIX, 1996) (alias of pc-i440fx-10.0)\n\
         q35                  Standard PC (Q35 + ICH9, 2009) (alias of pc-q35-10.0)\n";
-    const DEVICES: &str = "name \"isa-debug-exit\", bus ISA\nname \"edu\", bus PCI\n\
-        name \"i6300esb\", bus PCI, desc \"Intel 6300ESB\"\n";
+    const DEVICES: &str = "isa-debug-exit options:\n  iobase=<uint32>\nedu options:\n\
+        There are no options for i6300esb.\n";
 
     #[test]
     fn what_is_not_listed_is_missing() {
-        assert_eq!(Lacking::from_lists(MACHINES, DEVICES), Lacking::default());
-        let fewer = Lacking::from_lists(
+        assert_eq!(Lacking::from_answers(MACHINES, DEVICES), Lacking::default());
+        let fewer = Lacking::from_answers(
             &MACHINES.replace("pc  ", "none"),
-            &DEVICES.replace("\"edu\"", "\"edu2\""),
+            &DEVICES.replace("edu options:", "qemu: -device edu,help: Device 'edu' not found"),
         );
         assert_eq!(fewer.names(), ["pc", "edu"]);
         assert!(fewer.of_machine(MachineType::Pc).is_some_and(|what| what.contains("`pc`")));
@@ -90,7 +94,7 @@ mod tests {
 
     #[test]
     fn no_machine_can_do_without_the_device_that_ends_it() {
-        let lacking = Lacking::from_lists(MACHINES, &DEVICES.replace("isa-debug-exit", "x"));
+        let lacking = Lacking::from_answers(MACHINES, &DEVICES.replace("isa-debug-exit", "x"));
         for machine_type in MachineType::ALL {
             assert!(lacking.of_machine(machine_type).is_some_and(|it| it.contains(EXIT_DEVICE)));
         }

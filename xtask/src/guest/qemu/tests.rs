@@ -33,7 +33,7 @@ fn executable(folder: &PrivateDir, text: &str) -> String {
 }
 
 const MACHINES: &str = "q35  one\npc  other";
-const DEVICES: &str = "name \"isa-debug-exit\"\nname \"edu\"\nname \"i6300esb\"";
+const DEVICES: &str = "isa-debug-exit options:\nedu options:\ni6300esb options:";
 
 fn qemu(version: &str, machines: &str, devices: &str) -> Result<Qemu, Unusable> {
     let folder = PrivateDir::new().expect("made");

@@ -12,8 +12,8 @@ pub(crate) const GREETING: &str =
 pub(crate) const DONE: &str = r#"{"return": {}}"#;
 const EVENT: &str = r#"{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "SOMETHING_NEW"}"#;
 
-/// Listens at `socket` for one client, sends it the lines of `script`, each but the greeting after a command of the
-/// client's, and returns the commands. An empty script closes at once.
+/// Listens at `socket` for one client, sends it the lines of `script`, each but the greeting after
+/// a command of the client's, and returns the commands. An empty script closes at once.
 pub(crate) fn serve(socket: PathBuf, script: Vec<String>) -> JoinHandle<Vec<String>> {
     let listener = UnixListener::bind(socket).expect("a socket");
     thread::spawn(move || {
@@ -89,7 +89,8 @@ fn a_closed_connection_is_an_error_at_any_point() {
         let (outcome, _) = press(script, 2, soon());
         let closed = match &outcome {
             Err(QmpError::Closed) => true,
-            // Who writes to a closed socket is told so, and who reads with an unread command under way as well.
+            // Who writes to a closed socket is told so, and who reads with an unread command under
+            // way as well.
             Err(QmpError::Connection(error)) => {
                 [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset].contains(&error.kind())
             }

@@ -100,7 +100,8 @@ fn a_cpu_that_is_never_executed_is_told() {
     assert_eq!(
         lines,
         [
-            "CPU 0 waits for nothing that has a name; it executes nothing or a tight loop at 0x100800, \
+            "CPU 0 waits for nothing that has a name; it executes nothing or a tight loop at \
+             0x100800, \
              in wait_here",
             "CPU 1 waits for nothing that has a name; it executes nothing or a tight loop at 0x1, \
              in no function of the kernel",

@@ -11,8 +11,8 @@ use crate::engine::{
 
 /// Who directs an execution. It knows the world by itself, and sees here what it may do.
 pub trait Director {
-    /// Makes one of these events happen now, or none. They stand in the world's order. `everybody_rests` if no
-    /// CPU can go on before something happens.
+    /// Makes one of these events happen now, or none. They stand in the world's order.
+    /// `everybody_rests` if no CPU can go on before something happens.
     fn choose(&mut self, events: &[Event], everybody_rests: bool) -> Option<Event>;
 }
 

@@ -163,7 +163,8 @@ impl<'a> Explorer<'a> {
         options
     }
 
-    /// Those of them that were not taken in this state, with at least this budget left. They will be.
+    /// Those of them that were not taken in this state, with at least this budget left. They will
+    /// be.
     fn new_among(&mut self, options: Options, menu: &Menu<'_>, budget: u8) -> Options {
         if !self.bounds.prune {
             self.met += 1;

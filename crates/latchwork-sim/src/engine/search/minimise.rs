@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A shorter execution that violates the same.
 //!
-//! A trace counts choice points, so leaving one deviation out moves all later ones. Here a deviation is
-//! tied to where it was made instead (the CPU, its level, how far its context had come) and to what it did
-//! (a switch to that CPU, this event). So those that remain still find their places; one whose place or
-//! option does not come up is left out too. What then happened is the new trace.
+//! A trace counts choice points, so leaving one deviation out moves all later ones. Here a
+//! deviation is tied to where it was made instead (the CPU, its level, how far its context had
+//! come) and to what it did (a switch to that CPU, this event). So those that remain still find
+//! their places; one whose place or option does not come up is left out too. What then happened is
+//! the new trace.
 
 use super::{Bounds, Build, Counterexample, replay::Script};
 use crate::engine::{
@@ -16,9 +17,9 @@ use crate::engine::{
 
 /// The shortest execution that it finds, from this one, that violates the same property.
 ///
-/// It leaves deviations out, alone, in runs and in pairs, makes one at the place of its neighbour, and shifts
-/// one to make another needless, as long as that makes the execution shorter. If `found` does not violate anything here, it is returned as
-/// it is.
+/// It leaves deviations out, alone, in runs and in pairs, makes one at the place of its neighbour,
+/// and shifts one to make another needless, as long as that makes the execution shorter. If `found`
+/// does not violate anything here, it is returned as it is.
 pub fn minimise(bounds: &Bounds, found: &Counterexample, build: &mut Build<'_>) -> Counterexample {
     let mut minimiser = Minimiser {
         bounds,
@@ -171,8 +172,8 @@ fn candidates(steps: &[Step]) -> impl Iterator<Item = Vec<Step>> + '_ {
     runs.chain(pairs).chain(moves).chain(shifts(steps))
 }
 
-/// One step left out, and another made somewhat earlier or later on its CPU: a switch there and one back
-/// may be one switch elsewhere.
+/// One step left out, and another made somewhat earlier or later on its CPU: a switch there and one
+/// back may be one switch elsewhere.
 fn shifts(steps: &[Step]) -> impl Iterator<Item = Vec<Step>> + '_ {
     let count = if steps.len() <= SHIFTS_UP_TO { steps.len() } else { 0 };
     (0..count).flat_map(move |left_out| {

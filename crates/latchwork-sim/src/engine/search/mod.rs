@@ -31,8 +31,8 @@ pub type Build<'a> = dyn FnMut() -> &'static (dyn World + 'static) + 'a;
 /// How far a search goes. What it did not see for one of these it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// How often, in one execution, a CPU that could go on may make way for another. Exhaustive search
-    /// only.
+    /// How often, in one execution, a CPU that could go on may make way for another. Exhaustive
+    /// search only.
     pub preemptions: u8,
     /// How many choice points an execution has at most.
     pub points: usize,
@@ -40,14 +40,14 @@ pub struct Bounds {
     pub states: usize,
     /// How long a search lasts at most.
     pub time: Option<Duration>,
-    /// How many stores a CPU's store buffer holds; 0: stores are in memory at once. Part of the machine,
-    /// so a trace is replayed with the same.
+    /// How many stores a CPU's store buffer holds; 0: stores are in memory at once. Part of the
+    /// machine, so a trace is replayed with the same.
     pub store_buffer: usize,
-    /// Whether an exhaustive search ends an execution in a state that it has met before. Off, it is slow
-    /// beyond use; it shows that pruning loses nothing.
+    /// Whether an exhaustive search ends an execution in a state that it has met before. Off, it is
+    /// slow beyond use; it shows that pruning loses nothing.
     pub prune: bool,
-    /// Whether an exhaustive search leaves out an option whose order with what the CPU has just done cannot
-    /// matter. Off, it shows that this loses nothing.
+    /// Whether an exhaustive search leaves out an option whose order with what the CPU has just
+    /// done cannot matter. Off, it shows that this loses nothing.
     pub reduce: bool,
 }
 
@@ -100,8 +100,8 @@ impl fmt::Display for Limit {
 /// How a search ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing was violated in all that was to be seen: within the preemption bound, everything; in random
-    /// search, each seed.
+    /// Nothing was violated in all that was to be seen: within the preemption bound, everything; in
+    /// random search, each seed.
     Held,
     /// Something is violated.
     Violated(Box<Counterexample>),

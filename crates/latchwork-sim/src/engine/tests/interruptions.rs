@@ -73,7 +73,8 @@ fn a_panic_is_a_violation_with_a_trace() {
     }
 }
 
-/// The destructor of what the panic drops waits for what never comes, as that of a registration may.
+/// The destructor of what the panic drops waits for what never comes, as that of a registration
+/// may.
 #[test]
 fn a_panic_that_unwinds_into_a_wait_is_a_violation_too() {
     struct Guard<'a>(&'a Toy);

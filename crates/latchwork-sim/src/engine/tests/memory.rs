@@ -17,7 +17,8 @@ const IN_ORDER: Bounds = Bounds {
 };
 const BUFFERED: Bounds = Bounds { store_buffer: 4, ..IN_ORDER };
 
-/// Each CPU stores to its word, has `between` done, and says 1 more than what it loads from the other's.
+/// Each CPU stores to its word, has `between` done, and says 1 more than what it loads from the
+/// other's.
 fn store_then_load(toy: &Toy, own: usize, between: impl FnOnce()) {
     toy.store(own, 1);
     between();
@@ -135,7 +136,8 @@ fn an_interruption_drains_the_store_buffer() {
                 toy.say(10 * handled + toy.load(0));
             },
         ],
-        // The handler's own store is in memory before the one that it interrupted only if that is lost.
+        // The handler's own store is in memory before the one that it interrupted only if that is
+        // lost.
         handler: |toy| {
             if toy.load(0) == 1 {
                 toy.words[2].swap(1, Ordering::Relaxed);

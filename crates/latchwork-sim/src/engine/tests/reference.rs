@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Random small programs, run by the engine and by a reference that shares nothing with it: states as
-//! values, steps as functions, all orders by recursion. Both must reach the same endings.
+//! Random small programs, run by the engine and by a reference that shares nothing with it: states
+//! as values, steps as functions, all orders by recursion. Both must reach the same endings.
 
 use std::{
     cell::{Cell, RefCell},

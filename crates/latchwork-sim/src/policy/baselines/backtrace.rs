@@ -17,8 +17,8 @@ use crate::{
 pub(super) struct Backtraces {
     /// `backtrace_flag`: somebody asks. Set by a locked instruction, cleared by who has set it.
     flag: AtomicBool,
-    /// `backtrace_mask`: who has not answered yet. Set by who asks, plainly; each CPU looks plainly and
-    /// clears its own bit by a locked instruction.
+    /// `backtrace_mask`: who has not answered yet. Set by who asks, plainly; each CPU looks plainly
+    /// and clears its own bit by a locked instruction.
     mask: AtomicUsize,
 }
 

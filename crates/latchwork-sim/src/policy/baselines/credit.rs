@@ -8,9 +8,9 @@
 //! wrong with it, the credit ends as ours does: at the first tick after the longest time that an
 //! edge is under way.
 //!
-//! Both ask every handler, machine-wide ones too, in every NMI; both count the sends of a CPU's request
-//! word, so that two sends which are taken at once are two claims. Left out: registration, which has no
-//! part in this, and whatever reports do besides being made.
+//! Both ask every handler, machine-wide ones too, in every NMI; both count the sends of a CPU's
+//! request word, so that two sends which are taken at once are two claims. Left out: registration,
+//! which has no part in this, and whatever reports do besides being made.
 
 use latchwork::simulation::{AtomicUsize, Ordering};
 
@@ -38,8 +38,8 @@ struct Kernel {
     cpus: [PerCpu; CPUS],
 }
 
-/// One CPU's. Requests are added by any CPU and taken by its own, with locked instructions; the rest is its
-/// own, and plain.
+/// One CPU's. Requests are added by any CPU and taken by its own, with locked instructions; the
+/// rest is its own, and plain.
 struct PerCpu {
     stops: AtomicUsize,
     other_requests: AtomicUsize,

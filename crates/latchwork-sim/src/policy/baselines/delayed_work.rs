@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The series of 2014 for Linux, "x86, nmi: Implement delayed irq_work mechanism to handle lost NMIs" (Don
-//! Zickus, 15 May 2014, discussed on linux-kernel with Peter Zijlstra; never merged).
+//! The series of 2014 for Linux, "x86, nmi: Implement delayed irq_work mechanism to handle lost
+//! NMIs" (Don Zickus, 15 May 2014, discussed on linux-kernel with Peter Zijlstra; never merged).
 //!
 //! Whenever an NMI was claimed, a work item is queued that runs at this CPU's next tick, sets this
 //! CPU's flag and sends the CPU an NMI: the dummy, which goes round all handlers once more. A dummy
 //! that no handler claims finds the flag, clears it and is not reported.
 //!
-//! * There is one item for the whole machine: while it waits on one CPU, queueing it on another fails.
-//! * After queueing, and only if that did not fail, the flag is cleared unless the item is BUSY. Queueing
-//!   itself sets BUSY, so that *as posted* the flag is never cleared there. *As intended* by the comment,
-//!   BUSY means that the item ran when it was queued.
-//! * A dummy that comes together with something that is claimed does not clear the flag. The next dummy of
-//!   this CPU does, if there is one.
+//! * There is one item for the whole machine: while it waits on one CPU, queueing it on another
+//!   fails.
+//! * After queueing, and only if that did not fail, the flag is cleared unless the item is BUSY.
+//!   Queueing itself sets BUSY, so that *as posted* the flag is never cleared there. *As intended*
+//!   by the comment, BUSY means that the item ran when it was queued.
+//! * A dummy that comes together with something that is claimed does not clear the flag. The next
+//!   dummy of this CPU does, if there is one.
 //!
-//! The item's flags are changed with locked instructions, as in `kernel/irq_work.c` of that time. The flag
-//! of the CPU is plain, but for an exchange where the item sets it.
+//! The item's flags are changed with locked instructions, as in `kernel/irq_work.c` of that time.
+//! The flag of the CPU is plain, but for an exchange where the item sets it.
 //!
 //! Left out: the interrupt that runs lazy work where the tick is stopped.
 
@@ -92,7 +93,8 @@ impl DelayedWork {
         }
     }
 
-    /// `nmi_queue_work_clear`, in an NMI that nobody has claimed: whether it is taken for the dummy.
+    /// `nmi_queue_work_clear`, in an NMI that nobody has claimed: whether it is taken for the
+    /// dummy.
     pub(super) fn swallow(&self, cpu: usize) -> Option<Ending> {
         let cpu = &self.cpus[cpu];
         let expected = cpu.expected.load(Ordering::Relaxed);
@@ -101,8 +103,8 @@ impl DelayedWork {
             return None;
         }
         tell(|| "takes it for the dummy, clears the flag".to_owned());
-        // Which of two edges is the dummy nobody can know, so that it is the policy's own as long as there
-        // is one.
+        // Which of two edges is the dummy nobody can know, so that it is the policy's own as long
+        // as there is one.
         let has_dummy = cpu.has_come.get() || cpu.on_their_way.get() != 0 || cpu.is_sending.get();
         Some(if has_dummy { Ending::Claimed } else { Ending::Absorbed })
     }
@@ -127,8 +129,8 @@ impl DelayedWork {
     }
 
     /// Tells those who judge whether a dummy rang for the NMI that begins: it asks to go round all
-    /// handlers, and that is done now. Nothing is decided by it but whether a swallowed edge is called the
-    /// policy's own.
+    /// handlers, and that is done now. Nothing is decided by it but whether a swallowed edge is
+    /// called the policy's own.
     pub(super) fn nmi_begins(&self, number: usize) {
         let cpu = &self.cpus[number];
         let on_their_way = current().with(|state| {

@@ -33,8 +33,8 @@ pub(super) fn lvt_masks_itself() -> bool {
     current().hardware.pmu == PmuKind::Masking
 }
 
-/// Handles PMIs, and counts the overflows. Where the entry masks itself, the counters are stopped until all
-/// is acknowledged, and the entry is unmasked before they go on.
+/// Handles PMIs, and counts the overflows. Where the entry masks itself, the counters are stopped
+/// until all is acknowledged, and the entry is unmasked before they go on.
 pub(super) fn pmis() -> usize {
     let mut status = pmu::read_status();
     if status == 0 {
@@ -73,8 +73,8 @@ fn line_61() -> usize {
     claims
 }
 
-/// What is up to a driver or to the rest of the kernel, so that its NMI code does not hear of it. Says
-/// whether it was that.
+/// What is up to a driver or to the rest of the kernel, so that its NMI code does not hear of it.
+/// Says whether it was that.
 pub(super) fn act_without_the_nmi_code(action: Action) -> bool {
     match action {
         Action::ClaimOutside(bell) => {

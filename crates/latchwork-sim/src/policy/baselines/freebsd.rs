@@ -4,8 +4,8 @@
 //!
 //! * The dispatcher asks the stop handler first, outside the list, and if the NMI is its own, no
 //!   other handler (`nmi_handle_intr`).
-//! * Then the handlers in the list, the last one registered first. `freebsd-landed` asks all of them. Since
-//!   194bb58b80c1 the first claim ends it: `freebsd-first-claim`.
+//! * Then the handlers in the list, the last one registered first. `freebsd-landed` asks all of
+//!   them. Since 194bb58b80c1 the first claim ends it: `freebsd-first-claim`.
 //! * Only if no handler claims, the dispatcher reads port 0x61 (`isa_nmi`), then ACPI's error
 //!   blocks (`apei_nmi`), and then the NMI is unknown (`nmi_call_kdb`).
 //! * Handlers come and go as in [`HandlerList`].
@@ -14,16 +14,18 @@
 //! the debugger if the stop handler is in the list, too; no message says why, and that state of the
 //! patch is not public. Three causes are possible, and each is enough. Here each is alone:
 //!
-//! * `freebsd-stop-inverted`: the stop handler returns 0 for "mine", where the list takes 0 for "not mine".
-//! * `freebsd-stop-double`: with that put right, one NMI is claimed by the stop handler and by the PMCs',
-//!   and the second edge finds nothing.
-//! * `freebsd-late-topa`: `hwpmc` unmasks the entry before PT's handler has acknowledged, so that a second
-//!   ToPA PMI rings for a status that goes away with the first.
+//! * `freebsd-stop-inverted`: the stop handler returns 0 for "mine", where the list takes 0 for
+//!   "not mine".
+//! * `freebsd-stop-double`: with that put right, one NMI is claimed by the stop handler and by the
+//!   PMCs', and the second edge finds nothing.
+//! * `freebsd-late-topa`: `hwpmc` unmasks the entry before PT's handler has acknowledged, so that a
+//!   second ToPA PMI rings for a status that goes away with the first.
 //!
-//! Left out: the sender's wait until the other has stopped, by a timeout (two stops at a time are one here,
-//! and the second sender is refused); `nmi_is_broadcast`, by which one CPU reports for all; what the
-//! debugger does; that an NMI which nests overwrites the outer one's stack; that `isa_nmi` and `apei_nmi`
-//! may end in a panic, where these acknowledge and go on. None of that comes before the violations.
+//! Left out: the sender's wait until the other has stopped, by a timeout (two stops at a time are
+//! one here, and the second sender is refused); `nmi_is_broadcast`, by which one CPU reports for
+//! all; what the debugger does; that an NMI which nests overwrites the outer one's stack; that
+//! `isa_nmi` and `apei_nmi` may end in a panic, where these acknowledge and go on. None of that
+//! comes before the violations.
 
 use latchwork::simulation::{AtomicUsize, Ordering};
 
@@ -96,8 +98,8 @@ impl Function {
 struct Kernel {
     plan: Plan,
     handlers: HandlerList,
-    /// `ipi_stop_nmi_pending`: the CPUs that are to stop. Senders set a CPU's bit before they ring, and the
-    /// CPU clears it.
+    /// `ipi_stop_nmi_pending`: the CPUs that are to stop. Senders set a CPU's bit before they ring,
+    /// and the CPU clears it.
     stop_pending: AtomicUsize,
 }
 
@@ -163,7 +165,8 @@ fn is_error_block(index: u8) -> bool {
     current().hardware.externals[usize::from(index)].bus == Bus::Memory
 }
 
-/// `ipi_nmi_handler`: a plain look, a locked clear, and the CPU stops here. Says whether it was to stop.
+/// `ipi_nmi_handler`: a plain look, a locked clear, and the CPU stops here. Says whether it was to
+/// stop.
 fn stops(cpu: usize) -> bool {
     let pending = &kernel().stop_pending;
     if pending.load(Ordering::Relaxed) & 1 << cpu == 0 {

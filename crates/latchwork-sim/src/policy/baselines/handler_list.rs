@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! FreeBSD's list of NMI handlers, of commit 459dc427873c (2024): a list of function pointers, newest
-//! first.
+//! FreeBSD's list of NMI handlers, of commit 459dc427873c (2024): a list of function pointers,
+//! newest first.
 //!
-//! * An element has a count of the calls in progress. The dispatcher reads the pointer, then counts, then
-//!   calls.
+//! * An element has a count of the calls in progress. The dispatcher reads the pointer, then
+//!   counts, then calls.
 //! * A remover clears the pointer, by a plain store, and waits until the count is 0. Elements stay
 //!   in the list, and are filled again.
-//! * Linking, filling and counting are locked instructions; all else is plain. A new element is linked with
-//!   release and found with acquire.
+//! * Linking, filling and counting are locked instructions; all else is plain. A new element is
+//!   linked with release and found with acquire.
 //!
-//! Left out: the assertion that a handler is not registered twice, and the panic where one that is not
-//! registered is removed. Elements come from a fixed array instead of `malloc`.
+//! Left out: the assertion that a handler is not registered twice, and the panic where one that is
+//! not registered is removed. Elements come from a fixed array instead of `malloc`.
 
 use std::cell::Cell;
 

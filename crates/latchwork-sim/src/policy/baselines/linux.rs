@@ -1,30 +1,31 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Linux on x86-64, as of 6.12 (`arch/x86/kernel/nmi.c`: `exc_nmi`, `default_do_nmi`, `nmi_handle`), and
-//! the series of 2014 on top of it.
+//! Linux on x86-64, as of 6.12 (`arch/x86/kernel/nmi.c`: `exc_nmi`, `default_do_nmi`,
+//! `nmi_handle`), and the series of 2014 on top of it.
 //!
-//! * Every local handler is called, and what they return is added up. Only if that is nothing, port 0x61 is
-//!   read, under a raw spinlock: SERR, or else IOCHK.
-//! * If local handlers returned more than one, the next unclaimed NMI is swallowed, provided that it comes
-//!   back to back: at the same instruction as the one before.
+//! * Every local handler is called, and what they return is added up. Only if that is nothing, port
+//!   0x61 is read, under a raw spinlock: SERR, or else IOCHK.
+//! * If local handlers returned more than one, the next unclaimed NMI is swallowed, provided that
+//!   it comes back to back: at the same instruction as the one before.
 //! * An NMI that nests in the handler of another is remembered, and the outer one goes round again.
-//! * `linux-amd-100ms`: on AMD's CPUs, for 100 ms after a counter was handled, perf's handler returns
-//!   "handled" for every NMI that it knows nothing about (`amd_pmu_adjust_nmi_window`).
+//! * `linux-amd-100ms`: on AMD's CPUs, for 100 ms after a counter was handled, perf's handler
+//!   returns "handled" for every NMI that it knows nothing about (`amd_pmu_adjust_nmi_window`).
 //! * `linux-2014-posted`, `linux-2014-intended`: see [`DelayedWork`].
 //!
-//! What a baseline says with [`Ending`] is what it does and not what it calls it: an NMI that only AMD's
-//! window claims is absorbed.
+//! What a baseline says with [`Ending`] is what it does and not what it calls it: an NMI that only
+//! AMD's window claims is absorbed.
 //!
-//! Handlers of external devices are local ones, as GHES's is, whose error blocks are behind a gate for one
-//! CPU at a time. In the series of 2014 they are external, as is port 0x61. What software sends are
-//! [`Backtraces`].
+//! Handlers of external devices are local ones, as GHES's is, whose error blocks are behind a gate
+//! for one CPU at a time. In the series of 2014 they are external, as is port 0x61. What software
+//! sends are [`Backtraces`].
 //!
-//! Left out: DR7, CR2 and the stack's layout, which the machine has none of; NMI_UNKNOWN's handlers, which
-//! would claim after all that matters here; the two seconds for which an IOCHK is kept disabled with the
-//! lock held; RCU and the removal of handlers, which scenarios therefore do not ask of it. PMIs are handled
-//! with the entry unmasked before the counters go on, as the kernel does on some CPUs: on others it unmasks
-//! later, and whether an overflow is lost there no manual says. None of this makes an edge more or less.
-//! The machine traces on while PT's PMI is handled, where Linux stops it for most of that, so that what
-//! scenarios with PT's buffer show is not held against Linux.
+//! Left out: DR7, CR2 and the stack's layout, which the machine has none of; NMI_UNKNOWN's
+//! handlers, which would claim after all that matters here; the two seconds for which an IOCHK is
+//! kept disabled with the lock held; RCU and the removal of handlers, which scenarios therefore do
+//! not ask of it. PMIs are handled with the entry unmasked before the counters go on, as the kernel
+//! does on some CPUs: on others it unmasks later, and whether an overflow is lost there no manual
+//! says. None of this makes an edge more or less. The machine traces on while PT's PMI is handled,
+//! where Linux stops it for most of that, so that what scenarios with PT's buffer show is not held
+//! against Linux.
 
 use latchwork::simulation::{AtomicBool, AtomicUsize, Ordering};
 

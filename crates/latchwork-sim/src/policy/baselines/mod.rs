@@ -34,12 +34,13 @@ pub struct Baseline {
     pub summary: &'static str,
     /// Makes it.
     pub policy: fn() -> Box<dyn Policy>,
-    /// The properties that it breaks in [`scenario`](Self::scenario): these and no others. The first is
-    /// what it is here for.
+    /// The properties that it breaks in [`scenario`](Self::scenario): these and no others. The
+    /// first is what it is here for.
     pub breaks: &'static [Property],
     /// The scenario that shows it.
     pub scenario: &'static str,
-    /// One of the scenarios in which it breaks nothing: it does what it was made for, as far as that reaches.
+    /// One of the scenarios in which it breaks nothing: it does what it was made for, as far as
+    /// that reaches.
     pub holds_in: &'static str,
 }
 
@@ -128,7 +129,8 @@ static BASELINES: &[Baseline] = &[
     },
     Baseline {
         name: "freebsd-late-topa",
-        summary: "the stop handler in the list, and a ToPA PMI that rings before the one before it is acknowledged",
+        summary: "the stop handler in the list, and a ToPA PMI that rings before the one before it \
+                  is acknowledged",
         policy: || {
             Box::new(FreeBsd {
                 stop_handler: StopHandler::Listed,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! FreeBSD's two handlers behind the entry for performance counters (`PCINT`): `hwpmc`'s for Intel's
-//! counters (`core2_intr`) and the one of Intel PT (`pt_topa_intr`).
+//! FreeBSD's two handlers behind the entry for performance counters (`PCINT`): `hwpmc`'s for
+//! Intel's counters (`core2_intr`) and the one of Intel PT (`pt_topa_intr`).
 
 use super::drivers;
 use crate::{driver::pmu, machine::pmu::bit};
@@ -12,11 +12,11 @@ const COUNTERS: u8 = bit::COUNTER_0 | bit::COUNTER_1;
 pub(super) enum Drivers {
     /// `hwpmc` alone, for all that is behind the entry, which it unmasks last.
     Careful,
-    /// As they are in the tree: `hwpmc` unmasks before it acknowledges, and acknowledges whatever was set.
-    /// PT's handler comes before it, and clears its bit even if it has read it as clear.
+    /// As they are in the tree: `hwpmc` unmasks before it acknowledges, and acknowledges whatever
+    /// was set. PT's handler comes before it, and clears its bit even if it has read it as clear.
     Landed,
-    /// As they are, but each acknowledges its own only, and only what it has seen; and `hwpmc`'s comes
-    /// first, as it does if it is loaded last.
+    /// As they are, but each acknowledges its own only, and only what it has seen; and `hwpmc`'s
+    /// comes first, as it does if it is loaded last.
     PmcUnmasksFirst,
 }
 

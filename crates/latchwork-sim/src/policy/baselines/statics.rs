@@ -20,8 +20,8 @@ impl<T> Statics<T> {
     /// The kernel boots. What it had before is gone.
     pub(super) fn boot(&self, build: impl FnOnce() -> T) {
         self.current.set(None);
-        // SAFETY: the former content was reached through `current` only, by CPUs of an execution that is
-        // over.
+        // SAFETY: the former content was reached through `current` only, by CPUs of an execution
+        // that is over.
         self.current.set(Some(unsafe { self.place.rebuild(build) }));
     }
 

@@ -162,7 +162,8 @@ impl Kernel {
         Some(tickets.remove(place).1)
     }
 
-    /// A driver that stops looks at its condition, with interrupts off, and consumes it if it is there.
+    /// A driver that stops looks at its condition, with interrupts off, and consumes it if it is
+    /// there.
     fn claim_outside(&self, bell: Bell) {
         let were_on = interrupts::disable();
         if has_condition(bell) {

@@ -56,8 +56,8 @@ impl Policy for Latchwork {
 
     fn set_up(&self, plan: &Plan) {
         KERNEL.set(None);
-        // SAFETY: the former kernel was reached through `KERNEL`, by CPUs of an execution that is over,
-        // and by its own registrations, which are never dropped.
+        // SAFETY: the former kernel was reached through `KERNEL`, by CPUs of an execution that is
+        // over, and by its own registrations, which are never dropped.
         let kernel = PLACE.with(|place| unsafe { place.rebuild(|| Kernel::new(*plan)) });
         KERNEL.set(Some(kernel));
         let machine = current();

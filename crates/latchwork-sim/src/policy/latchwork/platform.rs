@@ -19,9 +19,10 @@ use crate::{
 pub(super) struct SimPlatform;
 
 // SAFETY: 1. The number is that of the simulated CPU that the code runs on, which never changes.
-// 2. The world returns from an NMI only after dispatch has. 3. A simulated CPU's code stays on it, and the
-// machine delivers no interrupt while its flag is clear. 4. `fatal` ends the execution by a panic, which
-// is never caught inside it. 5. A simulated CPU gives way at choice points only.
+// 2. The world returns from an NMI only after dispatch has. 3. A simulated CPU's code stays on it,
+//    and the machine delivers no interrupt while its flag is clear. 4. `fatal` ends the execution
+//    by a panic, which is never caught inside it. 5. A simulated CPU gives way at choice points
+//    only.
 unsafe impl Platform for SimPlatform {
     fn current_cpu(&self) -> Option<usize> {
         Some(current().this_cpu())
