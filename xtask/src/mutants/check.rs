@@ -197,6 +197,8 @@ pub(super) fn build(name: &CheckName, tree: &Tree) -> anyhow::Result<Program> {
         }
     }
     command.args(["--no-run", "--quiet", "--message-format=json-render-diagnostics"]);
+    // Nobody debugs a mutant.
+    command.env("CARGO_PROFILE_DEV_DEBUG", "false");
     let output = process::output(command.stderr(Stdio::piped())).context("cannot run cargo")?;
     if !output.status.success() {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());

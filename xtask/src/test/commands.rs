@@ -57,8 +57,9 @@ pub(super) fn steps(trials: &Trials, qemu: Qemu) -> Vec<Step> {
     let tests = Check::cargo("tests", "test --workspace --exclude latchwork-qemu-tests");
     let loom =
         Check::cargo("loom", &format!("test -p latchwork --lib --profile {LOOM_PROFILE} loom"));
-    let simulation =
-        Check::cargo(SIMULATION, "build --profile explore --package latchwork-sim --bins");
+    let programs = "--bin latchwork-campaign --bin latchwork-sequences";
+    let simulation = Check::cargo(SIMULATION, "build --profile explore --package latchwork-sim");
+    let simulation = simulation.and_arguments(programs);
     let mut simulation = simulation.step().using(TARGET).about(45.0);
     simulation.group = Group::Preparations;
     vec![

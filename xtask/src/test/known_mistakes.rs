@@ -15,7 +15,8 @@ pub(super) fn steps(trials: Trials) -> Vec<Step> {
     let copies = Arc::new(Copies::new());
     let mut steps = Vec::new();
     for check in trials.on_true_source {
-        let (name, copies) = (format!("true-source::{}", check.name()), Arc::clone(&copies));
+        let name = format!("true-source::{}", check.name()).replace(' ', "_");
+        let copies = Arc::clone(&copies);
         let work = move |_: &_| match check.run(&copies) {
             Ok(()) => Outcome::Passed,
             Err(error) => Outcome::Failed(format!("{error:#}")),

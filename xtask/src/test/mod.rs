@@ -98,7 +98,7 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     let has_passed = |name: &str| options.resume && record.has_passed(name, &source);
     let (mut chosen, passed_before) = choice::choose(steps, choice, has_passed)?;
     if chosen.is_empty() {
-        println!("all {passed_before} steps have passed on this source");
+        println!("every step that was asked for has passed on this source: {passed_before}");
         return Ok(passed_before > 0);
     }
     let asked = options.asked();
@@ -188,9 +188,9 @@ fn announce(steps: &[Step], passed_before: usize, record: &Record, last_time: Op
         Some(seconds) => format!("which took {} last time", duration(seconds)),
         None => String::from("of which no whole run is on record"),
     };
-    println!("{} steps, {lanes} at a time, {whole}", steps.len());
+    println!("steps: {}, {lanes} at a time, {whole}", steps.len());
     if passed_before > 0 {
-        println!("{passed_before} steps have passed on this source and are left out");
+        println!("left out, since they have passed on this source: {passed_before}");
     }
 }
 
