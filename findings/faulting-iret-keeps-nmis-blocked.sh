@@ -8,7 +8,7 @@
 # comes before the first instruction of that handler, on top of whatever the NMI handler left.
 #
 # Seen on 2026-11-28 with QEMU 11.1.3 (Debian sid) and 10.0.2 (bookworm-backports): it comes after
-# the fault handler's own IRET, so a kernel that does not survive an NMI there seems to. The output
+# the fault handler's own IRET, so a kernel that does not survive an NMI there seems to survive one. The output
 # is at the end.
 
 # shellcheck source=lib.sh

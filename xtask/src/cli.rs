@@ -17,8 +17,9 @@ What `run` skips is no failure, unless it was named or nothing is left to boot: 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXIT_STATUS)]
 pub struct Cli {
-    /// The QEMU that is used: a path, or a name in PATH (default: qemu-system-x86_64)
-    #[arg(long, global = true, value_name = "PATH", env = qemu::VARIABLE, hide_env_values = true)]
+    /// The QEMU that is used: a path, or a name in PATH (default: what LATCHWORK_QEMU names, or
+    /// qemu-system-x86_64)
+    #[arg(long, global = true, value_name = "PATH")]
     qemu: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -68,8 +69,9 @@ pub enum Format {
 /// A [`crate::error::UserError`] when what was asked cannot be done; other errors when a tool could
 /// not be run.
 pub fn execute(cli: Cli) -> anyhow::Result<bool> {
-    if let Some(path) = cli.qemu.filter(|path| !path.as_os_str().is_empty()) {
-        qemu::choose(&path)?;
+    match cli.qemu {
+        Some(path) => qemu::choose(&path)?,
+        None => qemu::choose_by_variable(),
     }
     match cli.command {
         Command::Run(options) => run::run(&options),

@@ -33,7 +33,8 @@ pub enum Apic {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Clock {
-    /// One host thread, one tick per instruction: bit for bit repeatable.
+    /// One host thread, one tick per instruction: repeatable to the instruction, unless the host
+    /// acts on the guest (the NMI button, events in its memory).
     Deterministic,
     /// One host thread per CPU: real parallelism, host time.
     Parallel,

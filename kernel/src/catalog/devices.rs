@@ -30,8 +30,8 @@ pub(super) const HPET: Scenario = Scenario {
 
 pub(super) const BUTTON: Scenario = Scenario {
     name: "button",
-    summary: "the machine's NMI button rings through LINT1: each press is seen once where the line \
-              is open, never elsewhere",
+    summary: "the machine's NMI button rings through LINT1: each single press is seen once where \
+              the line is open, of a burst at least one, and none elsewhere",
     min_cpus: 1,
     faults: &[
         fault("closed", "LINT1 stays masked: no press is seen, nothing was observed"),

@@ -33,7 +33,7 @@ const SHOWN: [(&str, Promise, When); 19] = [
     ("entry-state", Promise::Groundwork, When::First),
     ("idle-wake", Promise::Groundwork, When::First),
     ("hpet", Promise::NothingLost, When::First),
-    ("button", Promise::NothingLost, When::First),
+    ("button", Promise::Groundwork, When::First),
     ("watchdog-card", Promise::NoFalseUnknown, When::First),
     ("edu-msi", Promise::NothingLost, When::First),
     ("module-unload", Promise::RemovalOver, When::First),

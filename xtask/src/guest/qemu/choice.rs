@@ -26,6 +26,14 @@ pub fn choose(path: &Path) -> Result<(), UserError> {
     Ok(())
 }
 
+/// The same with what the environment names, if it names something. A name that leads nowhere is
+/// an error of whoever looks for the emulator: most commands need none.
+pub fn choose_by_variable() {
+    if let Some(named) = env::var_os(VARIABLE).filter(|name| !name.is_empty()) {
+        let _ = choose(Path::new(&named));
+    }
+}
+
 /// What is run: the choice of the command line, of the environment, or [`BINARY`].
 pub(super) fn program() -> String {
     let named = || env::var(VARIABLE).ok().filter(|name| !name.is_empty());
@@ -53,6 +61,8 @@ fn absolute(path: &Path, search_path: &[PathBuf]) -> Result<String, UserError> {
         found.ok_or_else(|| unusable("there is no such program in PATH"))?
     } else if path.is_file() {
         path.to_owned()
+    } else if path.is_dir() {
+        return Err(unusable("it is a folder, not a program"));
     } else {
         return Err(unusable("there is no such file"));
     };

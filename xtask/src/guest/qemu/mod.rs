@@ -17,7 +17,7 @@ use crate::catalog::Scenario;
 use crate::error::UserError;
 use crate::machine::Machine;
 use crate::process::{self, Captured};
-pub use choice::{VARIABLE, choose};
+pub use choice::{VARIABLE, choose, choose_by_variable};
 use parts::Lacking;
 pub use version::Version;
 
@@ -64,7 +64,8 @@ impl Qemu {
     fn at(program: &str) -> Result<Self, Unusable> {
         let text = ask(program, &["--version"])?;
         let version = Version::parse(&text).ok_or_else(|| {
-            Unusable::Other(format!("`--version` says no version, but: {}", text.trim()))
+            let first_line = text.trim().lines().next().unwrap_or_default();
+            Unusable::Other(format!("`--version` says no version, but: {first_line}"))
         })?;
         if version < limits::OLDEST {
             return Err(Unusable::TooOld(version));
