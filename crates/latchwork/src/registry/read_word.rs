@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The read word: by it a CPU announces that it is inside dispatch, and a remover learns that it
-//! left.
+//! The read word: by it a CPU announces that it is inside the read side, from the beginning of a
+//! dispatch to its end, and a remover learns that it left.
 //!
 //! `generation << 8 | depth`, in one word. Depth counts nested dispatches on this CPU; generation
 //! grows by one each time the outermost one leaves. Two words would be unsound: an NMI between the

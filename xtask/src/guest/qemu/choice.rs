@@ -94,7 +94,7 @@ mod tests {
     fn what_is_not_there_is_refused_by_name() {
         let there = PrivateDir::new().expect("made");
         let search_path = [there.path().to_owned()];
-        for (path, why) in [("no-qemu", "in PATH"), ("/no/qemu", "no such file"), ("/", "no such")]
+        for (path, why) in [("no-qemu", "in PATH"), ("/no/qemu", "no such file"), ("/", "a folder")]
         {
             let error = absolute(Path::new(path), &search_path).expect_err(path).to_string();
             assert!(error.contains(path) && error.contains(why), "{error}");
