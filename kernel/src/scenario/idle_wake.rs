@@ -52,7 +52,8 @@ struct Meeting {
     begun: AtomicU64,
     /// The sleep that has ended.
     woken: AtomicU64,
-    /// CPU 0 sleeps until the sleeper says something. SeqCst fences: see [`Meeting::tell`].
+    /// CPU 0 sleeps until the sleeper says something. SeqCst fences: see
+    /// [`Meeting::store_and_wake`].
     watcher_sleeps: AtomicBool,
     /// CPU 0 has given up.
     over: AtomicBool,
