@@ -60,7 +60,7 @@ unsafe extern "sysv64" fn observe(frame: &mut NmiFrame) {
     let call_address: u64;
     let mut mxcsr = 0u32;
     // With AC the compiler's unaligned accesses would end the test before its verdict.
-    // SAFETY: reads the flags by way of the stack, and clears DF and AC as compiled code wants them.
+    // SAFETY: reads the flags by way of the stack; clears DF and AC as compiled code wants them.
     unsafe { asm!("pushfq", "pop {}", "push 2", "popfq", out(reg) rflags) }
     // SAFETY: stores MXCSR into the local variable.
     unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr) }
