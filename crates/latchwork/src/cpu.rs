@@ -3,15 +3,16 @@
 
 use crate::{
     contract::{AfterLeave, Class, HANDLERS_PER_CLASS, Requests},
-    dispatch::ReportLimiter,
-    grant::Grants,
+    dispatch::{ReportLimiter, Tray},
+    grant::Ledger,
     presence::Presence,
     primitive::{AtomicUsize, Counter, Ordering, const_unless_loom},
     recovery::{DeferredEdges, Duties},
     registry::ReadWord,
-    request::Mailbox,
+    request::{Mailbox, SendsWait},
     stats::{CpuCounters, HandlerCounters, Storms},
     subsystem::Owner,
+    time::Timestamp,
     work::WorkLine,
 };
 
@@ -29,7 +30,8 @@ pub struct PerCpu {
     pub(crate) own: OwnLine,
     pub(crate) senders: SendersLine,
     pub(crate) work: WorkLine,
-    pub(crate) grants: Grants,
+    pub(crate) ledger: Ledger,
+    pub(crate) tray: Tray,
     pub(crate) deferred: DeferredEdges,
     pub(crate) storms: Storms,
     pub(crate) duties: Duties,
@@ -85,7 +87,8 @@ impl PerCpu {
                     owner: Owner::nobody(),
                 },
                 work: WorkLine::new(),
-                grants: Grants::new(),
+                ledger: Ledger::new(),
+                tray: Tray::new(),
                 deferred: DeferredEdges::new(),
                 storms: Storms::new(),
                 duties: Duties::new(),
@@ -99,6 +102,30 @@ impl PerCpu {
     /// Whether this CPU is in an NMI, or inside dispatch outside one. Own CPU, pinned.
     pub(crate) fn is_in_dispatch(&self) -> bool {
         self.own.nmis_in_progress() != 0 || !self.own.read.observe().is_outside()
+    }
+
+    /// Whether edges wait to be judged, or what NMIs on top left waits to be taken. Own CPU.
+    #[inline(always)]
+    pub(crate) fn has_open_edges(&self) -> bool {
+        !self.tray.is_empty() || self.deferred.has_waiting()
+    }
+
+    /// When the oldest edge came that waits to be judged. Own CPU, outermost.
+    pub(crate) fn oldest_edge(&self) -> Option<Timestamp> {
+        match (self.deferred.oldest(), self.tray.oldest()) {
+            (Some(deferred), Some(on_top)) => Some(deferred.earlier_of(on_top)),
+            (deferred, on_top) => deferred.or(on_top),
+        }
+    }
+
+    /// How many of `sends` that this CPU has just taken may not have rung yet, and for what their
+    /// rings wait. Own CPU, outermost.
+    pub(crate) fn wait_for_sends(&self, sends: usize) -> Option<SendsWait> {
+        if sends == 0 {
+            return None;
+        }
+        let unfinished = self.unfinished_sends();
+        (unfinished != 0).then(|| SendsWait { sends: unfinished.min(sends), phase: crate::request::Phase::from_bit(0) })
     }
 
     /// Takes the pending software requests. Own CPU, in NMI or offline.

@@ -10,11 +10,11 @@ use core::marker::PhantomData;
 use crate::{
     contract::{Interrupted, NmiContext, Platform},
     cpu::PerCpu,
-    grant::Unsettled,
     nmi::Nmi,
     primitive::Ordering,
+    registry::Nesting,
     stats::Ending,
-    time::{HandlerClock, Timestamp},
+    time::HandlerClock,
 };
 
 /// How an edge was explained.
@@ -112,7 +112,7 @@ impl<P: Platform> Nmi<P> {
 
     #[inline(always)]
     fn dispatch_on(&self, cpu: usize, area: &PerCpu, interrupted: &Interrupted) -> Outcome {
-        area.own.read.enter();
+        let nesting = area.own.read.enter();
         let ctx = NmiContext {
             interrupted,
             area,
@@ -122,9 +122,18 @@ impl<P: Platform> Nmi<P> {
             _this_cpu_only: PhantomData,
         };
         let mut clock = HandlerClock::started_at(ctx.arrived_ticks);
-        let outcome = self.explain(&ctx, &mut clock);
-        if area.deferred.has_waiting() {
-            self.settle_deferred(&ctx, &mut clock);
+        let rings = self.claim_locally(&ctx, &mut clock);
+        let outcome = match nesting {
+            Nesting::Outermost => self.explain(&ctx, &mut clock, rings),
+            Nesting::OnTop => self.leave_to_outermost(&ctx, &mut clock, rings),
+        };
+        if nesting == Nesting::Outermost {
+            if area.has_open_edges() {
+                self.settle(&ctx, &mut clock);
+            }
+            if !area.ledger.is_empty() {
+                self.note_leave(area, clock.now());
+            }
         }
         let ending = match outcome {
             Outcome::Absorbed => Ending::Absorbed,
@@ -133,24 +142,36 @@ impl<P: Platform> Nmi<P> {
             _ => Ending::Claimed,
         };
         area.counters.record(ending, clock.last_ticks.saturating_sub(ctx.arrived_ticks));
-        let mut left_ticks = clock.last_ticks;
-        let outermost = area.own.read.leave();
-        if outermost {
-            if let Some(due) = area.own.take_after_leave() {
-                self.after_leave(&ctx, due);
-                left_ticks = self.platform.now_ticks();
-            }
-        }
-        self.update_hold(area, Timestamp::from_ticks(left_ticks));
-        if outermost {
-            let unsettled = area.deferred.unsettled();
-            if unsettled == Unsettled::Edges {
-                self.answer_for_edge(cpu, area);
-            }
-            let limits = || self.limits();
-            area.grants.note_leave(Timestamp::from_ticks(left_ticks), unsettled, limits);
+        area.own.read.leave();
+        if nesting == Nesting::Outermost {
+            self.after_outermost(&ctx);
         }
         outcome
+    }
+
+    /// What the outermost dispatch does outside the read side.
+    #[inline(always)]
+    fn after_outermost(&self, ctx: &NmiContext<'_>) {
+        if !ctx.area.tray.is_empty() {
+            self.settle_after_leaving(ctx.cpu, ctx.area);
+        }
+        if let Some(due) = ctx.area.own.take_after_leave() {
+            self.after_leave(ctx, due);
+            if !ctx.area.ledger.is_empty() {
+                self.note_late_leave(ctx.cpu, ctx.area);
+            }
+        }
+    }
+
+    /// This CPU was parked, or long in a debugger, before it leaves its NMI.
+    #[cold]
+    fn note_late_leave(&self, cpu: usize, area: &PerCpu) {
+        area.own.read.enter();
+        self.note_leave(area, self.now());
+        area.own.read.leave();
+        if !area.tray.is_empty() {
+            self.answer_for_edge(cpu, area);
+        }
     }
 
     /// Handles an NMI on a CPU that is offline.

@@ -4,15 +4,19 @@
 //!
 //! Rule: a CPU that claims such a condition does not write to the CPUs on its route, of which there
 //! may be thousands. It publishes, in the handler's slot, one more claim and a deadline. Each CPU
-//! [adopts](super::adopt) the grant when it might need it.
+//! [adopts](super::seen) them when it might need it.
 //!
 //! # Orderings
 //!
-//! *Writers*: the holder of the poll lock, and a CPU that claims outside an NMI. *Readers*: every
-//! CPU. A writer stores first the deadline, then the slot's count, Release, then the count of all,
-//! Release; a reader loads them in the opposite order, Acquire. So a CPU that sees a count sees the
-//! deadline of that claim or of a later one. Two CPUs may publish at the same time, so a deadline
-//! is replaced by a later one only.
+//! *Writers*: the holder of the poll lock, a CPU that claims outside an NMI, and a CPU that marks
+//! the lock's holder offline. *Readers*: every CPU. A writer stores first the deadline, then the
+//! slot's count, Release, then the count of all, Release; a reader loads them in the opposite order,
+//! Acquire. So a CPU that sees a count sees the deadline of that claim or of a later one. Two CPUs
+//! may publish at the same time, so a deadline is replaced by a later one only.
+//!
+//! A CPU that claims outside an NMI counts itself as claiming before it publishes, and no longer,
+//! Release, after it has stored the deadline by which the ring is due. So a CPU that sees its claim
+//! either sees it claiming, or, Acquire, sees that deadline.
 //!
 //! # Why publishing after the handler's acknowledgement is early enough
 //!
@@ -30,7 +34,10 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct PublishedClaims {
     claims: AtomicUsize,
+    /// The low part of the moment by which the rings have come.
     deadline: AtomicUsize,
+    /// How many CPUs are claiming outside an NMI.
+    claiming: AtomicUsize,
 }
 
 /// How many machine-wide claims there were.
@@ -53,7 +60,11 @@ impl MachineWideClaims {
 impl PublishedClaims {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
-            Self { claims: AtomicUsize::new(0), deadline: AtomicUsize::new(0) }
+            Self {
+                claims: AtomicUsize::new(0),
+                deadline: AtomicUsize::new(0),
+                claiming: AtomicUsize::new(0),
+            }
         }
     }
 
@@ -69,11 +80,26 @@ impl PublishedClaims {
         all.0.fetch_add(1, Ordering::Release);
     }
 
-    /// Publishes that the rings of the last claim reach their CPUs until `deadline`, later than was
-    /// published. CPUs that have adopted it look again.
-    pub(crate) fn renew(&self, all: &MachineWideClaims, deadline: Timestamp, limits: InTicks<'_>) {
+    /// Publishes a claim that this CPU is about to make outside an NMI.
+    pub(crate) fn begin_claim(
+        &self,
+        all: &MachineWideClaims,
+        deadline: Timestamp,
+        limits: InTicks<'_>,
+    ) {
+        self.claiming.fetch_add(1, Ordering::Relaxed);
+        self.publish(all, deadline, limits);
+    }
+
+    /// Publishes that this CPU has made it: its rings reach their CPUs until `deadline`.
+    pub(crate) fn end_claim(&self, deadline: Timestamp, limits: InTicks<'_>) {
         self.extend_to(deadline, limits);
-        all.0.fetch_add(1, Ordering::Release);
+        self.claiming.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Whether a CPU is claiming outside an NMI, so that its ring has no deadline yet.
+    pub(super) fn is_being_claimed(&self) -> bool {
+        self.claiming.load(Ordering::Acquire) != 0
     }
 
     /// Each failure of the exchange is a claim that another CPU published meanwhile, so their
@@ -82,12 +108,13 @@ impl PublishedClaims {
     fn extend_to(&self, deadline: Timestamp, limits: InTicks<'_>) {
         const TRIES: usize = 4;
         for _ in 0..TRIES {
-            let before = self.deadline();
-            let ahead = before.since(deadline);
-            if before == deadline || ahead != 0 && ahead <= limits.cap() {
+            let before = self.deadline.load(Ordering::Relaxed);
+            let published = deadline.nearest_of(before);
+            let ahead = published.since(deadline);
+            if published == deadline || ahead != 0 && ahead <= limits.cap() {
                 return;
             }
-            let (before, after) = (before.word(), deadline.word());
+            let after = deadline.word();
             let extended =
                 self.deadline.compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed);
             if extended.is_ok() {
@@ -100,7 +127,8 @@ impl PublishedClaims {
         self.claims.load(Ordering::Acquire)
     }
 
-    pub(super) fn deadline(&self) -> Timestamp {
-        Timestamp::from_word(self.deadline.load(Ordering::Relaxed))
+    /// The published deadline, for a CPU at `now`.
+    pub(super) fn deadline(&self, now: Timestamp) -> Timestamp {
+        now.nearest_of(self.deadline.load(Ordering::Relaxed))
     }
 }

@@ -38,6 +38,7 @@ impl<P: Platform> Nmi<P> {
             if area.is_in_dispatch() {
                 return Err(PresenceError::InDispatch(InDispatch { cpu }));
             }
+            self.judge_what_waits(cpu, area);
             area.presence().go_away();
             self.mark_work_left_by(area);
             Ok(())
@@ -72,8 +73,7 @@ impl<P: Platform> Nmi<P> {
                 };
             }
             area.drop_requests();
-            area.grants.reset(self.now());
-            area.deferred.reset();
+            area.ledger.reset(self.now());
             area.presence().come_back();
             // A CPU that saw this CPU offline while it queued work for it: its item is seen by this
             // CPU's next look at its lists. Partner: the fence in `Nmi::notify_cpu`. And the poll
@@ -113,7 +113,7 @@ impl<P: Platform> Nmi<P> {
     pub unsafe fn mark_offline(&'static self, cpu: usize) -> Result<(), PresenceError> {
         let area = self.core.cpus().get(cpu);
         let area = area.ok_or(PresenceError::NoSuchCpu { cpu: Some(cpu) })?;
-        self.core.recovery.polls.abandon(cpu);
+        self.core.recovery.polls.abandon(cpu, || self.publish_what_was_polled());
         self.core.panic.abandon(cpu);
         area.own.abandon();
         area.presence().mark_away();

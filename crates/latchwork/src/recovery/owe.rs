@@ -70,6 +70,6 @@ impl<P: Platform> Nmi<P> {
     /// Whether this CPU must have a tick: it answers for the debt, or has an edge to settle, or a
     /// storm whose end it reports.
     pub(crate) fn needs_tick(&self, area: &PerCpu) -> bool {
-        area.deferred.has_waiting() || self.is_maker(area) || area.storms.has_any()
+        area.has_open_edges() || self.is_maker(area) || area.storms.has_any()
     }
 }

@@ -2,12 +2,14 @@
 //! Claims outside an NMI: a driver stops its device and clears the status, while its ring may still
 //! be on its way.
 
-use super::{registration::Registration, slot::Slot};
+use super::{read_word::Nesting, registration::Registration, slot::Slot};
 use crate::{
+    dispatch::Tray,
     contract::{Class, GrantKind, HandlerId, Platform},
+    grant::{Due, Grant, Ledger},
     nmi::Core,
     primitive::{Ordering, fence},
-    time::Timestamp,
+    time::{InTicks, Timestamp},
 };
 
 impl Registration {
@@ -23,10 +25,12 @@ impl Registration {
         let (core, platform, id) = self.core_platform_and_id();
         let interrupts = platform.disable_interrupts();
         let slot = core.slot_of(id);
-        let granted_until = slot.map(|slot| grant_outside_nmi(core, platform, id, slot));
+        if let Some(slot) = slot {
+            begin(core, platform, id, slot);
+        }
         let acknowledged = acknowledge();
-        if let Some((slot, until)) = slot.zip(granted_until) {
-            extend_outside_nmi(core, platform, id, slot, until);
+        if let Some(slot) = slot {
+            end(core, platform, id, slot);
         }
         // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
         unsafe { platform.restore_interrupts(interrupts) };
@@ -34,58 +38,60 @@ impl Registration {
     }
 }
 
-/// Extends the grant after the acknowledgement: the ring's lateness counts from here on, however
-/// long the acknowledgement took.
-///
-/// A CPU that has adopted the claim meanwhile learns of the later deadline. If the first deadline
-/// has passed by then, that CPU's grant may have ended, so this publishes the claim once more. Some
-/// CPU may then absorb an edge more than necessary, which is better than to call the ring unknown.
-fn extend_outside_nmi(
-    core: &Core,
-    platform: &dyn Platform,
-    id: HandlerId,
-    slot: &Slot,
-    granted_until: Timestamp,
-) {
+/// Adds the ring before the acknowledgement: an NMI that comes between the two finds the condition
+/// or the ring. The ring has no deadline yet, however long the acknowledgement takes.
+fn begin(core: &Core, platform: &dyn Platform, id: HandlerId, slot: &Slot) {
     let recovery = &core.recovery;
     let limits = recovery.limits.in_ticks(platform.ticks_per_ms());
     let now = Timestamp::from_ticks(platform.now_ticks());
-    let late = limits.late().max(limits.late_of(slot.doorbell.late_rings().us()));
-    let deadline = now.after(late);
     if id.class == Class::Platform {
-        slot.published.renew(&recovery.hot.machine_wide, deadline, limits);
-        let told = Timestamp::from_ticks(platform.now_ticks());
-        if granted_until.is_before(told) {
-            slot.published.publish(&recovery.hot.machine_wide, told.after(late), limits);
-        }
-    } else if let Some(area) = platform.current_cpu().and_then(|cpu| core.cpus().get(cpu)) {
-        area.grants.extend(deadline, now, limits);
+        slot.published.begin_claim(&recovery.hot.machine_wide, due_by(slot, now, limits), limits);
+        // A CPU that finds the status clear finds the claim. Partner: the fence in `Nmi::absorb`.
+        fence(Ordering::Release);
+        return;
+    }
+    let (kind, rings) = (GrantKind::OutsideNmi, slot.doorbell.rings_of_a_claim());
+    let grant = Grant { kind, rings, due: Due::AfterOwnClaim };
+    with_own_ledger(core, platform, |ledger| ledger.add(grant, now), |_| {});
+}
+
+/// The ring's lateness counts from the end of the acknowledgement on.
+fn end(core: &Core, platform: &dyn Platform, id: HandlerId, slot: &Slot) {
+    let limits = core.recovery.limits.in_ticks(platform.ticks_per_ms());
+    let due = due_by(slot, Timestamp::from_ticks(platform.now_ticks()), limits);
+    if id.class == Class::Platform {
+        slot.published.end_claim(due, limits);
+    } else {
+        let rings = slot.doorbell.rings_of_a_claim();
+        let (end, leave) = (|ledger: &Ledger| ledger.end_own_claim(due), |tray: &Tray| tray.leave_rings(rings));
+        with_own_ledger(core, platform, end, leave);
     }
 }
 
-/// Grants the edge before the acknowledgement: an NMI that comes between the two finds the
-/// condition or the grant. Returns until when the grant lasts.
-fn grant_outside_nmi(
+fn due_by(slot: &Slot, now: Timestamp, limits: InTicks<'_>) -> Timestamp {
+    now.after(limits.late().max(limits.late_of(slot.doorbell.late_rings().us())))
+}
+
+/// Has `act` change this CPU's ledger, as the outermost code, with interrupts off. What an NMI on
+/// top leaves meanwhile waits for this CPU's next NMI or tick. If the caller itself is on top of
+/// code of the library, `leave` leaves the change to that.
+fn with_own_ledger(
     core: &Core,
     platform: &dyn Platform,
-    id: HandlerId,
-    slot: &Slot,
-) -> Timestamp {
-    let recovery = &core.recovery;
-    let limits = recovery.limits.in_ticks(platform.ticks_per_ms());
-    let now = Timestamp::from_ticks(platform.now_ticks());
-    let late = slot.doorbell.late_rings();
-    let deadline = now.after(limits.late().max(limits.late_of(late.us())));
-    if id.class == Class::Platform {
-        slot.published.publish(&recovery.hot.machine_wide, deadline, limits);
-        // A CPU that finds the status clear finds the claim. Partner: the fence in `Nmi::absorb`.
-        fence(Ordering::Release);
-        return deadline;
+    act: impl FnOnce(&Ledger),
+    leave: impl FnOnce(&Tray),
+) {
+    let this_cpu = platform.current_cpu();
+    let Some((cpu, area)) = this_cpu.and_then(|cpu| Some((cpu, core.cpus().get(cpu)?))) else {
+        return;
+    };
+    let nesting = area.own.read.enter();
+    match nesting {
+        Nesting::Outermost => act(&area.ledger),
+        Nesting::OnTop => leave(&area.tray),
     }
-    let area = platform.current_cpu().and_then(|cpu| core.cpus().get(cpu));
-    if let Some(area) = area {
-        let edges = slot.doorbell.rings_of_a_claim();
-        area.grants.grant(GrantKind::OutsideNmi, edges, deadline, now, limits);
+    area.own.read.leave();
+    if nesting == Nesting::Outermost && !area.tray.is_empty() {
+        platform.interrupt_for_work(cpu);
     }
-    deadline
 }

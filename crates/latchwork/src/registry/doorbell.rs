@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     contract::{Class, Doorbell, EdgeModel, HandlerId, Platform, PlatformDelivery},
-    grant::{MOST_CREDITS, MOST_LATE_US, RingTarget},
+    grant::{MOST_LATE_US, RingTarget},
     nmi::Core,
     primitive::Ordering,
     time::{Limits, LimitsError},
@@ -37,8 +37,6 @@ impl Writer<'_> {
         1_usize.wrapping_shl((!taken).trailing_zeros())
     }
 }
-
-const _: () = assert!(EdgeModel::MOST_LATE_EDGES as usize + 1 == MOST_CREDITS);
 
 /// Refuses an edge model to which grants cannot keep, for a handler of `class` behind `doorbell`.
 pub(super) fn check_edges(
@@ -86,7 +84,7 @@ pub(super) fn set_routes(core: &Core, slot: usize, route: Route, delivery: Platf
             _ => true,
         };
         let ring = if routed { RingTarget::ThisCpu } else { RingTarget::OtherCpus };
-        area.grants.routes.set(slot, ring);
+        area.ledger.routes.set(slot, ring);
     }
 }
 

@@ -50,22 +50,23 @@ impl ReadWord {
         pub(crate) fn new() -> Self { Self(AtomicUsize::new(0)) }
     }
 
-    /// Announces a dispatch on this CPU, before it looks at any shared state.
+    /// Announces a dispatch on this CPU, before it looks at any shared state. Returns where it
+    /// stands among those of its CPU.
     #[inline(always)]
-    pub(crate) fn enter(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn enter(&self) -> Nesting {
+        let before = self.0.fetch_add(1, Ordering::Relaxed);
         fence_after_rmw();
+        if before & DEPTH_MASK == 0 { Nesting::Outermost } else { Nesting::OnTop }
     }
 
-    /// Ends the innermost dispatch of this CPU. Returns whether it was the outermost one.
+    /// Ends the innermost dispatch of this CPU.
     #[inline(always)]
-    pub(crate) fn leave(&self) -> bool {
+    pub(crate) fn leave(&self) {
         let word = self.0.load(Ordering::Relaxed);
         let outermost = word & DEPTH_MASK == 1;
         let left = word.wrapping_sub(1);
         let next = if outermost { left.wrapping_add(GENERATION_ONE) } else { left };
         self.0.store(next, Ordering::Release);
-        outermost
     }
 
     /// Ends every dispatch of a CPU that executes nothing any more, as its outermost `leave` would
@@ -80,17 +81,6 @@ impl ReadWord {
             let next = (word & !DEPTH_MASK).wrapping_add(GENERATION_ONE);
             self.0.store(next, Ordering::Release);
         }
-    }
-
-    /// Whether this dispatch is on top of another one of this CPU, or of a poll outside NMIs. Own
-    /// CPU, inside.
-    pub(crate) fn is_on_top(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & DEPTH_MASK > 1
-    }
-
-    /// Whether this dispatch is the outermost one of this CPU. Own CPU, inside.
-    pub(crate) fn nesting(&self) -> Nesting {
-        if self.is_on_top() { Nesting::OnTop } else { Nesting::Outermost }
     }
 
     /// Looks at the word from anywhere.
@@ -119,11 +109,12 @@ mod tests {
     #[test]
     fn a_dispatch_is_told_from_the_next_across_the_wrap_of_the_generation() {
         let word = ReadWord(AtomicUsize::new(usize::MAX & !DEPTH_MASK));
-        word.enter();
+        assert_eq!(word.enter(), Nesting::Outermost);
         let seen = word.observe();
-        word.enter();
-        assert!(!word.leave() && !word.observe().has_moved_since(seen));
-        assert!(word.leave());
+        assert_eq!(word.enter(), Nesting::OnTop);
+        word.leave();
+        assert!(!word.observe().is_outside() && !word.observe().has_moved_since(seen));
+        word.leave();
         assert!(word.observe().is_outside() && word.observe().has_moved_since(seen));
         word.enter();
         assert!(!word.observe().is_outside() && word.observe().has_moved_since(seen));

@@ -217,7 +217,7 @@ mod deferred {
         let polls = &nmi.core.recovery.polls;
         let poll = polls.take(1).unwrap();
         assert_eq!(take_nmi(nmi), Outcome::Deferred);
-        polls.note_claim(poll);
+        crate::tests::world::publish_claim(nmi);
         polls.end(poll);
         nmi.tick();
         assert_eq!(nmi.cpu_stats(0).unwrap().absorbed, 0, "no later poll has finished");

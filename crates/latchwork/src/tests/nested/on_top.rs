@@ -98,12 +98,7 @@ fn an_edge_on_top_that_another_cpu_explains_leaves_the_grant_to_the_edge_underne
         let interrupted = came();
         if let Some(poll) = elsewhere.take() {
             polls_elsewhere.set(polls_elsewhere.get() + 1);
-            let core = &nmi.core;
-            let limits = nmi.limits();
-            let slot = core.registry.slot(Class::Platform, 0).unwrap();
-            let until = nmi.now().after(limits.late());
-            slot.published.publish(&core.recovery.hot.machine_wide, until, limits);
-            polls.note_claim(poll);
+            crate::tests::world::publish_claim(nmi);
             polls.end(poll);
         }
         ticks(&scene.world);

@@ -166,7 +166,7 @@ fn defer_one(nmi: &'static Nmi<TestPlatform>, claims: bool) {
     let poll = polls.take(1).unwrap();
     assert_eq!(take_nmi(nmi), Outcome::Deferred);
     if claims {
-        polls.note_claim(poll);
+        crate::tests::world::publish_claim(nmi);
     }
     polls.end(poll);
 }

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The balance of a CPU: the rings that it claimed against the edges that it took.
+
+use super::{
+    entry::{Due, Grant},
+    rings::Rings,
+    seen::AdoptAt,
+};
+use crate::{
+    contract::{AbsorbedNmi, GrantKind, NmiContext, Platform},
+    cpu::PerCpu,
+    dispatch::{ClaimsOnTop, Edge},
+    nmi::Nmi,
+    primitive::{Ordering, fence},
+    time::Timestamp,
+};
+
+impl<P: Platform> Nmi<P> {
+    /// Adds the rings that this CPU claimed at `now`, as grants of `kind`, and takes one away for
+    /// each of the `edges` that brought it to claim them.
+    pub(crate) fn balance(
+        &self,
+        area: &PerCpu,
+        rings: &Rings,
+        edges: usize,
+        kind: GrantKind,
+        now: Timestamp,
+    ) {
+        self.adopt(area, now, now);
+        self.add_rings(area, rings, kind, now);
+        for _ in 0..edges {
+            // There is a ring for each: the one that was claimed, or one that is due earlier.
+            let _ = area.ledger.take(now, self.limits());
+        }
+        area.ledger.note_claim(now);
+    }
+
+    /// Sends that finish while this CPU looks at them have rung before the clock is read.
+    fn add_rings(&self, area: &PerCpu, rings: &Rings, kind: GrantKind, now: Timestamp) {
+        let (limits, ledger) = (self.limits(), &area.ledger);
+        let mut have_rung = rings.of_doorbells().saturating_add(rings.sends());
+        let mut now = now;
+        if rings.sends() != 0 {
+            let wait = area.wait_for_sends(rings.sends());
+            now = self.now();
+            if let Some(wait) = wait {
+                have_rung = have_rung.saturating_sub(wait.sends);
+                let due = Due::AfterSends { phase: wait.phase, since: now };
+                ledger.add(Grant { kind, rings: wait.sends, due }, now);
+            }
+        }
+        let deadline = now.after(limits.late());
+        let due = ledger.due_if_late(deadline, now, limits);
+        ledger.add(Grant { kind, rings: have_rung, due }, now);
+        let late_deadline = deadline.later_of(now.after(limits.late_of(rings.late_us())));
+        let due = ledger.due_if_late(late_deadline, now, limits);
+        ledger.add(Grant { kind: GrantKind::Late, rings: rings.late_edges(), due }, now);
+    }
+
+    /// Takes what NMIs on top have claimed into the balance. Own CPU, outermost.
+    pub(crate) fn take_claims_on_top(&self, area: &PerCpu) {
+        let ClaimsOnTop { edges, rings } = area.tray.take_claims();
+        if edges != 0 || rings.explain_an_edge() {
+            self.balance(area, &rings, edges, GrantKind::Collapsed, self.now());
+        }
+    }
+
+    /// Adds the rings of claims that other CPUs have made, and that an edge which came `as_of` then
+    /// may have been.
+    pub(crate) fn adopt(&self, area: &PerCpu, as_of: Timestamp, now: Timestamp) {
+        let as_of = area.oldest_edge().map_or(as_of, |oldest| oldest.earlier_of(as_of));
+        let at = AdoptAt { as_of, now, limits: self.limits() };
+        let machine_wide = &self.core.recovery.hot.machine_wide;
+        area.ledger.adopt(&self.core.registry, machine_wide, at);
+    }
+
+    /// Absorbs an edge, if a ring may still come that it can have been, and reports it if that may
+    /// hide something.
+    pub(crate) fn absorb(&self, ctx: &NmiContext<'_>, edge: &Edge) -> bool {
+        let limits = self.limits();
+        let now = Timestamp::from_ticks(ctx.arrived_ticks);
+        // This CPU looked at the statuses before the claims. Partner: the fence in
+        // `claim_outside_nmi`.
+        fence(Ordering::Acquire);
+        if !ctx.area.tray.is_empty() {
+            self.take_claims_on_top(ctx.area);
+        }
+        if !ctx.area.ledger.is_empty() {
+            self.look_at_what_is_unfinished(ctx.area);
+        }
+        self.adopt(ctx.area, edge.arrived, now);
+        let ledger = &ctx.area.ledger;
+        let absorbable_ticks = ledger.absorbable_ticks(now);
+        let Some(kind) = ledger.take(edge.arrived, limits) else {
+            return false;
+        };
+        ctx.area.counters.record_absorbed(kind);
+        let absorption = ledger.note_absorbed(kind, absorbable_ticks, now, limits);
+        if let Some(absorbed) = absorption.to_report {
+            self.platform.report_absorbed(&AbsorbedNmi {
+                cpu: ctx.cpu,
+                ip: edge.ip,
+                mode: edge.mode,
+                arrived_ticks: edge.arrived.ticks(),
+                kind,
+                absorbable_ticks: usize::try_from(absorbable_ticks).unwrap_or(usize::MAX),
+                absorbed,
+            });
+        }
+        true
+    }
+
+    /// Looks at what rings without a deadline wait for. Own CPU, outermost.
+    pub(crate) fn look_at_what_is_unfinished(&self, area: &PerCpu) {
+        let ledger = &area.ledger;
+        ledger.look_again(
+            |_phase| area.unfinished_sends() == 0,
+            || ledger.claims_due(&self.core.registry, self.now()),
+            || self.now(),
+            self.limits(),
+        );
+    }
+}

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One CPU's ledger: the rings that may still come to it, each until its own deadline.
+//!
+//! Rule: a claim adds the rings that it stands for, each edge takes the one that is due earliest,
+//! and an open point drops those that were due before it. See the [parent](super) for why this
+//! calls no ring unknown.
+
+use super::{
+    entry::{Due, Entry, Grant},
+    live_time::LiveTime,
+    rationing::{Absorption, Rationing},
+    routes::Routes,
+    seen::SeenClaims,
+};
+use crate::{
+    contract::{GrantKind, Granted},
+    primitive::{Ordering, OwnWord, array_of, const_unless_loom},
+    request::Phase,
+    time::{InTicks, OwnTime, Timestamp},
+};
+
+/// As many as there are [dues](Due) that are not alike: so two grants can always be made one.
+const ENTRIES: usize = 8;
+
+/// One CPU's ledger.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    /// How many entries hold a grant; `taken` counts as one while its due is not known.
+    in_use: OwnWord,
+    /// When this CPU last left an NMI, while it had grants.
+    last_leave: OwnTime,
+    /// When this CPU last claimed something.
+    last_claim: OwnTime,
+    entries: [Entry; ENTRIES],
+    /// Of the rings that edges took, the one that is due latest.
+    taken: Entry,
+    pub(super) seen: SeenClaims,
+    pub(crate) routes: Routes,
+    rationing: Rationing,
+    pub(crate) live_time: LiveTime,
+}
+
+impl Ledger {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Self {
+                in_use: OwnWord::new(0),
+                last_leave: OwnTime::new(),
+                last_claim: OwnTime::new(),
+                entries: array_of![Entry::free(); ENTRIES],
+                taken: Entry::free(),
+                seen: SeenClaims::new(),
+                routes: Routes::new(),
+                rationing: Rationing::new(),
+                live_time: LiveTime::new(),
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.in_use() == 0
+    }
+
+    /// Adds rings that may still come. Beyond [`MOST_RINGS`](super::entry::MOST_RINGS) of a kind
+    /// there are no more: so many at once are a storm.
+    pub(crate) fn add(&self, grant: Grant, now: Timestamp) {
+        if grant.rings == 0 {
+            return;
+        }
+        if self.is_empty() {
+            self.last_leave.set(now);
+        }
+        if grant.due.explains() {
+            self.live_time.begins(now);
+        }
+        let is_same = |it: &Grant| it.kind == grant.kind && it.due == grant.due;
+        let place = self.find(is_same).or_else(|| self.free_entry());
+        let place = place.or_else(|| self.find(|it| it.due.is_like(grant.due)));
+        if let Some((entry, before)) = place.or_else(|| self.join_two()) {
+            if before.is_none() {
+                self.set_in_use(self.in_use().wrapping_add(1));
+            }
+            entry.set(before.map_or(grant, |it| joined(it, grant)));
+        }
+    }
+
+    /// Takes one ring away: this CPU took an edge. It is the ring that is due earliest; its kind is
+    /// returned, or `None` if no ring is left that may still come `as_of` then.
+    pub(crate) fn take(&self, as_of: Timestamp, limits: InTicks<'_>) -> Option<GrantKind> {
+        self.drop_where(as_of, |grant| self.is_beyond_cap(grant.due, as_of, limits));
+        let mut earliest: Option<(&Entry, Grant)> = None;
+        for (entry, grant) in self.grants().filter(|(_, grant)| grant.due.explains()) {
+            if earliest.is_none_or(|(_, so_far)| grant.due.is_before(so_far.due)) {
+                earliest = Some((entry, grant));
+            }
+        }
+        let (entry, grant) = earliest?;
+        self.take_from(entry, grant, as_of);
+        Some(grant.kind)
+    }
+
+    /// Takes the excuse of one send that was written off, if there is any. Its edge may have been
+    /// that send's.
+    pub(crate) fn take_late_send(&self, as_of: Timestamp) -> bool {
+        let Some((entry, grant)) = self.grants().find(|(_, grant)| !grant.due.explains()) else {
+            return false;
+        };
+        self.take_from(entry, grant, as_of);
+        true
+    }
+
+    /// Notes an edge that a ring of `kind` explains. Says whether it is to be reported.
+    pub(crate) fn note_absorbed(
+        &self,
+        kind: GrantKind,
+        absorbable_ticks: u64,
+        now: Timestamp,
+        limits: InTicks<'_>,
+    ) -> Absorption {
+        self.rationing.record(kind, absorbable_ticks, now, limits)
+    }
+
+    /// Notes that this CPU claimed something at `now`.
+    #[inline(always)]
+    pub(crate) fn note_claim(&self, now: Timestamp) {
+        self.last_claim.set(now);
+    }
+
+    /// Until when a ring may come that this CPU adds only now, and that is due by `deadline`.
+    ///
+    /// An edge that this CPU took before may have been this ring. Then what that edge took instead
+    /// is still to come: the ring of the CPU's own last claim, or one that it took from the ledger.
+    pub(super) fn due_if_late(
+        &self,
+        deadline: Timestamp,
+        now: Timestamp,
+        limits: InTicks<'_>,
+    ) -> Due {
+        let claim = self.last_claim.get();
+        let is_recent = now.since(claim) <= limits.cap() && claim.since(now) <= limits.cap();
+        let own = if is_recent { claim.after(limits.late()) } else { deadline };
+        let due = Due::By(own.later_of(deadline));
+        self.taken.get().map_or(due, |taken| due.later_of(taken.due))
+    }
+
+    /// Drops the rings that were due before `open_point`, a moment at which this CPU would have
+    /// taken any edge that had come.
+    pub(crate) fn note_open_point(&self, open_point: Timestamp, now: Timestamp) {
+        self.drop_where(now, |grant| match grant.due {
+            Due::By(deadline) | Due::LateSendBy(deadline) => deadline.is_before(open_point),
+            _ => false,
+        });
+    }
+
+    /// Notes that this CPU leaves an NMI. The end of the one before is an open point, if `may_open`:
+    /// whatever had come by then this CPU has taken since, as the NMI that it leaves or as one in
+    /// between. When the NMI that it leaves was delivered, nobody knows.
+    pub(crate) fn note_leave(&self, left: Timestamp, may_open: bool) {
+        let before = self.last_leave.get();
+        if may_open {
+            self.note_open_point(before, left);
+        }
+        self.last_leave.set(left);
+    }
+
+    /// Looks at what rings without a deadline wait for: sends that `has_finished` says have finished
+    /// since, and claims outside an NMI, which are due as `claims_due` says once none is under way.
+    /// Reads the clock after the look.
+    pub(crate) fn look_again(
+        &self,
+        has_finished: impl Fn(Phase) -> bool,
+        claims_due: impl Fn() -> Option<Timestamp>,
+        clock: impl Fn() -> Timestamp,
+        limits: InTicks<'_>,
+    ) {
+        let look = |due: Due| match due {
+            Due::AfterSends { phase, .. } | Due::LateSend(phase) if has_finished(phase) => {
+                let deadline = clock().after(limits.late());
+                Some(if due.explains() { Due::By(deadline) } else { Due::LateSendBy(deadline) })
+            }
+            Due::AfterSends { phase, since } if clock().since(since) >= limits.hold() => {
+                Some(Due::LateSend(phase))
+            }
+            Due::AfterClaims => claims_due().map(Due::By),
+            _ => None,
+        };
+        for (entry, grant) in self.grants() {
+            if let Some(due) = look(grant.due) {
+                entry.set(Grant { due, ..grant });
+            }
+        }
+        if let Some((grant, due)) = self.taken.get().and_then(|it| Some((it, look(it.due)?))) {
+            self.taken.clear();
+            self.set_in_use(self.in_use().saturating_sub(1));
+            match due.explains() {
+                true => self.note_taken(due),
+                false => self.add(Grant { due, ..grant }, clock()),
+            }
+        }
+        self.update_live_time(clock());
+    }
+
+    /// The claim of this CPU outside an NMI is over: its ring is due by `deadline`.
+    pub(crate) fn end_own_claim(&self, deadline: Timestamp) {
+        for (entry, grant) in self.grants() {
+            if grant.due == Due::AfterOwnClaim {
+                entry.set(Grant { due: Due::By(deadline), ..grant });
+            }
+        }
+        if self.taken.get().is_some_and(|taken| taken.due == Due::AfterOwnClaim) {
+            self.taken.clear();
+            self.set_in_use(self.in_use().saturating_sub(1));
+            self.note_taken(Due::By(deadline));
+        }
+    }
+
+    /// What is granted, for a debugger or a report. Any CPU may ask.
+    pub(crate) fn snapshot(&self, now: Timestamp, limits: InTicks<'_>) -> Granted {
+        let mut granted = Granted::default();
+        for (_, grant) in self.grants().filter(|(_, grant)| grant.due.explains()) {
+            if self.is_beyond_cap(grant.due, now, limits) {
+                continue;
+            }
+            if let Some(edges) = granted.edges.get_mut(grant.kind as usize) {
+                *edges = edges.saturating_add(grant.rings);
+            }
+            match grant.due {
+                Due::By(deadline) => {
+                    let left = usize::try_from(deadline.since(now)).unwrap_or(usize::MAX);
+                    granted.left_ticks = granted.left_ticks.max(left);
+                }
+                Due::AfterSends { .. } => granted.waits_for_send = true,
+                _ => {}
+            }
+        }
+        granted.waits_for_send |= self
+            .taken
+            .get()
+            .is_some_and(|taken| matches!(taken.due, Due::AfterSends { .. }));
+        granted
+    }
+
+    /// How long this CPU could have absorbed edges without a gap.
+    pub(crate) fn absorbable_ticks(&self, now: Timestamp) -> u64 {
+        self.live_time.ticks_so_far(now)
+    }
+
+    /// Forgets all: this CPU comes back from being offline.
+    pub(crate) fn reset(&self, now: Timestamp) {
+        self.drop_where(now, |_| true);
+        self.taken.clear();
+        self.set_in_use(0);
+    }
+
+    fn grants(&self) -> impl Iterator<Item = (&Entry, Grant)> {
+        self.entries.iter().filter_map(|entry| Some((entry, entry.get()?)))
+    }
+
+    fn find(&self, is_it: impl Fn(&Grant) -> bool) -> Option<(&Entry, Option<Grant>)> {
+        self.grants().find(|(_, grant)| is_it(grant)).map(|(entry, grant)| (entry, Some(grant)))
+    }
+
+    fn free_entry(&self) -> Option<(&Entry, Option<Grant>)> {
+        self.entries.iter().find(|entry| entry.get().is_none()).map(|entry| (entry, None))
+    }
+
+    /// Makes room, where no entry is free, by making one of two grants that are alike.
+    fn join_two(&self) -> Option<(&Entry, Option<Grant>)> {
+        for (place, (entry, grant)) in self.grants().enumerate() {
+            let like = self.grants().skip(place.wrapping_add(1));
+            if let Some((kept, other)) = like.into_iter().find(|it| it.1.due.is_like(grant.due)) {
+                kept.set(joined(other, grant));
+                self.free(entry);
+                return Some((entry, None));
+            }
+        }
+        None
+    }
+
+    #[inline(always)]
+    fn in_use(&self) -> usize {
+        self.in_use.load(Ordering::Relaxed)
+    }
+
+    fn set_in_use(&self, entries: usize) {
+        self.in_use.store(entries, Ordering::Relaxed);
+    }
+
+    fn free(&self, entry: &Entry) {
+        entry.clear();
+        self.set_in_use(self.in_use().saturating_sub(1));
+    }
+
+    fn take_from(&self, entry: &Entry, grant: Grant, now: Timestamp) {
+        match grant.rings.saturating_sub(1) {
+            0 => self.free(entry),
+            rings => entry.set(Grant { rings, ..grant }),
+        }
+        self.note_taken(grant.due);
+        self.update_live_time(now);
+    }
+
+    /// Notes that an edge took a ring.
+    fn note_taken(&self, due: Due) {
+        if !due.explains() {
+            return;
+        }
+        let before = self.taken.get();
+        let latest = before.map_or(due, |before| before.due.later_of(due));
+        if before.is_none_or(|before| before.due.is_known()) && !latest.is_known() {
+            self.set_in_use(self.in_use().wrapping_add(1));
+        }
+        self.taken.set(Grant { kind: GrantKind::Collapsed, rings: 1, due: latest });
+    }
+
+    fn drop_where(&self, now: Timestamp, is_over: impl Fn(&Grant) -> bool) {
+        let mut dropped = false;
+        for (entry, _) in self.grants().filter(|(_, grant)| is_over(grant)) {
+            self.free(entry);
+            dropped = true;
+        }
+        if dropped {
+            self.update_live_time(now);
+        }
+    }
+
+    fn update_live_time(&self, now: Timestamp) {
+        if !self.grants().any(|(_, grant)| grant.due.explains()) {
+            self.live_time.ends(now);
+        }
+    }
+
+    /// Whether the cap has ended a ring without any open point. It counts from its deadline or from
+    /// when this CPU last left an NMI, whichever is later: until then the CPU could not take it.
+    ///
+    /// A deadline farther ahead than two caps is of a clock that was reset. Twice the cap is no
+    /// reset: other CPUs' clocks may be ahead, and an NMI on top may have lasted.
+    fn is_beyond_cap(&self, due: Due, as_of: Timestamp, limits: InTicks<'_>) -> bool {
+        let (Due::By(deadline) | Due::LateSendBy(deadline)) = due else {
+            return false;
+        };
+        let cap = limits.cap();
+        let could_take_from = deadline.later_of(self.last_leave.get());
+        as_of.since(could_take_from) > cap || deadline.since(as_of) > cap.saturating_mul(2)
+    }
+}
+
+/// A grant that stands for two that are alike: until the later of their dues.
+fn joined(grant: Grant, other: Grant) -> Grant {
+    let rings = grant.rings.saturating_add(other.rings);
+    Grant { rings, due: grant.due.later_of(other.due), ..grant }
+}
