@@ -46,15 +46,15 @@ impl<P: Platform> Nmi<P> {
             if let Some(wait) = wait {
                 have_rung = have_rung.saturating_sub(wait.sends);
                 let due = Due::AfterSends { phase: wait.phase, since: now };
-                ledger.add(Grant { kind, rings: wait.sends, due }, now);
+                ledger.add(Grant { kind, rings: wait.sends, due }, now, limits);
             }
         }
         let deadline = now.after(limits.late());
         let due = ledger.due_if_late(deadline, now, limits);
-        ledger.add(Grant { kind, rings: have_rung, due }, now);
+        ledger.add(Grant { kind, rings: have_rung, due }, now, limits);
         let late_deadline = deadline.later_of(now.after(limits.late_of(rings.late_us())));
         let due = ledger.due_if_late(late_deadline, now, limits);
-        ledger.add(Grant { kind: GrantKind::Late, rings: rings.late_edges(), due }, now);
+        ledger.add(Grant { kind: GrantKind::Late, rings: rings.late_edges(), due }, now, limits);
     }
 
     /// Takes what NMIs on top have claimed into the balance. Own CPU, outermost.

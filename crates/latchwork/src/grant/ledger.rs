@@ -65,12 +65,14 @@ impl Ledger {
 
     /// Adds rings that may still come. Beyond [`MOST_RINGS`](super::entry::MOST_RINGS) of a kind
     /// there are no more: so many at once are a storm.
-    pub(crate) fn add(&self, grant: Grant, now: Timestamp) {
+    pub(crate) fn add(&self, grant: Grant, now: Timestamp, limits: InTicks<'_>) {
         if grant.rings == 0 {
             return;
         }
         if self.is_empty() {
             self.last_leave.set(now);
+        } else {
+            self.drop_where(now, |it| is_of_former_clock(it.due, now, limits));
         }
         if grant.due.explains() {
             self.live_time.begins(now);
@@ -98,6 +100,7 @@ impl Ledger {
         }
         let (entry, grant) = earliest?;
         self.take_from(entry, grant, as_of);
+        self.note_taken(grant.due, as_of, limits);
         Some(grant.kind)
     }
 
@@ -142,7 +145,8 @@ impl Ledger {
         let is_recent = now.since(claim) <= limits.cap() && claim.since(now) <= limits.cap();
         let own = if is_recent { claim.after(limits.late()) } else { deadline };
         let due = Due::By(own.later_of(deadline));
-        self.taken.get().map_or(due, |taken| due.later_of(taken.due))
+        let taken = self.taken.get().filter(|it| !self.is_beyond_cap(it.due, now, limits));
+        taken.map_or(due, |taken| due.later_of(taken.due))
     }
 
     /// Drops the rings that were due before `open_point`, a moment at which this CPU would have
@@ -159,7 +163,8 @@ impl Ledger {
     /// between. When the NMI that it leaves was delivered, nobody knows.
     pub(crate) fn note_leave(&self, left: Timestamp, may_open: bool) {
         let before = self.last_leave.get();
-        if may_open {
+        // A moment that is still to come is of a clock that was reset.
+        if may_open && before.is_before(left) {
             self.note_open_point(before, left);
         }
         self.last_leave.set(left);
@@ -195,15 +200,15 @@ impl Ledger {
             self.taken.clear();
             self.set_in_use(self.in_use().saturating_sub(1));
             match due.explains() {
-                true => self.note_taken(due),
-                false => self.add(Grant { due, ..grant }, clock()),
+                true => self.note_taken(due, clock(), limits),
+                false => self.add(Grant { due, ..grant }, clock(), limits),
             }
         }
         self.update_live_time(clock());
     }
 
     /// The claim of this CPU outside an NMI is over: its ring is due by `deadline`.
-    pub(crate) fn end_own_claim(&self, deadline: Timestamp) {
+    pub(crate) fn end_own_claim(&self, deadline: Timestamp, now: Timestamp, limits: InTicks<'_>) {
         for (entry, grant) in self.grants() {
             if grant.due == Due::AfterOwnClaim {
                 entry.set(Grant { due: Due::By(deadline), ..grant });
@@ -212,7 +217,7 @@ impl Ledger {
         if self.taken.get().is_some_and(|taken| taken.due == Due::AfterOwnClaim) {
             self.taken.clear();
             self.set_in_use(self.in_use().saturating_sub(1));
-            self.note_taken(Due::By(deadline));
+            self.note_taken(Due::By(deadline), now, limits);
         }
     }
 
@@ -298,16 +303,12 @@ impl Ledger {
             0 => self.free(entry),
             rings => entry.set(Grant { rings, ..grant }),
         }
-        self.note_taken(grant.due);
         self.update_live_time(now);
     }
 
     /// Notes that an edge took a ring.
-    fn note_taken(&self, due: Due) {
-        if !due.explains() {
-            return;
-        }
-        let before = self.taken.get();
+    fn note_taken(&self, due: Due, now: Timestamp, limits: InTicks<'_>) {
+        let before = self.taken.get().filter(|it| !self.is_beyond_cap(it.due, now, limits));
         let latest = before.map_or(due, |before| before.due.later_of(due));
         if before.is_none_or(|before| before.due.is_known()) && !latest.is_known() {
             self.set_in_use(self.in_use().wrapping_add(1));
@@ -334,16 +335,23 @@ impl Ledger {
 
     /// Whether the cap has ended a ring without any open point. It counts from its deadline or from
     /// when this CPU last left an NMI, whichever is later: until then the CPU could not take it.
-    ///
-    /// A deadline farther ahead than two caps is of a clock that was reset. Twice the cap is no
-    /// reset: other CPUs' clocks may be ahead, and an NMI on top may have lasted.
     fn is_beyond_cap(&self, due: Due, as_of: Timestamp, limits: InTicks<'_>) -> bool {
         let (Due::By(deadline) | Due::LateSendBy(deadline)) = due else {
             return false;
         };
-        let cap = limits.cap();
         let could_take_from = deadline.later_of(self.last_leave.get());
-        as_of.since(could_take_from) > cap || deadline.since(as_of) > cap.saturating_mul(2)
+        as_of.since(could_take_from) > limits.cap() || is_of_former_clock(due, as_of, limits)
+    }
+}
+
+/// Whether a deadline is of a clock that was reset since: it is farther ahead than two caps. Twice
+/// the cap is no reset: other CPUs' clocks may be ahead, and an NMI on top may have lasted.
+fn is_of_former_clock(due: Due, now: Timestamp, limits: InTicks<'_>) -> bool {
+    match due {
+        Due::By(deadline) | Due::LateSendBy(deadline) => {
+            deadline.since(now) > limits.cap().saturating_mul(2)
+        }
+        _ => false,
     }
 }
 

@@ -109,7 +109,7 @@ impl Ledger {
         }
         if let Some(due) = self.due_of(slot, at) {
             let rings = new.saturating_mul(slot.doorbell.rings_of_a_claim());
-            self.add(Grant { kind: GrantKind::MachineWide, rings, due }, at.now);
+            self.add(Grant { kind: GrantKind::MachineWide, rings, due }, at.now, at.limits);
         }
     }
 

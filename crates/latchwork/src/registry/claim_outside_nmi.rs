@@ -52,19 +52,24 @@ fn begin(core: &Core, platform: &dyn Platform, id: HandlerId, slot: &Slot) {
     }
     let (kind, rings) = (GrantKind::OutsideNmi, slot.doorbell.rings_of_a_claim());
     let grant = Grant { kind, rings, due: Due::AfterOwnClaim };
-    with_own_ledger(core, platform, |ledger| ledger.add(grant, now), |_| {});
+    with_own_ledger(core, platform, |ledger| ledger.add(grant, now, limits), |_| {});
 }
 
 /// The ring's lateness counts from the end of the acknowledgement on.
 fn end(core: &Core, platform: &dyn Platform, id: HandlerId, slot: &Slot) {
     let limits = core.recovery.limits.in_ticks(platform.ticks_per_ms());
-    let due = due_by(slot, Timestamp::from_ticks(platform.now_ticks()), limits);
+    let now = Timestamp::from_ticks(platform.now_ticks());
+    let due = due_by(slot, now, limits);
     if id.class == Class::Platform {
         slot.published.end_claim(due, limits);
     } else {
         let rings = slot.doorbell.rings_of_a_claim();
-        let (end, leave) = (|ledger: &Ledger| ledger.end_own_claim(due), |tray: &Tray| tray.leave_rings(rings));
-        with_own_ledger(core, platform, end, leave);
+        with_own_ledger(
+            core,
+            platform,
+            |ledger| ledger.end_own_claim(due, now, limits),
+            |tray| tray.leave_rings(rings),
+        );
     }
 }
 

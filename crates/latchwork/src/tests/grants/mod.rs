@@ -324,13 +324,8 @@ mod sends {
         assert_eq!(outcomes(&world, 1), [Unknown]);
         let kinds: Vec<_> =
             world.nmi.platform.unknowns.lock().unwrap().iter().map(|it| it.kind).collect();
-        assert_eq!(kinds, [UnknownKind::LateSend], "the second is held back by the rate limit");
-        assert!(world.nmi.platform.left.lock().unwrap().is_empty(), "nothing panics");
-        world.wait_us(1_000_000);
-        world.nmi.tick();
-        assert_eq!(outcomes(&world, 1), [Unknown]);
-        let last = world.nmi.platform.unknowns.lock().unwrap().last().unwrap().kind;
-        assert_eq!(last, UnknownKind::Unexplained, "the send has long finished");
+        assert_eq!(kinds, [UnknownKind::LateSend, UnknownKind::Unexplained], "it has one edge");
+        assert_eq!(world.nmi.platform.left.lock().unwrap().len(), 1, "only the second panics");
     }
 }
 

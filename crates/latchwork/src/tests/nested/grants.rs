@@ -260,10 +260,11 @@ fn a_ring_on_top_of_a_claim_outside_nmis() {
         source.0.raise();
         arm(accesses_before, move || {
             let outcome = take_nmi(nmi);
-            assert!(matches!(outcome, Outcome::Claimed | Outcome::Absorbed), "{outcome:?}");
+            assert_ne!(outcome, Outcome::Unknown);
         });
         kept.claim_outside_nmi(|| source.0.clear());
         let interrupted = came();
+        nmi.tick();
         assert_eq!(unknown(nmi), 0);
         interrupted
     });
