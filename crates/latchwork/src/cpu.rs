@@ -125,7 +125,10 @@ impl PerCpu {
             return None;
         }
         let unfinished = self.unfinished_sends();
-        (unfinished != 0).then(|| SendsWait { sends: unfinished.min(sends), phase: crate::request::Phase::from_bit(0) })
+        (unfinished != 0).then(|| SendsWait {
+            sends: unfinished.min(sends),
+            phase: crate::request::Phase::from_bit(0),
+        })
     }
 
     /// Takes the pending software requests. Own CPU, in NMI or offline.

@@ -14,7 +14,7 @@ use crate::{
     primitive::Ordering,
     registry::Nesting,
     stats::Ending,
-    time::HandlerClock,
+    time::{HandlerClock, Timestamp},
 };
 
 /// How an edge was explained.
@@ -119,6 +119,7 @@ impl<P: Platform> Nmi<P> {
             cpu,
             arrived_ticks: self.platform.now_ticks(),
             requests: area.take_requests(),
+            in_nmi: true,
             _this_cpu_only: PhantomData,
         };
         let mut clock = HandlerClock::started_at(ctx.arrived_ticks);
@@ -153,24 +154,25 @@ impl<P: Platform> Nmi<P> {
     #[inline(always)]
     fn after_outermost(&self, ctx: &NmiContext<'_>) {
         if !ctx.area.tray.is_empty() {
-            self.settle_after_leaving(ctx.cpu, ctx.area);
+            self.settle_after_leaving(ctx);
         }
         if let Some(due) = ctx.area.own.take_after_leave() {
             self.after_leave(ctx, due);
-            if !ctx.area.ledger.is_empty() {
-                self.note_late_leave(ctx.cpu, ctx.area);
-            }
+            self.note_late_leave(ctx);
         }
     }
 
-    /// This CPU was parked, or long in a debugger, before it leaves its NMI.
+    /// This CPU was parked, or long in a debugger, before it leaves its NMI. A ring that came since
+    /// the NMI began waits in its latch, so the CPU adopts what was claimed since.
     #[cold]
-    fn note_late_leave(&self, cpu: usize, area: &PerCpu) {
+    fn note_late_leave(&self, ctx: &NmiContext<'_>) {
+        let (area, now) = (ctx.area, self.now());
         area.own.read.enter();
-        self.note_leave(area, self.now());
+        self.adopt(area, Timestamp::from_ticks(ctx.arrived_ticks), now);
+        area.ledger.note_end_of_parking(now);
         area.own.read.leave();
         if !area.tray.is_empty() {
-            self.answer_for_edge(cpu, area);
+            self.answer_for_edge(ctx.cpu, area);
         }
     }
 

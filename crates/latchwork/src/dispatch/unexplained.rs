@@ -48,12 +48,12 @@ impl<P: Platform> Nmi<P> {
         if *edge == Edge::of(ctx) {
             ask(ctx);
         } else {
-            let interrupted =
-                Interrupted { ip: edge.ip, mode: edge.mode, ..Interrupted::NOWHERE };
+            let interrupted = Interrupted { ip: edge.ip, mode: edge.mode, ..Interrupted::NOWHERE };
             ask(&NmiContext {
                 interrupted: &interrupted,
                 arrived_ticks: edge.arrived.ticks(),
                 requests: Requests::NONE,
+                in_nmi: ctx.in_nmi,
                 area: ctx.area,
                 cpu: ctx.cpu,
                 _this_cpu_only: PhantomData,

@@ -30,7 +30,7 @@ impl<P: Platform> Nmi<P> {
         self.add_rings(area, rings, kind, now);
         for _ in 0..edges {
             // There is a ring for each: the one that was claimed, or one that is due earlier.
-            let _ = area.ledger.take(now, self.limits());
+            let _ = area.ledger.take(now, now, self.limits());
         }
         area.ledger.note_claim(now);
     }
@@ -91,7 +91,7 @@ impl<P: Platform> Nmi<P> {
         self.adopt(ctx.area, edge.arrived, now);
         let ledger = &ctx.area.ledger;
         let absorbable_ticks = ledger.absorbable_ticks(now);
-        let Some(kind) = ledger.take(edge.arrived, limits) else {
+        let Some(kind) = ledger.take(edge.arrived, now, limits) else {
             return false;
         };
         ctx.area.counters.record_absorbed(kind);

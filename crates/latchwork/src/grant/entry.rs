@@ -162,9 +162,9 @@ mod tests {
         assert_eq!(entry.get(), None);
         let moment = Timestamp::from_ticks(u64::MAX - 3);
         let phases = [0, 1].map(Phase::from_bit);
-        let with_phase = phases.into_iter().flat_map(|phase| {
-            [Due::AfterSends { phase, since: moment }, Due::LateSend(phase)]
-        });
+        let with_phase = phases
+            .into_iter()
+            .flat_map(|phase| [Due::AfterSends { phase, since: moment }, Due::LateSend(phase)]);
         let others =
             [Due::By(moment), Due::AfterOwnClaim, Due::AfterClaims, Due::LateSendBy(moment)];
         for due in with_phase.chain(others) {

@@ -72,7 +72,7 @@ impl Ledger {
         if self.is_empty() {
             self.last_leave.set(now);
         } else {
-            self.drop_where(now, |it| is_of_former_clock(it.due, now, limits));
+            self.drop_where(now, |it| is_far_ahead(it.due, now, limits));
         }
         if grant.due.explains() {
             self.live_time.begins(now);
@@ -89,18 +89,29 @@ impl Ledger {
     }
 
     /// Takes one ring away: this CPU took an edge. It is the ring that is due earliest; its kind is
-    /// returned, or `None` if no ring is left that may still come `as_of` then.
-    pub(crate) fn take(&self, as_of: Timestamp, limits: InTicks<'_>) -> Option<GrantKind> {
-        self.drop_where(as_of, |grant| self.is_beyond_cap(grant.due, as_of, limits));
+    /// returned, or `None` if there is no ring that the edge, which `arrived` then, may have been.
+    ///
+    /// An edge that waited cannot have been the ring of a claim made long after it. Such a ring is
+    /// left.
+    pub(crate) fn take(
+        &self,
+        arrived: Timestamp,
+        now: Timestamp,
+        limits: InTicks<'_>,
+    ) -> Option<GrantKind> {
+        self.drop_where(now, |grant| {
+            self.is_beyond_cap(grant.due, arrived, limits) || is_far_ahead(grant.due, now, limits)
+        });
+        let may_be = |due: Due| due.explains() && !is_far_ahead(due, arrived, limits);
         let mut earliest: Option<(&Entry, Grant)> = None;
-        for (entry, grant) in self.grants().filter(|(_, grant)| grant.due.explains()) {
+        for (entry, grant) in self.grants().filter(|(_, grant)| may_be(grant.due)) {
             if earliest.is_none_or(|(_, so_far)| grant.due.is_before(so_far.due)) {
                 earliest = Some((entry, grant));
             }
         }
         let (entry, grant) = earliest?;
-        self.take_from(entry, grant, as_of);
-        self.note_taken(grant.due, as_of, limits);
+        self.take_from(entry, grant, now);
+        self.note_taken(grant.due, now, limits);
         Some(grant.kind)
     }
 
@@ -145,7 +156,7 @@ impl Ledger {
         let is_recent = now.since(claim) <= limits.cap() && claim.since(now) <= limits.cap();
         let own = if is_recent { claim.after(limits.late()) } else { deadline };
         let due = Due::By(own.later_of(deadline));
-        let taken = self.taken.get().filter(|it| !self.is_beyond_cap(it.due, now, limits));
+        let taken = self.taken.get().filter(|it| !is_far_ahead(it.due, now, limits));
         taken.map_or(due, |taken| due.later_of(taken.due))
     }
 
@@ -168,6 +179,11 @@ impl Ledger {
             self.note_open_point(before, left);
         }
         self.last_leave.set(left);
+    }
+
+    /// Notes that this CPU was parked in an NMI until now, while it could take no other.
+    pub(crate) fn note_end_of_parking(&self, now: Timestamp) {
+        self.last_leave.set(now);
     }
 
     /// Looks at what rings without a deadline wait for: sends that `has_finished` says have finished
@@ -225,7 +241,7 @@ impl Ledger {
     pub(crate) fn snapshot(&self, now: Timestamp, limits: InTicks<'_>) -> Granted {
         let mut granted = Granted::default();
         for (_, grant) in self.grants().filter(|(_, grant)| grant.due.explains()) {
-            if self.is_beyond_cap(grant.due, now, limits) {
+            if self.is_beyond_cap(grant.due, now, limits) || is_far_ahead(grant.due, now, limits) {
                 continue;
             }
             if let Some(edges) = granted.edges.get_mut(grant.kind as usize) {
@@ -240,10 +256,8 @@ impl Ledger {
                 _ => {}
             }
         }
-        granted.waits_for_send |= self
-            .taken
-            .get()
-            .is_some_and(|taken| matches!(taken.due, Due::AfterSends { .. }));
+        granted.waits_for_send |=
+            self.taken.get().is_some_and(|taken| matches!(taken.due, Due::AfterSends { .. }));
         granted
     }
 
@@ -308,7 +322,7 @@ impl Ledger {
 
     /// Notes that an edge took a ring.
     fn note_taken(&self, due: Due, now: Timestamp, limits: InTicks<'_>) {
-        let before = self.taken.get().filter(|it| !self.is_beyond_cap(it.due, now, limits));
+        let before = self.taken.get().filter(|it| !is_far_ahead(it.due, now, limits));
         let latest = before.map_or(due, |before| before.due.later_of(due));
         if before.is_none_or(|before| before.due.is_known()) && !latest.is_known() {
             self.set_in_use(self.in_use().wrapping_add(1));
@@ -340,13 +354,14 @@ impl Ledger {
             return false;
         };
         let could_take_from = deadline.later_of(self.last_leave.get());
-        as_of.since(could_take_from) > limits.cap() || is_of_former_clock(due, as_of, limits)
+        as_of.since(could_take_from) > limits.cap()
     }
 }
 
-/// Whether a deadline is of a clock that was reset since: it is farther ahead than two caps. Twice
-/// the cap is no reset: other CPUs' clocks may be ahead, and an NMI on top may have lasted.
-fn is_of_former_clock(due: Due, now: Timestamp, limits: InTicks<'_>) -> bool {
+/// Whether a deadline is farther ahead of a moment than two caps. Seen from now, it is of a clock
+/// that was reset since. Twice the cap is no reset: other CPUs' clocks may be ahead, and an NMI on
+/// top may have lasted.
+fn is_far_ahead(due: Due, now: Timestamp, limits: InTicks<'_>) -> bool {
     match due {
         Due::By(deadline) | Due::LateSendBy(deadline) => {
             deadline.since(now) > limits.cap().saturating_mul(2)

@@ -38,6 +38,23 @@ pub(crate) struct PublishedClaims {
     deadline: AtomicUsize,
     /// How many CPUs are claiming outside an NMI.
     claiming: AtomicUsize,
+    window: Window,
+}
+
+/// How many claims were made so long ago that their rings have come: so that a CPU which has looked
+/// at none of them for seconds adopts only the newest.
+///
+/// A window lasts for the cap at least. Those that were made before the window before this one are
+/// older than the cap. One exchange elects the CPU that begins a window. A CPU that reads a count
+/// of before that takes some claims more for new.
+#[derive(Debug)]
+struct Window {
+    /// The low part of the moment at which this window began.
+    began: AtomicUsize,
+    /// How many claims there were when it began.
+    claims: AtomicUsize,
+    /// How many there were when the one before began.
+    claims_before: AtomicUsize,
 }
 
 /// How many machine-wide claims there were.
@@ -64,6 +81,11 @@ impl PublishedClaims {
                 claims: AtomicUsize::new(0),
                 deadline: AtomicUsize::new(0),
                 claiming: AtomicUsize::new(0),
+                window: Window {
+                    began: AtomicUsize::new(0),
+                    claims: AtomicUsize::new(0),
+                    claims_before: AtomicUsize::new(0),
+                },
             }
         }
     }
@@ -75,6 +97,9 @@ impl PublishedClaims {
         deadline: Timestamp,
         limits: InTicks<'_>,
     ) {
+        let claims = self.claims.load(Ordering::Relaxed);
+        let last = deadline.nearest_of(self.deadline.load(Ordering::Relaxed));
+        self.window.pass(deadline, last, claims, limits);
         self.extend_to(deadline, limits);
         self.claims.fetch_add(1, Ordering::Release);
         all.0.fetch_add(1, Ordering::Release);
@@ -123,6 +148,11 @@ impl PublishedClaims {
         }
     }
 
+    /// How many claims were made so long ago that their rings have come.
+    pub(super) fn long_ago(&self) -> usize {
+        self.window.claims_before.load(Ordering::Relaxed)
+    }
+
     pub(super) fn claims(&self) -> usize {
         self.claims.load(Ordering::Acquire)
     }
@@ -130,5 +160,25 @@ impl PublishedClaims {
     /// The published deadline, for a CPU at `now`.
     pub(super) fn deadline(&self, now: Timestamp) -> Timestamp {
         now.nearest_of(self.deadline.load(Ordering::Relaxed))
+    }
+}
+
+impl Window {
+    /// Begins the next one, if this one has lasted for the cap, or is of a clock that was reset.
+    /// There were `claims` before, the last of them at about `last`: if that is long ago, all are.
+    fn pass(&self, now: Timestamp, last: Timestamp, claims: usize, limits: InTicks<'_>) {
+        let began = self.began.load(Ordering::Relaxed);
+        let since = now.nearest_of(began);
+        if now.since(since) <= limits.cap() && since.since(now) <= limits.cap() {
+            return;
+        }
+        let elected =
+            self.began.compare_exchange(began, now.word(), Ordering::Relaxed, Ordering::Relaxed);
+        if elected.is_ok() {
+            let all_are = now.since(last) > limits.cap().saturating_mul(2);
+            let before = if all_are { claims } else { self.claims.load(Ordering::Relaxed) };
+            self.claims_before.store(before, Ordering::Relaxed);
+            self.claims.store(claims, Ordering::Relaxed);
+        }
     }
 }

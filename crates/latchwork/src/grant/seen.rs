@@ -94,15 +94,10 @@ impl Ledger {
 
     /// Looks at the claims of one slot. It also sees those whose rings go elsewhere, so that a
     /// route which is opened later finds none of them.
-    fn adopt_of(
-        &self,
-        slot: PlatformSlot<'_>,
-        seen: &OwnWord,
-        ring: RingTarget,
-        at: AdoptAt<'_>,
-    ) {
+    fn adopt_of(&self, slot: PlatformSlot<'_>, seen: &OwnWord, ring: RingTarget, at: AdoptAt<'_>) {
         let claims = slot.published.claims();
-        let new = claims.wrapping_sub(seen.load(Ordering::Relaxed));
+        let unseen = claims.wrapping_sub(seen.load(Ordering::Relaxed));
+        let new = unseen.min(claims.wrapping_sub(slot.published.long_ago()));
         seen.store(claims, Ordering::Relaxed);
         if new == 0 || ring == RingTarget::OtherCpus {
             return;
@@ -128,7 +123,11 @@ impl Ledger {
 
     /// Until when the rings of claims outside an NMI may come that this CPU adopted while they were
     /// under way; `None` while one is.
-    pub(crate) fn claims_due(&self, slots: &impl PlatformSlots, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn claims_due(
+        &self,
+        slots: &impl PlatformSlots,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let mut latest = now;
         let mut routed = self.routes.bits();
         while routed != 0 {

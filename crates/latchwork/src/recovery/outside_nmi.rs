@@ -64,14 +64,12 @@ impl<P: Platform> Nmi<P> {
 
     /// Settles, in an NMI, what another NMI on top has left after the last look.
     #[cold]
-    pub(crate) fn settle_after_leaving(&self, cpu: usize, area: &PerCpu) {
-        area.own.read.enter();
-        let interrupted = Interrupted::NOWHERE;
-        let ctx = NmiContext::outside_nmi(&interrupted, area, cpu, self.platform.now_ticks());
-        self.settle(&ctx, &mut HandlerClock::started_at(ctx.arrived_ticks));
-        area.own.read.leave();
-        if area.has_open_edges() {
-            self.answer_for_edge(cpu, area);
+    pub(crate) fn settle_after_leaving(&self, ctx: &NmiContext<'_>) {
+        ctx.area.own.read.enter();
+        self.settle(ctx, &mut HandlerClock::started_at(self.platform.now_ticks()));
+        ctx.area.own.read.leave();
+        if ctx.area.has_open_edges() {
+            self.answer_for_edge(ctx.cpu, ctx.area);
         }
     }
 }

@@ -4,8 +4,8 @@
 
 use super::{read_word::Nesting, registration::Registration, slot::Slot};
 use crate::{
-    dispatch::Tray,
     contract::{Class, GrantKind, HandlerId, Platform},
+    dispatch::Tray,
     grant::{Due, Grant, Ledger},
     nmi::Core,
     primitive::{Ordering, fence},

@@ -11,9 +11,16 @@ pub use send::SendError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Phase(usize);
 impl Phase {
-    pub(crate) const fn from_bit(bit: usize) -> Self { Self(bit & 1) }
-    pub(crate) const fn bit(self) -> usize { self.0 }
+    pub(crate) const fn from_bit(bit: usize) -> Self {
+        Self(bit & 1)
+    }
+    pub(crate) const fn bit(self) -> usize {
+        self.0
+    }
 }
 /// Stub.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SendsWait { pub(crate) phase: Phase, pub(crate) sends: usize }
+pub(crate) struct SendsWait {
+    pub(crate) phase: Phase,
+    pub(crate) sends: usize,
+}

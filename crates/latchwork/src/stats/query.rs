@@ -53,7 +53,10 @@ impl<P: Platform> Nmi<P> {
     pub fn owed_poll(&self) -> Option<OwedPoll> {
         let owed = self.core.recovery.hot.debt.owed()?;
         let now = Timestamp::from_ticks(self.platform.now_ticks());
-        Some(OwedPoll { age_ticks: usize::try_from(now.since(owed.since(now))).unwrap_or(usize::MAX), edge_waits: owed.has_edge() })
+        Some(OwedPoll {
+            age_ticks: usize::try_from(now.since(owed.since(now))).unwrap_or(usize::MAX),
+            edge_waits: owed.has_edge(),
+        })
     }
 }
 
