@@ -9,7 +9,7 @@ use crate::{
     primitive::{AtomicUsize, Counter, Ordering, const_unless_loom},
     recovery::{DeferredEdges, Duties},
     registry::ReadWord,
-    request::Mailbox,
+    request::{Mailbox, SendWord, SendsAccount},
     stats::{CpuCounters, HandlerCounters, Storms},
     subsystem::Owner,
     work::WorkLine,
@@ -29,6 +29,7 @@ pub struct PerCpu {
     pub(crate) own: OwnLine,
     pub(crate) senders: SendersLine,
     pub(crate) work: WorkLine,
+    pub(crate) sends: SendsAccount,
     pub(crate) grants: Grants,
     pub(crate) deferred: DeferredEdges,
     pub(crate) storms: Storms,
@@ -49,7 +50,9 @@ pub(crate) struct OwnLine {
     /// takes.
     after_leave: AtomicUsize,
     /// Software requests taken since the beginning, the receiver's part of the request account.
-    taken: AtomicUsize,
+    pub(crate) taken: AtomicUsize,
+    /// Receivers on any CPU read it, where they took a request before it rang.
+    pub(crate) sending: SendWord,
     pub(crate) limiter: ReportLimiter,
 }
 
@@ -77,6 +80,7 @@ impl PerCpu {
                     nmis: Counter::new(0),
                     after_leave: AtomicUsize::new(0),
                     taken: AtomicUsize::new(0),
+                    sending: SendWord::new(),
                     limiter: ReportLimiter::new(),
                 },
                 senders: SendersLine {
@@ -85,6 +89,7 @@ impl PerCpu {
                     owner: Owner::nobody(),
                 },
                 work: WorkLine::new(),
+                sends: SendsAccount::new(),
                 grants: Grants::new(),
                 deferred: DeferredEdges::new(),
                 storms: Storms::new(),
