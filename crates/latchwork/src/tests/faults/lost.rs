@@ -56,6 +56,7 @@ fn fault_4_nmis_on_top_of_the_making_of_a_debt_leave_one_without_a_maker() {
         let (pmi, external) = (scene.pmi.0, scene.external.0);
         interrupt::arm(accesses_before, move || {
             time_passes(nmi, 50);
+            external.raise();
             take_nmi(nmi);
             time_passes(nmi, 50);
             (pmi.raise(), external.raise());
