@@ -9,8 +9,8 @@ use std::{
 
 use super::{Amid, Machine, asked_last, on};
 use crate::{
-    Claim, Class, HandlerSpec, InterruptState, Interrupted, Mode, Nmi, NmiContext, NmiHandler,
-    OpaqueFrame, Outcome, Platform, Request, RingError, StormSource, Urgency,
+    Claim, Class, InterruptState, Interrupted, Mode, Nmi, NmiContext, NmiHandler, OpaqueFrame,
+    Outcome, Platform, Request, RingError, StormSource, Urgency,
     primitive::{AtomicBool, AtomicUsize, Counter, Ordering, checked::interrupt},
     tests::{
         item::Item,

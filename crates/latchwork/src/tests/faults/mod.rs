@@ -4,18 +4,22 @@
 //!
 //! The names of the tests begin with the number of the fault.
 
+mod false_unknown;
 mod lifecycle;
 mod lost;
+mod never_said;
+mod records;
 
-use std::{boxed::Box, sync::Mutex};
+use std::{boxed::Box, sync::Mutex, vec::Vec};
 
 use super::{
-    source::time_passes,
-    world::{CPUS, TestPlatform, become_cpu, take_nmi, take_work_interrupt},
+    scene,
+    source::{Source, time_passes},
+    world::{CPUS, Leaked, TestPlatform, World, become_cpu, take_nmi, take_work_interrupt},
 };
 use crate::{
-    Claim, Class, Doorbell, EdgeModel, HandlerSpec, Nmi, NmiContext, NmiHandler, Platform,
-    primitive::Ordering,
+    Claim, Class, Doorbell, EdgeModel, HandlerSpec, Nmi, NmiContext, NmiHandler, Outcome, Platform,
+    PlatformDelivery, Registration, primitive::Ordering,
 };
 
 type Deed = Box<dyn FnOnce() + Send>;
@@ -66,12 +70,14 @@ struct Machine {
     nmi: &'static Nmi<TestPlatform>,
     ticks: [bool; CPUS],
     taken: [usize; CPUS],
+    /// Executes nothing.
+    stuck: Option<usize>,
 }
 
 impl Machine {
     fn new(nmi: &'static Nmi<TestPlatform>) -> Self {
         let taken = core::array::from_fn(|cpu| nmi.platform.rung[cpu].load(Ordering::Relaxed));
-        Self { nmi, ticks: [true; CPUS], taken }
+        Self { nmi, ticks: [true; CPUS], taken, stuck: None }
     }
 
     fn stop_tick(&mut self, cpu: usize) {
@@ -81,7 +87,7 @@ impl Machine {
 
     /// Takes what is raised for `cpu`.
     fn take_raised(&mut self, cpu: usize) {
-        let Self { nmi, ticks, taken } = self;
+        let Self { nmi, ticks, taken, .. } = self;
         on(nmi, cpu, || {
             let wanted = nmi.platform.ticks_wanted.load(Ordering::Relaxed);
             take_work_interrupt(nmi);
@@ -101,6 +107,9 @@ impl Machine {
         for _ in 0..ms {
             time_passes(self.nmi, 1_000);
             for cpu in 0..CPUS {
+                if self.stuck == Some(cpu) {
+                    continue;
+                }
                 self.take_raised(cpu);
                 if self.ticks[cpu] && self.nmi.is_online(cpu) == Some(true) {
                     on(self.nmi, cpu, || self.nmi.tick());
@@ -108,5 +117,52 @@ impl Machine {
                 }
             }
         }
+    }
+}
+
+/// A machine of `cpus` CPUs with an external source that rings as `delivery` says, asked first, and
+/// what happens amid the poll that asked it.
+struct Polled {
+    kept: Vec<Registration>,
+    external: Leaked<Source>,
+    amid: Leaked<Amid>,
+    world: World,
+}
+
+fn polled(cpus: usize, delivery: PlatformDelivery<'static>) -> Polled {
+    let (external, amid) = (Leaked::new(Source::new()), Leaked::new(Amid::new()));
+    let world = World::with_cpus(cpus);
+    let nmi = world.nmi;
+    let kept = [
+        nmi.register(&scene::platform().priority(1).delivery(delivery), external.0).unwrap(),
+        nmi.register(&asked_last(), amid.0).unwrap(),
+    ];
+    world.wait_us(20_000);
+    for cpu in 0..cpus {
+        on(nmi, cpu, || nmi.tick());
+    }
+    world.wait_us(20_000);
+    Polled { kept: kept.into(), external, amid, world }
+}
+
+impl Polled {
+    /// CPU 1 polls, having claimed what is there, and CPU 0 takes an edge amid that poll, which it
+    /// has to defer.
+    fn defer_an_edge(&self) {
+        let nmi = self.world.nmi;
+        self.amid.0.next(move || on(nmi, 0, || assert_eq!(take_nmi(nmi), Outcome::Deferred)));
+        on(nmi, 1, || take_nmi(nmi));
+    }
+
+    /// The unknown edges that `cpu` has counted.
+    fn unknowns(&self, cpu: usize) -> usize {
+        self.world.nmi.cpu_stats(cpu).unwrap().unknown
+    }
+}
+
+impl Drop for Polled {
+    fn drop(&mut self) {
+        become_cpu(Some(0));
+        self.kept.clear();
     }
 }
