@@ -4,6 +4,7 @@
 //! * [`loom`]: what other CPUs may do and see, exhaustively, on the real code.
 //! * [`nested`]: an NMI on the same CPU between any two accesses of the real code, exhaustively.
 //! * [`hostile`]: what whoever uses the API carelessly, or an odd clock, can do to it.
+//! * [`faults`]: what two hostile readings of the core found.
 //! * the rest: what each call promises.
 
 mod item;
@@ -12,6 +13,8 @@ mod world;
 
 #[cfg(not(loom))]
 mod dispatch;
+#[cfg(not(loom))]
+mod faults;
 #[cfg(not(loom))]
 mod grants;
 #[cfg(not(loom))]

@@ -26,18 +26,26 @@ use crate::{
 
 pub(super) const CPUS: usize = 2;
 /// The most that a world can be [made](World::with_cpus) of.
-const MOST_CPUS: usize = 3;
+const MOST_CPUS: usize = if cfg!(loom) { 3 } else { 80 };
 /// At first: a tick is a microsecond.
 pub(super) const TICKS_PER_MS: u64 = 1_000;
 
 thread_local! {
     static CPU: Cell<Option<usize>> = Cell::from(Some(0));
     static INTERRUPTS_ARE_ON: Cell<bool> = Cell::from(true);
+    static BEFORE_RING: Cell<Option<Box<dyn FnOnce()>>> = Cell::from(None);
 }
 
 /// From here on this thread is `cpu`.
 pub(super) fn become_cpu(cpu: Option<usize>) {
     CPU.with(|this| this.set(cpu));
+}
+
+/// Holds up the next sender of this thread between its request and its ring, for as long as `deed`
+/// takes.
+#[cfg(not(loom))]
+pub(super) fn before_next_ring(deed: impl FnOnce() + 'static) {
+    BEFORE_RING.with(|next| next.set(Some(Box::new(deed))));
 }
 
 type OnServe = Box<dyn Fn(Requests) + Send>;
@@ -80,6 +88,9 @@ unsafe impl Platform for TestPlatform {
         self.ticks_per_ms.load(Ordering::Relaxed) as u64
     }
     fn ring(&self, cpu: usize) -> Result<(), RingError> {
+        if let Some(deed) = BEFORE_RING.with(Cell::take) {
+            deed();
+        }
         if let Some(error) = *self.ring_fails.lock().unwrap() {
             return Err(error);
         }
