@@ -82,13 +82,30 @@ pub enum UserError {
     /// What is missing could not be installed.
     #[error(
         "`{command}` failed ({status}), and says why above: without a network, or where another \
-         program holds apt's locks, it cannot work; try it by hand"
+         program holds apt's locks, it cannot work; try it by hand{uninstalled}"
     )]
     InstallFailed {
         /// What was run.
         command: String,
         /// How it ended.
         status: String,
+        /// How to do without.
+        uninstalled: &'static str,
+    },
+    /// What is missing can be installed only if something else is removed.
+    #[error(
+        "{name} cannot be installed beside what is there: apt would remove {removed}, to which \
+         --yes does not agree; if you do, run `{command}` by hand{uninstalled}"
+    )]
+    InstallWouldRemove {
+        /// What is missing.
+        name: &'static str,
+        /// The packages that would go.
+        removed: String,
+        /// What installs it all the same.
+        command: String,
+        /// How to do without.
+        uninstalled: &'static str,
     },
     /// What builds bootable images is missing and was not installed.
     #[error("an image for GRUB cannot be built, since {lacking} is missing: {remedy}")]

@@ -117,6 +117,19 @@ fn without_a_network_it_says_what_failed() {
 }
 
 #[test]
+fn where_something_would_be_removed_it_says_what_to_do_instead() {
+    let (mut command, log) = with_apt("apt-removes", &["run", "--yes"]);
+    command.env("FAKE_REMOVES", "qemu-utils");
+    let by_hand = "apt-get install --no-install-recommends qemu-system-x86` by hand";
+    let beside = "`cargo xtask unpack SUITE`";
+    refused(&mut command, &["would remove qemu-utils", by_hand, beside, "--qemu PATH"]);
+    let asked = fs::read_to_string(log).expect("it was asked");
+    let kept = |line: &str| line.contains("--no-remove") || line.contains("--simulate");
+    let installs: Vec<_> = asked.lines().filter(|line| line.contains("install")).collect();
+    assert!(installs.len() == 2 && installs.iter().all(|line| kept(line)), "{asked}");
+}
+
+#[test]
 fn an_emulator_that_is_not_there_is_named() {
     refused(&mut xtask(&["--qemu", "/no/qemu", "run"]), &["/no/qemu", "there is no such file"]);
     refused(xtask(&["run"]).env("LATCHWORK_QEMU", "/no/qemu"), &["/no/qemu"]);

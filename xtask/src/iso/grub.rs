@@ -29,6 +29,7 @@ const WANTED: Wanted = Wanted {
     packages: &["grub-common", "grub-pc-bin", "xorriso", "mtools", "binutils"],
     elsewhere: "install GRUB 2 for BIOS machines (grub-mkrescue), xorriso, mtools and binutils \
                 with your package manager",
+    uninstalled: "",
     newest: false,
 };
 

@@ -10,6 +10,7 @@ const WANTED: Wanted = Wanted {
     packages: &["bochs", "bochs-term", "bochsbios", "vgabios"],
     elsewhere: "install Bochs 2.7 with several CPUs and its display `term`, and its BIOS images, \
                 with your package manager",
+    uninstalled: "",
     newest: false,
 };
 
