@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::cli::Format;
-use crate::{mutants, process, workspace};
+use crate::{console, mutants, process, workspace};
 
 /// The policies that are ours.
 pub(crate) const OUR_POLICIES: [&str; 2] = ["latchwork-poll", "latchwork-probe"];
@@ -109,6 +109,9 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     match options.format {
         Format::Table => {
             let held = process::status(&mut command).context("cannot run the explorer")?.success();
+            if console::has_failed() {
+                return Ok(false);
+            }
             let report = mutants::try_in_simulation()?;
             println!("{}", report.table());
             Ok(held && report.held())

@@ -16,6 +16,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpid, getppid};
 
+use crate::console;
 use interruption::Victim;
 pub(crate) use lines::{Lines, Next};
 
@@ -157,9 +158,17 @@ pub(crate) fn capture(command: &mut Command, limit: Duration) -> io::Result<Capt
     Ok(Captured { status, output })
 }
 
-/// Runs `command` to its end, with our own streams unless it was given others.
+/// Runs `command` to its end, and prints its standard output as ours. If that fails, it is killed.
+/// Other streams are our own unless it was given others.
 pub(crate) fn status(command: &mut Command) -> io::Result<ExitStatus> {
-    let status = Supervised::spawn_in(Group::Ours, command)?.wait()?;
+    let mut process = Supervised::spawn_in(Group::Ours, command.stdout(Stdio::piped()))?;
+    let mut source = process.child().stdout.take();
+    let printed = source.as_mut().map_or(Ok(true), console::relay)?;
+    if !printed {
+        // Before it meets a closed pipe, which it would complain of.
+        process.stop()?;
+    }
+    let status = process.wait()?;
     interruption::check()?;
     Ok(status)
 }

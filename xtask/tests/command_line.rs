@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask` as a process, where it is asked for what it has not, and where nobody can read its
+//! answer. Nothing is built or booted here: there is no cargo, and the emulator is a shell script.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+
+/// The command, where whatever wants to build something fails.
+fn xtask(arguments: &[&str]) -> Command {
+    let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake-qemu.sh");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command
+        .args(arguments)
+        .env("CARGO", "/no/cargo")
+        .env("LATCHWORK_QEMU", &fake)
+        .env("LATCHWORK_KERNEL", &fake)
+        .env("COLUMNS", "80")
+        .env_remove("CI")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Exit status, standard output and standard error.
+fn run(command: &mut Command) -> (Option<i32>, String, String) {
+    let output = command.output().expect("it runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// Exit status and standard error, where nobody reads the rest.
+fn unread(command: &mut Command) -> (Option<i32>, String) {
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
+    drop(reader);
+    let (status, _, stderr) = run(command.stdout(writer));
+    (status, stderr)
+}
+
+/// That these words are refused with an error that has all of `parts`.
+fn refused(arguments: &[&str], parts: &[&str]) {
+    let (status, stdout, stderr) = run(&mut xtask(arguments));
+    assert_eq!((status, stdout.as_str()), (Some(2), ""), "{arguments:?}: {stderr}");
+    for part in parts {
+        assert!(stderr.contains(part), "{arguments:?}: no `{part}` in: {stderr}");
+    }
+}
+
+#[test]
+fn help_that_cannot_be_printed_is_a_failure() {
+    for arguments in [&["run", "--help"][..], &["--help"], &["help", "explore"]] {
+        let full = File::options().write(true).open("/dev/full").expect("there");
+        let output = xtask(arguments).stdout(full).output().expect("it runs");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.contains("could not be printed: No space left on device"), "{stderr}");
+    }
+}
+
+#[test]
+fn help_that_nobody_reads_ends_quietly() {
+    let (status, stderr) = unread(&mut xtask(&["run", "--help"]));
+    assert_eq!((status, stderr.as_str()), (Some(141), ""));
+}
+
+/// A demo whose program is built already, and is a shell script.
+fn demo(name: &str) -> Command {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    drop(fs::remove_dir_all(&folder));
+    fs::create_dir_all(folder.join("explore")).expect("made");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake-demo.sh");
+    symlink(script, folder.join("explore/latchwork-demo")).expect("made");
+    let mut command = xtask(&["demo", "lost-nmi"]);
+    command.env("CARGO", "/bin/true").env("CARGO_TARGET_DIR", folder);
+    command
+}
+
+#[test]
+fn what_a_program_of_ours_cannot_print_ends_it() {
+    let full = File::options().write(true).open("/dev/full").expect("there");
+    let output = demo("full").stdout(full).output().expect("it runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
+    assert!(stderr.contains("could not be printed: No space left on device"), "{stderr}");
+    assert_eq!(unread(&mut demo("unread")), (Some(141), String::new()));
+}
