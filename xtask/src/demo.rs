@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::explore;
 use crate::process;
+use crate::simulated::Named;
 use crate::workspace;
 
 /// The options of `demo`.
@@ -25,8 +26,11 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// When the program that tells it cannot be built or run.
+/// When there is no such story, or the program that tells it cannot be built or run.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
+    if let Some(name) = &options.name {
+        Named::Demo.check(name)?;
+    }
     let program =
         explore::build_program(workspace::root(), &workspace::target_dir(), "latchwork-demo")?;
     let mut command = Command::new(program);

@@ -9,19 +9,25 @@ use crate::guest::qemu::{BINARY, VARIABLE, Version};
 #[derive(Debug, Error, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum UserError {
-    /// `--scenario` names none of the catalogue.
-    #[error("there is no scenario `{name}`; the scenarios are: {known}")]
-    UnknownScenario {
+    /// There is nothing of that name.
+    #[error("there is no {what} `{name}`{question}; there are: {known}")]
+    UnknownName {
+        /// What has names of that kind.
+        what: &'static str,
         /// What was asked for.
         name: String,
+        /// Whether another name was meant; may be empty.
+        question: String,
         /// What there is.
         known: String,
     },
     /// `--fault` belongs to none of the chosen scenarios.
-    #[error("no chosen scenario has a fault `{name}`; the faults are: {known}")]
+    #[error("no chosen scenario has a fault `{name}`{question}; the faults are: {known}")]
     UnknownFault {
         /// What was asked for.
         name: String,
+        /// Whether another name was meant; may be empty.
+        question: String,
         /// What the chosen scenarios have.
         known: String,
     },

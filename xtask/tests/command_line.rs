@@ -88,3 +88,22 @@ fn what_a_program_of_ours_cannot_print_ends_it() {
     assert!(stderr.contains("could not be printed: No space left on device"), "{stderr}");
     assert_eq!(unread(&mut demo("unread")), (Some(141), String::new()));
 }
+
+#[test]
+fn an_unknown_name_is_refused_before_anything_is_built() {
+    let all = "there are: lost-nmi, false-unknown, swallowed-unknown, shared-pmi, stop-drop\n";
+    refused(&["demo", "nosuch"], &["there is no demo `nosuch`; ", all]);
+    refused(&["demo", "lost", "--svg", "x.svg"], &["did you mean `lost-nmi`?"]);
+    refused(&["explore", "--policy", "latchwork"], &["no policy", "latchwork-poll", "linux, "]);
+    refused(&["explore", "--scenario", "nosuch"], &["no scenario", "pmi-collapse-bsp, "]);
+    refused(&["explore", "--bounds", "wide"], &["none, small, full"]);
+    refused(&["explore", "--replay", "x"], &["one --policy and one --scenario"]);
+    refused(&["campaign", "--policy", "nosuch"], &["no policy", "latchwork-poll, "]);
+    refused(&["campaign", "--", "--minutes", "1", "--scenario=fredd"], &["mean `fred`"]);
+    refused(&["compare", "--fault", "nosuch"], &["no chosen scenario", "double-ring"]);
+    refused(&["run", "--scenario", "hot-remov"], &["mean `hot-remove`?", "shared-source, "]);
+    refused(&["run", "--fault", "posion-early"], &["mean `poison-early`?", "(hot-remove)"]);
+    refused(&["unpack", "woody"], &["bookworm, trixie, sid"]);
+    refused(&["test", "clipy"], &["no step `clipy`", "clippy, ", "cargo xtask test --list"]);
+    refused(&["test", "--from", "nosuch"], &["no step `nosuch`"]);
+}

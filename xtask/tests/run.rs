@@ -109,6 +109,13 @@ fn nothing_is_installed_unless_somebody_agrees() {
 }
 
 #[test]
+fn nothing_is_installed_for_a_step_that_there_is_not() {
+    let (mut command, log) = with_apt("apt-for-no-step", &["test", "nosuch"]);
+    refused(command.env("CI", "true"), &["there is no step `nosuch`"]);
+    assert!(!log.exists());
+}
+
+#[test]
 fn without_a_network_it_says_what_failed() {
     let (mut command, log) = with_apt("apt-fails", &["run", "--yes"]);
     refused(&mut command, &["`apt-get update` failed", "network", "by hand"]);

@@ -6,7 +6,7 @@ use std::fmt;
 
 use anyhow::ensure;
 
-use super::{Setting, unknown_fault};
+use super::Setting;
 use crate::catalog::{Boot, SCENARIOS, Scenario};
 use crate::error::UserError;
 use crate::guest::bochs::{self, BochsHost};
@@ -14,6 +14,7 @@ use crate::guest::wire::{Line, Played, Record};
 use crate::guest::{Emulator, Host, Job, Limits, Listener, OneBoot, install, kernel};
 use crate::iso::grub;
 use crate::machine::{Apic, Clock, Machine, MachineType};
+use crate::nearest;
 use crate::run::EmulatorName;
 
 const SCENARIO: &str = "sequences";
@@ -33,9 +34,13 @@ fn scenario() -> &'static Scenario {
 /// The fault of that name.
 pub(crate) fn fault_named(name: &str) -> Result<&'static str, UserError> {
     let faults = scenario().faults;
-    let known = || faults.iter().map(|fault| fault.name).collect::<Vec<_>>().join(", ");
     let fault = faults.iter().find(|fault| fault.name == name);
-    fault.map(|fault| fault.name).ok_or_else(|| unknown_fault(name, known()))
+    let known = || faults.iter().map(|fault| fault.name);
+    fault.map(|fault| fault.name).ok_or_else(|| UserError::UnknownFault {
+        name: name.to_owned(),
+        question: nearest::question(name, known()),
+        known: known().collect::<Vec<_>>().join(", "),
+    })
 }
 
 /// What boots the kernel, on which kind of PC, and the mistake that it is to make.

@@ -11,7 +11,6 @@ mod simulation;
 
 use clap::{Args, ValueEnum};
 
-use crate::error::UserError;
 use crate::machine::Apic;
 use crate::run::EmulatorName;
 use crate::workspace;
@@ -205,9 +204,4 @@ fn print(setting: &Setting, comparison: &Comparison<'_>, logs: bool) {
             .collect();
         println!("\nSo do those of seeds {}", seeds.join(", "));
     }
-}
-
-/// The fault of that name is none of the scenario that plays sequences.
-fn unknown_fault(name: &str, known: String) -> UserError {
-    UserError::UnknownFault { name: name.to_owned(), known }
 }

@@ -7,6 +7,7 @@ use super::promises;
 use crate::catalog::{COMMON_FAULTS, Fault, SCENARIOS, Scenario};
 use crate::error::UserError;
 use crate::guest::Job;
+use crate::nearest;
 
 /// Which scenarios are asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -109,10 +110,7 @@ fn fitting(cpus: usize, included: impl Fn(&Scenario) -> bool) -> Chosen {
 fn with_fault(chosen: Chosen, fault: &str, cpus: usize, named: bool) -> Result<Chosen, UserError> {
     let scenarios: Vec<_> = chosen.jobs.iter().map(|job| job.scenario).collect();
     if !scenarios.iter().any(|scenario| find_fault(scenario, fault).is_some()) {
-        return Err(UserError::UnknownFault {
-            name: fault.to_owned(),
-            known: known_faults(&scenarios),
-        });
+        return Err(unknown_fault(fault, &scenarios));
     }
     let mut faulty = Chosen::default();
     for scenario in scenarios {
@@ -143,8 +141,13 @@ fn by_names(names: &[String], cpus: usize) -> Result<Vec<&'static Scenario>, Use
     let mut scenarios: Vec<&'static Scenario> = Vec::new();
     for name in names {
         let Some(scenario) = SCENARIOS.iter().find(|scenario| scenario.name == name) else {
-            let known = join(SCENARIOS.iter().map(|scenario| scenario.name));
-            return Err(UserError::UnknownScenario { name: name.clone(), known });
+            let known = || SCENARIOS.iter().map(|scenario| scenario.name);
+            return Err(UserError::UnknownName {
+                what: "scenario",
+                name: name.clone(),
+                question: nearest::question(name, known()),
+                known: join(known()),
+            });
         };
         if scenario.min_cpus > cpus {
             let what = format!("scenario `{name}`");
@@ -161,13 +164,17 @@ fn find_fault(scenario: &'static Scenario, name: &str) -> Option<&'static Fault>
     scenario.faults.iter().chain(COMMON_FAULTS).find(|fault| fault.name == name)
 }
 
-fn known_faults(scenarios: &[&Scenario]) -> String {
-    let own = scenarios.iter().map(|scenario| {
-        let names = join(scenario.faults.iter().map(|fault| fault.name));
-        format!("{names} ({})", scenario.name)
-    });
-    let common = join(COMMON_FAULTS.iter().map(|fault| fault.name));
-    own.chain([format!("{common} (every scenario)")]).collect::<Vec<_>>().join("; ")
+/// None of `scenarios` has a fault of that name.
+fn unknown_fault(name: &str, scenarios: &[&'static Scenario]) -> UserError {
+    let own = scenarios.iter().map(|scenario| (scenario.name, scenario.faults));
+    let groups: Vec<_> = own.chain([("every scenario", COMMON_FAULTS)]).collect();
+    let names = |faults: &'static [Fault]| faults.iter().map(|fault| fault.name);
+    let known = groups.iter().map(|&(of, faults)| format!("{} ({of})", join(names(faults))));
+    UserError::UnknownFault {
+        name: name.to_owned(),
+        question: nearest::question(name, groups.iter().flat_map(|&(_, faults)| names(faults))),
+        known: known.collect::<Vec<_>>().join("; "),
+    }
 }
 
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -234,7 +241,7 @@ mod tests {
     fn wrong_names_are_answered_with_the_right_ones() {
         let error =
             choose(Wanted::Named(&names(&["nope"])), None, 4).expect_err("no such scenario");
-        let known = "there is no scenario `nope`; the scenarios are: shared-source, hot-remove";
+        let known = "there is no scenario `nope`; there are: shared-source, hot-remove";
         assert!(error.to_string().contains(known), "{error}");
         let error = choose(Wanted::Named(&names(&["unknown"])), Some("poison-early"), 4)
             .expect_err("another scenario's fault");

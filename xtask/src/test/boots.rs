@@ -27,13 +27,14 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The QEMU of this machine, or why there is none.
-    pub(super) fn installed(qemu: Option<Qemu>, kernel: &Arc<OnceLock<Kernel>>) -> Self {
-        let place = Self::of(None, kernel);
-        if let Some(qemu) = qemu {
-            let _ = place.found.set(qemu);
-        }
-        place
+    /// This machine, whose QEMU is still to be [found](Self::has).
+    pub(super) fn installed(kernel: &Arc<OnceLock<Kernel>>) -> Self {
+        Self::of(None, kernel)
+    }
+
+    /// Boots there are on this one.
+    pub(super) fn has(&self, qemu: Qemu) {
+        let _ = self.found.set(qemu);
     }
 
     /// One for each of `suites`, the newest last.
@@ -188,7 +189,7 @@ mod tests {
 
     fn names(suites: &[Suite], all: bool) -> Vec<String> {
         let places = match suites {
-            [] => vec![Place::installed(None, &Arc::default())],
+            [] => vec![Place::installed(&Arc::default())],
             _ => Place::of_suites(suites, &Arc::default()),
         };
         steps(&places, all).into_iter().map(|step| step.name).collect()

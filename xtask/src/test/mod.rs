@@ -59,7 +59,7 @@ pub struct Options {
     /// Leave out what passed the last time that it was done, if that was on this source
     #[arg(long)]
     resume: bool,
-    /// List the steps, and do nothing
+    /// List these steps and what they came to last time, and do nothing
     #[arg(long)]
     list: bool,
     /// Boot every scenario on every machine and every fault on several, and print the matrix
@@ -82,21 +82,26 @@ pub struct Options {
 /// [`UserError`] when a name is none of the steps'; others when the mutants' headers or this
 /// machine cannot be read. A step that cannot be run is a failed step.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
-    let places = places(options)?;
+    let places = places(options);
     let steps = steps(options, &places)?;
-    let target = workspace::target_dir();
-    let logs = target.join("test");
-    fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
-    let record = Record::read(&target.join("test-record.json"));
-    if options.list {
-        println!("{}", tables::list(&steps, &record));
-        return Ok(true);
-    }
-
-    let source = record::fingerprint()? + &places.iter().map(basis).collect::<String>();
     let choice = Choice { names: &options.names, from: options.from.as_deref() };
+    // Before anything is installed that they may need.
+    choice::check(&steps, choice)?;
+    find_qemu(options, &places)?;
+    let target = workspace::target_dir();
+    let record = Record::read(&target.join("test-record.json"));
+    let source = match options.list && !options.resume {
+        true => String::new(),
+        false => record::fingerprint()? + &places.iter().map(basis).collect::<String>(),
+    };
     let has_passed = |name: &str| options.resume && record.has_passed(name, &source);
     let (mut chosen, passed_before) = choice::choose(steps, choice, has_passed)?;
+    if options.list {
+        println!("{}", tables::list(&chosen, &record));
+        return Ok(true);
+    }
+    let logs = target.join("test");
+    fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
     if chosen.is_empty() {
         println!("every step that was asked for has passed on this source: {passed_before}");
         return Ok(passed_before > 0);
@@ -139,14 +144,26 @@ impl Options {
     }
 }
 
-/// Where boots are, the newest QEMU last. The one of this machine may be installed now.
-fn places(options: &Options) -> anyhow::Result<Vec<Place>> {
+/// Where boots are, the newest QEMU last.
+fn places(options: &Options) -> Vec<Place> {
     let kernel = Arc::default();
-    if !options.suite.is_empty() {
-        return Ok(Place::of_suites(&options.suite, &kernel));
+    if options.suite.is_empty() {
+        return vec![Place::installed(&kernel)];
     }
-    let qemu = if options.list { Qemu::find()? } else { installed()? };
-    Ok(vec![Place::installed(qemu, &kernel)])
+    Place::of_suites(&options.suite, &kernel)
+}
+
+/// Finds the QEMU of this machine if boots are on that. It may be installed now, though not for a
+/// list.
+fn find_qemu(options: &Options, places: &[Place]) -> anyhow::Result<()> {
+    if !options.suite.is_empty() {
+        return Ok(());
+    }
+    let found = if options.list { Qemu::find()? } else { installed()? };
+    for (place, qemu) in places.iter().zip(found) {
+        place.has(qemu);
+    }
+    Ok(())
 }
 
 fn installed() -> anyhow::Result<Option<Qemu>> {
