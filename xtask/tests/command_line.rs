@@ -107,3 +107,37 @@ fn an_unknown_name_is_refused_before_anything_is_built() {
     refused(&["test", "clipy"], &["no step `clipy`", "clippy, ", "cargo xtask test --list"]);
     refused(&["test", "--from", "nosuch"], &["no step `nosuch`"]);
 }
+
+#[test]
+fn a_list_has_what_was_named_and_takes_no_option_in_vain() {
+    let list = |words: &[&str]| {
+        let (status, stdout, stderr) = run(&mut xtask(&[&["run", "--list"], words].concat()));
+        assert_eq!(status, Some(0), "{words:?}: {stderr}");
+        stdout
+    };
+    let hot_remove = list(&["--scenario", "hot-remove"]);
+    assert!(hot_remove.contains("poison-early"), "{hot_remove}");
+    assert!(!hot_remove.contains("shared-source"), "{hot_remove}");
+    let poison_early = list(&["--fault", "poison-early", "--format", "json"]);
+    let list: serde_json::Value = serde_json::from_str(&poison_early).expect("JSON");
+    let scenarios = list["scenarios"].as_array().expect("an array");
+    let only = (&scenarios[0]["name"], &scenarios[0]["faults"]);
+    assert_eq!((scenarios.len(), only), (1, (&"hot-remove".into(), &["poison-early"].into())));
+    refused(&["run", "--list", "--fault", "nosuch"], &["a fault `nosuch`"]);
+    refused(&["run", "--list", "--cpus", "2"], &["--list", "cannot be used with", "--cpus"]);
+    refused(&["explore", "--list", "--policy", "linux"], &["cannot be used with", "--policy"]);
+}
+
+#[test]
+fn a_list_into_a_pipe_fits_every_terminal() {
+    let (_, stdout, _) = run(xtask(&["run", "--list"]).env_remove("COLUMNS"));
+    let widest = stdout.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(80), "{widest:?}: {stdout}");
+}
+
+#[test]
+fn of_the_steps_those_are_listed_that_are_named() {
+    let (status, stdout, stderr) = run(&mut xtask(&["test", "--list", "fmt"]));
+    assert_eq!(status, Some(0), "{stderr}");
+    assert!(stdout.contains("fmt") && !stdout.contains("mutant::"), "{stdout}");
+}

@@ -21,7 +21,7 @@ use crate::iso::grub;
 use crate::machine::{Apic, Clock, MAX_CPUS, Machine, MachineType};
 use progress::{Detail, Progress};
 use report::Report;
-use select::{Chosen, Skipped, Wanted};
+use select::{Chosen, Selection, Skipped, Wanted};
 
 /// Seconds without any output after which a guest hangs, unless `--time-limit-s` says otherwise.
 const QEMU_SILENCE_S: u64 = 30;
@@ -74,8 +74,13 @@ pub struct Options {
     /// Make a deliberate mistake, which must turn its scenario red
     #[arg(long, value_name = "NAME")]
     fault: Option<String>,
-    /// List the scenarios and their faults, and boot nothing
-    #[arg(long)]
+    /// List the scenarios and their faults, or those that are named, and boot nothing
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "emulator", "machine", "cpus", "apic", "clock", "verbose", "yes", "time_limit_s"
+        ]
+    )]
     list: bool,
     /// How the result is printed on standard output
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -100,7 +105,8 @@ pub struct Options {
 /// not build or QEMU does not start.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
     if options.list {
-        list::print(options.format)?;
+        let selection = Selection::of(&options.scenario, options.fault.as_deref())?;
+        list::print(&selection, options.format)?;
         return Ok(true);
     }
     let machine = options.machine()?;

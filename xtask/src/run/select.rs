@@ -68,6 +68,37 @@ pub(crate) fn choose(
     }
 }
 
+/// Scenarios with some of their faults, and some of those that every scenario has, to be listed.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    pub(crate) scenarios: Vec<(&'static Scenario, Vec<&'static Fault>)>,
+    pub(crate) common: Vec<&'static Fault>,
+}
+
+impl Selection {
+    /// The scenarios of these names, or all if there are none, with all their faults. Where one
+    /// `fault` is named, only those that have it, with that alone.
+    pub(crate) fn of(names: &[String], fault: Option<&str>) -> Result<Self, UserError> {
+        let scenarios: Vec<_> = match names {
+            [] => SCENARIOS.iter().collect(),
+            _ => by_names(names, usize::MAX)?,
+        };
+        let is_named = |it: &&Fault| fault.is_none_or(|name| it.name == name);
+        let common: Vec<_> = COMMON_FAULTS.iter().filter(is_named).collect();
+        let own = |scenario: &'static Scenario| {
+            (scenario, scenario.faults.iter().filter(is_named).collect::<Vec<_>>())
+        };
+        let mut selected: Vec<_> = scenarios.iter().copied().map(own).collect();
+        if let (Some(name), true) = (fault, common.is_empty()) {
+            selected.retain(|(_, faults)| !faults.is_empty());
+            if selected.is_empty() {
+                return Err(unknown_fault(name, &scenarios));
+            }
+        }
+        Ok(Self { scenarios: selected, common })
+    }
+}
+
 /// Leaves out what `refusal` gives a reason for; refuses it if it was named, or if nothing is left.
 pub(crate) fn leave_out(
     chosen: &mut Chosen,
@@ -273,6 +304,41 @@ mod tests {
         let mut chosen = choose(Wanted::First, None, 4).expect("some fit");
         let error = leave_out(&mut chosen, Wanted::First, |_| Some(String::from("why")));
         assert!(error.is_err_and(|error| error.to_string().contains("shared-source")));
+    }
+
+    fn listed(scenarios: &[&str], fault: Option<&str>) -> (String, String) {
+        let selection = Selection::of(&names(scenarios), fault).expect("known names");
+        let of = |(scenario, faults): &(&Scenario, Vec<&Fault>)| {
+            let names: Vec<_> = faults.iter().map(|fault| fault.name).collect();
+            format!("{}: {}", scenario.name, names.join(" "))
+        };
+        let own = selection.scenarios.iter().map(of).collect::<Vec<_>>();
+        (own.join("; "), join(selection.common.iter().map(|fault| fault.name)))
+    }
+
+    #[test]
+    fn what_is_named_is_listed_alone() {
+        let all = Selection::of(&[], None).expect("all");
+        assert_eq!(all.scenarios.len(), SCENARIOS.len());
+        assert_eq!(all.common.len(), COMMON_FAULTS.len());
+        let (hot_remove, common) = listed(&["hot-remove"], None);
+        assert!(hot_remove.starts_with("hot-remove: ") && hot_remove.contains(" poison-early"));
+        assert!(!hot_remove.contains(';') && common.contains("hang"), "{hot_remove}; {common}");
+        let poison_early = (String::from("hot-remove: poison-early"), String::new());
+        assert_eq!(listed(&[], Some("poison-early")), poison_early);
+        assert_eq!(listed(&["unknown", "hot-remove"], Some("poison-early")), poison_early);
+        let hang = (String::from("hot-remove: "), String::from("hang"));
+        assert_eq!(listed(&["hot-remove"], Some("hang")), hang);
+    }
+
+    #[test]
+    fn what_cannot_be_listed_is_refused() {
+        let refused = |scenarios: &[&str], fault| {
+            Selection::of(&names(scenarios), fault).expect_err("unknown").to_string()
+        };
+        assert!(refused(&["nope"], None).contains("no scenario `nope`"));
+        assert!(refused(&[], Some("nope")).contains("a fault `nope`"));
+        assert!(refused(&["unknown"], Some("poison-early")).contains("hidden-claim"));
     }
 
     #[test]
