@@ -141,3 +141,19 @@ fn of_the_steps_those_are_listed_that_are_named() {
     assert_eq!(status, Some(0), "{stderr}");
     assert!(stdout.contains("fmt") && !stdout.contains("mutant::"), "{stdout}");
 }
+
+#[test]
+fn a_number_out_of_its_range_is_refused_with_the_range_that_help_names() {
+    for (command, option, value, error, help) in [
+        ("run", "--cpus", "0", "0 is not in 1..=8", "Number of CPUs, 1 to 8"),
+        ("run", "--cpus", "9", "9 is not in 1..=8", "Number of CPUs, 1 to 8"),
+        ("run", "--time-limit-s", "0", "0 is not in 1..=86400", "1 to 86400 seconds"),
+        ("compare", "--cpus", "3", "3 is not in 1..=2", "1 or 2"),
+        ("compare", "--sequences", "0", "0 is not in 1..=1000000", "1 to 1000000"),
+    ] {
+        refused(&[command, option, value], &[option, error]);
+        let (_, stdout, _) = run(&mut xtask(&[command, "--help"]));
+        let words = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(help), "no `{help}` in: {stdout}");
+    }
+}

@@ -22,6 +22,9 @@ pub(crate) use simulation::{build as build_simulation, play as play_simulated};
 /// How many differences are printed whole.
 const PRINTED: usize = 3;
 
+/// The most sequences that one boot plays.
+const MOST_SEQUENCES: u64 = 1_000_000;
+
 /// How a library that is told so pays the polls that it owes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Recovery {
@@ -64,12 +67,12 @@ pub struct Options {
     /// What emulates the machine that the kernel is booted on
     #[arg(long, value_enum, default_value_t = EmulatorName::Qemu)]
     emulator: EmulatorName,
-    /// How many sequences on each machine and with each way of recovery
+    /// How many sequences on each machine and with each way of recovery, 1 to 1000000
     #[arg(
         long,
         value_name = "N",
         default_value_t = 500,
-        value_parser = clap::value_parser!(u64).range(1..)
+        value_parser = clap::value_parser!(u64).range(1..=MOST_SEQUENCES)
     )]
     sequences: u64,
     /// The seed of the first one; the others follow

@@ -27,6 +27,8 @@ use select::{Chosen, Selection, Skipped, Wanted};
 const QEMU_SILENCE_S: u64 = 30;
 /// The same on Bochs, whose BIOS and loader say nothing on the serial line.
 const BOCHS_SILENCE_S: u64 = 120;
+/// The most that `--time-limit-s` may say: a day.
+const LONGEST_SILENCE_S: u64 = 24 * 60 * 60;
 
 /// What emulates the machine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -54,7 +56,7 @@ pub struct Options {
     /// Kind of PC (default: q35 on QEMU; Bochs has pc only)
     #[arg(long, value_enum)]
     machine: Option<MachineType>,
-    /// Number of CPUs
+    /// Number of CPUs, 1 to 8
     #[arg(long, value_name = "N", default_value_t = 4)]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_CPUS)))]
     cpus: u8,
@@ -91,9 +93,10 @@ pub struct Options {
     /// Install what is missing without asking
     #[arg(long)]
     yes: bool,
-    /// A guest that writes nothing for so long hangs; a boot may last ten times as long (default:
-    /// 30, on Bochs 120)
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    /// A guest that writes nothing for so long hangs, 1 to 86400 seconds; a boot may last ten times
+    /// as long (default: 30, on Bochs 120)
+    #[arg(long, value_name = "SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=LONGEST_SILENCE_S))]
     time_limit_s: Option<u64>,
 }
 
