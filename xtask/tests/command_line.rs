@@ -157,3 +157,18 @@ fn a_number_out_of_its_range_is_refused_with_the_range_that_help_names() {
         assert!(words.contains(help), "no `{help}` in: {stdout}");
     }
 }
+
+#[test]
+fn mutants_are_listed_and_an_unknown_one_is_answered_with_the_nearest() {
+    let (status, stdout, stderr) = run(&mut xtask(&["mutants", "--list", "first-claim"]));
+    assert_eq!(status, Some(0), "{stderr}");
+    assert!(stdout.contains("\nfirst-claim-stops "), "{stdout}");
+    assert!(!stdout.contains("\nno-"), "{stdout}");
+    let (_, all, _) = run(&mut xtask(&["mutants", "--list", "--format", "json"]));
+    let all: serde_json::Value = serde_json::from_str(&all).expect("JSON");
+    let many = all["mutants"].as_array().expect("an array").len();
+    let command = format!("`cargo xtask mutants --list` lists all {many}");
+    refused(&["mutants", "first-clam-stops"], &["names are first-claim-stops, ", &command]);
+    let (_, _, stderr) = run(&mut xtask(&["mutants", "nosuch"]));
+    assert!(stderr.len() < 300, "{stderr}");
+}

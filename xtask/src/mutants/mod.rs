@@ -6,6 +6,7 @@ mod check;
 mod comparison;
 mod dependencies;
 mod guest;
+mod list;
 mod patch;
 mod report;
 mod simulation;
@@ -22,6 +23,7 @@ use clap::Args;
 
 use crate::cli::Format;
 use crate::error::UserError;
+use crate::nearest;
 use crate::workspace;
 use check::{CheckName, Verdict};
 use patch::Patch;
@@ -40,6 +42,9 @@ const SHORTEST_LIMIT: Duration = Duration::from_secs(120);
 pub struct Options {
     /// Only the mutants whose names contain this
     filter: Option<String>,
+    /// List these mutants, and try none
+    #[arg(long)]
+    list: bool,
     /// How the result is printed on standard output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -49,9 +54,13 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// When the source cannot be copied or a header cannot be read.
+/// When no mutant was chosen, the source cannot be copied, or a header cannot be read.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
     let filter = options.filter.as_deref();
+    if options.list {
+        list::print(&chosen(filter, |_| true)?, options.format)?;
+        return Ok(true);
+    }
     let report = try_all(filter, |_| true)?;
     report.print(options.format)?;
     Ok(report.held())
@@ -71,6 +80,18 @@ pub(crate) fn names_and_mistakes() -> anyhow::Result<Vec<(String, String)>> {
 
 /// Tries the mutants whose names contain `filter`, by those of their checks that `is_wanted` says.
 fn try_all(filter: Option<&str>, is_wanted: fn(&CheckName) -> bool) -> anyhow::Result<Report> {
+    let chosen = chosen(filter, is_wanted)?;
+    let trees = copies()?;
+    let limit = try_unmutated(&trees, &chosen)?;
+    let mut report = Report::default();
+    for tried in in_turns(&trees, chosen, |tree, patch| try_named(tree, patch, limit))? {
+        report.add(tried);
+    }
+    Ok(report)
+}
+
+/// The mutants whose names contain `filter`, each with those of its checks that `is_wanted` says.
+fn chosen(filter: Option<&str>, is_wanted: fn(&CheckName) -> bool) -> anyhow::Result<Vec<Patch>> {
     let folder = workspace::root().join("mutants");
     let mut patches = patch::read_all(&folder)?;
     for patch in &mut patches {
@@ -80,19 +101,16 @@ fn try_all(filter: Option<&str>, is_wanted: fn(&CheckName) -> bool) -> anyhow::R
     let wanted = |patch: &Patch| filter.is_none_or(|part| patch.name.contains(part));
     let (chosen, others): (Vec<_>, Vec<_>) = patches.into_iter().partition(wanted);
     if let (Some(part), true) = (filter, chosen.is_empty()) {
-        let known = others.iter().map(|patch| patch.name.as_str()).collect::<Vec<_>>().join(", ");
+        let few = nearest::few(part, others.iter().map(|patch| patch.name.as_str()));
         return Err(UserError::NothingChosen(format!(
-            "no mutant's name contains `{part}`; there are: {known}"
+            "no mutant's name contains `{part}`; the nearest names are {}; `cargo xtask mutants \
+             --list` lists all {}",
+            few.join(", "),
+            others.len()
         ))
         .into());
     }
-    let trees = copies()?;
-    let limit = try_unmutated(&trees, &chosen)?;
-    let mut report = Report::default();
-    for tried in in_turns(&trees, chosen, |tree, patch| try_named(tree, patch, limit))? {
-        report.add(tried);
-    }
-    Ok(report)
+    Ok(chosen)
 }
 
 /// As many copies of the source as are worked on at a time.
