@@ -78,9 +78,7 @@ impl Suite {
     pub fn qemu(self, tell: &mut dyn FnMut(&str)) -> anyhow::Result<PathBuf> {
         let folder = cache_dir()?.join(self.name());
         let present = Unpacked::find(&folder);
-        if let Some(present) = &present
-            && present.age() < FRESH_FOR
-        {
+        if let Some(present) = present.as_ref().filter(|present| present.age() < FRESH_FOR) {
             tell(&format!("{self}'s {PACKAGE} {} is unpacked", present.version()));
             return Ok(present.program());
         }
@@ -107,9 +105,7 @@ impl Suite {
         tell(&format!("looking up {PACKAGE} of Debian's suite {self}"));
         apt.update()?;
         let version = apt.candidate(PACKAGE)?;
-        if let Some(present) = present
-            && present.version() == version
-        {
+        if let Some(present) = present.filter(|present| present.version() == version) {
             present.touch()?;
             tell(&format!("{self}'s {PACKAGE} is still {version}"));
             return Ok(present.program());

@@ -144,9 +144,7 @@ impl State {
     }
 
     fn end(&mut self, row: Row, uses: Option<Resource>) {
-        if let Some(used) = uses
-            && let Some(count) = self.in_use.get_mut(&used)
-        {
+        if let Some(count) = uses.and_then(|used| self.in_use.get_mut(&used)) {
             *count = count.saturating_sub(1);
         }
         self.over.insert(row.name.clone(), row.outcome.clone());

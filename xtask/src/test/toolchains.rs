@@ -47,6 +47,8 @@ pub(super) fn steps(place: &Place) -> Vec<Step> {
         }
     };
     steps.push(step(check("host", "build -p latchwork -p latchwork-x86", &compiler)));
+    // Also whoever types `cargo xtask run` is promised that it is enough.
+    steps.push(step(check("xtask", "check -p xtask", &compiler)));
     for (target, packages) in [
         ("i686-unknown-linux-gnu", "-p latchwork"),
         ("aarch64-unknown-none", "-p latchwork"),
