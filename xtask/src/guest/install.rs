@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Installing what is missing by apt.
+//! Installs missing tools by apt.
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -12,10 +12,10 @@ use crate::error::UserError;
 use crate::process::interruption;
 use crate::workspace;
 
-/// What is to be installed.
+/// What to install.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
-    /// What it is called.
+    /// Its name.
     pub(crate) name: &'static str,
     /// Debian's packages.
     pub(crate) packages: &'static [&'static str],
@@ -34,7 +34,7 @@ const QEMU: Wanted = Wanted {
     newest: true,
 };
 
-/// What decides whether something may be installed.
+/// The facts by which we decide whether to install something.
 #[derive(Clone, Copy, Debug)]
 struct Circumstances {
     /// There is an `apt-get`.
@@ -45,7 +45,7 @@ struct Circumstances {
     has_sudo: bool,
     /// `--yes` was given, or this is a CI run.
     agreed: bool,
-    /// Somebody can be asked.
+    /// There is somebody to ask.
     can_ask: bool,
 }
 
@@ -57,7 +57,7 @@ enum Plan {
     Refuse(String),
 }
 
-/// Finds QEMU, or installs it where that is allowed.
+/// Finds QEMU, or installs it if it may.
 ///
 /// # Errors
 ///
@@ -72,7 +72,7 @@ pub fn find_or_install(yes: bool) -> anyhow::Result<Qemu> {
     Qemu::find()?.context("QEMU was installed, but there is still none in PATH")
 }
 
-/// What to do about a QEMU that is too old for what is asked: one command, where we know one.
+/// What to do about a QEMU that is too old for the request: one command, where we know one.
 pub(crate) fn newer_qemu_remedy() -> String {
     let package = QEMU.packages.join(" ");
     let install =
@@ -93,7 +93,7 @@ pub(crate) fn newer_qemu_remedy() -> String {
     }
 }
 
-/// The name of the Debian release that `/etc/os-release` tells of.
+/// The name of the Debian release in the text of `/etc/os-release`.
 fn debian_release(os_release: &str) -> Option<String> {
     let value = |key: &str| {
         let mut lines = os_release.lines();
@@ -103,7 +103,7 @@ fn debian_release(os_release: &str) -> Option<String> {
     (value("ID")? == "debian").then(|| value("VERSION_CODENAME"))?
 }
 
-/// Installs what is wanted, if that is allowed; else the value is one line that says what to do.
+/// Installs what is wanted, if it may; else the value is one line that says what to do.
 ///
 /// # Errors
 ///
@@ -156,7 +156,7 @@ fn install(now: Circumstances, wanted: &Wanted) -> anyhow::Result<()> {
     eprintln!("installing {}", wanted.name);
     apt_get(now, &["update"])?;
     let suite = wanted.packages.first().filter(|_| wanted.newest).and_then(|it| newer_suite(it));
-    // Nobody has agreed to lose a package.
+    // The user has not agreed to lose a package.
     let mut arguments = vec!["install", "--yes", "--no-install-recommends", "--no-remove"];
     if let Some(suite) = &suite {
         arguments.extend(["--target-release", suite]);
@@ -175,7 +175,7 @@ fn apt_get(now: Circumstances, arguments: &[&str]) -> anyhow::Result<()> {
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdout(Stdio::from(io::stderr()));
     eprintln!("apt-get {}", arguments.join(" "));
-    // Not one of the children that are killed: it must not be stopped amid its work.
+    // Not one of the children that we kill: nothing may stop it amid its work.
     let status = command.status().context("cannot run apt-get")?;
     interruption::check()?;
     if !status.success() {
