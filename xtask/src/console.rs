@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What we print, on streams that may be closed, full or read by nobody.
+//! Prints on streams that may be closed, full or without a reader.
 //!
-//! The standard library's macros of these names panic then; these take their place in this crate.
-//! Where nobody reads any more, everything is stopped as if by SIGPIPE. Any other error is kept,
-//! and ends the command as failed.
+//! The standard library's macros of these names panic on such a stream; these take their place in
+//! this crate. Where there is no reader, xtask stops everything as if by SIGPIPE. It keeps any
+//! other error, and ends the command as failed.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Read, Write};
@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::process::interruption;
 
-/// The first error by which something could not be printed.
+/// The first error of a print.
 static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Prints on standard output.
@@ -61,7 +61,7 @@ pub(crate) fn has_failed() -> bool {
     failure().is_some()
 }
 
-/// The error by which some of the result could not be printed, if one was met since the last call.
+/// Takes the first error of a print since the last call, if there was one.
 pub fn take_failure() -> Option<io::Error> {
     failure().take()
 }

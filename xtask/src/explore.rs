@@ -78,7 +78,7 @@ impl Bounds {
     }
 }
 
-/// A policy in the explorer's JSON, as far as others decide by it.
+/// A policy in the explorer's JSON, with the fields that xtask uses.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Policy {
     /// Each property and `held` or `violated`.
@@ -117,11 +117,12 @@ pub(crate) fn build_program(root: &Path, target_dir: &Path, name: &str) -> anyho
     Ok(target_dir.join("explore").join(name))
 }
 
-/// Explores; the value says whether ours held every property and all else was caught.
+/// Explores; the value says whether our policies held every property and the search caught
+/// everything else.
 ///
 /// # Errors
 ///
-/// When the explorer cannot be built or run, or is asked for what it does not have.
+/// When the explorer cannot be built or run, or does not have what the user asked for.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
     check_names(options)?;
     let explorer = Explorer::build(workspace::root(), &workspace::target_dir())?;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The host side of Latchwork: builds and boots the reference kernel, judges what it says, and runs
-//! every check that the project has.
+//! The host side of Latchwork: builds and boots the reference kernel, judges its records, and runs
+//! every check of the project.
 //!
 //! The library half exists for `tests/qemu`, which boots the same cells with the same verdicts as
 //! `cargo xtask run`.
 
-// First, since what follows it prints by its macros.
+// First, since the modules below print by its macros.
 #[macro_use]
 pub mod console;
 

@@ -10,7 +10,7 @@ use xtask::console;
 use xtask::error::UserError;
 use xtask::process::interruption;
 
-/// Exit status when what was asked cannot be done at all, as opposed to was done and did not hold.
+/// Exit status when xtask cannot do what the user asked, as opposed to done and did not hold.
 const EXIT_UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {

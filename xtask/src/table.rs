@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How every table looks.
+//! The style of every table.
 
 use std::env;
 use std::io::{self, IsTerminal as _};
@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd as _;
 use comfy_table::{Cell, ContentArrangement, Table, TableComponent, presets};
 use nix::pty::Winsize;
 
-/// Columns of text, where neither the environment nor a terminal tells another width.
+/// The width in columns, where neither the environment nor a terminal gives another.
 const WIDTH: u16 = 140;
 
 /// From this width on, there is room for lines between columns.
@@ -53,7 +53,7 @@ fn plain<T: Into<Cell>>(width: u16, header: impl IntoIterator<Item = T>) -> Tabl
     table
 }
 
-/// How wide a table may be: as `COLUMNS` says, or as wide as the terminal that it is printed on.
+/// How wide a table may be: as `COLUMNS` says, or as wide as the terminal.
 pub(crate) fn width() -> u16 {
     width_or(WIDTH)
 }

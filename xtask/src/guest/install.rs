@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Installing what is missing by apt.
+//! Installs missing tools by apt.
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -12,10 +12,10 @@ use crate::error::UserError;
 use crate::process::{self, interruption};
 use crate::workspace;
 
-/// What is to be installed.
+/// What to install.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
-    /// What it is called.
+    /// Its name.
     pub(crate) name: &'static str,
     /// Debian's packages.
     pub(crate) packages: &'static [&'static str],
@@ -39,7 +39,7 @@ const QEMU: Wanted = Wanted {
     newest: true,
 };
 
-/// What decides whether something may be installed.
+/// The facts by which we decide whether to install something.
 #[derive(Clone, Copy, Debug)]
 struct Circumstances {
     /// There is an `apt-get`.
@@ -50,7 +50,7 @@ struct Circumstances {
     has_sudo: bool,
     /// `--yes` was given, or this is a CI run.
     agreed: bool,
-    /// Somebody can be asked.
+    /// There is somebody to ask.
     can_ask: bool,
 }
 
@@ -62,7 +62,7 @@ enum Plan {
     Refuse(String),
 }
 
-/// Finds QEMU, or installs it where that is allowed.
+/// Finds QEMU, or installs it if it may.
 ///
 /// # Errors
 ///
@@ -77,7 +77,7 @@ pub fn find_or_install(yes: bool) -> anyhow::Result<Qemu> {
     Qemu::find()?.context("QEMU was installed, but there is still none in PATH")
 }
 
-/// What to do about a QEMU that is too old for what is asked: one command, where we know one.
+/// What to do about a QEMU that is too old for the request: one command, where we know one.
 pub(crate) fn newer_qemu_remedy() -> String {
     let package = QEMU.packages.join(" ");
     let install =
@@ -98,7 +98,7 @@ pub(crate) fn newer_qemu_remedy() -> String {
     }
 }
 
-/// The name of the Debian release that `/etc/os-release` tells of.
+/// The name of the Debian release in the text of `/etc/os-release`.
 fn debian_release(os_release: &str) -> Option<String> {
     let value = |key: &str| {
         let mut lines = os_release.lines();
@@ -108,7 +108,7 @@ fn debian_release(os_release: &str) -> Option<String> {
     (value("ID")? == "debian").then(|| value("VERSION_CODENAME"))?
 }
 
-/// Installs what is wanted, if that is allowed; else the value is one line that says what to do.
+/// Installs what is wanted, if it may; else the value is one line that says what to do.
 ///
 /// # Errors
 ///
@@ -176,7 +176,7 @@ fn install(now: Circumstances, wanted: &Wanted) -> anyhow::Result<()> {
         choice.extend(["--target-release", suite]);
     }
     choice.extend(wanted.packages);
-    // Nobody has agreed to lose a package.
+    // The user has not agreed to lose a package.
     let arguments = [&["--yes", "--no-remove"][..], &choice[..]].concat();
     let status = apt_get(now, &arguments)?;
     if status.success() {
@@ -221,7 +221,7 @@ fn apt_get(now: Circumstances, arguments: &[&str]) -> anyhow::Result<ExitStatus>
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdout(Stdio::from(io::stderr()));
     eprintln!("apt-get {}", arguments.join(" "));
-    // Not one of the children that are killed: it must not be stopped amid its work.
+    // Not one of the children that we kill: nothing may stop it amid its work.
     let status = command.status().context("cannot run apt-get")?;
     interruption::check()?;
     Ok(status)

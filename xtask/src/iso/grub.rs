@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! GRUB's rescue images: whether the tools are there, and how one is built.
+//! Builds GRUB's rescue images, and checks that the tools are there.
 
 use std::fs;
 use std::path::Path;
@@ -78,7 +78,7 @@ impl Grub {
     }
 }
 
-/// Finds the tools, or installs them where that is allowed.
+/// Finds the tools, or installs them if it may.
 ///
 /// # Errors
 ///
@@ -101,7 +101,7 @@ pub(crate) fn remedy() -> String {
     format!("`apt-get install {}`", WANTED.packages.join(" "))
 }
 
-/// Runs a tool to its end; what it says is shown if it fails.
+/// Runs a tool to its end, and shows its output if it fails.
 fn finish(command: &mut Command) -> anyhow::Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).stderr(Stdio::piped());

@@ -33,8 +33,8 @@ pub(crate) use report::Report;
 use tree::Tree;
 pub(crate) use trials::{Copies, Mutant, Trials};
 
-/// A check on mutated source is given up after this long, or after ten times what it takes on the
-/// true source.
+/// xtask gives up a check on mutated source after this long, or after ten times what it takes on
+/// the true source.
 const SHORTEST_LIMIT: Duration = Duration::from_secs(120);
 
 /// The options of `mutants`.
@@ -66,7 +66,7 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     Ok(report.held())
 }
 
-/// Tries those that the simulated machine catches, there only.
+/// Tries those that the simulated machine catches, and only there.
 pub(crate) fn try_in_simulation() -> anyhow::Result<Report> {
     try_all(None, CheckName::is_in_simulation)
 }
@@ -78,7 +78,8 @@ pub(crate) fn names_and_mistakes() -> anyhow::Result<Vec<(String, String)>> {
     Ok(patches.into_iter().map(|patch| (patch.name, patch.what)).collect())
 }
 
-/// Tries the mutants whose names contain `filter`, by those of their checks that `is_wanted` says.
+/// Tries the mutants whose names contain `filter`, by those of their checks that `is_wanted`
+/// accepts.
 fn try_all(filter: Option<&str>, is_wanted: fn(&CheckName) -> bool) -> anyhow::Result<Report> {
     let chosen = chosen(filter, is_wanted)?;
     let trees = copies()?;
@@ -113,7 +114,7 @@ fn chosen(filter: Option<&str>, is_wanted: fn(&CheckName) -> bool) -> anyhow::Re
     Ok(chosen)
 }
 
-/// As many copies of the source as are worked on at a time.
+/// Copies of the source, one for each mutant that is tried at a time.
 fn copies() -> anyhow::Result<Vec<Tree>> {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let folder = workspace::target_dir().join("mutants");
@@ -125,8 +126,7 @@ fn copies() -> anyhow::Result<Vec<Tree>> {
 /// Each copy builds everything once, which costs more than further ones gain.
 const MOST_COPIES: usize = 4;
 
-/// Does `job` with each item, at the place that is free first. The results are in the order of the
-/// items.
+/// Does `job` with each item, at the first free place. The results are in the order of the items.
 fn in_turns<P: Sync, T: Send, R: Send>(
     places: &[P],
     items: Vec<T>,
@@ -170,10 +170,10 @@ fn try_unmutated(trees: &[Tree], patches: &[Patch]) -> anyhow::Result<Duration> 
     Ok(SHORTEST_LIMIT.max(longest * 10))
 }
 
-/// A check of the true source that takes longer than this is of no use.
+/// xtask gives up a check of the true source after this long.
 const UNMUTATED_LIMIT: Duration = Duration::from_secs(600);
 
-/// Tries one mutant and tells of it.
+/// Tries one mutant and prints the result.
 fn try_named(tree: &Tree, patch: Patch, limit: Duration) -> anyhow::Result<Tried> {
     let started = Instant::now();
     let fate = try_one(tree, &patch, limit)?;

@@ -30,7 +30,7 @@ const BOCHS_SILENCE_S: u64 = 120;
 /// The most that `--time-limit-s` may say: a day.
 const LONGEST_SILENCE_S: u64 = 24 * 60 * 60;
 
-/// What emulates the machine.
+/// The emulator.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum EmulatorName {
     Qemu,
@@ -38,7 +38,7 @@ pub(crate) enum EmulatorName {
 }
 
 impl EmulatorName {
-    /// As it is named on the command line.
+    /// Its name on the command line.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Qemu => "qemu",
@@ -50,7 +50,7 @@ impl EmulatorName {
 /// The options of `run`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// What the machine is emulated by; Bochs is stricter, and has no devices beyond a PC's own
+    /// The emulator; Bochs is stricter, and has no devices beyond a PC's own
     #[arg(long, value_enum, default_value_t = EmulatorName::Qemu)]
     emulator: EmulatorName,
     /// Kind of PC (default: q35 on QEMU; Bochs has pc only)
@@ -100,12 +100,12 @@ pub struct Options {
     time_limit_s: Option<u64>,
 }
 
-/// Boots what was chosen; the value says whether all of it held.
+/// Boots the chosen scenarios; the value says whether all of them held.
 ///
 /// # Errors
 ///
-/// A [`crate::error::UserError`] for what cannot be booted as asked; others when the kernel does
-/// not build or QEMU does not start.
+/// A [`crate::error::UserError`] if xtask cannot boot what the user asked for; others when the
+/// kernel does not build or QEMU does not start.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
     if options.list {
         let selection = Selection::of(&options.scenario, options.fault.as_deref())?;
@@ -139,7 +139,7 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     }
 }
 
-/// Says what is not booted as it was asked for, before anything is.
+/// Prints which scenarios it will not boot, before it boots any.
 fn announce(chosen: &Chosen) {
     for Skipped { name, reason } in &chosen.skipped {
         eprintln!("{name}: skipped: {reason}");
@@ -149,7 +149,7 @@ fn announce(chosen: &Chosen) {
     }
 }
 
-/// Boots every job, and prints what came of them; the value says whether all held.
+/// Boots every job, and prints the results; the value says whether all held.
 fn boot_all(
     options: &Options,
     emulator: &dyn Emulator,
@@ -192,7 +192,7 @@ impl Options {
         }
     }
 
-    /// The machine that is asked for.
+    /// The machine that the user asks for.
     fn machine(&self) -> Result<Machine, UserError> {
         let (machine_type, clock) = match self.emulator {
             EmulatorName::Qemu => (

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From names to what is booted.
+//! Selects the scenarios to boot.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::error::UserError;
 use crate::guest::Job;
 use crate::nearest;
 
-/// Which scenarios are asked for.
+/// Which scenarios the user asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Wanted<'a> {
     /// Those that show every promise.
@@ -20,13 +20,13 @@ pub(crate) enum Wanted<'a> {
     Named(&'a [String]),
 }
 
-/// What is to be booted, and what the user should know about the choice.
+/// What to boot, and what the user should know about the choice.
 #[derive(Debug, Default)]
 pub(crate) struct Chosen {
     pub(crate) jobs: Vec<Job>,
-    /// What was asked for and cannot be booted.
+    /// What the user asked for and `run` cannot boot.
     pub(crate) skipped: Vec<Skipped>,
-    /// How many scenarios are booted only if they are asked for.
+    /// How many scenarios `run` boots only if the user asks for them.
     pub(crate) unasked: usize,
     pub(crate) notes: Vec<String>,
 }
@@ -38,7 +38,8 @@ pub(crate) struct Skipped {
     pub(crate) reason: String,
 }
 
-/// Chooses scenarios and gives `fault` to those that know it; where none is named, to any that do.
+/// Chooses scenarios and gives `fault` to those that know it; if the user names none, to any that
+/// know it.
 pub(crate) fn choose(
     wanted: Wanted<'_>,
     fault: Option<&str>,
@@ -99,7 +100,8 @@ impl Selection {
     }
 }
 
-/// Leaves out what `refusal` gives a reason for; refuses it if it was named, or if nothing is left.
+/// Leaves out each scenario for which `refusal` gives a reason. It is an error if the user named
+/// it, or if nothing is left.
 pub(crate) fn leave_out(
     chosen: &mut Chosen,
     wanted: Wanted<'_>,
@@ -136,8 +138,8 @@ fn fitting(cpus: usize, included: impl Fn(&Scenario) -> bool) -> Chosen {
     chosen
 }
 
-/// Has those of `chosen` that know the fault make it; of the others, those that were `named` are
-/// booted without it.
+/// Makes those of `chosen` that know the fault make it. Of the others, it keeps those that were
+/// `named`, without a fault.
 fn with_fault(chosen: Chosen, fault: &str, cpus: usize, named: bool) -> Result<Chosen, UserError> {
     let scenarios: Vec<_> = chosen.jobs.iter().map(|job| job.scenario).collect();
     if !scenarios.iter().any(|scenario| find_fault(scenario, fault).is_some()) {

@@ -19,7 +19,7 @@ use crate::workspace::under_ci;
 /// One QEMU, and the step that finds it.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    /// The suite that it is of; `None` is the one that this machine has, or that was chosen.
+    /// Its suite; `None` for the QEMU of this machine, or the chosen one.
     suite: Option<Suite>,
     found: Arc<OnceLock<Qemu>>,
     kernel: Arc<OnceLock<Kernel>>,
@@ -37,7 +37,7 @@ impl Place {
         let _ = self.found.set(qemu);
     }
 
-    /// One for each of `suites`, the newest last.
+    /// One place for each of `suites`, the newest last.
     pub(super) fn of_suites(suites: &[Suite], kernel: &Arc<OnceLock<Kernel>>) -> Vec<Self> {
         let mut suites = suites.to_vec();
         suites.sort();
@@ -55,7 +55,7 @@ impl Place {
         self.suite.map_or_else(|| String::from("qemu"), |suite| format!("qemu::{suite}"))
     }
 
-    /// What commands are told of it.
+    /// The emulator, as steps that are commands use it.
     pub(super) fn for_commands(&self) -> commands::Qemu {
         commands::Qemu { step: self.step(), found: Arc::clone(&self.found) }
     }
@@ -176,7 +176,7 @@ pub(super) fn verdict(result: Result<(), String>) -> Outcome {
     result.map_or_else(Outcome::Failed, |()| Outcome::Passed)
 }
 
-/// What this machine lacks is a failure only where nothing may be missing.
+/// The outcome where this machine lacks something: a failure only under CI.
 pub(super) fn missing(why: String) -> Outcome {
     if under_ci() { Outcome::Failed(why) } else { Outcome::Skipped(why) }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which of all steps are done.
+//! Chooses the steps to do.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +16,8 @@ pub(super) struct Choice<'a> {
     pub(super) from: Option<&'a str>,
 }
 
-/// What was chosen, in the order of `steps`, and how many were left out since they `have_passed`.
-/// What a chosen step needs comes with it.
+/// The chosen steps, in the order of `steps`, and how many it left out because they `have_passed`.
+/// It adds the steps that a chosen step needs.
 pub(super) fn choose(
     steps: Vec<Step>,
     choice: Choice<'_>,
@@ -26,7 +26,7 @@ pub(super) fn choose(
     let asked_for = wanted(&steps, choice)?;
     let mut wanted: BTreeSet<_> =
         asked_for.iter().filter(|name| !has_passed(name)).cloned().collect();
-    // A step stands behind those that it needs.
+    // A step comes after those that it needs.
     for step in steps.iter().rev() {
         if wanted.contains(&step.name) {
             wanted.extend(step.needs.iter().cloned());

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Grants: which edges without a condition are explained.
 //!
+//! An *orphan* is an edge whose condition an earlier dispatch has already claimed. A *true unknown*
+//! is an edge that nothing explains. A grant is for an orphan: it lets a CPU absorb one.
+//!
 //! A CPU has one [`pool`]: counts of edges that it may absorb, by kind ([`credits`]), and one
 //! [`deadline`] for all of them. They come from
 //!

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Finding Bochs, or installing it.
+//! Finds Bochs, or installs it.
 
 use super::Bochs;
 use crate::error::UserError;
@@ -14,7 +14,7 @@ const WANTED: Wanted = Wanted {
     newest: false,
 };
 
-/// Finds Bochs, or installs it where that is allowed.
+/// Finds Bochs, or installs it if it may.
 ///
 /// # Errors
 ///
