@@ -386,6 +386,7 @@ pub(super) fn step_outside(nmi: &'static Nmi<TestPlatform>) -> impl Drop {
 }
 
 /// Another CPU claims the condition of Platform slot 0, in a poll that the test makes.
+#[cfg(not(loom))]
 pub(crate) fn publish_claim(nmi: &'static Nmi<TestPlatform>) {
     let slot = nmi.core.registry.slot(crate::contract::Class::Platform, 0).unwrap();
     nmi.publish_claim(slot, 0, None);

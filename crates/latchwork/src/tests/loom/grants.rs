@@ -84,3 +84,36 @@ fn a_claim_is_adopted_once_however_early_it_is_seen() {
         kept.remove().unwrap();
     });
 }
+
+/// A driver takes long to clear the status. A CPU that has adopted its claim meanwhile, and sees that
+/// it is over, sees the deadline of its ring.
+#[test]
+fn whoever_sees_the_end_of_a_slow_claim_outside_nmis_sees_its_deadline() {
+    explore(|| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let source = Leaked::new(Source::new());
+        let kept = nmi.register(&external(), source.0).unwrap();
+        world.wait_us(100_000);
+        nmi.core.recovery.hot.debt.take();
+        source.0.raise();
+        let other_cpu = kept.claim_outside_nmi(|| {
+            become_cpu(Some(1));
+            nmi.entering_idle();
+            become_cpu(Some(0));
+            world.wait_us(1_000);
+            source.0.clear();
+            thread::spawn(move || {
+                become_cpu(Some(1));
+                nmi.entering_idle();
+            })
+        });
+        other_cpu.join().unwrap();
+        become_cpu(Some(1));
+        world.wait_us(100);
+        nmi.entering_idle();
+        assert_eq!([take_nmi(nmi), take_nmi(nmi)], [Outcome::Absorbed, Outcome::Unknown]);
+        become_cpu(Some(0));
+        kept.remove().unwrap();
+    });
+}
