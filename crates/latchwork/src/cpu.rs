@@ -9,7 +9,7 @@ use crate::{
     primitive::{AtomicUsize, Counter, Ordering, const_unless_loom},
     recovery::{DeferredEdges, Duties},
     registry::ReadWord,
-    request::{Mailbox, SendsWait},
+    request::{Mailbox, SendWord, SendsAccount},
     stats::{CpuCounters, HandlerCounters, Storms},
     subsystem::Owner,
     time::Timestamp,
@@ -30,6 +30,7 @@ pub struct PerCpu {
     pub(crate) own: OwnLine,
     pub(crate) senders: SendersLine,
     pub(crate) work: WorkLine,
+    pub(crate) sends: SendsAccount,
     pub(crate) ledger: Ledger,
     pub(crate) tray: Tray,
     pub(crate) deferred: DeferredEdges,
@@ -51,7 +52,9 @@ pub(crate) struct OwnLine {
     /// takes.
     after_leave: AtomicUsize,
     /// Software requests taken since the beginning, the receiver's part of the request account.
-    taken: AtomicUsize,
+    pub(crate) taken: AtomicUsize,
+    /// Receivers on any CPU read it, where they took a request before it rang.
+    pub(crate) sending: SendWord,
     pub(crate) limiter: ReportLimiter,
 }
 
@@ -79,6 +82,7 @@ impl PerCpu {
                     nmis: Counter::new(0),
                     after_leave: AtomicUsize::new(0),
                     taken: AtomicUsize::new(0),
+                    sending: SendWord::new(),
                     limiter: ReportLimiter::new(),
                 },
                 senders: SendersLine {
@@ -87,6 +91,7 @@ impl PerCpu {
                     owner: Owner::nobody(),
                 },
                 work: WorkLine::new(),
+                sends: SendsAccount::new(),
                 ledger: Ledger::new(),
                 tray: Tray::new(),
                 deferred: DeferredEdges::new(),
@@ -116,19 +121,6 @@ impl PerCpu {
             (Some(deferred), Some(on_top)) => Some(deferred.earlier_of(on_top)),
             (deferred, on_top) => deferred.or(on_top),
         }
-    }
-
-    /// How many of `sends` that this CPU has just taken may not have rung yet, and for what their
-    /// rings wait. Own CPU, outermost.
-    pub(crate) fn wait_for_sends(&self, sends: usize) -> Option<SendsWait> {
-        if sends == 0 {
-            return None;
-        }
-        let unfinished = self.unfinished_sends();
-        (unfinished != 0).then(|| SendsWait {
-            sends: unfinished.min(sends),
-            phase: crate::request::Phase::from_bit(0),
-        })
     }
 
     /// Takes the pending software requests. Own CPU, in NMI or offline.
@@ -221,6 +213,6 @@ mod tests {
         assert_eq!(size_of::<SendersLine>(), 64);
         assert_eq!(size_of::<WorkLine>(), 64);
         assert_eq!(align_of::<PerCpu>(), 64);
-        assert!(size_of::<PerCpu>() <= 3968, "{}", size_of::<PerCpu>());
+        assert!(size_of::<PerCpu>() <= 4096, "{}", size_of::<PerCpu>());
     }
 }

@@ -31,9 +31,9 @@ impl<P: Platform> Nmi<P> {
         let edges = ctx.area.tray.take_edges();
         self.take_claims_on_top(ctx.area);
         for edge in edges.iter() {
-            if !self.absorb(ctx, &edge)
-                && self.explain_by_poll(ctx, clock, &edge) == Outcome::Claimed
-            {
+            if self.absorb(ctx, &edge) {
+                self.owe_for_skipping(ctx);
+            } else if self.explain_by_poll(ctx, clock, &edge) == Outcome::Claimed {
                 ctx.area.counters.record_absorbed(GrantKind::MachineWide);
             }
         }

@@ -126,6 +126,13 @@ impl Tray {
         ClaimsOnTop { edges, rings: Rings::left_on_top(doorbells, sends, late_edges) }
     }
 
+    /// Forgets all; returns how many edges that were which nothing has explained.
+    pub(crate) fn reset(&self) -> usize {
+        let edges = self.take_edges().edges;
+        self.take_claims();
+        edges
+    }
+
     /// Takes the edges. The outermost code, which then takes the claims as well.
     pub(super) fn take_edges(&self) -> EdgesOnTop {
         self.left.store(0, Ordering::Relaxed);

@@ -12,6 +12,7 @@ use crate::{
     dispatch::{ClaimsOnTop, Edge},
     nmi::Nmi,
     primitive::{Ordering, fence},
+    request::{UnfinishedSends, sends_under_way},
     time::Timestamp,
 };
 
@@ -41,12 +42,13 @@ impl<P: Platform> Nmi<P> {
         let mut have_rung = rings.of_doorbells().saturating_add(rings.sends());
         let mut now = now;
         if rings.sends() != 0 {
-            let wait = area.wait_for_sends(rings.sends());
+            let unfinished = area.wait_for_unfinished_sends(self.core.cpus());
             now = self.now();
-            if let Some(wait) = wait {
-                have_rung = have_rung.saturating_sub(wait.sends);
-                let due = Due::AfterSends { phase: wait.phase, since: now };
-                ledger.add(Grant { kind, rings: wait.sends, due }, now, limits);
+            if let Some(UnfinishedSends { count, wait }) = unfinished {
+                let rings = count.min(rings.sends());
+                have_rung = have_rung.saturating_sub(rings);
+                let due = Due::After { wait, taken: Some(now) };
+                ledger.add(Grant { kind, rings, due }, now, limits);
             }
         }
         let deadline = now.after(limits.late());
@@ -55,6 +57,19 @@ impl<P: Platform> Nmi<P> {
         let late_deadline = deadline.later_of(now.after(limits.late_of(rings.late_us())));
         let due = ledger.due_if_late(late_deadline, now, limits);
         ledger.add(Grant { kind: GrantKind::Late, rings: rings.late_edges(), due }, now, limits);
+    }
+
+    /// Forgets what this CPU, which comes online, was granted before and had deferred. A send that is
+    /// under way may still ring it, though its request is dropped.
+    pub(crate) fn begin_with_an_empty_ledger(&self, area: &PerCpu) {
+        let (now, limits) = (self.now(), self.limits());
+        area.ledger.reset(now);
+        let dropped = area.deferred.reset().saturating_add(area.tray.reset());
+        area.counters.record_edges_dropped(dropped);
+        let wait = area.wait_for_what_is_under_way(self.core.cpus());
+        let due = Due::After { wait, taken: Some(now) };
+        let rings = sends_under_way(self.core.cpus());
+        area.ledger.add(Grant { kind: GrantKind::Collapsed, rings, due }, now, limits);
     }
 
     /// Takes what NMIs on top have claimed into the balance. Own CPU, outermost.
@@ -69,7 +84,8 @@ impl<P: Platform> Nmi<P> {
     /// may have been.
     pub(crate) fn adopt(&self, area: &PerCpu, as_of: Timestamp, now: Timestamp) {
         let as_of = area.oldest_edge().map_or(as_of, |oldest| oldest.earlier_of(as_of));
-        let at = AdoptAt { as_of, now, limits: self.limits() };
+        let under_way = || area.wait_for_what_is_under_way(self.core.cpus());
+        let at = AdoptAt { as_of, now, limits: self.limits(), under_way: &under_way };
         let machine_wide = &self.core.recovery.hot.machine_wide;
         area.ledger.adopt(&self.core.registry, machine_wide, at);
     }
@@ -114,8 +130,8 @@ impl<P: Platform> Nmi<P> {
     pub(crate) fn look_at_what_is_unfinished(&self, area: &PerCpu) {
         let ledger = &area.ledger;
         ledger.look_again(
-            |_phase| area.unfinished_sends() == 0,
-            || ledger.claims_due(&self.core.registry, self.now()),
+            |wait| area.have_sends_finished(wait, self.core.cpus()),
+            |now| ledger.claims_due(&self.core.registry, now, self.limits()),
             || self.now(),
             self.limits(),
         );

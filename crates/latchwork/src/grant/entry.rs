@@ -4,7 +4,7 @@
 use crate::{
     contract::GrantKind,
     primitive::{Ordering, OwnWord, const_unless_loom},
-    request::Phase,
+    request::SendWait,
     time::{OwnTime, Timestamp},
 };
 
@@ -13,16 +13,13 @@ use crate::{
 pub(crate) enum Due {
     /// Until then.
     By(Timestamp),
-    /// It is that of a send that this CPU took at `since`, before its sender had rung. It is due
-    /// once the sends of that phase have finished.
-    AfterSends { phase: Phase, since: Timestamp },
-    /// This CPU claims the condition outside an NMI, and has not finished yet.
-    AfterOwnClaim,
-    /// Some CPU claims the condition outside an NMI, and has not finished yet.
-    AfterClaims,
+    /// It has no deadline before all has finished that was under way when `wait` began: a send that
+    /// this CPU took before its sender had rung, or a claim outside an NMI. One that this CPU has
+    /// `taken` then is written off when it takes too long; a claim is not.
+    After { wait: SendWait, taken: Option<Timestamp> },
     /// Its sender did not finish in time. The grant explains no edge, but an edge that nothing else
     /// explains may be that send's.
-    LateSend(Phase),
+    LateSend(SendWait),
     /// As `LateSend`, and the sender has finished since.
     LateSendBy(Timestamp),
 }
@@ -30,7 +27,7 @@ pub(crate) enum Due {
 impl Due {
     /// Whether the grant explains an edge.
     pub(crate) const fn explains(self) -> bool {
-        !matches!(self, Self::LateSend(_) | Self::LateSendBy(_))
+        matches!(self, Self::By(_) | Self::After { .. })
     }
 
     /// Whether the ring has a deadline.
@@ -41,27 +38,25 @@ impl Due {
     /// Whether grants with these dues may be made one with the later of the two.
     pub(super) fn is_like(self, other: Self) -> bool {
         match (self, other) {
-            (Self::By(_), Self::By(_)) | (Self::LateSendBy(_), Self::LateSendBy(_)) => true,
-            (Self::AfterSends { phase, .. }, Self::AfterSends { phase: of_other, .. }) => {
-                phase == of_other
+            (Self::By(_), Self::By(_))
+            | (Self::LateSend(_), Self::LateSend(_))
+            | (Self::LateSendBy(_), Self::LateSendBy(_)) => true,
+            (Self::After { taken, .. }, Self::After { taken: other, .. }) => {
+                taken.is_some() == other.is_some()
             }
-            _ => self == other,
+            _ => false,
         }
     }
 
-    /// The later of two. What has no deadline yet is due later than what has one.
+    /// The later of two. What has no deadline yet is due later than what has one. A grant that
+    /// stands for two is written off as the one that is due later would be, and counts from then.
     pub(super) fn later_of(self, other: Self) -> Self {
         match (self, other) {
-            (Self::By(this), Self::By(that)) => Self::By(this.later_of(that)),
+            (Self::LateSend(this), Self::LateSend(that)) => Self::LateSend(this.later_of(that)),
             (Self::LateSendBy(this), Self::LateSendBy(that)) => {
                 Self::LateSendBy(this.later_of(that))
             }
-            (Self::AfterSends { phase, since }, Self::AfterSends { phase: other, since: that })
-                if phase == other =>
-            {
-                Self::AfterSends { phase, since: since.later_of(that) }
-            }
-            (Self::By(_) | Self::LateSendBy(_), _) => other,
+            _ if self.is_before(other) => other,
             _ => self,
         }
     }
@@ -70,7 +65,8 @@ impl Due {
     pub(super) fn is_before(self, other: Self) -> bool {
         match (self, other) {
             (Self::By(this), Self::By(that)) => this.is_before(that),
-            (Self::By(_), _) => true,
+            (Self::By(_), Self::After { .. }) => true,
+            (Self::After { wait, .. }, Self::After { wait: other, .. }) => wait.is_before(other),
             _ => false,
         }
     }
@@ -84,18 +80,18 @@ pub(crate) struct Grant {
     pub(crate) due: Due,
 }
 
-/// A place for a grant, in two words: what it is, and a moment of its due.
+/// A place for a grant: what it is, a moment of its due, and for which sends it waits.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// 0 if it is free. Else the state, the kind and the phase, and above them the rings.
+    /// 0 if it is free. Else the state and the kind, and above them the rings.
     what: OwnWord,
     moment: OwnTime,
+    wait: OwnWord,
 }
 
 const STATE_BITS: u32 = 3;
 const KIND_BITS: u32 = 2;
-const PHASE_SHIFT: u32 = STATE_BITS + KIND_BITS;
-const RINGS_SHIFT: u32 = PHASE_SHIFT + 1;
+const RINGS_SHIFT: u32 = STATE_BITS + KIND_BITS;
 /// More rings than these at a time are counted as so many.
 pub(crate) const MOST_RINGS: usize = usize::MAX >> RINGS_SHIFT;
 
@@ -104,7 +100,7 @@ const _: () = assert!(GrantKind::ALL.len() <= 1 << KIND_BITS);
 impl Entry {
     const_unless_loom! {
         pub(super) fn free() -> Self {
-            Self { what: OwnWord::new(0), moment: OwnTime::new() }
+            Self { what: OwnWord::new(0), moment: OwnTime::new(), wait: OwnWord::new(0) }
         }
     }
 
@@ -114,15 +110,13 @@ impl Entry {
         if rings == 0 {
             return None;
         }
-        let phase = Phase::from_bit(what >> PHASE_SHIFT & 1);
-        let moment = self.moment.get();
+        let wait = || SendWait(self.wait.load(Ordering::Relaxed));
         let due = match what & ((1 << STATE_BITS) - 1) {
-            0 => Due::By(moment),
-            1 => Due::AfterSends { phase, since: moment },
-            2 => Due::AfterOwnClaim,
-            3 => Due::AfterClaims,
-            4 => Due::LateSend(phase),
-            _ => Due::LateSendBy(moment),
+            0 => Due::By(self.moment.get()),
+            1 => Due::After { wait: wait(), taken: Some(self.moment.get()) },
+            2 => Due::After { wait: wait(), taken: None },
+            3 => Due::LateSend(wait()),
+            _ => Due::LateSendBy(self.moment.get()),
         };
         let kind = what >> STATE_BITS & ((1 << KIND_BITS) - 1);
         let kind = GrantKind::ALL.get(kind).copied().unwrap_or(GrantKind::Collapsed);
@@ -130,21 +124,24 @@ impl Entry {
     }
 
     pub(super) fn set(&self, grant: Grant) {
-        let (state, phase, moment) = match grant.due {
-            Due::By(moment) => (0, None, Some(moment)),
-            Due::AfterSends { phase, since } => (1, Some(phase), Some(since)),
-            Due::AfterOwnClaim => (2, None, None),
-            Due::AfterClaims => (3, None, None),
-            Due::LateSend(phase) => (4, Some(phase), None),
-            Due::LateSendBy(moment) => (5, None, Some(moment)),
+        let state = match grant.due {
+            Due::By(_) => 0,
+            Due::After { taken: Some(_), .. } => 1,
+            Due::After { taken: None, .. } => 2,
+            Due::LateSend(_) => 3,
+            Due::LateSendBy(_) => 4,
         };
-        if let Some(moment) = moment {
+        if let Due::By(moment) | Due::After { taken: Some(moment), .. } | Due::LateSendBy(moment) =
+            grant.due
+        {
             self.moment.set(moment);
         }
-        let phase = phase.map_or(0, Phase::bit) << PHASE_SHIFT;
+        if let Due::After { wait, .. } | Due::LateSend(wait) = grant.due {
+            self.wait.store(wait.0, Ordering::Relaxed);
+        }
         let kind = (grant.kind as usize) << STATE_BITS;
         let rings = grant.rings.min(MOST_RINGS) << RINGS_SHIFT;
-        self.what.store(rings | phase | kind | state, Ordering::Relaxed);
+        self.what.store(rings | kind | state, Ordering::Relaxed);
     }
 
     pub(super) fn clear(&self) {
@@ -161,13 +158,14 @@ mod tests {
         let entry = Entry::free();
         assert_eq!(entry.get(), None);
         let moment = Timestamp::from_ticks(u64::MAX - 3);
-        let phases = [0, 1].map(Phase::from_bit);
-        let with_phase = phases
-            .into_iter()
-            .flat_map(|phase| [Due::AfterSends { phase, since: moment }, Due::LateSend(phase)]);
-        let others =
-            [Due::By(moment), Due::AfterOwnClaim, Due::AfterClaims, Due::LateSendBy(moment)];
-        for due in with_phase.chain(others) {
+        let wait = SendWait(usize::MAX - 1);
+        for due in [
+            Due::By(moment),
+            Due::After { wait, taken: Some(moment) },
+            Due::After { wait, taken: None },
+            Due::LateSend(wait),
+            Due::LateSendBy(moment),
+        ] {
             for kind in GrantKind::ALL {
                 for rings in [1, 64, MOST_RINGS] {
                     let grant = Grant { kind, rings, due };

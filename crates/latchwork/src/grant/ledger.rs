@@ -15,12 +15,12 @@ use super::{
 use crate::{
     contract::{GrantKind, Granted},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
-    request::Phase,
+    request::SendWait,
     time::{InTicks, OwnTime, Timestamp},
 };
 
-/// As many as there are [dues](Due) that are not alike: so two grants can always be made one.
-const ENTRIES: usize = 8;
+/// More than there are [dues](Due) that are not alike: so two grants can always be made one.
+const ENTRIES: usize = 6;
 
 /// One CPU's ledger.
 #[repr(C, align(64))]
@@ -32,6 +32,8 @@ pub(crate) struct Ledger {
     last_leave: OwnTime,
     /// When this CPU last claimed something.
     last_claim: OwnTime,
+    /// By when the ring of this CPU's last claim outside an NMI is due.
+    outside_due: OwnTime,
     entries: [Entry; ENTRIES],
     /// Of the rings that edges took, the one that is due latest.
     taken: Entry,
@@ -48,6 +50,7 @@ impl Ledger {
                 in_use: OwnWord::new(0),
                 last_leave: OwnTime::new(),
                 last_claim: OwnTime::new(),
+                outside_due: OwnTime::new(),
                 entries: array_of![Entry::free(); ENTRIES],
                 taken: Entry::free(),
                 seen: SeenClaims::new(),
@@ -186,25 +189,27 @@ impl Ledger {
         self.last_leave.set(now);
     }
 
-    /// Looks at what rings without a deadline wait for: sends that `has_finished` says have finished
-    /// since, and claims outside an NMI, which are due as `claims_due` says once none is under way.
-    /// Reads the clock after the look.
+    /// Looks at what rings without a deadline wait for, and which of it `has_finished` says has
+    /// finished. Claims outside an NMI are due by `claims_due` then. Reads the clock after the look.
     pub(crate) fn look_again(
         &self,
-        has_finished: impl Fn(Phase) -> bool,
-        claims_due: impl Fn() -> Option<Timestamp>,
+        has_finished: impl Fn(SendWait) -> bool,
+        claims_due: impl Fn(Timestamp) -> Timestamp,
         clock: impl Fn() -> Timestamp,
         limits: InTicks<'_>,
     ) {
         let look = |due: Due| match due {
-            Due::AfterSends { phase, .. } | Due::LateSend(phase) if has_finished(phase) => {
-                let deadline = clock().after(limits.late());
-                Some(if due.explains() { Due::By(deadline) } else { Due::LateSendBy(deadline) })
+            Due::After { wait, taken } if has_finished(wait) => {
+                let now = clock();
+                let rung = now.after(limits.late());
+                Some(Due::By(if taken.is_none() { rung.later_of(claims_due(now)) } else { rung }))
             }
-            Due::AfterSends { phase, since } if clock().since(since) >= limits.hold() => {
-                Some(Due::LateSend(phase))
+            Due::After { wait, taken: Some(taken) } if clock().since(taken) >= limits.hold() => {
+                Some(Due::LateSend(wait))
             }
-            Due::AfterClaims => claims_due().map(Due::By),
+            Due::LateSend(wait) if has_finished(wait) => {
+                Some(Due::LateSendBy(clock().after(limits.late())))
+            }
             _ => None,
         };
         for (entry, grant) in self.grants() {
@@ -223,18 +228,15 @@ impl Ledger {
         self.update_live_time(clock());
     }
 
-    /// The claim of this CPU outside an NMI is over: its ring is due by `deadline`.
-    pub(crate) fn end_own_claim(&self, deadline: Timestamp, now: Timestamp, limits: InTicks<'_>) {
-        for (entry, grant) in self.grants() {
-            if grant.due == Due::AfterOwnClaim {
-                entry.set(Grant { due: Due::By(deadline), ..grant });
-            }
-        }
-        if self.taken.get().is_some_and(|taken| taken.due == Due::AfterOwnClaim) {
-            self.taken.clear();
-            self.set_in_use(self.in_use().saturating_sub(1));
-            self.note_taken(Due::By(deadline), now, limits);
-        }
+    /// Notes that a claim of this CPU outside an NMI is over, and its ring due by `deadline`.
+    pub(crate) fn note_claim_outside(&self, deadline: Timestamp) {
+        self.outside_due.set(deadline);
+    }
+
+    /// By when the ring of this CPU's last claim outside an NMI is due, if that is near.
+    pub(super) fn outside_due(&self, now: Timestamp, limits: InTicks<'_>) -> Option<Timestamp> {
+        let due = self.outside_due.get();
+        (due.since(now) <= limits.cap()).then_some(due)
     }
 
     /// What is granted, for a debugger or a report. Any CPU may ask.
@@ -252,12 +254,12 @@ impl Ledger {
                     let left = usize::try_from(deadline.since(now)).unwrap_or(usize::MAX);
                     granted.left_ticks = granted.left_ticks.max(left);
                 }
-                Due::AfterSends { .. } => granted.waits_for_send = true,
+                Due::After { .. } => granted.waits_for_send = true,
                 _ => {}
             }
         }
         granted.waits_for_send |=
-            self.taken.get().is_some_and(|taken| matches!(taken.due, Due::AfterSends { .. }));
+            self.taken.get().is_some_and(|taken| matches!(taken.due, Due::After { .. }));
         granted
     }
 

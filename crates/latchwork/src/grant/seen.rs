@@ -16,6 +16,7 @@ use super::{
 use crate::{
     contract::{GrantKind, HANDLERS_PER_CLASS},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
+    request::SendWait,
     time::{InTicks, Timestamp},
 };
 
@@ -54,12 +55,14 @@ impl SeenClaims {
 }
 
 /// The moments by which a CPU adopts: which rings may still come, and what time it is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct AdoptAt<'a> {
     /// When the oldest edge came that a ring may have to explain.
     pub(crate) as_of: Timestamp,
     pub(crate) now: Timestamp,
     pub(crate) limits: InTicks<'a>,
+    /// Begins to wait for all that is under way.
+    pub(crate) under_way: &'a dyn Fn() -> SendWait,
 }
 
 impl Ledger {
@@ -111,7 +114,7 @@ impl Ledger {
     /// Until when the rings of what `slot` has published may come; `None` if they have come.
     fn due_of(&self, slot: PlatformSlot<'_>, at: AdoptAt<'_>) -> Option<Due> {
         if slot.published.is_being_claimed() {
-            return Some(Due::AfterClaims);
+            return Some(Due::After { wait: (at.under_way)(), taken: None });
         }
         let deadline = slot.published.deadline(at.now);
         let cap = at.limits.cap();
@@ -121,26 +124,23 @@ impl Ledger {
         Some(self.due_if_late(deadline, at.now, at.limits))
     }
 
-    /// Until when the rings of claims outside an NMI may come that this CPU adopted while they were
-    /// under way; `None` while one is.
+    /// By when the rings of claims outside an NMI are due that are over, for a CPU at `now`.
     pub(crate) fn claims_due(
         &self,
         slots: &impl PlatformSlots,
         now: Timestamp,
-    ) -> Option<Timestamp> {
-        let mut latest = now;
+        limits: InTicks<'_>,
+    ) -> Timestamp {
+        let mut latest = self.outside_due(now, limits).map_or(now, |due| due.later_of(now));
         let mut routed = self.routes.bits();
         while routed != 0 {
             let index = routed.trailing_zeros() as usize;
             routed &= routed.wrapping_sub(1);
-            if let Some(slot) = slots.slot(index) {
-                if slot.published.is_being_claimed() {
-                    return None;
-                }
-                latest = latest.later_of(slot.published.deadline(now));
-            }
+            let due = slots.slot(index).map(|slot| slot.published.deadline(now));
+            let due = due.filter(|due| due.since(now) <= limits.cap());
+            latest = due.map_or(latest, |due| due.later_of(latest));
         }
-        Some(latest)
+        latest
     }
 
     /// Notes a claim of `slot` that this CPU is about to publish, and whose rings it adds itself.

@@ -73,7 +73,8 @@ impl<P: Platform> Nmi<P> {
                 };
             }
             area.drop_requests();
-            area.ledger.reset(self.now());
+            area.sends.reset();
+            self.begin_with_an_empty_ledger(area);
             area.presence().come_back();
             // A CPU that saw this CPU offline while it queued work for it: its item is seen by this
             // CPU's next look at its lists. Partner: the fence in `Nmi::notify_cpu`. And the poll
@@ -91,7 +92,7 @@ impl<P: Platform> Nmi<P> {
     /// CPUs can ask the Platform handlers again. Not NMI-safe.
     ///
     /// What that CPU was doing is lost: the work of a handler, requests that it had taken and not
-    /// served, the ring of a send that it was making. If it was stopped while it registered or
+    /// served. A send that it was making is not: if the request is pending, the library rings. If it was stopped while it registered or
     /// removed a handler, no CPU can do so any more, since it holds the writer lock for ever. If it
     /// was stopped while it queued or ran deferred work, the items behind that one on the list
     /// never run, and the item that was running never ends. So stop a CPU only where it does none
@@ -118,6 +119,11 @@ impl<P: Platform> Nmi<P> {
         area.own.abandon();
         area.presence().mark_away();
         self.mark_work_left_by(area);
+        let was_sending = area.own.sending.abandon();
+        area.correct_sends_account(self.core.cpus());
+        if was_sending {
+            self.ring_for_dead_sender();
+        }
         // It may have made the debt, or taken it and not polled.
         let _ = self.on_this_cpu(|cpu, area| self.take_debt_over(cpu, area));
         Ok(())
@@ -131,7 +137,7 @@ impl<P: Platform> Nmi<P> {
 
     /// Leaves to the others what waits for a CPU that has just been taken offline. The fence has
     /// its partner in `Nmi::notify_cpu`: either this CPU sees the item that a producer put there,
-    /// or the producer sees the CPU offline.
+    /// or the producer sees the CPU offline. So has it in `SendWord::begin`, for sends.
     fn mark_work_left_by(&self, area: &PerCpu) {
         fence(Ordering::SeqCst);
         if area.work.has_items() {

@@ -116,6 +116,12 @@ impl DeferredEdges {
         Some(edge)
     }
 
+    /// Forgets all; returns how many edges that were.
+    pub(crate) fn reset(&self) -> usize {
+        let records = self.records.iter().take(self.in_use.swap(0, Ordering::Relaxed));
+        records.fold(0, |sum, it| sum.saturating_add(it.edges.load(Ordering::Relaxed)))
+    }
+
     fn take_first(&self, record: &Record) {
         match record.edges.load(Ordering::Relaxed).saturating_sub(1) {
             0 => self.move_up(),

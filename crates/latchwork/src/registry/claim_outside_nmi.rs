@@ -5,8 +5,8 @@
 use super::{read_word::Nesting, registration::Registration, slot::Slot};
 use crate::{
     contract::{Class, GrantKind, HandlerId, Platform},
-    dispatch::Tray,
-    grant::{Due, Grant, Ledger},
+    cpu::PerCpu,
+    grant::{Due, Grant},
     nmi::Core,
     primitive::{Ordering, fence},
     time::{InTicks, Timestamp},
@@ -39,64 +39,64 @@ impl Registration {
 }
 
 /// Adds the ring before the acknowledgement: an NMI that comes between the two finds the condition
-/// or the ring. The ring has no deadline yet, however long the acknowledgement takes.
+/// or the ring. The ring has no deadline yet, however long the acknowledgement takes: this CPU says
+/// until then, as in a send, that something is under way.
 fn begin(core: &Core, platform: &dyn Platform, id: HandlerId, slot: &Slot) {
     let recovery = &core.recovery;
     let limits = recovery.limits.in_ticks(platform.ticks_per_ms());
     let now = Timestamp::from_ticks(platform.now_ticks());
+    let Some((cpu, area)) = own_area(core, platform) else {
+        return;
+    };
+    area.own.sending.begin();
     if id.class == Class::Platform {
         slot.published.begin_claim(&recovery.hot.machine_wide, due_by(slot, now, limits), limits);
         // A CPU that finds the status clear finds the claim. Partner: the fence in `Nmi::absorb`.
         fence(Ordering::Release);
         return;
     }
-    let (kind, rings) = (GrantKind::OutsideNmi, slot.doorbell.rings_of_a_claim());
-    let grant = Grant { kind, rings, due: Due::AfterOwnClaim };
-    with_own_ledger(core, platform, |ledger| ledger.add(grant, now, limits), |_| {});
+    outermost(platform, cpu, area, || {
+        let due = Due::After { wait: area.wait_for_what_is_under_way(core.cpus()), taken: None };
+        let (kind, rings) = (GrantKind::OutsideNmi, slot.doorbell.rings_of_a_claim());
+        area.ledger.add(Grant { kind, rings, due }, now, limits);
+    });
 }
 
 /// The ring's lateness counts from the end of the acknowledgement on.
 fn end(core: &Core, platform: &dyn Platform, id: HandlerId, slot: &Slot) {
+    let Some((cpu, area)) = own_area(core, platform) else {
+        return;
+    };
     let limits = core.recovery.limits.in_ticks(platform.ticks_per_ms());
-    let now = Timestamp::from_ticks(platform.now_ticks());
-    let due = due_by(slot, now, limits);
+    let due = due_by(slot, Timestamp::from_ticks(platform.now_ticks()), limits);
     if id.class == Class::Platform {
         slot.published.end_claim(due, limits);
-    } else {
-        let rings = slot.doorbell.rings_of_a_claim();
-        with_own_ledger(
-            core,
-            platform,
-            |ledger| ledger.end_own_claim(due, now, limits),
-            |tray| tray.leave_rings(rings),
-        );
+    } else if !outermost(platform, cpu, area, || area.ledger.note_claim_outside(due)) {
+        area.tray.leave_rings(slot.doorbell.rings_of_a_claim());
     }
+    area.own.sending.end();
+}
+
+fn own_area<'c>(core: &'c Core, platform: &dyn Platform) -> Option<(usize, &'c PerCpu)> {
+    let cpu = platform.current_cpu()?;
+    Some((cpu, core.cpus().get(cpu)?))
 }
 
 fn due_by(slot: &Slot, now: Timestamp, limits: InTicks<'_>) -> Timestamp {
     now.after(limits.late().max(limits.late_of(slot.doorbell.late_rings().us())))
 }
 
-/// Has `act` change this CPU's ledger, as the outermost code, with interrupts off. What an NMI on
-/// top leaves meanwhile waits for this CPU's next NMI or tick. If the caller itself is on top of
-/// code of the library, `leave` leaves the change to that.
-fn with_own_ledger(
-    core: &Core,
-    platform: &dyn Platform,
-    act: impl FnOnce(&Ledger),
-    leave: impl FnOnce(&Tray),
-) {
-    let this_cpu = platform.current_cpu();
-    let Some((cpu, area)) = this_cpu.and_then(|cpu| Some((cpu, core.cpus().get(cpu)?))) else {
-        return;
-    };
-    let nesting = area.own.read.enter();
-    match nesting {
-        Nesting::Outermost => act(&area.ledger),
-        Nesting::OnTop => leave(&area.tray),
+/// Calls `act` as the outermost code of this CPU, with interrupts off. What an NMI on top leaves
+/// meanwhile waits for this CPU's next NMI or tick. If the caller itself is on top of code of the
+/// library, it calls nothing, and returns false.
+fn outermost(platform: &dyn Platform, cpu: usize, area: &PerCpu, act: impl FnOnce()) -> bool {
+    let is_outermost = area.own.read.enter() == Nesting::Outermost;
+    if is_outermost {
+        act();
     }
     area.own.read.leave();
-    if nesting == Nesting::Outermost && !area.tray.is_empty() {
+    if is_outermost && !area.tray.is_empty() {
         platform.interrupt_for_work(cpu);
     }
+    is_outermost
 }

@@ -29,7 +29,7 @@ pub use error::{EdgesError, HandleError, RegisterError, RemoveFailure, SpecError
 pub use pinned::{PinnedHandler, PinnedRegistration};
 #[cfg(test)]
 pub(crate) use quiescence::Quiescence;
-pub(crate) use read_word::{Nesting, ReadWord};
+pub(crate) use read_word::{Nesting, Observed, ReadWord};
 pub use registration::{Registration, RemoveError};
 pub(crate) use slot::Slot;
 pub(crate) use table::Registry;

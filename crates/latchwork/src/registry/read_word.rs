@@ -91,6 +91,20 @@ impl ReadWord {
 }
 
 impl Observed {
+    /// How many dispatches, one on top of the other.
+    pub(crate) const fn depth(self) -> usize {
+        self.0 & DEPTH_MASK
+    }
+
+    /// As a word; it is not 0 unless the CPU was outside.
+    pub(crate) const fn word(self) -> usize {
+        self.0
+    }
+
+    pub(crate) const fn from_word(word: usize) -> Self {
+        Self(word)
+    }
+
     /// Whether the CPU was in no dispatch.
     pub(crate) fn is_outside(self) -> bool {
         self.0 & DEPTH_MASK == 0

@@ -1,26 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Requests: NMIs that software sends. [Sending](send) one, and the [mailbox] that carries it.
+//! Requests: NMIs that software sends. [Sending](send) one, the [mailbox] that carries it, the
+//! [word](send_word) by which a CPU says that it is in a send, and the receiver's [account] of sends
+//! that may not have rung yet.
 
+mod account;
 mod mailbox;
 mod send;
+mod send_word;
 
+pub(crate) use account::{SendWait, SendsAccount, UnfinishedSends, sends_under_way};
 pub(crate) use mailbox::Mailbox;
 pub use send::SendError;
-
-/// Stub.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Phase(usize);
-impl Phase {
-    pub(crate) const fn from_bit(bit: usize) -> Self {
-        Self(bit & 1)
-    }
-    pub(crate) const fn bit(self) -> usize {
-        self.0
-    }
-}
-/// Stub.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SendsWait {
-    pub(crate) phase: Phase,
-    pub(crate) sends: usize,
-}
+pub(crate) use send_word::SendWord;

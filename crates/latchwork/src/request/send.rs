@@ -30,17 +30,33 @@ impl<P: Platform> Nmi<P> {
             return Err(SendError::NotInitialised);
         }
         let target = cpus.get(cpu).ok_or(SendError::NoSuchCpu { cpu })?;
-        let interrupts = self.platform.disable_interrupts();
-        let sent = if request.is_to_self_only() && self.platform.current_cpu() != Some(cpu) {
-            Err(SendError::ToSelfOnly(request))
-        } else if target.presence().is_away() {
-            Err(SendError::Offline { cpu })
-        } else {
-            self.post_and_ring(cpu, target, request)
-        };
-        // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
-        unsafe { self.platform.restore_interrupts(interrupts) };
-        sent
+        self.on_this_cpu(|this_cpu, area| {
+            if request.is_to_self_only() && this_cpu != cpu {
+                return Err(SendError::ToSelfOnly(request));
+            }
+            area.own.sending.begin();
+            let sent = match target.presence().is_away() {
+                true => Err(SendError::Offline { cpu }),
+                false => self.post_and_ring(cpu, target, request),
+            };
+            area.own.sending.end();
+            sent
+        })
+        .unwrap_or_else(|cpu| Err(SendError::NoSender { cpu }))
+    }
+
+    /// Rings each CPU for which requests are pending. A CPU has died in a send, so one of these may
+    /// wait for a ring that was not made.
+    pub(crate) fn ring_for_dead_sender(&self) {
+        let _ = self.on_this_cpu(|_, area| {
+            for (cpu, target) in self.core.cpus().iter().enumerate() {
+                area.own.sending.begin();
+                if !target.presence().is_away() && target.senders.mailbox.lacks_own_ring() {
+                    let _ = self.post_and_ring(cpu, target, Request::Again);
+                }
+                area.own.sending.end();
+            }
+        });
     }
 
     fn post_and_ring(
@@ -73,6 +89,11 @@ pub enum SendError {
         /// The number that the caller gave.
         cpu: usize,
     },
+    /// The calling CPU has no area, so it cannot announce that it sends.
+    NoSender {
+        /// Its number; `None` if it has none yet.
+        cpu: Option<usize>,
+    },
     /// That CPU is [offline](crate::Nmi::go_offline). The library sent nothing.
     Offline {
         /// That CPU.
@@ -93,6 +114,8 @@ impl fmt::Display for SendError {
         match self {
             Self::NotInitialised => f.write_str("not initialised: call init first"),
             Self::NoSuchCpu { cpu } => write!(f, "there is no CPU {cpu}"),
+            Self::NoSender { cpu: Some(cpu) } => write!(f, "the sender, CPU {cpu}, has no area"),
+            Self::NoSender { cpu: None } => f.write_str("the sender has no number yet"),
             Self::Offline { cpu } => write!(f, "CPU {cpu} is offline"),
             Self::ToSelfOnly(request) => write!(f, "{request:?} is sent to the own CPU only"),
             Self::Saturated(request) => {

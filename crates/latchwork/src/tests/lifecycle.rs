@@ -260,3 +260,21 @@ fn after_leave_of_a_parked_cpu_is_forgotten_with_it() {
     assert_eq!(take_nmi(nmi), Outcome::Unknown);
     assert!(nmi.platform.left.lock().unwrap().is_empty());
 }
+
+/// Its request was posted, and no ring came, nor ever would.
+#[test]
+fn a_request_whose_sender_died_before_its_ring_is_rung_for() {
+    let world = World::with_cpus(3);
+    let nmi = world.nmi;
+    nmi.core.cpus()[1].own.sending.begin();
+    nmi.core.cpus()[2].senders.mailbox.post(Request::Call).unwrap();
+    for _ in 0..2 {
+        // SAFETY: no thread is CPU 1.
+        unsafe { nmi.mark_offline(1) }.unwrap();
+        let rung = [0, 1, 2].map(|cpu| nmi.platform.rung[cpu].load(Ordering::Relaxed));
+        assert_eq!(rung, [0, 0, 1]);
+    }
+    become_cpu(Some(2));
+    assert_eq!(take_nmi(nmi), Outcome::Claimed);
+    assert_eq!((served(nmi, Request::Call), served(nmi, Request::Again)), (1, 1));
+}

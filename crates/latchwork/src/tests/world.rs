@@ -391,3 +391,17 @@ pub(crate) fn publish_claim(nmi: &'static Nmi<TestPlatform>) {
     let slot = nmi.core.registry.slot(crate::contract::Class::Platform, 0).unwrap();
     nmi.publish_claim(slot, 0, None);
 }
+
+/// CPU 1 posts a request to CPU 0, and does not ring.
+pub(crate) fn begin_send(nmi: &'static Nmi<TestPlatform>) {
+    let cpus = nmi.core.cpus();
+    cpus[1].own.sending.begin();
+    cpus[0].senders.mailbox.post(Request::Call).unwrap();
+}
+
+/// CPU 1 has rung, in the send that it began. Sends of its own that nest end with the lowest.
+pub(crate) fn finish_send(nmi: &'static Nmi<TestPlatform>) {
+    let cpus = nmi.core.cpus();
+    cpus[0].senders.mailbox.finish();
+    cpus[1].own.sending.end();
+}

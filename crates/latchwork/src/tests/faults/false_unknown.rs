@@ -197,7 +197,8 @@ fn second_rings(shown_before: u64, ticks: u64) -> [Outcome; 4] {
     let set_clock = |ticks: u64| nmi.platform.ticks.store(ticks as usize, Ordering::Relaxed);
     set_clock(shown_before);
     let collapsed = || {
-        (pmi.raise(), other.raise());
+        pmi.raise();
+        other.raise();
         take_nmi(nmi);
         take_nmi(nmi)
     };
@@ -212,7 +213,10 @@ fn second_rings(shown_before: u64, ticks: u64) -> [Outcome; 4] {
         take_nmi(nmi)
     };
     if shown_before != ticks {
-        (collapsed(), elsewhere(), outside(0, pmi), outside(2, external));
+        collapsed();
+        elsewhere();
+        outside(0, pmi);
+        outside(2, external);
         set_clock(ticks);
     }
     let outcomes = [elsewhere(), outside(2, external), collapsed(), outside(0, pmi)];

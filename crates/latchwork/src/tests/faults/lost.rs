@@ -28,7 +28,8 @@ fn fault_3_the_maker_of_a_debt_goes_offline_amid_a_poll_of_another_cpu() {
     let (pmi, external) = (scene.pmi.0, scene.external.0);
     amid.0.next(move || {
         on(nmi, 0, || {
-            (pmi.raise(), external.raise());
+            pmi.raise();
+            external.raise();
             take_nmi(nmi);
             nmi.go_offline().unwrap();
             nmi.run_work();
@@ -59,7 +60,8 @@ fn fault_4_nmis_on_top_of_the_making_of_a_debt_leave_one_without_a_maker() {
             external.raise();
             take_nmi(nmi);
             time_passes(nmi, 50);
-            (pmi.raise(), external.raise());
+            pmi.raise();
+            external.raise();
             take_nmi(nmi);
         });
         pmi.raise();

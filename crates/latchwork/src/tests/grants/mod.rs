@@ -215,11 +215,11 @@ mod sends {
 
     /// A send whose sender was interrupted between the request and the ring.
     fn half_a_send(world: &World) {
-        world.nmi.core.cpus()[0].senders.mailbox.post(Request::Call).unwrap();
+        crate::tests::world::begin_send(world.nmi);
     }
 
     fn finish(world: &World) {
-        world.nmi.core.cpus()[0].senders.mailbox.finish();
+        crate::tests::world::finish_send(world.nmi);
     }
 
     fn claimed_with_a_pmi() -> (World, Leaked<Source>, Registration) {

@@ -70,8 +70,8 @@ fn make_pending(scene: &Scene, pending: Pending) {
         }
         Pending::LiveGrant => {
             scene.pmi.0.raise();
-            nmi.core.cpus()[0].senders.mailbox.post(Request::Call).unwrap();
-            nmi.core.cpus()[0].senders.mailbox.finish();
+            crate::tests::world::begin_send(nmi);
+            crate::tests::world::finish_send(nmi);
             assert_eq!(take_nmi(nmi), Outcome::Claimed);
         }
     }

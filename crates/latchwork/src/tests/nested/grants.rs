@@ -369,12 +369,11 @@ fn an_unfinished_send_on_top_of_a_look_at_finished_ones() {
             let source = Leaked::new(Source::new());
             let pmi = source.0;
             let _kept = nmi.register(&local(4, MESSAGE), pmi).unwrap();
-            let mailbox = &nmi.core.cpus()[0].senders.mailbox;
-            let half_a_send = || mailbox.post(Request::Call).unwrap();
+            let half_a_send = || crate::tests::world::begin_send(nmi);
             half_a_send();
             pmi.raise();
             take_nmi(nmi);
-            mailbox.finish();
+            crate::tests::world::finish_send(nmi);
             arm(accesses_before, move || {
                 half_a_send();
                 pmi.raise();
@@ -387,7 +386,7 @@ fn an_unfinished_send_on_top_of_a_look_at_finished_ones() {
                     world.wait_us(1_000);
                     nmi.tick();
                 }
-                mailbox.finish();
+                crate::tests::world::finish_send(nmi);
                 nmi.tick();
                 assert_eq!(take_nmi(nmi), Outcome::Absorbed, "the ring of the second send");
             }
@@ -404,18 +403,17 @@ fn a_send_that_finishes_while_the_nmi_leaves_that_took_it() {
         let nmi = world.nmi;
         let source = Leaked::new(Source::new());
         let _kept = nmi.register(&local(4, EdgeModel::PerCondition), source.0).unwrap();
-        let mailbox = &nmi.core.cpus()[0].senders.mailbox;
-        mailbox.post(Request::Call).unwrap();
+        crate::tests::world::begin_send(nmi);
         source.0.raise();
         arm(accesses_before, move || {
             time_passes(nmi, 300);
-            mailbox.finish();
+            crate::tests::world::finish_send(nmi);
         });
         take_nmi(nmi);
         let finished = came();
         nmi.tick();
         if !finished {
-            mailbox.finish();
+            crate::tests::world::finish_send(nmi);
             nmi.tick();
         }
         assert_eq!(take_nmi(nmi), Outcome::Absorbed);
