@@ -7,14 +7,16 @@ use super::{
 };
 use crate::{
     contract::GrantKind,
-    request::Phase,
+    request::SendWait,
     time::{LimitsInForce, Timestamp},
 };
 
 const LATE: u64 = 200;
 const HOLD: u64 = 10_000;
-/// The phase of every send here.
-const SENDS: Phase = Phase::from_bit(0);
+/// For what every ring here waits that has no deadline.
+const WAIT: SendWait = SendWait(1);
+const CLAIM: Due = Due::After { wait: WAIT, taken: None };
+const SEND: Due = Due::After { wait: WAIT, taken: Some(at(100)) };
 
 /// A ledger of a CPU whose clock has a tick a microsecond.
 struct Scene {
@@ -40,10 +42,11 @@ impl Scene {
         self.ledger.take(at(now), at(now), self.limits.in_ticks(1_000)).is_some()
     }
 
-    /// Looks again at `now`, where the sends have finished or not.
-    fn look(&self, have_finished: bool, now: u64) {
+    /// Looks again at `now`, where what was under way has finished or not. Claims that are over are
+    /// due by 500.
+    fn look(&self, has_finished: bool, now: u64) {
         let limits = self.limits.in_ticks(1_000);
-        self.ledger.look_again(|_| have_finished, || None, || at(now), limits);
+        self.ledger.look_again(|_| has_finished, |_| at(500), || at(now), limits);
     }
 
     fn open(&self, open_point: u64) {
@@ -82,34 +85,32 @@ fn no_claim_moves_the_deadline_of_another() {
 #[test]
 fn an_open_point_drops_what_was_due_before_it_and_nothing_else() {
     let scene = Scene::new();
-    let unknown =
-        [Due::AfterOwnClaim, Due::AfterClaims, Due::AfterSends { phase: SENDS, since: at(100) }];
-    for due in [Due::By(at(300)), Due::By(at(301))].into_iter().chain(unknown) {
+    for due in [Due::By(at(300)), Due::By(at(301)), CLAIM, SEND] {
         scene.add(due, 100);
     }
     scene.open(301);
-    assert_eq!(scene.rings(301), 4);
+    assert_eq!(scene.rings(301), 3);
 }
 
 #[test]
 fn a_full_ledger_keeps_every_ring() {
     let scene = Scene::new();
-    for deadline in 1..=8 {
+    for deadline in 1..=6 {
         scene.add(Due::By(at(deadline * 100)), 50);
     }
-    scene.add(Due::AfterOwnClaim, 50);
-    assert_eq!(scene.rings(50), 9);
+    scene.add(CLAIM, 50);
+    assert_eq!(scene.rings(50), 7);
     scene.open(101);
-    assert_eq!(scene.rings(101), 9, "the ring of 100 waits with that of 200");
-    scene.open(801);
-    assert_eq!(scene.rings(801), 1);
+    assert_eq!(scene.rings(101), 7, "the ring of 100 waits with that of 200");
+    scene.open(601);
+    assert_eq!(scene.rings(601), 1);
 }
 
 #[test]
 fn the_excuse_of_a_late_send_ends_once_its_ring_has_come() {
     for is_used in [true, false] {
         let scene = Scene::new();
-        scene.add(Due::AfterSends { phase: SENDS, since: at(100) }, 100);
+        scene.add(SEND, 100);
         let written_off = 100 + HOLD;
         scene.look(false, written_off);
         assert_eq!(scene.rings(written_off), 0, "it explains nothing any more");
@@ -128,11 +129,12 @@ fn the_excuse_of_a_late_send_ends_once_its_ring_has_come() {
 fn a_ring_taken_amid_its_own_claim_is_due_with_it() {
     let scene = Scene::new();
     let limits = scene.limits.in_ticks(1_000);
-    scene.add(Due::AfterOwnClaim, 100);
+    scene.add(CLAIM, 100);
     assert!(scene.take(150));
-    let due_of_a_late_one = || scene.ledger.due_if_late(at(400), at(300), limits);
-    assert_eq!(due_of_a_late_one(), Due::AfterOwnClaim);
-    scene.ledger.end_own_claim(at(500), at(300), limits);
+    let due_of_a_late_one = || scene.ledger.due_if_late(at(400), at(290), limits);
+    scene.look(false, 280);
+    assert_eq!(due_of_a_late_one(), CLAIM);
+    scene.look(true, 280);
     assert_eq!(due_of_a_late_one(), Due::By(at(500)));
     assert!(scene.ledger.is_empty());
 }

@@ -5,7 +5,7 @@ use loom::thread;
 
 use super::{explore, recovery::external};
 use crate::{
-    Outcome,
+    Class, Doorbell, EdgeModel, HandlerSpec, Outcome,
     tests::{
         source::Source,
         world::{Leaked, World, become_cpu, take_nmi},
@@ -85,35 +85,66 @@ fn a_claim_is_adopted_once_however_early_it_is_seen() {
     });
 }
 
-/// A driver takes long to clear the status. A CPU that has adopted its claim meanwhile, and sees that
-/// it is over, sees the deadline of its ring.
-#[test]
-fn whoever_sees_the_end_of_a_slow_claim_outside_nmis_sees_its_deadline() {
-    explore(|| {
+/// What another CPU does while a driver takes long to clear the status of what it claims.
+#[derive(Clone, Copy, PartialEq)]
+enum Meanwhile {
+    /// It looks at the claim when that begins.
+    LooksAtItsBeginning,
+    /// It has adopted the claim, and looks again when that ends.
+    LooksAgainAtItsEnd,
+    /// It looks when the claim ends.
+    LooksAtItsEnd,
+}
+
+/// The ring comes to the other CPU as late after the end of the claim as its doorbell says.
+fn a_slow_claim_outside_nmis(meanwhile: Meanwhile) {
+    explore(move || {
         let world = World::new();
         let nmi = world.nmi;
         let source = Leaked::new(Source::new());
-        let kept = nmi.register(&external(), source.0).unwrap();
+        let edges = EdgeModel::PerEvent { late_us: 1_000, max_late_edges: 0 };
+        let doorbell = Doorbell::Platform(1);
+        let spec = HandlerSpec::new("late", Class::Platform, doorbell, edges);
+        let kept = nmi.register(&spec, source.0).unwrap();
         world.wait_us(100_000);
         nmi.core.recovery.hot.debt.take();
         source.0.raise();
-        let other_cpu = kept.claim_outside_nmi(|| {
+        let look = move || {
             become_cpu(Some(1));
             nmi.entering_idle();
-            become_cpu(Some(0));
-            world.wait_us(1_000);
+        };
+        let at_beginning =
+            (meanwhile == Meanwhile::LooksAtItsBeginning).then(|| thread::spawn(look));
+        let at_end = kept.claim_outside_nmi(|| {
+            if let Some(other_cpu) = at_beginning {
+                other_cpu.join().unwrap();
+            }
+            if meanwhile == Meanwhile::LooksAgainAtItsEnd {
+                look();
+                become_cpu(Some(0));
+            }
+            world.wait_us(3_000);
             source.0.clear();
-            thread::spawn(move || {
-                become_cpu(Some(1));
-                nmi.entering_idle();
-            })
+            (meanwhile != Meanwhile::LooksAtItsBeginning).then(|| thread::spawn(look))
         });
-        other_cpu.join().unwrap();
-        become_cpu(Some(1));
-        world.wait_us(100);
-        nmi.entering_idle();
+        if let Some(other_cpu) = at_end {
+            other_cpu.join().unwrap();
+        }
+        world.wait_us(700);
+        look();
         assert_eq!([take_nmi(nmi), take_nmi(nmi)], [Outcome::Absorbed, Outcome::Unknown]);
         become_cpu(Some(0));
         kept.remove().unwrap();
     });
+}
+
+#[test]
+fn whoever_sees_a_slow_claim_outside_nmis_waits_for_its_end() {
+    a_slow_claim_outside_nmis(Meanwhile::LooksAtItsBeginning);
+}
+
+#[test]
+fn whoever_sees_the_end_of_a_slow_claim_outside_nmis_sees_its_deadline() {
+    a_slow_claim_outside_nmis(Meanwhile::LooksAgainAtItsEnd);
+    a_slow_claim_outside_nmis(Meanwhile::LooksAtItsEnd);
 }
