@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Links the kernel as a static, position-dependent image at the addresses of `kernel.ld`.
 //!
-//! The arguments are given for the kernel's binary alone, so that the rest of the workspace links
-//! as usual.
+//! It passes the arguments for the kernel's binary alone, so the rest of the workspace links as
+//! usual.
 
 use std::env;
 

@@ -25,8 +25,7 @@ use crate::{patience, time, trap};
 
 type LocalApic = Lapic<AnyApic<MmioWindow, CpuMsr>>;
 
-/// Ticks of the periodic timer in a second: the period that the library assumes unless it is told
-/// another.
+/// Ticks of the periodic timer in a second: the period that the library assumes by default.
 const TICK_HZ: u64 = 1_000;
 
 const TICK: Vector = Vector::of::<{ trap::Vector::Tick as u8 }>();
@@ -80,18 +79,18 @@ pub(crate) fn choose_mode(mode: ApicMode) {
     X2APIC.store(mode == ApicMode::X2Apic, Ordering::Relaxed);
 }
 
-/// Enables this CPU's APIC, masks all it could raise by itself but its tick, calls `calibrate`
-/// before the tick is started, and brings it into the chosen mode. Once each time that the CPU
-/// starts, interrupts off.
+/// Enables this CPU's APIC, masks everything that the APIC could raise by itself but its tick,
+/// calls `calibrate` before it starts the tick, and brings the APIC into the chosen mode. Once each
+/// time that the CPU starts, interrupts off.
 ///
-/// The timer is started before x2APIC mode is entered, which keeps it (SDM Vol. 3A, "State Changes
-/// From xAPIC Mode to x2APIC Mode"), and is not touched again: under the instruction clock QEMU
-/// ends with "Bad icount read" when RDMSR reads the timer's current count
-/// (`findings/x2apic-timer-and-instruction-clock.sh`).
+/// This function starts the timer before it enters x2APIC mode, which keeps the timer running (SDM
+/// Vol. 3A, "State Changes From xAPIC Mode to x2APIC Mode"). Nothing touches the timer again: under
+/// the instruction clock QEMU ends with "Bad icount read" when RDMSR reads the timer's current
+/// count (`findings/x2apic-timer-and-instruction-clock.sh`).
 ///
 /// A CPU that INIT stopped in x2APIC mode stays in it (SDM Vol. 3A, "x2APIC States", "State Changes
-/// From x2APIC Mode"). The way back to xAPIC mode leads through an APIC that is off. So such a CPU
-/// is set up where it is.
+/// From x2APIC Mode"). The way back to xAPIC mode leads through an APIC that is off. So this
+/// function sets such a CPU up in x2APIC mode.
 pub(crate) fn init_this_cpu(calibrate: impl FnOnce()) {
     // SAFETY: these are this CPU's MSRs.
     let starts_in_x2apic = unsafe { mode::current(&msrs()) } == ApicMode::X2Apic;
@@ -144,7 +143,7 @@ fn set<E: core::fmt::Debug>(programmed: Result<(), E>) {
     }
 }
 
-/// Masks everything at the two 8259s, which firmware leaves in use.
+/// Masks every interrupt at the two 8259s, which firmware leaves in use.
 pub(crate) fn silence_8259s() {
     for port in [0x21, 0xa1] {
         // SAFETY: the mask registers of the 8259s; nobody here wants their interrupts.
@@ -170,8 +169,8 @@ pub(crate) fn calibrate() {
     COUNT_PER_TICK.store(per_tick, Ordering::Relaxed);
 }
 
-/// Holds back this CPU's tick, or lets it come again; other interrupts come as ever. Its task
-/// priority is raised to the tick's: the timer's own registers are left alone, for the reason at
+/// Holds back this CPU's tick, or lets it come again; other interrupts come as before. It raises
+/// the task priority to the tick's, and leaves the timer's own registers alone, for the reason at
 /// [`init_this_cpu`]. One tick that fell due meanwhile comes at once.
 pub(crate) fn hold_tick(held: bool) {
     local().set_task_priority(if held { TICK.get() } else { 0 });
@@ -215,7 +214,7 @@ pub(crate) fn target(cpu: usize) -> Option<ApicId> {
 pub(crate) fn send_nmi(cpu: usize) -> Result<(), RingError> {
     let id = target(cpu).ok_or(RingError::Unreachable)?;
     match local().send(&Ipi::Nmi { source: None, to: Target::Cpu(id) }) {
-        // Sent is sent: it will be delivered, if late.
+        // The APIC has it and will deliver it, if late.
         Ok(()) | Err(SendError::StillPending) => Ok(()),
         Err(SendError::NotAddressable(_)) => Err(RingError::Unreachable),
         Err(_) => Err(RingError::Busy),
@@ -266,8 +265,8 @@ pub(crate) fn send_shootdown_to_others() {
     deliver(&Ipi::Fixed { vector: SHOOTDOWN, to: FixedTarget::AllExcludingSelf });
 }
 
-/// Sends the interrupt for the NMI subsystem's work to `cpu`, this one included. NMI-safe. One that
-/// the APIC does not take is made up for by that CPU's next tick.
+/// Sends the interrupt for the NMI subsystem's work to `cpu`, this one included. NMI-safe. If the
+/// APIC does not take it, that CPU's next tick does the work.
 pub(crate) fn send_nmi_work(cpu: usize) {
     let apic = local();
     let _ = match target(cpu) {

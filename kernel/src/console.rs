@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The serial console, COM1, with a copy on the text screen if there is one.
 //!
-//! Two ways lead to it, and they share the port but no lock:
+//! Two kinds of code write to it. They share the port but no lock:
 //!
 //! - **Ordinary context** (threads and maskable interrupts) prints whole lines under [`LOCK`], with
 //!   interrupts off. Code that an NMI may run never touches this lock: the NMI may have interrupted
 //!   its holder.
-//! - **The last words** of a kernel that stops ([`last_words`]) may come from anywhere, an NMI
-//!   included. They wait a bounded time for another CPU to finish its line, then write to the port
-//!   directly. Ordinary writers see [`SPEAKER`] and park.
+//! - **The last words** of a kernel that stops ([`last_words`]) may come from any context, an NMI
+//!   included. The CPU that writes them waits a bounded time for another CPU to finish its line,
+//!   then writes to the port directly. Ordinary writers see [`SPEAKER`] and park.
 
 use core::fmt::{self, Write};
 use core::hint::spin_loop;
@@ -36,14 +36,15 @@ const FREE: usize = 0;
 /// leaving, so that lines do not mix.
 static LOCK: AtomicUsize = AtomicUsize::new(FREE);
 
-/// The CPU that speaks the last words, plus one; 0 while the kernel lives. Set once, never cleared.
+/// The CPU that writes the last words, plus one; 0 while the kernel lives. That CPU sets it once;
+/// nobody clears it.
 static SPEAKER: AtomicUsize = AtomicUsize::new(FREE);
 
-/// A port that has not taken a byte for so long takes none, and the byte is lost: nobody else can
-/// be told.
+/// How long a writer waits for the port to take a byte. Then it drops the byte: there is no other
+/// place to report to.
 const TRANSMITTER_LIMIT_MS: u64 = 10_000;
 
-/// How many times the last words look whether another CPU has finished its line.
+/// How many times the CPU with the last words checks whether another CPU has finished its line.
 const PATIENCE_LOOKS: u32 = 200_000;
 
 fn this_cpu_tag() -> usize {
@@ -79,8 +80,8 @@ fn may_put() -> bool {
 
 /// Waits for the host's answer to a record that asked for something. One thread at a time.
 ///
-/// Without a limit: the time that a CPU measures tells nothing about a host's, and the host limits
-/// the whole boot.
+/// It waits without a limit: the time that a CPU measures says nothing about the host's, and the
+/// host limits the whole boot.
 pub(crate) fn wait_answer() {
     patience::spin(awaited!("the host's answer").without_limit(), has_answered);
 }
@@ -94,7 +95,7 @@ pub(crate) fn has_answered() -> bool {
     status & DATA_READY != 0 && unsafe { Port::<u8>::new(COM1).read() } == ANSWER
 }
 
-/// Writes to the port; whoever has one holds the lock or speaks the last words.
+/// Writes to the port. Code that has one holds the lock or writes the last words.
 struct Direct;
 
 impl Write for Direct {
@@ -128,18 +129,20 @@ pub(crate) fn print_line(line: fmt::Arguments<'_>) {
     cpu::interrupts_restore(was_enabled);
 }
 
-/// Makes this CPU the one that speaks the last words, and calls `speak`; a second CPU that comes
-/// here is parked.
+/// Makes this CPU the one that writes the last words, and calls `speak`. A second CPU that comes
+/// here parks.
 ///
 /// Callable from any context, an NMI included. A call out of `speak` itself, on the same CPU,
-/// speaks as well: it is a panic while reporting one, and bounded by whoever counts those.
+/// writes as well: it is a panic in the report of a panic, and the panic handler bounds how many
+/// there are.
 pub(crate) fn last_words(speak: impl FnOnce(&mut dyn Write)) {
     let tag = this_cpu_tag();
     let first = SPEAKER.compare_exchange(FREE, tag, Ordering::AcqRel, Ordering::Acquire);
     if first.is_err_and(|speaker| speaker != tag) {
         cpu::park();
     }
-    // A line of this CPU that was interrupted will never be finished; another CPU's soon is.
+    // If this CPU was interrupted in a line, nothing will finish that line; another CPU soon
+    // finishes its own.
     for _ in 0..PATIENCE_LOOKS {
         let holder = LOCK.load(Ordering::Acquire);
         if holder == FREE || holder == tag {

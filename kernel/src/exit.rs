@@ -17,8 +17,8 @@ const DEBUG_EXIT: u16 = 0xf4;
 const BOCHS_SHUTDOWN: u16 = 0x8900;
 const BOCHS_WORD: &[u8] = b"Shutdown";
 
-/// How the kernel ended. The exit status is twice the value plus one: QEMU makes it so, and the
-/// record for Bochs follows suit.
+/// How the kernel ended. The exit status is twice the value plus one: QEMU computes it so, and the
+/// record for Bochs does the same.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 pub(crate) enum Ending {
@@ -48,12 +48,12 @@ enum Way {
     Bochs = 2,
 }
 
-/// The [`Way`] to end. Written once, by the boot CPU, before others start; read by whoever ends the
-/// machine, in any context. Relaxed: a CPU that started later sees what was written before its
-/// start.
+/// The [`Way`] to end. The boot CPU writes it once, before others start; the CPU that ends the
+/// machine reads it, in any context. Relaxed: a CPU that started later sees what was written before
+/// its start.
 static WAY: AtomicU8 = AtomicU8::new(Way::Halt as u8);
 
-/// Reads how the machine is to be ended. Boot CPU, once, before others start.
+/// Reads from the command line how to end the machine. Boot CPU, once, before others start.
 pub(crate) fn choose(cmdline: CommandLine) {
     let way = match cmdline.value("exit").unwrap_or("halt") {
         "halt" => Way::Halt,

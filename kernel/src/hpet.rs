@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! This kernel's use of the HPET: finding it, and a timer of it on an I/O APIC pin of its own.
+//! This kernel's use of the HPET: finds it, and wires a timer to an I/O APIC pin of its own.
 
 use latchwork_x86::acpi::{HpetTable, IsaInterrupt, PinPolarity};
 use latchwork_x86::hpet::{Hpet, HpetError, Output, Trigger};
@@ -18,7 +18,7 @@ const FIRST_PCI_INTERRUPT: u8 = 16;
 /// The ISA interrupt of the 8254, in whose place legacy replacement puts timer 0.
 const ISA_TIMER: u8 = 0;
 
-/// Finds the HPET. Ordinary context, once: whoever has it owns its timers.
+/// Finds the HPET. Ordinary context, once: the caller then owns its timers.
 pub(crate) fn find() -> MachineHpet {
     let memory = firmware::memory();
     let table = firmware::rsdp(&memory).and_then(|rsdp| HpetTable::find(&memory, &rsdp));
@@ -82,7 +82,7 @@ impl Wiring {
     }
 }
 
-/// Where the MADT says that the 8254 is wired to.
+/// The interrupt and polarity to which the 8254 is wired, as the MADT says.
 fn isa_timer_line() -> (u32, Polarity) {
     let memory = firmware::memory();
     match firmware::madt(&memory).and_then(|madt| madt.isa_interrupt(ISA_TIMER)) {
@@ -94,7 +94,7 @@ fn isa_timer_line() -> (u32, Polarity) {
     }
 }
 
-/// What a call gave that the capabilities allow.
+/// The value of a call that the capabilities allow.
 pub(crate) fn checked<T>(result: Result<T, HpetError>) -> T {
     match result {
         Ok(value) => value,

@@ -8,15 +8,15 @@ use crate::nmi::{NMI, reports};
 use crate::waiting::{Awaited, Waiting, awaited};
 use crate::{tick, time};
 
-/// Sleeps until `done`, without a tick. Whatever makes it true also raises a maskable interrupt on
-/// this CPU. Threads only.
+/// Sleeps until `done`, without a tick. The code that makes it true also raises a maskable
+/// interrupt on this CPU. Threads only.
 pub(crate) fn until(awaited: Awaited, done: impl FnMut() -> bool) {
     sleep_until(awaited, done, tick::stop);
     tick::start();
 }
 
-/// Sleeps until `done` or until `limit_ms` have passed, on a CPU whose tick runs; says whether it
-/// is done. Threads only.
+/// Sleeps until `done` or until `limit_ms` have passed, on a CPU whose tick runs. Returns whether
+/// it is done. Threads only.
 pub(crate) fn until_or_ms(awaited: Awaited, mut done: impl FnMut() -> bool, limit_ms: u64) -> bool {
     let start = time::now_ticks();
     let limit_ticks = limit_ms * time::ticks_per_ms();

@@ -10,8 +10,8 @@ use latchwork_x86::ioapic::{Delivery, IoApic, IoApicError, Mask, Polarity, Route
 use crate::boot::firmware;
 use crate::{apic, mmio};
 
-/// Whether somebody owns an I/O APIC. Swapped by whoever takes it, Acquire, and cleared by its
-/// drop, Release.
+/// Whether an I/O APIC has an owner. The code that takes one swaps it, Acquire; the drop clears it,
+/// Release.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// An I/O APIC pin that raises NMIs, masked at first and when it is dropped. Ordinary context only.
@@ -23,8 +23,8 @@ pub(crate) struct NmiLine {
 }
 
 impl NmiLine {
-    /// Takes the pin that serves the global system interrupt `interrupt`, with the I/O APIC that
-    /// has it. There can be one such value at a time.
+    /// Takes the pin that serves the global system interrupt `interrupt`, with its I/O APIC. There
+    /// can be one such value at a time.
     pub(crate) fn of_interrupt(interrupt: u32, polarity: Polarity) -> Self {
         assert!(!TAKEN.swap(true, Ordering::Acquire), "somebody owns an I/O APIC already");
         let memory = firmware::memory();
@@ -45,7 +45,7 @@ impl NmiLine {
         Self { io_apic, pin, polarity }
     }
 
-    /// Has the line ring `cpu`, or no one while it is masked. A line that is active when it is
+    /// Makes the line ring `cpu`, or no CPU while it is masked. A line that is active when it is
     /// unmasked gives no edge.
     pub(crate) fn route_to(&mut self, cpu: usize, mask: Mask) {
         let Some(to) = apic::target(cpu) else {
@@ -55,7 +55,7 @@ impl NmiLine {
         programmed(self.io_apic.set(self.pin, &route, mask));
     }
 
-    /// Has the line ring no one.
+    /// Keeps the line from ringing.
     pub(crate) fn mask(&mut self) {
         programmed(self.io_apic.set_mask(self.pin, Mask::Masked));
     }

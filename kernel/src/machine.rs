@@ -5,7 +5,7 @@ use latchwork_x86::pci::{Address, Identity};
 
 use crate::pci;
 
-/// Where every PC has its host bridge.
+/// The address of the host bridge on every PC.
 const HOST_BRIDGE: (u8, u8, u8) = (0, 0, 0);
 
 /// The memory controller of QEMU's `q35` (Intel 3 Series Express Chipset Family datasheet, 5.1,

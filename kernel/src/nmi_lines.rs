@@ -19,8 +19,8 @@ use crate::boot::firmware;
 use crate::console::println;
 use crate::cpu::{MAX_CPUS, area};
 
-/// Whether the log has what is odd about the wiring of each CPU. By that CPU, which alone reads and
-/// writes it.
+/// Whether the log says what is odd about the wiring of each CPU. Only that CPU reads and writes
+/// it.
 static LOGGED: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
 /// Why no pin was programmed.
@@ -60,12 +60,12 @@ impl From<NoLine> for LineError {
     }
 }
 
-/// Lets the NMI lines of the executing CPU in, and says which those are. Threads only.
+/// Lets the NMI lines of the executing CPU in, and returns which those are. Threads only.
 pub(crate) fn open_here() -> Result<LintNmis, LineError> {
     program_here(Mask::Unmasked)
 }
 
-/// Keeps the NMI lines of the executing CPU out, and says which those are. Threads only.
+/// Keeps the NMI lines of the executing CPU out, and returns which those are. Threads only.
 pub(crate) fn close_here() -> Result<LintNmis, LineError> {
     program_here(Mask::Masked)
 }
@@ -92,7 +92,8 @@ fn wired_here() -> Result<LintNmis, LineError> {
     Err(LineError::UnlistedCpu(id))
 }
 
-/// The wiring that this kernel assumes. Logs once on each CPU why that is not just what was found.
+/// The wiring that this kernel assumes. If it differs from what the MADT says, each CPU logs once
+/// why.
 fn chosen(processor_uid: u32, found: Result<LintNmis, NoLine>) -> Result<LintNmis, NoLine> {
     match found {
         Ok(lines) => {

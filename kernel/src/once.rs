@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Values that become known while the kernel runs, and that NMI handlers, which live in statics,
-//! read.
+//! Values that become known while the kernel runs, for NMI handlers, which are statics, to read.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Waits, each for something that has a name ([`crate::waiting`]), most of which give up.
+//! Waits. Each waits for something that has a name ([`crate::waiting`]), and most have a limit.
 
 use crate::waiting::{Awaited, Waiting};
 use crate::{idle, time};
@@ -10,12 +10,12 @@ const TURNS_A_LOOK: u32 = 200;
 /// How long a CPU may take to start.
 const START_LIMIT_MS: u64 = 5_000;
 
-/// How long to wait for what takes microseconds where every CPU has a core to itself, and may take
-/// long where eight share two.
+/// How long to wait for something that takes microseconds where every CPU has a core to itself, and
+/// may take long where eight CPUs share two cores.
 pub(crate) const LIMIT_MS: u64 = 10_000;
 
-/// Spins until `done`. Each turn hints PAUSE, at which the deterministic clock's host goes on to
-/// the next CPU. Gives up after `turns` turns; says whether it is done. Any context.
+/// Spins until `done`. Each turn executes PAUSE, at which QEMU under the deterministic clock goes
+/// on to the next CPU. Gives up after `turns` turns. Returns whether it is done. Any context.
 pub(crate) fn spin_until(awaited: Awaited, mut done: impl FnMut() -> bool, turns: u32) -> bool {
     if turns == 0 || done() {
         return done();
@@ -30,7 +30,7 @@ pub(crate) fn spin_until(awaited: Awaited, mut done: impl FnMut() -> bool, turns
     false
 }
 
-/// Spins until `done`, and says whether it came within `limit_ms`. Any context.
+/// Spins until `done`, and returns whether it came within `limit_ms`. Any context.
 pub(crate) fn spin_until_or_ms(
     awaited: Awaited,
     mut done: impl FnMut() -> bool,
@@ -63,20 +63,20 @@ pub(crate) fn spin(awaited: Awaited, mut done: impl FnMut() -> bool) {
 }
 
 /// Passes the time between two looks of a CPU that waits for another with interrupts off or in an
-/// NMI: executes instructions for `us`, by which the deterministic clock goes on, and then gives
-/// this CPU's turn away. Any context.
+/// NMI. It executes instructions for `us`, which drive the deterministic clock, and then gives this
+/// CPU's turn away. Any context.
 pub(crate) fn between_looks_us(us: u64) {
     time::delay_us(us);
     core::hint::spin_loop();
 }
 
-/// Sleeps until `done`, and says whether it came within ten seconds. What makes it true had better
-/// raise an interrupt here, else the next tick finds it. Threads only.
+/// Sleeps until `done`, and returns whether it came within ten seconds. The code that makes it true
+/// should raise an interrupt here; otherwise the next tick finds it. Threads only.
 pub(crate) fn sleep_until(awaited: Awaited, done: impl FnMut() -> bool) -> bool {
     idle::until_or_ms(awaited, done, LIMIT_MS)
 }
 
-/// Waits until `done`, without sleeping, and says whether it came within five seconds: for a CPU
+/// Waits until `done`, without sleeping, and returns whether it came within five seconds: for a CPU
 /// whose tick does not come yet.
 pub(crate) fn busy_wait_until(awaited: Awaited, mut done: impl FnMut() -> bool) -> bool {
     let start_ticks = time::now_ticks();

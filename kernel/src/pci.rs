@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! PCI devices, as this kernel finds them and reaches their registers. Boot CPU, ordinary context:
-//! configuration space is reached through two ports that belong together, and nothing here locks
-//! them.
+//! the driver reaches configuration space through two ports that belong together, and nothing here
+//! locks them.
 
 use core::fmt;
 use core::ptr::{self, NonNull};
@@ -81,8 +81,8 @@ pub(crate) fn find(
 /// Where the first `bytes` bytes behind base address register 0 can be accessed, on every CPU, once
 /// the device answers in memory: identity-mapped and uncached.
 ///
-/// An address is taken as the firmware has assigned it. This kernel assigns none, since it does not
-/// know what else is there.
+/// This kernel takes the address that the firmware has assigned. It assigns none itself, since it
+/// does not know what else is there.
 pub(crate) fn registers(
     space: &mut ConfigSpace<CpuPort>,
     device: Address,

@@ -64,7 +64,7 @@ pub(crate) fn machine(machine: &str, cpus: usize, apic: &str) {
     );
 }
 
-/// A sign of life.
+/// Reports progress, so that the host sees that the kernel is alive.
 pub(crate) fn progress(done: u64, of: u64) {
     println!("@latchwork {{\"event\":\"progress\",\"done\":{done},\"of\":{of}}}");
 }
@@ -115,7 +115,7 @@ pub(crate) fn totals(totals: &Totals) {
     println!("{totals}");
 }
 
-/// A sequence was played: the seed it is made from, what came of it, and its log.
+/// Reports a sequence that was played: its seed, its result, and its log.
 pub(crate) fn played(seed: u64, played: &Played, log: &dyn Display) {
     let Played { steps, dispatches, claims, absorbed, deferred, unknown, .. } = *played;
     println!(
@@ -141,8 +141,8 @@ pub(crate) fn end() {
     println!("{END}");
 }
 
-/// A check ends the scenario where it is: its verdict, the totals and the end. Part of the last
-/// words: any context.
+/// Reports a check that ends the scenario where it is: its verdict, the totals and the end. Part of
+/// the last words: any context.
 pub(crate) fn ended_by(out: &mut dyn Write, check: &Check<'_>, totals: &Totals) {
     let _ = writeln!(out, "{check}\n{totals}\n{END}");
 }

@@ -12,23 +12,24 @@ const BLANK: u16 = ATTRIBUTE | b' ' as u16;
 
 const CELL_BYTES: usize = 2;
 
-/// The largest screen that is used; a larger one is taken for nonsense.
+/// The largest screen that this kernel uses; it ignores a larger one as nonsense.
 const MOST_COLUMNS: u32 = 160;
 const MOST_ROWS: u32 = 100;
 
 /// Where the screen is; 0 while there is none. The shape below is written before it.
 ///
-/// All are written by the boot CPU before others start, and read by whoever writes to the console.
-/// Relaxed is enough.
+/// The boot CPU writes all of them before others start, and a CPU that writes to the console reads
+/// them. Relaxed is enough.
 static ADDRESS: AtomicUsize = AtomicUsize::new(0);
 static COLUMNS: AtomicU32 = AtomicU32::new(0);
 static ROWS: AtomicU32 = AtomicU32::new(0);
 
-/// The column of the next letter, in the last row. Written by whoever has the console; see [`put`].
+/// The column of the next letter, in the last row. The CPU that has the console writes it; see
+/// [`put`].
 static COLUMN: AtomicU32 = AtomicU32::new(0);
 
-/// Clears the screen, and has [`put`] write to it from now on. A screen of a shape that cannot be
-/// is left alone.
+/// Clears the screen, and makes [`put`] write to it from now on. It ignores a screen of an
+/// impossible shape.
 ///
 /// # Safety
 ///
@@ -50,9 +51,9 @@ pub(crate) unsafe fn mirror_to(screen: &TextScreen) {
     }
 }
 
-/// Writes one byte at the end of the last row, and moves the screen up where a row is over. What is
-/// not ASCII is shown as a question mark. For whoever has the console: its lock, or the last word.
-/// Any context.
+/// Writes one byte at the end of the last row, and scrolls at the end of a row. It writes a
+/// question mark for a byte that is not ASCII. The caller has the console's lock, or writes the
+/// last words. Any context.
 pub(crate) fn put(byte: u8) {
     let address = ADDRESS.load(Ordering::Relaxed);
     if address == 0 {

@@ -21,12 +21,12 @@ unsafe impl Sync for Offer {}
 static OFFER: Offer = Offer(UnsafeCell::new(None));
 /// Counts jobs. Writer: the boot CPU, Release after the offer. Readers: the others, Acquire.
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
-/// CPUs that have finished the current job. Release by them, Acquire by the boot CPU.
+/// How many CPUs have finished the current job. They add, Release; the boot CPU reads, Acquire.
 static DONE: AtomicUsize = AtomicUsize::new(0);
 /// CPUs that take part.
 static CPUS: AtomicUsize = AtomicUsize::new(1);
 
-/// Says how many CPUs run. Boot CPU, once all have started.
+/// Sets how many CPUs run. Boot CPU, once all have started.
 pub(crate) fn set_cpus(cpus: usize) {
     CPUS.store(cpus, Ordering::Relaxed);
 }

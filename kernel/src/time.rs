@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Time: the time-stamp counter, measured once against the 8254 timer.
 //!
-//! Assumed, and true under QEMU and on every x86-64 CPU of this century's second decade on: the TSC
-//! is invariant (constant rate, never stops) and the CPUs' counters agree to within far less than a
+//! This module assumes what holds under QEMU and on x86-64 CPUs since about 2010: the TSC is
+//! invariant (constant rate, never stops), and the CPUs' counters agree to within far less than a
 //! microsecond. Under QEMU's instruction clock the TSC *is* the virtual clock.
 
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use crate::cpu;
 /// How long the TSC is measured.
 const MEASURE_MS: u64 = 5;
 
-/// How long the 8254's count is waited for: seconds, whatever the TSC's rate.
+/// How long to wait for the 8254's count: seconds, whatever the TSC's rate.
 const MOST_TICKS_TO_COUNT: u64 = 100_000_000_000;
 
 const PIT_HZ: u64 = 1_193_182;
@@ -22,7 +22,8 @@ const PIT_CHANNEL_2: u16 = 0x42;
 const PIT_COMMAND: u16 = 0x43;
 const PORT_B: u16 = 0x61;
 
-/// Until it is measured: more than any CPU has, so that nothing is over too soon.
+/// The initial value, before the measurement, is more than any CPU has, so that no wait is too
+/// short.
 static TICKS_PER_MS: AtomicU64 = AtomicU64::new(10_000_000);
 
 /// This CPU's clock in ticks. NMI-safe. Not ordered with what is around it.
@@ -62,8 +63,8 @@ pub(crate) fn calibrate_again() {
     }
 }
 
-/// Has the 8254's channel 2 count for `ms`, and says how many ticks of the TSC that took for each
-/// of them: never too few.
+/// Lets the 8254's channel 2 count for `ms`, and returns how many ticks of the TSC each of them
+/// took: never too few.
 fn measure_ticks_per_ms(ms: u64, before: impl FnOnce(), after: impl FnOnce()) -> u64 {
     const GATE: u8 = 1;
     const SPEAKER: u8 = 2;
@@ -107,10 +108,10 @@ const TURN_US: u64 = 20;
 
 /// Busy-waits. Any context.
 ///
-/// Hints that it waits once in [`TURN_US`], not at every look: at the hint, the deterministic
-/// clock's host goes on to the next CPU, and time passes by executing instructions. Without any
-/// hint, QEMU before 8.1 lets this CPU keep its turn until the next timer's event, and may begin
-/// with it again then: the CPU that is waited for never executes.
+/// It executes PAUSE once in [`TURN_US`], not at every look: at a PAUSE, QEMU under the
+/// deterministic clock goes on to the next CPU, and only instructions make time pass. Without any
+/// PAUSE, QEMU before 8.1 lets this CPU keep its turn until the next timer's event, and may then
+/// begin with this CPU again, so that the CPU it waits for never executes.
 pub(crate) fn delay_us(us: u64) {
     let ticks_of_us = |us: u64| ticks_per_ms() * us / 1000;
     let (delay_ticks, turn_ticks) = (ticks_of_us(us), ticks_of_us(TURN_US));
@@ -139,9 +140,9 @@ fn pass_time() {
 /// A period for [`shuffle_turns`] that costs little: some 40 microseconds.
 pub(crate) const SOME_PERIOD: u16 = 47;
 
-/// Under the instruction clock, has the 8254's channel 0 count in periods of `count` of its clock's
-/// ticks, 2 or more; 0 stops that. Its interrupt is masked, so the CPUs do not see it. Under other
-/// clocks it does nothing.
+/// Under the instruction clock, makes the 8254's channel 0 count in periods of `count` of its
+/// clock's ticks, 2 or more; 0 stops that. Its interrupt is masked, so the CPUs do not see it.
+/// Under other clocks this function does nothing.
 ///
 /// Each event of a timer ends the turn of the CPU that QEMU executes, and as an event comes near,
 /// turns get shorter, down to one instruction. So short periods make CPUs take turns at all kinds

@@ -4,9 +4,9 @@
 //! latchwork-qemu-tests -- FILTER` chooses among them. `cargo xtask test` makes the same boots,
 //! beside its other steps.
 //!
-//! `LATCHWORK_ALL_CELLS=1` offers every combination instead of a selection. Where QEMU is missing,
-//! or Bochs or GRUB is, and what this QEMU's release cannot boot, tests are ignored, and the reason
-//! is on standard error. Under CI, nothing may be missing.
+//! `LATCHWORK_ALL_CELLS=1` offers every combination instead of a selection. Where QEMU, Bochs or
+//! GRUB is missing, and where this QEMU's release cannot boot a cell, this program ignores the
+//! tests and prints the reason on standard error. Under CI, nothing may be missing.
 
 use std::env;
 use std::process::ExitCode;
@@ -56,7 +56,7 @@ fn run(arguments: &Arguments, cells: Vec<Cell>) -> Result<Conclusion, Box<dyn st
     Ok(libtest_mimic::run(arguments, trials))
 }
 
-/// A test of this name that does `boot`, or says why it cannot.
+/// A test of this name that runs `boot`, or is ignored with the reason why it cannot run.
 fn trial(
     name: &str,
     boot: Result<impl FnOnce() -> Result<(), String> + Send + 'static, String>,

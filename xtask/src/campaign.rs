@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use clap::Args;
 
+use crate::simulated::Named;
 use crate::{explore, process, workspace};
 
 /// The options of `campaign`, which the program that searches reads.
@@ -21,11 +22,33 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// When the program that searches cannot be built or run.
+/// When a name is none of a policy or scenario, or the program that searches cannot be built or
+/// run.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
+    check_names(&options.arguments)?;
     let program =
         explore::build_program(workspace::root(), &workspace::target_dir(), "latchwork-campaign")?;
     let mut command = Command::new(program);
     command.args(&options.arguments);
     Ok(process::status(&mut command).context("cannot run the campaign")?.success())
+}
+
+/// Refuses what is to be searched if there is no such thing. All else is for the program to judge.
+fn check_names(arguments: &[OsString]) -> anyhow::Result<()> {
+    let mut words = arguments.iter().filter_map(|word| word.to_str());
+    while let Some(word) = words.next() {
+        let (option, value) = match word.split_once('=') {
+            Some((option, value)) => (option, Some(value)),
+            None => (word, None),
+        };
+        let named = match option {
+            "--policy" => Named::Policy,
+            "--scenario" => Named::Scenario,
+            _ => continue,
+        };
+        if let Some(name) = value.or_else(|| words.next()) {
+            named.check(name)?;
+        }
+    }
+    Ok(())
 }

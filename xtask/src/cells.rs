@@ -11,11 +11,11 @@ use crate::guest::qemu::Qemu;
 use crate::guest::{Breakage, Emulator, Job, Limits, Place, ScenarioOutcome, bochs};
 use crate::machine::{Apic, Clock, Machine, MachineType};
 
-/// The numbers of CPUs that every kind of machine is booted with.
+/// The numbers of CPUs with which CI boots every kind of machine.
 pub const CPU_COUNTS: [u8; 4] = [1, 2, 4, 8];
 
-/// The numbers between those, and the kinds of machines that are booted with them. What is shared
-/// out among CPUs may not come out even there.
+/// The numbers between those, and the kinds of machines with them. A scenario that divides work
+/// among CPUs may have a remainder there.
 const COUNTS_BETWEEN: [u8; 4] = [3, 5, 6, 7];
 const MACHINES_BETWEEN: [(MachineType, Apic, Clock); 3] = [
     (MachineType::Q35, Apic::Xapic, Clock::Deterministic),
@@ -26,12 +26,12 @@ const MACHINES_BETWEEN: [(MachineType, Apic, Clock); 3] = [
 /// Seconds of silence after which a guest hangs, on a machine that runs several boots at once.
 const SILENCE_S: u64 = 120;
 
-/// The same for the guest that is told to hang, and for one on Bochs, whose loader alone may take
+/// The same for the guest that hangs by command, and for one on Bochs, whose loader alone may take
 /// longer than the former.
 const SILENCE_OF_A_HANG_S: u64 = 10;
 const SILENCE_OF_A_HANG_ON_BOCHS_S: u64 = 60;
 
-/// What is said of the boot CPU where it waits for what never comes.
+/// What the host says of the boot CPU where that waits for what never comes.
 const WAITS_FOR_EVER: &str = "CPU 0 waits for what never comes";
 
 /// The machines of the selection: every number of CPUs, every pair of mode and clock, and each
@@ -47,7 +47,7 @@ const SELECTED_MACHINES: [Machine; 8] = [
     machine(MachineType::Pc, 8, Apic::X2apic, Clock::Deterministic),
 ];
 
-/// The machines of the selection for what is selected narrowly: each clock, one CPU, two and
+/// The machines of the selection for narrowly selected scenarios: each clock, one CPU, two and
 /// several.
 const NARROW_MACHINES: [Machine; 4] = [
     machine(MachineType::Q35, 1, Apic::Xapic, Clock::Deterministic),
@@ -56,14 +56,14 @@ const NARROW_MACHINES: [Machine; 4] = [
     machine(MachineType::Q35, 8, Apic::X2apic, Clock::Parallel),
 ];
 
-/// Where the selection makes each mistake: on the first of these only, those that every scenario
-/// accepts.
+/// Where the selection makes each mistake. Those that every scenario accepts it makes on the first
+/// machine only.
 const SELECTED_FAULT_MACHINES: [Machine; 2] = [
     machine(MachineType::Q35, 2, Apic::Xapic, Clock::Deterministic),
     machine(MachineType::Pc, 4, Apic::X2apic, Clock::Parallel),
 ];
 
-/// The same for what is selected narrowly.
+/// The same for narrowly selected scenarios.
 const NARROW_FAULT_MACHINES: [Machine; 1] = [SELECTED_FAULT_MACHINES[0]];
 
 /// Where the whole makes each mistake: two numbers of CPUs for each pair of mode and clock, all
@@ -99,7 +99,7 @@ const FEW_DISC_MACHINES: [Machine; 1] = [SELECTED_DISC_MACHINES[0]];
 /// Where the selection boots on Bochs.
 const SELECTED_BOCHS_MACHINES: [Machine; 2] = [on_bochs(2, Apic::X2apic), on_bochs(4, Apic::Xapic)];
 
-/// The same for what is selected narrowly.
+/// The same for narrowly selected scenarios.
 const NARROW_BOCHS_MACHINES: [Machine; 1] = [SELECTED_BOCHS_MACHINES[0]];
 
 /// Where faults are made on Bochs.

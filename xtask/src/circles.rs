@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tests: the files of the core crate do not use each other in circles, nor do its rooms.
 //!
-//! A file uses another if it imports what that one defines. A re-export uses nothing, and is looked
-//! through. Between rooms, the root's files do not count: each room's state is in them, and each
-//! room's calls are added to them.
+//! A file uses another if it imports what that one defines. A re-export uses nothing, and the test
+//! follows it to the definition. Between rooms, the root's files do not count: they hold each
+//! room's state, and each room adds its calls to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -78,7 +78,8 @@ fn definition(path: &[String], from: &[String], all: &BTreeMap<Names, File>) -> 
     all.contains_key(&module).then_some(module)
 }
 
-/// The circles: what is left when whoever uses nobody that is left, or is used by nobody, goes.
+/// The circles: what is left after removing, again and again, each node that uses no remaining node
+/// or that none uses.
 fn circles(graph: &Graph) -> Graph {
     let mut left = graph.clone();
     loop {

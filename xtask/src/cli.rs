@@ -17,7 +17,7 @@ What `run` skips is no failure, unless it was named or nothing is left to boot: 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXIT_STATUS)]
 pub struct Cli {
-    /// The QEMU that is used: a path, or a name in PATH (default: what LATCHWORK_QEMU names, or
+    /// The QEMU to use: a path, or a name in PATH (default: what LATCHWORK_QEMU names, or
     /// qemu-system-x86_64)
     #[arg(long, global = true, value_name = "PATH")]
     qemu: Option<PathBuf>,
@@ -40,8 +40,8 @@ enum Command {
     Demo(demo::Options),
     /// Search the simulated machine at random and at length
     Campaign(campaign::Options),
-    /// Play the same sequences of rings in the simulated machine and under QEMU, and compare what
-    /// came of them
+    /// Play the same sequences of rings in the simulated machine and under QEMU, and compare the
+    /// results
     Compare(compare::Options),
     /// Apply each known mistake to a copy of the source; its named check must catch it
     Mutants(mutants::Options),
@@ -66,8 +66,8 @@ pub enum Format {
 ///
 /// # Errors
 ///
-/// A [`crate::error::UserError`] when what was asked cannot be done; other errors when a tool could
-/// not be run.
+/// A [`crate::error::UserError`] when xtask cannot do what the user asked; other errors when it
+/// could not run a tool.
 pub fn execute(cli: Cli) -> anyhow::Result<bool> {
     match cli.qemu {
         Some(path) => qemu::choose(&path)?,

@@ -9,24 +9,28 @@ use clap::Args;
 
 use crate::explore;
 use crate::process;
+use crate::simulated::Named;
 use crate::workspace;
 
 /// The options of `demo`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Which story; all are listed if none is named
+    /// Which story; without a name, all are listed
     name: Option<String>,
-    /// Write the picture of its timelines here, instead of telling it
+    /// Write the picture of its timelines here, instead of printing it
     #[arg(long, value_name = "FILE", requires = "name")]
     svg: Option<PathBuf>,
 }
 
-/// Tells a story; the value says whether it is true.
+/// Shows a story; the value says whether it is true.
 ///
 /// # Errors
 ///
-/// When the program that tells it cannot be built or run.
+/// When there is no such story, or the program that shows it cannot be built or run.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
+    if let Some(name) = &options.name {
+        Named::Demo.check(name)?;
+    }
     let program =
         explore::build_program(workspace::root(), &workspace::target_dir(), "latchwork-demo")?;
     let mut command = Command::new(program);

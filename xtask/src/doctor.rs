@@ -38,7 +38,7 @@ struct Finding {
 ///
 /// # Errors
 ///
-/// None at present: what cannot be asked is reported as missing.
+/// None at present: it reports as missing what does not answer.
 pub fn run() -> anyhow::Result<bool> {
     let mut findings = vec![rustc(), bare_target(), rust_lld(), linker()];
     findings.extend(qemu());

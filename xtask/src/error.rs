@@ -5,23 +5,29 @@ use thiserror::Error;
 
 use crate::guest::qemu::{BINARY, VARIABLE, Version};
 
-/// The request cannot be carried out as asked (exit status 2).
+/// xtask cannot do what the user asked (exit status 2).
 #[derive(Debug, Error, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum UserError {
-    /// `--scenario` names none of the catalogue.
-    #[error("there is no scenario `{name}`; the scenarios are: {known}")]
-    UnknownScenario {
+    /// There is nothing of that name.
+    #[error("there is no {what} `{name}`{question}; there are: {known}")]
+    UnknownName {
+        /// What has names of that kind.
+        what: &'static str,
         /// What was asked for.
         name: String,
+        /// Whether another name was meant; may be empty.
+        question: String,
         /// What there is.
         known: String,
     },
     /// `--fault` belongs to none of the chosen scenarios.
-    #[error("no chosen scenario has a fault `{name}`; the faults are: {known}")]
+    #[error("no chosen scenario has a fault `{name}`{question}; the faults are: {known}")]
     UnknownFault {
         /// What was asked for.
         name: String,
+        /// Whether another name was meant; may be empty.
+        question: String,
         /// What the chosen scenarios have.
         known: String,
     },
@@ -35,7 +41,7 @@ pub enum UserError {
         /// The value of `--cpus`.
         given: usize,
     },
-    /// QEMU is missing and was not installed.
+    /// QEMU is missing, and xtask has not installed it.
     #[error("QEMU is not installed (no `{BINARY}` in PATH): {remedy}")]
     QemuMissing {
         /// One line that says what to do.
@@ -52,7 +58,7 @@ pub enum UserError {
         /// What it did instead.
         why: String,
     },
-    /// QEMU is older than any release that was tried.
+    /// QEMU is older than any release that we have tried.
     #[error(
         "QEMU {found} (`{program}`) is too old: the oldest that Latchwork was tried on is \
          {oldest}; {remedy}"
@@ -62,12 +68,12 @@ pub enum UserError {
         program: String,
         /// Its release.
         found: Version,
-        /// The oldest that is not refused.
+        /// The oldest that xtask accepts.
         oldest: Version,
         /// What to do, in one line.
         remedy: String,
     },
-    /// The machine that is asked for cannot be emulated by this QEMU.
+    /// This QEMU cannot emulate the machine that the user asked for.
     #[error("{qemu} cannot emulate {machine}: {why}; {remedy}, or ask for another machine")]
     MachineNotOnQemu {
         /// The machine.
@@ -79,18 +85,35 @@ pub enum UserError {
         /// What to do, in one line.
         remedy: String,
     },
-    /// What is missing could not be installed.
+    /// apt could not install what is missing.
     #[error(
         "`{command}` failed ({status}), and says why above: without a network, or where another \
-         program holds apt's locks, it cannot work; try it by hand"
+         program holds apt's locks, it cannot work; try it by hand{uninstalled}"
     )]
     InstallFailed {
         /// What was run.
         command: String,
         /// How it ended.
         status: String,
+        /// How to do without.
+        uninstalled: &'static str,
     },
-    /// What builds bootable images is missing and was not installed.
+    /// What is missing can be installed only if something else is removed.
+    #[error(
+        "{name} cannot be installed beside what is there: apt would remove {removed}, to which \
+         --yes does not agree; if you do, run `{command}` by hand{uninstalled}"
+    )]
+    InstallWouldRemove {
+        /// What is missing.
+        name: &'static str,
+        /// The packages that would go.
+        removed: String,
+        /// What installs it all the same.
+        command: String,
+        /// How to do without.
+        uninstalled: &'static str,
+    },
+    /// The tools that build bootable images are missing, and xtask has not installed them.
     #[error("an image for GRUB cannot be built, since {lacking} is missing: {remedy}")]
     ImageToolsMissing {
         /// What is missing.
@@ -98,7 +121,7 @@ pub enum UserError {
         /// One line that says what to do.
         remedy: String,
     },
-    /// Bochs, or a part of it, is missing and was not installed.
+    /// Bochs, or a part of it, is missing, and xtask has not installed it.
     #[error("Bochs cannot be used, since {lacking} is missing: {remedy}")]
     BochsMissing {
         /// What is missing.
@@ -106,7 +129,7 @@ pub enum UserError {
         /// One line that says what to do.
         remedy: String,
     },
-    /// Something was asked for that Bochs does not have.
+    /// The user asked for something that Bochs does not have.
     #[error("Bochs {0}")]
     NotOnBochs(String),
     /// An image cannot be written where it was to go.
@@ -117,7 +140,7 @@ pub enum UserError {
         /// Why it cannot.
         why: &'static str,
     },
-    /// There is no mdBook, and it was not installed.
+    /// There is no mdBook, and xtask has not installed it.
     #[error(
         "the book cannot be built without mdBook: {why}; see that cargo reaches its registry and \
          that Rust is 1.88 or later, or read docs/src/SUMMARY.md and what it links to, which is \
@@ -127,7 +150,7 @@ pub enum UserError {
         /// Why it was not installed.
         why: String,
     },
-    /// Nothing can be written to the folder for build products.
+    /// xtask cannot write to the folder for build products.
     #[error(
         "nothing can be built in `{path}`: {why}; name a folder that can be written to by the \
          variable CARGO_TARGET_DIR"
@@ -149,7 +172,7 @@ pub enum UserError {
         /// What is left there.
         free_mib: u64,
     },
-    /// A machine's memory is to be a file, and does not fit.
+    /// A machine's memory has to be a file, which does not fit.
     #[error(
         "a machine's memory does not fit the folder for temporary files: {free_mib} MiB are left \
          in `{path}`, and {needed_mib} are needed; make room, or name another folder by the \
@@ -170,7 +193,7 @@ pub enum UserError {
         /// The value of the variable.
         path: String,
     },
-    /// A scenario that was asked for by name, or every one, cannot be booted here.
+    /// xtask cannot boot a scenario that the user named here, or any at all.
     #[error("scenario `{scenario}` cannot be booted: {reason}")]
     CannotBoot {
         /// The scenario, or the first of them.
@@ -178,7 +201,7 @@ pub enum UserError {
         /// Why, in one line.
         reason: String,
     },
-    /// A filter or selection left nothing to do.
+    /// A filter or selection leaves nothing to do.
     #[error("{0}")]
     NothingChosen(String),
 }

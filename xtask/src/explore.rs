@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::cli::Format;
-use crate::{mutants, process, workspace};
+use crate::error::UserError;
+use crate::simulated::Named;
+use crate::{console, mutants, process, workspace};
 
 /// The policies that are ours.
 pub(crate) const OUR_POLICIES: [&str; 2] = ["latchwork-poll", "latchwork-probe"];
@@ -26,9 +28,9 @@ pub struct Options {
     /// Only this scenario; may be given several times
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
-    /// How far the exhaustive search goes: `small` in seconds, `full` in minutes
-    #[arg(long, value_name = "BOUNDS")]
-    bounds: Option<String>,
+    /// How far the exhaustive search goes (default: full)
+    #[arg(long, value_enum)]
+    bounds: Option<Bounds>,
     /// Replay this trace of the one policy and scenario that are named, and print its timeline
     #[arg(long, value_name = "TRACE", conflicts_with = "seed_range")]
     replay: Option<String>,
@@ -43,14 +45,40 @@ pub struct Options {
     #[arg(long)]
     no_mutants: bool,
     /// List policies and scenarios
-    #[arg(long)]
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "policy", "scenario", "bounds", "replay", "seed_range", "no_mutants", "format"
+        ]
+    )]
     list: bool,
     /// How the result is printed on standard output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
 
-/// A policy in the explorer's JSON, as far as others decide by it.
+/// How often CPUs that could go on make way for others, in exhaustive search.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Bounds {
+    /// Never: CPUs change where one waits or halts
+    None,
+    /// Once in each execution; takes seconds
+    Small,
+    /// As often as each scenario says; takes minutes
+    Full,
+}
+
+impl Bounds {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Small => "small",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// A policy in the explorer's JSON, with the fields that xtask uses.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Policy {
     /// Each property and `held` or `violated`.
@@ -89,12 +117,14 @@ pub(crate) fn build_program(root: &Path, target_dir: &Path, name: &str) -> anyho
     Ok(target_dir.join("explore").join(name))
 }
 
-/// Explores; the value says whether ours held every property and all else was caught.
+/// Explores; the value says whether our policies held every property and the search caught
+/// everything else.
 ///
 /// # Errors
 ///
-/// When the explorer cannot be built or run, or is asked for what it does not have.
+/// When the explorer cannot be built or run, or does not have what the user asked for.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
+    check_names(options)?;
     let explorer = Explorer::build(workspace::root(), &workspace::target_dir())?;
     let mut command = Command::new(explorer.program());
     pass_on(options, &mut command);
@@ -109,12 +139,27 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     match options.format {
         Format::Table => {
             let held = process::status(&mut command).context("cannot run the explorer")?.success();
+            if console::has_failed() {
+                return Ok(false);
+            }
             let report = mutants::try_in_simulation()?;
             println!("{}", report.table());
             Ok(held && report.held())
         }
         Format::Json => print_json(&mut command),
     }
+}
+
+/// Refuses what is to be searched if there is no such thing, or not one thing to replay.
+fn check_names(options: &Options) -> anyhow::Result<()> {
+    options.policy.iter().try_for_each(|name| Named::Policy.check(name))?;
+    options.scenario.iter().try_for_each(|name| Named::Scenario.check(name))?;
+    let Options { policy, scenario, replay, .. } = options;
+    if replay.is_some() && (policy.len() != 1 || scenario.len() != 1) {
+        let words = "name one --policy and one --scenario to replay a trace in";
+        return Err(UserError::NothingChosen(words.to_owned()).into());
+    }
+    Ok(())
 }
 
 fn pass_on(options: &Options, command: &mut Command) {
@@ -124,14 +169,13 @@ fn pass_on(options: &Options, command: &mut Command) {
     for scenario in &options.scenario {
         command.args(["--scenario", scenario]);
     }
-    for (name, value) in [
-        ("--bounds", &options.bounds),
-        ("--replay", &options.replay),
-        ("--seed-range", &options.seed_range),
-    ] {
+    for (name, value) in [("--replay", &options.replay), ("--seed-range", &options.seed_range)] {
         if let Some(value) = value {
             command.args([name, value]);
         }
+    }
+    if let Some(bounds) = options.bounds {
+        command.args(["--bounds", bounds.name()]);
     }
     if options.list {
         command.arg("--list");

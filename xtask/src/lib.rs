@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The host side of Latchwork: builds and boots the reference kernel, judges what it says, and runs
-//! every check that the project has.
+//! The host side of Latchwork: builds and boots the reference kernel, judges its records, and runs
+//! every check of the project.
 //!
 //! The library half exists for `tests/qemu`, which boots the same cells with the same verdicts as
 //! `cargo xtask run`.
 
-// First, since what follows it prints by its macros.
+// First, since the modules below print by its macros.
 #[macro_use]
 pub mod console;
 
@@ -29,9 +29,11 @@ pub mod guest;
 pub mod iso;
 pub mod machine;
 pub mod mutants;
+mod nearest;
 mod private_dir;
 pub mod process;
 pub mod run;
+mod simulated;
 pub mod suites;
 mod table;
 pub mod test;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The virtual machine that is asked for.
+//! The virtual machine that the user asks for.
 
 use std::fmt;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-/// The most CPUs the reference kernel is started on.
+/// The most CPUs on which xtask starts the reference kernel.
 pub const MAX_CPUS: u8 = 8;
 
-/// The kind of PC that is emulated, by QEMU's name for it.
+/// The kind of PC, by QEMU's name for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum MachineType {
@@ -19,7 +19,7 @@ pub enum MachineType {
     Pc,
 }
 
-/// The interrupt controller mode the guest is told to use.
+/// The mode of the local APICs that the guest's command line names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Apic {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A folder for what only we and our children may see.
+//! A folder that only xtask and its child processes may use.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, process};
 
-/// How many names are tried: some may be left over from a process that was killed and had our
-/// number.
+/// How many names it tries: a killed process that had our number may have left some behind.
 const MOST_NAMES: usize = 1000;
 
 /// A temporary folder that only its owner may enter. It is removed, with what is in it, when this
@@ -20,9 +19,11 @@ pub(crate) struct PrivateDir {
 }
 
 impl PrivateDir {
-    /// Makes the folder: never one that is there already, and that somebody else may have made.
+    /// Makes the folder. It never takes one that exists already, since somebody else may have made
+    /// it.
     pub(crate) fn new() -> io::Result<Self> {
-        // Written and read by any thread, to be told apart; nothing else depends on it, so Relaxed.
+        // Any thread takes a number from it for a name of its own; nothing else depends on it, so
+        // Relaxed.
         static NAMES: AtomicUsize = AtomicUsize::new(0);
         let mut taken = io::Error::from(ErrorKind::AlreadyExists);
         for _ in 0..MOST_NAMES {
@@ -44,7 +45,7 @@ impl PrivateDir {
 
 impl Drop for PrivateDir {
     fn drop(&mut self) {
-        // What cannot be removed stays in the folder for temporary files, where it does no harm.
+        // A folder that cannot be removed stays among the temporary files, where it does no harm.
         drop(fs::remove_dir_all(&self.path));
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How every table looks.
+//! The style of every table.
 
 use std::env;
 use std::io::{self, IsTerminal as _};
@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd as _;
 use comfy_table::{Cell, ContentArrangement, Table, TableComponent, presets};
 use nix::pty::Winsize;
 
-/// Columns of text, where neither the environment nor a terminal tells another width.
+/// The width in columns, where neither the environment nor a terminal gives another.
 const WIDTH: u16 = 140;
 
 /// From this width on, there is room for lines between columns.
@@ -25,13 +25,20 @@ pub(crate) fn new<T: Into<Cell>>(header: impl IntoIterator<Item = T>) -> Table {
 
 /// An empty table under `header` that is no wider than that.
 pub(crate) fn of_width<T: Into<Cell>>(width: u16, header: impl IntoIterator<Item = T>) -> Table {
-    let mut table = Table::new();
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    table.set_header(header.into_iter().map(Into::into).collect::<Vec<Cell>>());
-    if width >= ROOMY {
-        table.load_preset(presets::UTF8_FULL_CONDENSED);
-        return table;
+    if width < ROOMY {
+        return without_lines(width, header);
     }
+    let mut table = plain(width, header);
+    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    table
+}
+
+/// The same, with blanks between columns instead of lines.
+pub(crate) fn without_lines<T: Into<Cell>>(
+    width: u16,
+    header: impl IntoIterator<Item = T>,
+) -> Table {
+    let mut table = plain(width, header);
     table.load_preset(presets::NOTHING).remove_style(TableComponent::VerticalLines);
     table.column_iter_mut().for_each(|column| {
         column.set_padding((0, 1));
@@ -39,10 +46,22 @@ pub(crate) fn of_width<T: Into<Cell>>(width: u16, header: impl IntoIterator<Item
     table
 }
 
-/// How wide a table may be: as `COLUMNS` says, or as wide as the terminal that it is printed on.
+fn plain<T: Into<Cell>>(width: u16, header: impl IntoIterator<Item = T>) -> Table {
+    let mut table = Table::new();
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    table.set_header(header.into_iter().map(Into::into).collect::<Vec<Cell>>());
+    table
+}
+
+/// How wide a table may be: as `COLUMNS` says, or as wide as the terminal.
 pub(crate) fn width() -> u16 {
+    width_or(WIDTH)
+}
+
+/// The same; `otherwise` where neither tells.
+pub(crate) fn width_or(otherwise: u16) -> u16 {
     let named = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    named.filter(|&columns| columns > 0).or_else(terminal_width).unwrap_or(WIDTH)
+    named.filter(|&columns| columns > 0).or_else(terminal_width).unwrap_or(otherwise)
 }
 
 /// The width of the terminal at standard output, if there is one and it knows.

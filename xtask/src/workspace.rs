@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where things are.
+//! The places of the repository and of its build products.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -16,8 +16,8 @@ use crate::guest::qemu::choice;
 /// A mebibyte.
 const MIB: u64 = 1024 * 1024;
 
-/// A build that fails with less than this left may have failed for want of it: some products have
-/// tens of mebibytes, and cargo removes what it could not write.
+/// If a build fails with less space than this left, the lack of space may be the reason: some
+/// products have tens of mebibytes, and cargo removes what it could not write.
 const LITTLE_SPACE_MIB: u64 = 64;
 
 /// The repository's top folder.
@@ -31,11 +31,11 @@ pub(crate) fn target_dir() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
-/// Makes the folder for build products, and tries whether anything can be written to it.
+/// Makes the folder for build products, and checks that xtask can write to it.
 ///
 /// # Errors
 ///
-/// [`UserError::CannotBuildThere`] when nothing can.
+/// [`UserError::CannotBuildThere`] when it cannot.
 pub(crate) fn check_target_dir(folder: &Path) -> Result<(), UserError> {
     let refuse = |error: io::Error| UserError::CannotBuildThere {
         path: folder.display().to_string(),
@@ -43,28 +43,28 @@ pub(crate) fn check_target_dir(folder: &Path) -> Result<(), UserError> {
     };
     fs::create_dir_all(folder).map_err(refuse)?;
     let probe = folder.join(format!(".latchwork-{}", process::id()));
-    // What is full may still take an empty file.
+    // A full file system may still take an empty file.
     let written = fs::write(&probe, [0; 4096]);
     drop(fs::remove_file(&probe));
     written.map_err(refuse)
 }
 
-/// Whether a build that failed in `folder` may have failed for want of space.
+/// Refuses `folder` if a build that failed there may have failed for lack of space.
 pub(crate) fn check_space(folder: &Path) -> Result<(), UserError> {
-    // A folder that cannot be asked is no reason to doubt what cargo said.
+    // Where the free space is unknown, cargo's message stands.
     match free_mib(folder).filter(|&free_mib| free_mib < LITTLE_SPACE_MIB) {
         Some(free_mib) => Err(UserError::NoSpace { path: folder.display().to_string(), free_mib }),
         None => Ok(()),
     }
 }
 
-/// How many mebibytes can still be written in that folder, if it can be asked.
+/// How many mebibytes are free in that folder, if that can be read.
 pub(crate) fn free_mib(folder: &Path) -> Option<u64> {
     let seen = statvfs(folder).ok()?;
     Some(seen.blocks_available().saturating_mul(seen.fragment_size()) / MIB)
 }
 
-/// The cargo that started us, run from the top folder. What it starts uses the QEMU that we use.
+/// The cargo that started us, run from the top folder. Programs that it starts use our QEMU.
 pub(crate) fn cargo() -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
@@ -75,7 +75,7 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Whether this is a CI run, where what is missing is a failure and nobody can be asked.
+/// Whether this is a CI run, where a missing tool is a failure and there is nobody to ask.
 #[must_use]
 pub fn under_ci() -> bool {
     env::var_os("CI").is_some_and(|value| value == "true" || value == "1")

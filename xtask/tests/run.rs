@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask run` as a process, with an emulator that is a shell script: what it says and how it
-//! ends where something is missing, in the way, or tells it to stop.
+//! ends where something is missing or in the way, or a signal stops it.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -50,7 +50,7 @@ fn run(command: &mut Command) -> (i32, String, String) {
     (status.code().expect("no signal"), text(stdout), text(stderr))
 }
 
-/// That the command is refused at once with all of `words` in one line, and boots nothing.
+/// Checks that the command fails at once with all of `words` in one line, and boots nothing.
 fn refused(command: &mut Command, words: &[&str]) {
     let (status, stdout, stderr) = run(command);
     assert_eq!((status, stdout.as_str()), (2, ""), "{stderr}");
@@ -88,7 +88,8 @@ fn without_qemu_and_without_apt_it_says_what_to_install() {
     refused(&mut command, &["QEMU is not installed", "--qemu PATH"]);
 }
 
-/// The command where there is no QEMU, and an apt that has no network; and what that was asked for.
+/// The command where there is no QEMU, and an apt that has no network; and the file with what that
+/// apt was asked for.
 fn with_apt(name: &str, arguments: &[&str]) -> (Command, PathBuf) {
     let folder = folder(name);
     let apt = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake-apt-get.sh");
@@ -109,11 +110,31 @@ fn nothing_is_installed_unless_somebody_agrees() {
 }
 
 #[test]
+fn nothing_is_installed_for_a_step_that_there_is_not() {
+    let (mut command, log) = with_apt("apt-for-no-step", &["test", "nosuch"]);
+    refused(command.env("CI", "true"), &["there is no step `nosuch`"]);
+    assert!(!log.exists());
+}
+
+#[test]
 fn without_a_network_it_says_what_failed() {
     let (mut command, log) = with_apt("apt-fails", &["run", "--yes"]);
     refused(&mut command, &["`apt-get update` failed", "network", "by hand"]);
     let asked = fs::read_to_string(log).expect("it was asked");
     assert!(asked == "update\n" || asked == "apt-get update\n", "{asked}");
+}
+
+#[test]
+fn where_something_would_be_removed_it_says_what_to_do_instead() {
+    let (mut command, log) = with_apt("apt-removes", &["run", "--yes"]);
+    command.env("FAKE_REMOVES", "qemu-utils");
+    let by_hand = "apt-get install --no-install-recommends qemu-system-x86` by hand";
+    let beside = "`cargo xtask unpack SUITE`";
+    refused(&mut command, &["would remove qemu-utils", by_hand, beside, "--qemu PATH"]);
+    let asked = fs::read_to_string(log).expect("it was asked");
+    let kept = |line: &str| line.contains("--no-remove") || line.contains("--simulate");
+    let installs: Vec<_> = asked.lines().filter(|line| line.contains("install")).collect();
+    assert!(installs.len() == 2 && installs.iter().all(|line| kept(line)), "{asked}");
 }
 
 #[test]
@@ -186,7 +207,7 @@ fn a_result_that_cannot_be_written_is_a_failure() {
     assert!(stderr.contains("could not be printed: No space left on device"), "{stderr}");
 }
 
-/// A run whose guests go on for ever, started and waited for until two of them are there.
+/// A run whose guests go on for ever. The test waits until two of them are there.
 struct Endless {
     process: Child,
     /// Temporary files of its own.
@@ -238,7 +259,7 @@ impl Endless {
     }
 }
 
-/// The processes in the list, once every guest that is booted at a time has written its line.
+/// The processes in the list, once every guest that boots at the same time has written its line.
 fn listed(list: &Path) -> Vec<Pid> {
     let guests = available_parallelism().map_or(1, NonZero::get).min(2);
     let text = fs::read_to_string(list).unwrap_or_default();
@@ -249,7 +270,7 @@ fn listed(list: &Path) -> Vec<Pid> {
     text.split_whitespace().map(pid).collect()
 }
 
-/// Whether there is such a process, and it is not just waiting to be waited for.
+/// Whether there is such a process, and it is no zombie.
 fn is_running(pid: Pid) -> bool {
     if kill(pid, None) == Err(Errno::ESRCH) {
         return false;

@@ -11,13 +11,13 @@ use crate::{
 /// How many steps a sequence has at most.
 pub const MAX_STEPS: usize = 20;
 
-/// How many of them are the threads', at least and at most.
+/// How many of them threads do, at least and at most.
 const THREAD_STEPS: [usize; 2] = [3, 12];
 
-/// How many of them are handlers' at most.
+/// How many of them handlers do at most.
 const HANDLER_STEPS: usize = 7;
 
-/// Handlers do something when they are asked for the first times.
+/// Handlers do something only when they are asked for the first few times.
 const FIRST_LOOKS: usize = 3;
 
 /// A sequence.
@@ -29,7 +29,7 @@ pub struct Sequence {
 }
 
 impl Sequence {
-    /// Its steps: those of threads in the order in which they are done, then those of handlers.
+    /// Its steps: those of threads in their order, then those of handlers.
     pub fn steps(&self) -> impl Iterator<Item = Step> {
         self.steps.iter().copied().flatten()
     }
@@ -69,7 +69,7 @@ impl Chance {
     }
 }
 
-/// Who makes a sequence, and how much waiting is left.
+/// The generator of a sequence, with the waits that are left to it.
 struct Author {
     chance: Chance,
     cpus: usize,
@@ -77,7 +77,7 @@ struct Author {
 }
 
 impl Author {
-    /// What both threads and handlers do. CPU 0 rings both CPUs, CPU 1 itself.
+    /// A ring, which both threads and handlers make. CPU 0 rings both CPUs, CPU 1 only itself.
     fn ring(&mut self, by: usize) -> Deed {
         let to = if by == 0 { self.chance.below(self.cpus) } else { by };
         match self.chance.below(10) {
@@ -107,7 +107,7 @@ impl Author {
             _ => Some(Deed::Outlive),
         };
         match deed {
-            // Whoever stays would make it very slow.
+            // A CPU that stays would make it very slow.
             Some(Deed::Outlive) if self.cpus > 1 => Deed::Release,
             Some(deed) => deed,
             None if cpu == 0 && self.cpus > 1 && self.chance.below(8) == 0 => Deed::Release,

@@ -2,11 +2,11 @@
 //! Sequences of rings, and how machines play and log them.
 //!
 //! The reference kernel plays a sequence on QEMU, the simulated machine plays the same one, and
-//! `cargo xtask compare` compares what each logs, line by line. So that a difference is one of the
-//! machines, everything else is here, once: what a seed stands for, what handlers do, and the words
-//! of the log. A [`Subject`] is what differs: the library on a machine.
+//! `cargo xtask compare` compares what each logs, line by line. So that every difference comes from
+//! the machines, both sides share everything else in this crate: what a seed stands for, what
+//! handlers do, and the words of the log. Only the [`Subject`] differs: the library on a machine.
 //!
-//! Whatever happens has one order. One CPU acts at a time, and the others have come to rest before
+//! Everything happens in one order. One CPU acts at a time, and the others have come to rest before
 //! it goes on ([`Player`]). Time is either much shorter than any limit of the library's or much
 //! longer ([`time`]).
 #![no_std]
@@ -31,5 +31,5 @@ pub use self::{
     tallies::Played,
 };
 
-/// The most CPUs that a sequence is played on.
+/// The most CPUs of a sequence.
 pub const MAX_CPUS: usize = 2;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What happened, in words. Lines are written in NMIs too, so each has a place of its own.
+//! The log of what happened, in words. CPUs write lines in NMIs too, so each line has a place of
+//! its own.
 
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -14,8 +15,8 @@ const BYTES: usize = 64;
 #[derive(Debug)]
 struct Line([AtomicU8; BYTES]);
 
-/// What happened, line by line. Written by whichever CPU has its turn, read when nobody has one;
-/// the hand-over orders all of it.
+/// What happened, line by line. The CPU that has its turn writes it; it is read when no CPU has
+/// one. The hand-over orders all accesses.
 #[derive(Debug)]
 pub(crate) struct Log {
     lines: [Line; LINES],
@@ -48,7 +49,7 @@ impl Log {
         }
     }
 
-    /// Begins anew.
+    /// Forgets all lines.
     pub(crate) fn clear(&self) {
         self.len.store(0, Ordering::Relaxed);
         self.torn.store(0, Ordering::Relaxed);
@@ -70,7 +71,7 @@ impl Log {
         }
     }
 
-    /// Lines that did not find room.
+    /// How many lines did not find room.
     pub(crate) fn torn(&self) -> usize {
         self.torn.load(Ordering::Relaxed)
     }

@@ -15,21 +15,21 @@ use crate::{
     turns::{Turn, Turns},
 };
 
-/// After which waits each CPU ticks at the end: what is granted ends, and what is owed is paid.
+/// The waits after which each CPU ticks at the end: grants end, and ticks pay owed polls.
 const WAITS_AT_THE_END_US: [u32; 3] = [LONG_US, PAUSE_US, PAUSE_US];
 
 const SOURCES: usize = Source::ALL.len();
 
-/// What concerns one CPU.
+/// The state of one CPU.
 #[derive(Debug)]
 struct Seat {
     /// The conditions of its own sources; the machine's are CPU 0's.
     conditions: [AtomicBool; SOURCES],
     /// How often each handler has been asked here.
     looks: [AtomicU8; SOURCES],
-    /// In how many NMIs it is.
+    /// How many NMIs it is in.
     depth: AtomicUsize,
-    /// In how many handlers it is, in NMIs or not.
+    /// How many handlers it is in, in NMIs or not.
     handlers: AtomicUsize,
     /// What the library's statistics said when they were last noted.
     noted: [AtomicUsize; Counts::CPU.len()],
@@ -37,8 +37,8 @@ struct Seat {
 
 /// Plays one sequence after the other.
 ///
-/// All that it keeps is used by one CPU at a time, as `Turns` sees to, but for what an NMI does on
-/// top of its own CPU's thread; so what it is made of orders nothing.
+/// One CPU at a time uses its state, as `Turns` ensures, except for an NMI on top of its own CPU's
+/// thread. So all accesses to it are relaxed.
 #[derive(Debug)]
 pub struct Player {
     seed: AtomicU64,
@@ -51,7 +51,7 @@ pub struct Player {
     log: Log,
 }
 
-/// What is there of each source, of this one.
+/// The element of `source`, of an array with one for each source.
 fn of_source<T>(each: &[T; SOURCES], source: Source) -> &T {
     let [local, local_many, wide, wide_many] = each;
     match source {
@@ -63,7 +63,7 @@ fn of_source<T>(each: &[T; SOURCES], source: Source) -> &T {
 }
 
 impl Player {
-    /// Has nothing to play.
+    /// A player without a sequence.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -86,8 +86,8 @@ impl Player {
         }
     }
 
-    /// The next to be played is the sequence of `seed` on `cpus` CPUs. While nobody plays; then
-    /// each CPU [plays](Self::play).
+    /// Sets up the sequence of `seed` on `cpus` CPUs, which each CPU then [plays](Self::play).
+    /// Called while no sequence is played.
     pub fn begin(&self, seed: u64, cpus: usize) {
         self.seed.store(seed, Ordering::Relaxed);
         self.cpus.store(cpus.clamp(1, MAX_CPUS), Ordering::Relaxed);
@@ -100,26 +100,26 @@ impl Player {
         self.turns.reset();
     }
 
-    /// What came of it. While nobody plays.
+    /// The result. Called while no sequence is played.
     pub fn played(&self) -> Played {
         let is_left = |condition: &&AtomicBool| condition.load(Ordering::Relaxed);
         let left = self.seats.iter().flat_map(|seat| &seat.conditions).filter(is_left).count();
         self.tallies.read(left, self.log.torn())
     }
 
-    /// What happened, line by line, with `; ` in between. While nobody plays.
+    /// The log, line by line, with `; ` in between. Called while no sequence is played.
     pub fn log(&self) -> impl fmt::Display + '_ {
         &self.log
     }
 
-    /// The sequence that is played.
+    /// The sequence in progress.
     pub fn sequence(&self) -> Sequence {
         generate(self.seed.load(Ordering::Relaxed), self.cpus.load(Ordering::Relaxed))
     }
 
-    /// Plays the part of `cpu`, which is this CPU: each of those that take part, once. Threads,
-    /// with interrupts off. It begins with the same waits as it ends with, unlogged, so that
-    /// nothing of before is left.
+    /// Plays the part of `cpu`, which is this CPU. Each CPU that takes part calls it once, in a
+    /// thread, with interrupts off. It begins with the same waits as it ends with, unlogged, so
+    /// that no grant or debt from before is left.
     pub fn play(&self, subject: &impl Subject, cpu: usize) {
         if cpu == 0 {
             self.lead(subject);
@@ -155,7 +155,7 @@ impl Player {
         self.logs.store(false, Ordering::Relaxed);
     }
 
-    /// Lets all that is granted end and all that is owed be paid. CPU 0's thread.
+    /// Lets all grants end, and ticks pay all owed polls. CPU 0's thread.
     fn settle(&self, subject: &impl Subject) {
         const NO_STEP: usize = usize::MAX - 1;
         for wait_us in WAITS_AT_THE_END_US {
@@ -236,7 +236,7 @@ impl Player {
         }
     }
 
-    /// It must not let maskable interrupts in.
+    /// Whether `cpu` must not let maskable interrupts in.
     fn is_busy(&self, cpu: usize) -> bool {
         let seat = self.seat(cpu);
         seat.depth.load(Ordering::Relaxed) + seat.handlers.load(Ordering::Relaxed) != 0
@@ -267,8 +267,8 @@ impl Player {
         self.condition(cpu, source).store(true, Ordering::Relaxed);
     }
 
-    /// The handler of `source` is asked on `cpu`, which is this CPU. Says whether it claims.
-    /// NMI-safe.
+    /// The library asks the handler of `source` on `cpu`, which is this CPU. Returns whether it
+    /// claims. NMI-safe.
     pub fn asked(&self, subject: &impl Subject, cpu: usize, source: Source) -> bool {
         let seat = self.seat(cpu);
         let looks = of_source(&seat.looks, source);
@@ -294,7 +294,8 @@ impl Player {
         }
         let is_here = |step: &Step| step.place.cpu == cpu && step.place.at == at;
         for step in self.sequence().steps().filter(is_here) {
-            // A poll outside NMIs asks handlers too, and whoever stays there would still take NMIs.
+            // A poll outside NMIs asks handlers too, and a CPU that stays there would still take
+            // NMIs.
             let is_out_of_place = step.deed == Deed::Stay && self.depth(cpu) == 0;
             if !is_out_of_place {
                 self.take(subject, cpu, step);
@@ -321,7 +322,7 @@ impl Player {
         result
     }
 
-    /// Notes in which of the library's statistics something has happened.
+    /// Logs which of the library's statistics have changed.
     fn note_counts(&self, subject: &impl Subject, cpu: usize, when: Option<&str>) {
         if let Some(when) = when {
             self.say(format_args!("{cpu} {when}"));

@@ -63,10 +63,10 @@ impl fmt::Display for Source {
     }
 }
 
-/// Something that is done at a place.
+/// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
-    /// Sends a request by the library, which rings that CPU.
+    /// Sends that CPU a request by the library, which rings it.
     Send(usize),
     /// Rings that CPU with nothing behind it.
     Ring(usize),
@@ -76,8 +76,8 @@ pub enum Deed {
     Raise(Source, usize),
     /// Tells the library that a poll is owed.
     Owe,
-    /// [`PAUSE_US`](crate::time::PAUSE_US) pass, with NMIs blocked in a handler. Threads let
-    /// interrupts in.
+    /// Lets [`PAUSE_US`](crate::time::PAUSE_US) pass: a handler with NMIs blocked, a thread with
+    /// interrupts let in.
     Pause,
     /// Threads: [`LONG_US`](crate::time::LONG_US) pass.
     Outlive,
@@ -87,7 +87,7 @@ pub enum Deed {
     Tick,
     /// Threads: this CPU is about to idle.
     Idle,
-    /// Handlers, not of CPU 0: stays here until it is released, so that its CPU takes no NMI.
+    /// Handlers, not of CPU 0: stays here until CPU 0 releases it, so that its CPU takes no NMI.
     Stay,
     /// Thread of CPU 0: releases CPU 1, if it stays.
     Release,
@@ -112,25 +112,25 @@ impl fmt::Display for Deed {
     }
 }
 
-/// When something is done.
+/// When a step comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At {
     /// By a thread, in turn.
     Thread,
-    /// When this source's handler is asked for the n-th time on this CPU, counted from 1, in an NMI
-    /// or a poll, or its condition is claimed otherwise: before it looks, or after it has cleared
-    /// what it found.
+    /// When the library asks this source's handler for the n-th time on this CPU, counted from 1,
+    /// in an NMI or a poll, or a claim outside NMIs does: before it reads the condition, or after
+    /// it has cleared what it found.
     Asked {
         /// Whose.
         source: Source,
-        /// The how manieth time.
+        /// The n of the n-th time.
         nth: u8,
-        /// After it has looked.
+        /// Whether it comes after the handler has read the condition.
         after: bool,
     },
 }
 
-/// Where something is done.
+/// Where a step comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// On which CPU.

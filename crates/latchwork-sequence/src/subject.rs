@@ -11,7 +11,7 @@ pub enum Ending {
     Absorbed,
     Deferred,
     Unknown,
-    /// One that no sequence should see.
+    /// An ending that no sequence should see.
     Other,
 }
 
@@ -27,7 +27,7 @@ impl Ending {
     }
 }
 
-/// The library's statistics, as far as they are compared.
+/// Those of the library's statistics that `cargo xtask compare` compares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Those of the CPU that asks: requests taken, unknown edges, deferred edges, and absorbed ones
@@ -39,7 +39,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// What the CPU's are called in logs.
+    /// The names of the CPU's in logs.
     pub(crate) const CPU: [&'static str; 7] = [
         "requests",
         "unknown",
@@ -49,7 +49,7 @@ impl Counts {
         "absorbed:wide",
         "absorbed:outside",
     ];
-    /// What the machine's are called in logs.
+    /// The names of the machine's in logs.
     pub(crate) const MACHINE: [&'static str; 5] =
         ["polls", "recovered", "paid", "probes", "overdue"];
 }
@@ -57,25 +57,25 @@ impl Counts {
 /// The library on a machine. Every function acts on the executing CPU; those that ring may be
 /// called in NMIs.
 pub trait Subject {
-    /// Has the library send a request, that is of no further meaning, to CPU `to`. Says whether it
-    /// was sent.
+    /// Makes the library send CPU `to` a request without further meaning. Returns whether the
+    /// library sent it.
     fn send(&self, to: usize) -> bool;
     /// Rings CPU `to` past the library.
     fn ring(&self, to: usize);
     /// Tells the library that a poll is owed.
     fn owe_poll(&self);
-    /// Has the library claim the condition of `source` outside NMIs.
+    /// Makes the library claim the condition of `source` outside NMIs.
     fn claim_outside_nmi(&self, source: Source, acknowledge: &mut dyn FnMut());
     /// The library's part of a tick.
     fn tick(&self);
     /// The library's part of idling.
     fn idle(&self);
-    /// Lets `us` microseconds pass: with maskable interrupts let in, unless it is `busy`.
+    /// Lets `us` microseconds pass, and maskable interrupts in, unless it is `busy`.
     fn pass_us(&self, us: u32, busy: bool);
-    /// Gives others time to act: with maskable interrupts let in, unless it is `busy`. May return
+    /// Gives others time to act, and lets maskable interrupts in, unless it is `busy`. May return
     /// at any time, and does so soon after `wake`.
     fn rest(&self, busy: bool);
-    /// Has `cpu` look again whether it is its turn, if it rests.
+    /// Makes `cpu` check again whether it is its turn, if it rests.
     fn wake(&self, cpu: usize);
     /// The library's statistics for `cpu`.
     fn counts(&self, cpu: usize) -> Counts;

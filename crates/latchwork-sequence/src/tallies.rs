@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How much has happened in a sequence.
+//! Counts of what has happened in a sequence.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// What came of a sequence.
+/// The result of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "they are counted as their names say")]
 pub struct Played {
@@ -25,7 +25,7 @@ pub struct Played {
     pub torn: usize,
 }
 
-/// The same while it happens. Used by the CPU that has its turn.
+/// The same counts during a sequence. The CPU that has its turn uses them.
 #[derive(Debug)]
 pub(crate) struct Tallies {
     pub(crate) steps: AtomicUsize,
@@ -64,7 +64,7 @@ impl Tallies {
         }
     }
 
-    /// While nobody plays.
+    /// Sets all counts to 0. Called while no sequence is played.
     pub(crate) fn reset(&self) {
         for tally in [
             &self.steps,
@@ -81,7 +81,8 @@ impl Tallies {
         }
     }
 
-    /// What they are, with what else came of the sequence. While nobody plays.
+    /// The result of the sequence: the counts, and what the arguments give. Called while no
+    /// sequence is played.
     pub(crate) fn read(&self, left: usize, torn: usize) -> Played {
         Played {
             steps: self.steps.load(Ordering::Relaxed),

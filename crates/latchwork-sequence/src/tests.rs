@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which sequences are generated, and what is noted of them, on a machine that has neither the
+//! Which sequences the crate generates, and what it logs of them, on a machine that has neither the
 //! library nor NMIs that wait.
 
 extern crate std;
@@ -75,7 +75,8 @@ fn what_does_not_fit_into_a_log_is_counted() {
     assert_eq!((log.torn(), log.to_string().as_str()), (0, ""));
 }
 
-/// A CPU that handles each NMI as soon as it comes, and in one all that is rung meanwhile.
+/// A CPU that handles each NMI as soon as it comes, and in the next one everything that rang
+/// meanwhile.
 struct Toy<'a> {
     player: &'a Player,
     is_rung: Cell<bool>,

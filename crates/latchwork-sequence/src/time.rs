@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The library's limits for sequences, and how long they let time pass.
 //!
-//! A machine that executes instructions needs some, and each machine another number. So what is
-//! done without a wait, some hundred microseconds under QEMU's instruction clock, is far from every
-//! limit, and so is each wait.
+//! Each machine takes a different time to execute instructions. So the time of steps without a
+//! wait, some hundred microseconds under QEMU's instruction clock, is far from every limit, and so
+//! is each wait.
 
-/// How long after its claim a ring may come, for all doorbells; and the age at which a tick pays a
-/// debt.
+/// How long after the claim of its condition a ring may come, for all doorbells; and the age at
+/// which a tick pays a debt.
 pub const LATE_US: u32 = 2_000;
 
-/// The other limits: how long grants live at most, and debts that no NMI pays.
+/// The other limits: how long grants live at most, and the age at which an NMI pays a debt.
 pub const CAP_US: u32 = 60_000;
 
-/// A wait that is longer than [`LATE_US`] by so much, and so much shorter than [`CAP_US`] that
-/// several of them are.
+/// A wait that is much longer than [`LATE_US`], and so short that several together are much shorter
+/// than [`CAP_US`].
 pub const PAUSE_US: u32 = 4_000;
 
 /// How many of them a sequence has at most.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which CPU's turn it is.
 //!
-//! CPU 0 leads: it acts, or has CPU 1 act and waits until that rests. CPU 1 rests when its thread
+//! CPU 0 leads: it acts, or lets CPU 1 act and waits until CPU 1 rests. CPU 1 rests when its thread
 //! has nothing to do and all of its NMIs are over, or when it [stays](crate::Deed::Stay) inside
-//! one. So each store to one of these words is seen before the other CPU acts: a Release by the CPU
-//! that hands over, an Acquire by the CPU that takes over.
+//! one. So a CPU sees each store to one of these words before it acts: the CPU that hands over
+//! stores, Release, and the CPU that takes over loads, Acquire.
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -22,11 +22,11 @@ pub(crate) struct Turns {
     order: AtomicUsize,
     /// CPU 1 stays inside an NMI. Set by CPU 1, cleared by CPU 0.
     stays: AtomicBool,
-    /// There is nothing more to come. Written by CPU 0.
+    /// The sequence is over. Written by CPU 0.
     over: AtomicBool,
 }
 
-/// What CPU 1 is to do.
+/// What CPU 1 does next.
 pub(crate) enum Turn {
     Do(usize),
     Over,
@@ -43,7 +43,7 @@ impl Turns {
         }
     }
 
-    /// Nobody plays.
+    /// Resets the words while no sequence is played.
     pub(crate) fn reset(&self) {
         self.answered.store(self.asked.load(Ordering::Relaxed), Ordering::Relaxed);
         self.order.store(0, Ordering::Relaxed);
@@ -66,18 +66,19 @@ impl Turns {
         }
     }
 
-    /// An NMI of CPU 0 that comes while this waits may have asked, and been answered, since.
+    /// Whether CPU 1 has still to answer. An NMI of CPU 0 during the wait may have asked and got an
+    /// answer since.
     fn has_yet_to_answer(&self, asked: usize) -> bool {
         (asked.wrapping_sub(self.answered.load(Ordering::Acquire)) as isize) > 0
     }
 
-    /// Has CPU 1, which does not stay, do that step. CPU 0's thread.
+    /// Makes CPU 1, which does not stay, do that step. CPU 0's thread.
     pub(crate) fn order(&self, subject: &impl Subject, step: usize) {
         self.order.store(step + 1, Ordering::Release);
         self.let_it_rest(subject, false);
     }
 
-    /// Has CPU 1 go on if it stays. CPU 0's thread.
+    /// Makes CPU 1 go on if it stays. CPU 0's thread.
     pub(crate) fn release(&self, subject: &impl Subject) {
         if self.stays() {
             self.stays.store(false, Ordering::Release);
@@ -85,13 +86,13 @@ impl Turns {
         }
     }
 
-    /// There is nothing more to do. CPU 0's thread.
+    /// Ends the sequence. CPU 0's thread.
     pub(crate) fn end(&self, subject: &impl Subject) {
         self.over.store(true, Ordering::Release);
         subject.wake(1);
     }
 
-    /// Rests until there is something to do. CPU 1's thread.
+    /// Rests until there is something to do, and returns it. CPU 1's thread.
     pub(crate) fn next(&self, subject: &impl Subject) -> Turn {
         loop {
             let asked = self.asked.load(Ordering::Acquire);
@@ -113,7 +114,7 @@ impl Turns {
         }
     }
 
-    /// Stays inside an NMI of CPU 1 until CPU 0 says otherwise. An NMI that comes when all is over
+    /// Stays inside an NMI of CPU 1 until CPU 0 releases it. An NMI after the end of the sequence
     /// does not stay.
     pub(crate) fn stay(&self, subject: &impl Subject) {
         self.stays.store(true, Ordering::Release);

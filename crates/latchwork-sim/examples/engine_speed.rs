@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Choice points a second on this machine, with Latchwork's real source in the world:
-//! `cargo run --profile explore -p latchwork-sim --example engine_speed`.
+//! Measures how many choice points a second this computer passes, with Latchwork's real source in
+//! the world: `cargo run --profile explore -p latchwork-sim --example engine_speed`.
 
 #[path = "../tests/hot_remove/world.rs"]
 mod world;
@@ -11,14 +11,14 @@ use world::{Plan, Removal, worlds};
 fn main() {
     let mut build = worlds(Plan { edges: [2, 1], removal: Removal::Waits });
     let bounds = Bounds { preemptions: 2, ..Bounds::default() };
-    tell("exhaustive", &exhaust(&bounds, &mut build));
-    tell("exhaustive, store buffers", &exhaust(&Bounds { store_buffer: 4, ..bounds }, &mut build));
-    tell("random", &sample(&bounds, 0..300_000, &mut build));
+    print("exhaustive", &exhaust(&bounds, &mut build));
+    print("exhaustive, store buffers", &exhaust(&Bounds { store_buffer: 4, ..bounds }, &mut build));
+    print("random", &sample(&bounds, 0..300_000, &mut build));
     let mut storm = worlds(Plan { edges: [300, 300], removal: Removal::Never });
-    tell("random, long", &sample(&bounds, 0..2_000, &mut storm));
+    print("random, long", &sample(&bounds, 0..2_000, &mut storm));
 }
 
-fn tell(search: &str, report: &Report) {
+fn print(search: &str, report: &Report) {
     let seconds = report.elapsed.as_secs_f64();
     println!(
         "{search}: {:?}, {} states, {} executions, {} choice points in {seconds:.2} s: \

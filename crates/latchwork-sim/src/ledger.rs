@@ -8,7 +8,7 @@ use crate::{
     policy::{Policy, Standing},
 };
 
-/// What was noted last: of each CPU its grants, of the machine its debt.
+/// The last notes: the grants of each CPU, and the debt of the machine.
 pub(crate) struct Ledger {
     grants: RefCell<Vec<String>>,
     debt: RefCell<String>,
@@ -19,7 +19,7 @@ impl Ledger {
         Self { grants: RefCell::new(vec![String::new(); cpus]), debt: RefCell::default() }
     }
 
-    /// Notes what `policy` has changed, if somebody records. On `cpu`.
+    /// Notes what `policy` has changed, if a timeline is recorded. Called on `cpu`.
     pub(crate) fn note(&self, policy: &dyn Policy, cpu: usize) {
         if !engine::is_recorded() {
             return;

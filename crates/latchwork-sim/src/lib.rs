@@ -6,6 +6,7 @@ pub mod cost;
 pub mod demo;
 pub mod driver;
 pub mod engine;
+pub mod event_log;
 pub mod explore;
 mod ledger;
 pub mod machine;
@@ -14,7 +15,6 @@ pub mod property;
 pub mod run;
 pub mod scenario;
 pub mod sequence;
-pub mod telling;
 mod world;
 
 pub use world::Simulation;

@@ -31,7 +31,7 @@ pub struct Setting<'a> {
     pub extent: Extent,
     /// The policy.
     pub policy: &'a MakePolicy,
-    /// By which properties it is judged; by all of them if there is none.
+    /// The properties that judge it; all of them if this is empty.
     pub properties: &'a [engine::Property],
 }
 
@@ -66,7 +66,7 @@ impl<'a> Setting<'a> {
         world
     }
 
-    /// Sees every execution within `bounds`, up to the first violation.
+    /// Runs every execution within `bounds`, up to the first violation.
     pub fn exhaust(&self, bounds: &Bounds) -> Report {
         engine::exhaust(bounds, &mut || self.build())
     }
@@ -76,17 +76,17 @@ impl<'a> Setting<'a> {
         engine::sample(bounds, seeds, &mut || self.build())
     }
 
-    /// Runs the execution of a trace again and tells it.
+    /// Runs the execution of a trace again and records its timeline.
     pub fn replay(&self, bounds: &Bounds, trace: &Trace, detail: Detail) -> Replay {
         engine::replay(bounds, trace, detail, &mut || self.build())
     }
 
-    /// Runs the one execution that `director` wants.
+    /// Runs the one execution that `director` chooses.
     pub fn direct(&self, bounds: &Bounds, director: &mut dyn Director) -> Directed {
         engine::direct(bounds, director, &mut || self.build())
     }
 
-    /// The shortest execution that it finds, from this one, that violates the same property.
+    /// Shortens this execution, and returns the shortest one found that violates the same property.
     pub fn minimise(&self, bounds: &Bounds, found: &Counterexample) -> Counterexample {
         engine::minimise(bounds, found, &mut || self.build())
     }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::policy::{Latchwork, Recovery};
 
-    /// What the world says of its events is true, or this would miss an ending.
+    /// If the world said something wrong of its events, the search would miss an ending.
     fn reduction_loses_no_ending(name: &str, recovery: Recovery) {
         let scenario = Scenario::named(name).expect("a scenario");
         let policy = move || Box::new(Latchwork(recovery)) as Box<dyn Policy>;

@@ -5,6 +5,7 @@ use std::{cell::Cell, hash::Hash};
 
 use crate::{
     engine::{self, Event, Fingerprint, Interruption, Touches, Violation, World},
+    event_log::{self, Logged},
     ledger::Ledger,
     machine::{
         BEGINNING_US, Bell, Doing, Fact, Happening, Machine, Occurrence, PmuKind, Ring,
@@ -12,7 +13,6 @@ use crate::{
     },
     policy::{Arrival, Policy},
     scenario::{Scenario, Step},
-    telling::{self, What},
 };
 
 /// One execution of a scenario.
@@ -24,12 +24,12 @@ pub struct Simulation {
     ledger: Ledger,
 }
 
-/// How far a CPU is.
+/// How far a CPU has come.
 #[derive(Default)]
 struct Progress {
     /// The step of its script that comes next.
     step: Cell<usize>,
-    /// The accesses of NMIs that nested in the one that is handled.
+    /// The accesses of NMIs that nested in the NMI in progress.
     nested_accesses: Cell<usize>,
     /// The count of accesses at the last IRET from an NMI.
     accesses_at_iret: Cell<Option<usize>>,
@@ -46,7 +46,8 @@ impl std::fmt::Debug for Simulation {
 }
 
 impl Simulation {
-    /// The scenario at the beginning of time. It must be [started](Self::start) where it then lies.
+    /// Builds the scenario at the beginning of time. The caller then [starts](Self::start) it, at
+    /// the place where it stays.
     pub fn new(
         scenario: &'static Scenario,
         extent: crate::scenario::Extent,
@@ -69,7 +70,7 @@ impl Simulation {
         match step {
             Step::Do(action) => {
                 engine::note(cpu, || format!("{action:?}"));
-                telling::tell(|| What::Acts(action));
+                event_log::append(|| Logged::Acts(action));
                 self.policy.act(action);
             }
             Step::Wait(us) => self.remain_for(cpu, us, |until_us| Doing::Waiting { until_us }),
@@ -169,7 +170,7 @@ impl Simulation {
         }
     }
 
-    /// Whether the happening at `place`, which is left, can come as an event of its own now.
+    /// Whether `happening`, of which some are left, can come as an event of its own now.
     fn can_happen(&self, happening: Happening) -> bool {
         let lively = self.machine.is_lively();
         let longest_us = self.machine.timing.stall_us;
@@ -217,9 +218,9 @@ impl Simulation {
         self.machine.change(|state| state.left[place] -= 1);
     }
 
-    /// What it costs that time passes now. `None` if it cannot. While somebody executes
-    /// instructions, no more of it passes than a stall lasts: what the machine promises of its CPUs
-    /// holds for these, too.
+    /// The happening that time uses up if it passes now, if any; the outer `None` if time cannot
+    /// pass. While some CPU executes instructions, no more time passes than a stall lasts, since
+    /// the machine's promises about its CPUs hold for these CPUs, too.
     fn price_of_time(&self, by_step: bool) -> Option<Option<Happening>> {
         if self.machine.with(|state| state.somebody_runs()) {
             let to_us = self.time_after(by_step)?;
@@ -235,7 +236,7 @@ impl Simulation {
         }
     }
 
-    /// When time passes to, if it passes to the next thing that is due, or by a step.
+    /// The time to which time passes: that of the next thing that is due, or a step from now.
     fn time_after(&self, by_step: bool) -> Option<u64> {
         let last_us = self.machine.last_tick_us() + self.machine.hardware.tick_period_us;
         let next_us = self.machine.with(|state| state.next_due_us(last_us))?;
@@ -304,7 +305,7 @@ impl World for Simulation {
     }
 
     fn fire(&self, event: Event) {
-        telling::tell(|| What::Event(Occurrence::of(event)));
+        event_log::append(|| Logged::Event(Occurrence::of(event)));
         match Occurrence::of(event) {
             Occurrence::Land(cpu, bell) => self.machine.change(|state| {
                 if state.wire.land(cpu, bell) {
@@ -334,13 +335,13 @@ impl World for Simulation {
     fn interrupt(&self, cpu: usize, what: Interruption) {
         let before =
             self.machine.change_cpu(cpu, |cpu| std::mem::replace(&mut cpu.doing, Doing::Running));
-        telling::tell(|| What::Enters(what));
+        event_log::append(|| Logged::Enters(what));
         match what {
             Interruption::Nmi => self.take_nmi(cpu),
             Interruption::Irq(vector) => self.take_irq(cpu, vector),
         }
         self.ledger.note(&*self.policy, cpu);
-        telling::tell(|| What::Leaves(what));
+        event_log::append(|| Logged::Leaves(what));
         self.machine.change(|state| {
             let now_us = state.now_us;
             state.cpus[cpu].resume(before, now_us);
@@ -371,7 +372,7 @@ impl World for Simulation {
     fn touches(&self, event: Event, running: usize) -> Touches {
         let hits_it = |cpu: usize| cpu == running && !self.is_closed(cpu);
         let is_everything = match Occurrence::of(event) {
-            // It sets a latch, which nobody can look at.
+            // It sets a latch, which no code can read.
             Occurrence::Land(cpu, _) => {
                 if !hits_it(cpu) {
                     return Touches::RING;
@@ -402,7 +403,7 @@ impl World for Simulation {
         if is_everything { Touches::EVERYTHING } else { Touches::HARDWARE }
     }
 
-    /// In an NMI's handler, if nothing is left that unblocks NMIs there.
+    /// Whether the CPU is in an NMI's handler and nothing is left that unblocks NMIs there.
     fn is_closed(&self, cpu: usize) -> bool {
         let blocked = self.machine.with(|state| {
             let cpu = &state.cpus[cpu];

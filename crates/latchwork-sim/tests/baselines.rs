@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Each baseline breaks what it is known to break, in the scenario that shows it, and nothing else
-//! there. What happens on the shortest way is in `golden/`; with `BLESS=1` in the environment it is
-//! written anew.
+//! there. `golden/` has the shortest execution that shows it; with `BLESS=1` in the environment,
+//! the test writes it anew.
 
 use std::{env, fs, path::Path};
 
@@ -33,7 +33,7 @@ fn scenario(baseline: &Baseline, name: &str) -> &'static Scenario {
     scenario
 }
 
-/// Everything that can be broken, by leaving out what was.
+/// Every property that the baseline breaks: each search leaves out those that were broken before.
 fn broken(baseline: &Baseline, scenario: &'static Scenario) -> Vec<Property> {
     let mut held = PROPERTIES.to_vec();
     let mut broken = Vec::new();
@@ -53,7 +53,7 @@ fn broken(baseline: &Baseline, scenario: &'static Scenario) -> Vec<Property> {
     }
 }
 
-/// The shortest way that is found to what the baseline is here for, told.
+/// The shortest execution found in which the baseline breaks its first property, with its timeline.
 fn story(baseline: &Baseline, scenario: &'static Scenario) -> String {
     let bounds = scenario.bounds();
     let whole = Setting::new(scenario, Extent::Exhaustive, &baseline.policy);
@@ -83,8 +83,8 @@ fn breaks_as_it_is_known_to(name: &str) {
     if env::var_os("BLESS").is_some() {
         fs::write(&golden, &story).expect("it can be written");
     }
-    let told = fs::read_to_string(&golden).unwrap_or_default();
-    assert_eq!(story, told, "see {}", golden.display());
+    let recorded = fs::read_to_string(&golden).unwrap_or_default();
+    assert_eq!(story, recorded, "see {}", golden.display());
 }
 
 macro_rules! baselines_break {

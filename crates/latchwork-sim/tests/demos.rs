@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Each demo is true, and is told as `golden/demos/` has it. The picture in `docs/src/` is what the
-//! command writes. With `BLESS=1` in the environment both are written anew.
+//! Each demo is true, and prints what `golden/demos/` has. The picture in `docs/src/` is what the
+//! command writes. With `BLESS=1` in the environment, the tests write both anew.
 
 use std::{env, fs, path::PathBuf};
 
 use latchwork_sim::demo::{DEMOS, Demo, Performance};
 
-/// A timeline that is longer is read by nobody.
+/// Nobody reads a longer timeline.
 const MOST_LINES: usize = 40;
 const MOST_COLUMNS: usize = 110;
 
@@ -26,14 +26,14 @@ fn is_as_in(path: PathBuf, now: &str) {
     assert_eq!(now, before, "see {}", path.display());
 }
 
-fn is_told(name: &str) {
-    let told = perform(name).to_string();
-    assert_eq!(told, perform(name).to_string(), "it is the same each time");
-    is_as_in(package("tests/golden/demos").join(name).with_extension("txt"), &told);
-    for line in told.lines() {
+fn is_as_recorded(name: &str) {
+    let text = perform(name).to_string();
+    assert_eq!(text, perform(name).to_string(), "it is the same each time");
+    is_as_in(package("tests/golden/demos").join(name).with_extension("txt"), &text);
+    for line in text.lines() {
         assert!(line.chars().count() <= MOST_COLUMNS, "too wide: {line}");
     }
-    let timelines: Vec<&str> = told.split("machine\n").skip(1).collect();
+    let timelines: Vec<&str> = text.split("machine\n").skip(1).collect();
     assert_eq!(timelines.len(), 2, "the other policy's and ours");
     for timeline in timelines {
         let lines = timeline.split("\n\n").next().unwrap_or_default().lines().count();
@@ -41,12 +41,12 @@ fn is_told(name: &str) {
     }
 }
 
-macro_rules! demos_are_told {
+macro_rules! demos_are_as_recorded {
     ($($test:ident: $name:literal,)*) => {
         $(
             #[test]
             fn $test() {
-                is_told($name);
+                is_as_recorded($name);
             }
         )*
 
@@ -58,7 +58,7 @@ macro_rules! demos_are_told {
     };
 }
 
-demos_are_told! {
+demos_are_as_recorded! {
     a_lost_nmi_is_recovered: "lost-nmi",
     the_nmi_that_looks_for_lost_ones_is_absorbed: "false-unknown",
     a_true_unknown_is_reported_once: "swallowed-unknown",

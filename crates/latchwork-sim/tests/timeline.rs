@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A timeline shows what was granted and what is owed.
+//! A timeline shows grants and the debt.
 
 use latchwork_sim::{
     engine::{Detail, Trace},
@@ -12,8 +12,8 @@ fn latchwork() -> Box<dyn Policy> {
     Box::new(Latchwork(Recovery::Poll))
 }
 
-/// The timelines of executions in which, at one of the first choice points, one thing is chosen
-/// that is not the usual one.
+/// The timelines of executions that deviate from the default course at one of the first choice
+/// points.
 fn timelines(scenario: &str) -> Vec<String> {
     let scenario = Scenario::named(scenario).expect("a scenario");
     let setting = Setting::new(scenario, Extent::Exhaustive, &latchwork);
@@ -21,8 +21,8 @@ fn timelines(scenario: &str) -> Vec<String> {
     chosen
         .filter_map(|(point, option)| {
             let trace: Trace = format!("x1:{point}.{option}").parse().expect("a trace");
-            let told = setting.replay(&scenario.bounds(), &trace, Detail::Notes);
-            told.strayed.is_none().then(|| told.timeline.to_string())
+            let replay = setting.replay(&scenario.bounds(), &trace, Detail::Notes);
+            replay.strayed.is_none().then(|| replay.timeline.to_string())
         })
         .collect()
 }
@@ -46,12 +46,12 @@ fn grants_are_shown_from_their_claim_to_their_end() {
         "granted: nothing",
     ];
     let timelines = timelines("send-after-send");
-    assert!(timelines.iter().any(|told| in_order(told, &lines)), "{}", timelines.len());
+    assert!(timelines.iter().any(|timeline| in_order(timeline, &lines)), "{}", timelines.len());
 }
 
 #[test]
 fn a_debt_is_shown_until_it_is_paid() {
     let lines = ["claims overflow 0x1 of CPU 0", "owed: a poll, since ", "tick", "owed: nothing"];
     let timelines = timelines("pmi-collapse-port61");
-    assert!(timelines.iter().any(|told| in_order(told, &lines)), "{}", timelines.len());
+    assert!(timelines.iter().any(|timeline| in_order(timeline, &lines)), "{}", timelines.len());
 }

@@ -20,8 +20,8 @@ pub struct Features {
     pub nmi_source: bool,
 }
 
-/// Asks the executing CPU. Not for NMI context: under a hypervisor `cpuid` is an exit that takes
-/// thousands of cycles.
+/// Asks the executing CPU. Do not call it in an NMI: under a hypervisor `cpuid` is an exit that
+/// takes thousands of cycles.
 #[must_use]
 pub fn features() -> Features {
     let highest = cpuid(0, 0).eax;
@@ -53,7 +53,8 @@ struct Leaf {
     ecx: u32,
 }
 
-/// By hand, as the function in `core::arch` is unsafe in older compilers and safe in newer ones.
+/// Written by hand, since the function in `core::arch` is unsafe in older compilers and safe in
+/// newer ones.
 fn cpuid(leaf: u32, subleaf: u32) -> Leaf {
     let (eax, ebx, ecx): (u32, u64, u32);
     // SAFETY: every x86-64 CPU has `cpuid`, at every privilege level. RBX, which the compiler

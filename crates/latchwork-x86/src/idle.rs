@@ -35,8 +35,8 @@
 //!    that returns with interrupts off. It may return without an interrupt having come: the caller
 //!    checks again.
 //!  - An NMI handler that has made work for the idle loop also raises a maskable interrupt on this
-//!    CPU. Setting a flag alone does not do: the NMI may have come between the check and the `sti`,
-//!    and then the `hlt` is executed.
+//!    CPU. To set a flag is not enough: the NMI may have come between the check and the `sti`, and
+//!    then the CPU executes the `hlt`.
 //!  - Other handlers that can interrupt the window (machine check, debug) call [`resume_ip`] on
 //!    their own frames.
 
@@ -81,7 +81,7 @@ unsafe extern "C" {
 ///
 ///  - Privilege level 0, interrupts off, and the caller holds nothing that an interrupt handler
 ///    waits for.
-///  - The kernel's NMI handler calls [`fix_up`]; without, wake-ups may be lost.
+///  - The kernel's NMI handler calls [`fix_up`]. If it does not, this CPU may lose wake-ups.
 pub unsafe fn wait_for_interrupt() {
     // SAFETY: the contract of this function. The routine keeps every register and uses no stack but
     // its return address.
@@ -96,8 +96,8 @@ pub fn fix_up(frame: &mut NmiFrame) {
     }
 }
 
-/// Where code that was interrupted at `ip` must go on if that is inside the idle routine's window,
-/// else `None`. NMI-safe.
+/// The address at which code that was interrupted at `ip` must go on, if `ip` is inside the idle
+/// routine's window; else `None`. NMI-safe.
 #[must_use]
 pub fn resume_ip(ip: u64) -> Option<u64> {
     let window = Window {
@@ -108,8 +108,8 @@ pub fn resume_ip(ip: u64) -> Option<u64> {
 }
 
 /// The window between `sti` and `hlt`. The CPU is in it when the next instruction is the `hlt`: an
-/// IP on the `sti` means that interrupts are still off, an IP behind the `hlt` that the CPU has
-/// slept and was woken.
+/// IP on the `sti` means that interrupts are still off, an IP behind the `hlt` means that the CPU
+/// has slept and woken.
 struct Window {
     hlt: u64,
     resume: u64,

@@ -21,7 +21,7 @@ use core::arch::global_asm;
 use super::loader;
 
 unsafe extern "C" {
-    /// The PVH entry point. Not to be called from Rust.
+    /// The PVH entry point. Rust code must not call it.
     fn latchwork_pvh_start() -> !;
 }
 

@@ -9,7 +9,7 @@ use super::{firmware, multiboot2};
 use crate::cmdline::CommandLine;
 use crate::screen;
 
-/// What the PVH entry passes in place of a magic number; that protocol has none in a register.
+/// What the PVH entry passes in place of a magic number: that protocol passes none in a register.
 pub(super) const PVH: u32 = 0;
 
 /// The longest command line that a Multiboot2 loader may pass.
@@ -24,8 +24,8 @@ struct Kept<const N: usize>(UnsafeCell<[u8; N]>);
 // SAFETY: written once by the boot CPU, before any other CPU starts; read-only from then on.
 unsafe impl<const N: usize> Sync for Kept<N> {}
 
-/// Copies of what lies in the loader's information, whose place nobody promises to keep: the
-/// start-up page of the other CPUs, for one, may be the same.
+/// Copies of parts of the loader's information, whose memory this kernel may reuse: the start-up
+/// page of the other CPUs, for example, may lie there.
 static COMMAND_LINE: Kept<MOST_COMMAND_LINE_BYTES> = Kept::new();
 static RSDP: Kept<MOST_RSDP_BYTES> = Kept::new();
 
@@ -86,7 +86,7 @@ unsafe fn pvh(start_info_address: u32) -> &'static str {
     reader.cmdline().and_then(|line| line.to_str().ok()).unwrap_or("")
 }
 
-/// Reads the Multiboot2 information, and keeps what is needed later.
+/// Reads the Multiboot2 information, and copies what the kernel needs later.
 ///
 /// # Safety
 ///

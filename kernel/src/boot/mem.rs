@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the compiler calls and a hosted target expects from its C library.
+//! The functions that compiled code calls and that a hosted target expects from its C library.
 //!
-//! `compiler_builtins` has the memory functions for bare-metal targets only. The direction flag is
-//! never set: an NMI may hit any instruction here, and needs no special case for it.
+//! `compiler_builtins` has the memory functions for bare-metal targets only. This code never sets
+//! the direction flag: an NMI may hit any instruction here, and then needs no special case.
 
 use core::arch::global_asm;
 

@@ -2,8 +2,9 @@
 //! What a Multiboot2 loader says, read with bounds (Multiboot2 Specification 2.0, section 3.6).
 //!
 //! Plain code over a byte slice, without dependencies, so that the host's tests can read malformed
-//! information with it. The crate `multiboot2` is not used: it needs a newer compiler than this
-//! workspace, and brings along UEFI and ELF structures for the three tags that are wanted here.
+//! information with it. This kernel does not use the crate `multiboot2`, which needs a newer
+//! compiler than this workspace and brings along UEFI and ELF structures, for the three tags that
+//! this kernel reads.
 
 use core::fmt;
 
@@ -62,7 +63,7 @@ pub(crate) struct TextScreen {
 /// What is wrong with the information.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum InfoError {
-    /// It lies where none can.
+    /// It lies at an impossible address.
     Address { address: u32 },
     /// It says that it is too short for a tag, or far too long, or longer than what is there.
     Size { bytes: u32 },

@@ -13,14 +13,14 @@ use crate::cpu::{MAX_CPUS, area, stacks, tables};
 use crate::waiting::{self, awaited};
 use crate::{apic, patience, smp, time};
 
-/// How long a CPU is given after INIT, and after each start-up IPI (SDM Vol. 3A, "MP Initialization
-/// Protocol").
+/// How long the boot CPU waits after INIT, and after each start-up IPI (SDM Vol. 3A, "MP
+/// Initialization Protocol").
 const AFTER_INIT_US: u64 = 10_000;
 const AFTER_STARTUP_US: u64 = 200;
 
-/// How long a CPU is given after an INIT that stops it while the kernel runs. It takes effect
-/// between two instructions. The protocol's longer wait is kept for the first start; processors
-/// since the Pentium Pro do without (Linux, `smp_quirk_init_udelay`).
+/// How long a CPU waits after an INIT by which it has stopped another while the kernel runs. The
+/// INIT takes effect between two instructions. Only the first start needs the protocol's longer
+/// wait, without which processors since the Pentium Pro do (Linux, `smp_quirk_init_udelay`).
 const AFTER_STOP_US: u64 = 200;
 
 /// Gives this CPU its number: GS first, so that an NMI finds it, then descriptor and interrupt
@@ -94,12 +94,12 @@ pub(crate) unsafe fn stop(cpu: usize) {
     waiting::forget(cpu);
 }
 
-/// Starts a CPU that [`stop`] stopped, and waits until it runs; says whether it does. It serves
-/// jobs as before, and runs the job that is under way from the beginning.
+/// Starts a CPU that [`stop`] stopped, and waits until it runs. Returns whether it does. The CPU
+/// serves jobs as before, and runs the job that is under way from the beginning.
 ///
 /// # Safety
 ///
-/// `cpu` was stopped, and whatever was on its stacks is forgotten.
+/// `cpu` was stopped, and no code relies on what was on its stacks.
 pub(crate) unsafe fn start_again(cpu: usize) -> bool {
     let Some((_, id)) = area_and_id(cpu) else {
         return false;
@@ -113,7 +113,7 @@ fn area_and_id(cpu: usize) -> Option<(&'static area::CpuArea, ApicId)> {
     Some((area, ApicId::new(area.apic_id.load(Ordering::Relaxed))?))
 }
 
-/// Starts one CPU and waits until it runs; says whether it does.
+/// Starts one CPU and waits until it runs. Returns whether it does.
 ///
 /// # Safety
 ///

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The start-up code of every CPU but the first: from real mode to Rust in long mode.
 //!
-//! A start-up IPI names a 4 KiB page below 1 MiB, where the CPU begins in real mode. The code is
-//! copied to [`TRAMPOLINE_PAGE`], goes from real mode straight to long mode on the boot CPU's page
-//! tables, and leaves the low page at once. CPUs are started one at a time, so one hand-over place
-//! is enough.
+//! A start-up IPI names a 4 KiB page below 1 MiB, where the CPU begins in real mode. The boot CPU
+//! copies the code to [`TRAMPOLINE_PAGE`]. The code goes from real mode straight to long mode on
+//! the boot CPU's page tables, and leaves the low page at once. The boot CPU starts one CPU at a
+//! time, so one hand-over place is enough.
 
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// The page number that the start-up IPI names; the code is copied to this page.
+/// The page number that the start-up IPI names, and to which [`install`] copies the code.
 pub(crate) const TRAMPOLINE_PAGE: u8 = 8;
 
 unsafe extern "C" {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What rings from outside a CPU.
+//! Scenarios in which a device outside the CPUs rings.
 
 use super::{Boot, Device, Fault, REPORT, Scenario, Selection, fault};
 

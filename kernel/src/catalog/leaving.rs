@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Modules and CPUs that go.
+//! Scenarios in which modules are unloaded and CPUs go offline.
 
 use super::{Fault, REPORT, Scenario, Selection, fault};
 
@@ -53,7 +53,7 @@ pub(super) const CPU_OFFLINE: Scenario = Scenario {
     min_cpus: 2,
     faults: &[
         Fault {
-            name: "not-told",
+            name: "unannounced",
             summary: "CPUs go without telling the library: handlers are called on them",
             min_cpus: 2,
         },

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The catalogue of scenarios: what can be booted, and what must turn it red.
+//! The catalogue of scenarios, with the faults that must turn each red.
 //!
-//! Plain constants without dependencies, so that the kernel and the host tool share this one
-//! module: the kernel looks up what it was asked to run, the host lists it, boots it and judges it.
+//! These are plain constants without dependencies, so that the kernel and the host tool share this
+//! one module. The kernel looks up the scenario that it is to run; the host lists scenarios, boots
+//! them and judges them.
 
 mod devices;
 mod leaving;
@@ -12,12 +13,12 @@ mod running;
 /// One boot of a scenario.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Boot {
-    /// The unknown policy the kernel is told by its command line: `report` or `panic`.
+    /// The unknown policy on the kernel's command line: `report` or `panic`.
     pub(crate) policy: &'static str,
     /// Whether the boot holds by stopping: a `stopped` record and exit status 37 instead of `end`
     /// and 33.
     pub(crate) expect_stop: bool,
-    /// Further words of the command line, by which a scenario tells its boots apart.
+    /// Further words of the command line, by which the scenario knows which of its boots this is.
     pub(crate) words: &'static str,
 }
 
@@ -30,8 +31,8 @@ pub(crate) enum Device {
     WatchdogCard,
     /// A host that presses the machine's NMI button when the kernel asks it to.
     Button,
-    /// The machine's memory in a file of the host's, which then also sets conditions in it before
-    /// it presses the button.
+    /// The machine's memory in a file of the host. The host then also sets conditions in that
+    /// memory before it presses the button.
     SharedMemory,
 }
 
@@ -40,8 +41,8 @@ pub(crate) enum Device {
 pub(crate) enum Selection {
     /// On several of each kind, and its faults on two.
     Wide,
-    /// On a few, and its faults on one: it takes long, and what it rests on is booted widely by
-    /// others.
+    /// On a few, and its faults on one: it takes long, and CI boots what it rests on widely in
+    /// other scenarios.
     Narrow,
 }
 
@@ -50,9 +51,9 @@ pub(crate) enum Selection {
 pub(crate) struct Fault {
     /// Value of `fault=` on the command line.
     pub(crate) name: &'static str,
-    /// What is done wrong, and what must notice.
+    /// The mistake, and what must notice it.
     pub(crate) summary: &'static str,
-    /// The fewest CPUs on which the mistake can be made.
+    /// The fewest CPUs on which the mistake is possible.
     pub(crate) min_cpus: usize,
 }
 
@@ -65,9 +66,9 @@ pub(crate) struct Scenario {
     pub(crate) summary: &'static str,
     /// The fewest CPUs on which it can run.
     pub(crate) min_cpus: usize,
-    /// What turns it red.
+    /// The faults that turn it red.
     pub(crate) faults: &'static [Fault],
-    /// What must be there besides CPUs, an I/O APIC and an HPET, which every machine has.
+    /// What it needs besides CPUs, an I/O APIC and an HPET, which every machine has.
     pub(crate) devices: &'static [Device],
     /// The boots that make it up; each must hold.
     pub(crate) boots: &'static [Boot],
@@ -78,7 +79,7 @@ pub(crate) struct Scenario {
 const REPORT: Boot = Boot { policy: "report", expect_stop: false, words: "" };
 const PANIC: Boot = Boot { policy: "panic", expect_stop: true, words: "" };
 
-/// Polls that are owed are paid by a tick there and then, or by an NMI that it sends.
+/// A tick pays an owed poll there and then, or by an NMI that it sends.
 const RECOVERIES: [Boot; 2] = [
     Boot { policy: "report", expect_stop: false, words: "recovery=poll" },
     Boot { policy: "report", expect_stop: false, words: "recovery=probe" },
@@ -111,8 +112,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     promises::SEQUENCES,
 ];
 
-/// Faults that every scenario accepts, and that the host side must tell apart: they end the boot
-/// out of order.
+/// Faults that every scenario accepts. They end the boot out of order, and the host must
+/// distinguish them.
 pub(crate) const COMMON_FAULTS: &[Fault] = &[
     fault("hang", "the boot CPU halts for ever: the host says where each CPU stands"),
     fault(

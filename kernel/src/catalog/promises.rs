@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Nothing lost, nothing invented and nothing hidden, under a load that makes each hard.
+//! Scenarios that lose, invent and hide nothing, under a load that makes each hard.
 
 use super::{Boot, Device, Fault, RECOVERIES, REPORT, Scenario, Selection, fault};
 
@@ -61,8 +61,8 @@ pub(super) const PROBE_COALESCE: Scenario = Scenario {
 
 pub(super) const TRUE_UNKNOWN_DURING_PROBES: Scenario = Scenario {
     name: "true-unknown-during-probes",
-    summary: "NMIs that nothing explains come amid claims and probes: each is told or absorbed by \
-              a grant in time, and none repeats unseen",
+    summary: "NMIs that nothing explains come amid claims and probes: each is reported or absorbed \
+              by a grant in time, and none repeats unseen",
     min_cpus: 1,
     faults: &[
         fault("no-unknown", "none is sent: nothing was observed"),
@@ -130,7 +130,7 @@ pub(super) const DEFERRED_STORM: Scenario = Scenario {
             min_cpus: 2,
         },
         Fault {
-            name: "not-told",
+            name: "unannounced",
             summary: "CPUs go without telling the library: nobody runs what they left",
             min_cpus: 2,
         },
@@ -159,8 +159,8 @@ pub(super) const STUCK_SENDER: Scenario = Scenario {
         },
         Fault {
             name: "stray-ring",
-            summary: "one NMI is sent that nothing explains: one more than the sender's is told \
-                      (seen in the report boot)",
+            summary: "one NMI is sent that nothing explains: one more than the sender's is \
+                      reported (seen in the report boot)",
             min_cpus: 2,
         },
         Fault {

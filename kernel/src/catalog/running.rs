@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Handlers, removal, requests and the entry: what CPUs do to each other and to themselves.
+//! Scenarios about handlers, removal, requests and the entry.
 
 use super::{Fault, PANIC, REPORT, Scenario, Selection, fault};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The per-CPU area, reached by GS.
+//! The per-CPU area, at which GS points.
 //!
 //! | GS offset | what |
 //! |---|---|
@@ -22,7 +22,7 @@ use super::MAX_CPUS;
 /// Stands for "this CPU has no number yet".
 const NO_CPU: usize = usize::MAX;
 
-/// What belongs to one CPU and is reached by GS.
+/// The area of one CPU, at which its GS points.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct CpuArea {
@@ -31,8 +31,8 @@ pub(crate) struct CpuArea {
     /// The physical APIC ID, for sends to this CPU. Written before the CPU starts, each time the
     /// same.
     pub(crate) apic_id: AtomicU32,
-    /// The CPU runs the kernel. Set by the CPU itself, Release; cleared by whoever stops it; read
-    /// Acquire by whoever starts it.
+    /// The CPU runs the kernel. The CPU sets it, Release. The CPU that stops it clears it, and the
+    /// CPU that starts it reads it, Acquire.
     pub(crate) online: AtomicBool,
     /// Ticks of the periodic timer. Written by the CPU itself.
     pub(crate) ticks: AtomicU64,
@@ -41,7 +41,8 @@ pub(crate) struct CpuArea {
     pub(crate) tick_is_stopped: AtomicBool,
     /// Maskable self-IPIs and wake-ups taken. Written by the CPU itself.
     pub(crate) wakes: AtomicU64,
-    /// What the APIC's error status keeps showing. By the CPU itself, interrupts off.
+    /// What the APIC's error status keeps showing. Only the CPU itself uses it, with interrupts
+    /// off.
     pub(crate) kept_apic_errors: AtomicU32,
 }
 

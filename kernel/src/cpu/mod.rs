@@ -7,10 +7,10 @@ pub(crate) mod tables;
 
 use x86_64::instructions::interrupts;
 
-/// The most CPUs this kernel starts; more are left asleep.
+/// The most CPUs that this kernel starts. It leaves others asleep.
 pub(crate) const MAX_CPUS: usize = 8;
 
-/// Keeps maskable interrupts out, and says whether they were let in. Any context.
+/// Keeps maskable interrupts out, and returns whether they were let in before. Any context.
 #[inline]
 pub(crate) fn interrupts_off() -> bool {
     let enabled = interrupts::are_enabled();

@@ -6,8 +6,8 @@
 //! pointer (the red zone), which an interrupt on the same stack would overwrite.
 //!
 //! The top 16 bytes of each stack, its *anchor*, are never part of it. They begin with the address
-//! of the CPU's area, which is the kernel's GS base, so that entry code finds it by the stack it is
-//! on, whatever GS holds. All anchors are laid out as the NMI entry wants its own
+//! of the CPU's area, which is the kernel's GS base, so that entry code finds the area by its
+//! stack, whatever GS holds. All anchors have the layout that the NMI entry needs for its own
 //! ([`NmiStackTop`]).
 
 use core::cell::UnsafeCell;
@@ -105,7 +105,7 @@ static STACKS: [Stacks; MAX_CPUS] =
 /// # Safety
 ///
 /// `cpu` does not use its stacks: it has not started, or was stopped, or it is the first one and on
-/// another stack. And `access` is how its GS base can be reached.
+/// another stack. And `access` works for its GS base.
 pub(crate) unsafe fn prepare(cpu: usize, access: GsAccess) {
     let anchor = NmiStackTop::new(area::address(cpu) as u64, access);
     let stacks = &STACKS[cpu];
@@ -127,7 +127,7 @@ pub(crate) fn interrupt_top(cpu: usize, ist: Ist) -> usize {
     STACKS[cpu].interrupt[ist as usize - 1].top()
 }
 
-/// Whether `address` lies in a guard page, and then of which CPU.
+/// The CPU in whose guard page `address` lies, if it lies in one.
 pub(crate) fn guarded_cpu(address: usize) -> Option<usize> {
     STACKS.iter().position(|stacks| {
         let hit = |guard: *const [u8; PAGE]| address.wrapping_sub(guard.addr()) < PAGE;

@@ -60,7 +60,7 @@ impl Edu {
     }
 }
 
-/// The device with what is needed to say where it rings. Boot CPU.
+/// The device, with what it takes to choose where it rings. Boot CPU.
 pub(crate) struct Ringing {
     space: ConfigSpace<CpuPort>,
     msi: Msi,

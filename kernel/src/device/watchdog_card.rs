@@ -3,12 +3,13 @@
 //! Timer"), as QEMU emulates it for a PCI card of its own.
 //!
 //! Two stages count down one after the other. The end of the first could raise an interrupt, which
-//! is disabled here. The end of the second sets the timeout bit, which stays until it is cleared,
-//! and drives a pin; QEMU does then what `-watchdog-action` says, and resets the card but for that
-//! bit.
+//! this driver disables. The end of the second sets the timeout bit, which stays until software
+//! clears it, and drives a pin. QEMU then does what `-watchdog-action` says, and resets the card
+//! but for that bit.
 //!
-//! An access that changes something takes three writes, two of which unlock it. A thread makes such
-//! accesses only while the card cannot expire, so that the handler's do not come in between.
+//! An access that changes something takes three writes, of which two unlock the register. A thread
+//! makes such accesses only while the card cannot expire, so that the handler's accesses do not
+//! come in between.
 
 use core::fmt;
 use core::ptr::NonNull;
@@ -62,7 +63,7 @@ impl Card {
         unsafe { reload.read_volatile() & TIMED_OUT != 0 }
     }
 
-    /// Forgets that the card has expired. NMI-safe, while no thread changes anything.
+    /// Clears the timeout bit. NMI-safe, while no thread changes anything.
     pub(crate) fn clear_expired(self) {
         self.change_reload(TIMED_OUT);
     }
@@ -125,8 +126,8 @@ impl Startable {
         Ok(found)
     }
 
-    /// Starts the card: it expires after `timeout_ms`, half of it in each stage, unless it is
-    /// pinged or stopped, and forgets that it has expired before. At most two seconds.
+    /// Starts the card and clears its timeout bit. The card expires after `timeout_ms`, two seconds
+    /// at most, half of it in each stage, unless software pings or stops it.
     pub(crate) fn start(&mut self, timeout_ms: u64) -> Result<(), PciError> {
         let stage_ns = timeout_ms * 1_000_000 / 2;
         let ticks = stage_ns.div_ceil(PCI_CLOCK_NS * PCI_CLOCKS_A_TICK);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The NMI's way in: the library's entry code, and what it calls.
+//! The NMI entry: the library's entry code, and what it calls.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -46,8 +46,8 @@ extern "sysv64" fn enter(frame: &mut NmiFrame) {
     }
 }
 
-/// An NMI in an NMI: the entry does not cover that yet, and the outer one's frame is lost. Better
-/// said than looped over.
+/// An NMI in an NMI, which the entry does not cover yet: the outer one's frame is lost. The kernel
+/// reports it and ends, and does not return into a loop.
 #[cold]
 fn nested(frame: &NmiFrame) -> ! {
     console::last_words(|out| {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kernel's side of Latchwork: its one dispatcher, what it provides to it, and the way in.
+//! The kernel's side of Latchwork: its one dispatcher, its platform, and the NMI entry.
 
 pub(crate) mod entry;
 pub(crate) mod parking;
@@ -23,8 +23,7 @@ pub(crate) static NMI: Nmi<Machine> = Nmi::new(Machine);
 
 static PER_CPU: [PerCpu; MAX_CPUS] = [const { PerCpu::new() }; MAX_CPUS];
 
-/// Hands the library its per-CPU areas, and says what to expect of this machine's time. Boot CPU,
-/// once.
+/// Hands the library its per-CPU areas, and sets its limits for this machine. Boot CPU, once.
 pub(crate) fn init(cpus: usize) {
     let areas = PER_CPU.get(..cpus).unwrap_or(&PER_CPU);
     if let Err(error) = NMI.init(areas) {
@@ -33,20 +32,20 @@ pub(crate) fn init(cpus: usize) {
     set_limits(limits());
 }
 
-/// What to expect of this machine's time.
+/// The library's limits for this machine.
 pub(crate) fn limits() -> Limits {
     if cpuid::features().hypervisor { Limits::HYPERVISOR } else { Limits::BARE_METAL }
 }
 
-/// Changes what the library expects of time. Ordinary context.
+/// Changes the library's limits. Ordinary context.
 pub(crate) fn set_limits(limits: Limits) {
     if let Err(error) = NMI.set_limits(limits) {
         panic!("the NMI subsystem refuses its limits: {error}");
     }
 }
 
-/// Registers a handler of `class` behind the software doorbell; waits for a slot that still drains.
-/// Ordinary context.
+/// Registers a handler of `class` behind the software doorbell. Waits for a slot if a removed
+/// handler still occupies it. Ordinary context.
 pub(crate) fn register<H: NmiHandler>(
     name: &str,
     class: Class,
@@ -57,7 +56,8 @@ pub(crate) fn register<H: NmiHandler>(
     register_as(&spec.priority(priority), handler)
 }
 
-/// Registers a handler as `spec` says; waits for a slot that still drains. Ordinary context.
+/// Registers a handler as `spec` says. Waits for a slot if a removed handler still occupies it.
+/// Ordinary context.
 pub(crate) fn register_as<H: NmiHandler>(
     spec: &HandlerSpec<'_>,
     handler: &'static H,
@@ -75,8 +75,8 @@ pub(crate) fn register_as<H: NmiHandler>(
     }
 }
 
-/// Says to which CPUs the doorbell of a Platform handler rings from now on. Ordinary context,
-/// before the route is opened.
+/// Tells the library which CPUs the doorbell of a Platform handler rings from now on. Ordinary
+/// context, before the route is opened.
 pub(crate) fn set_delivery(handler: HandlerId, cpus: &[usize]) {
     if let Err(error) = NMI.set_delivery(handler, PlatformDelivery::Cpus(cpus)) {
         panic!("a route was refused: {error} (to CPUs {cpus:?})");

@@ -7,7 +7,7 @@ use crate::cpu::MAX_CPUS;
 use crate::patience;
 use crate::waiting::{Waiting, awaited};
 
-/// Between two looks of a parked CPU.
+/// How often a parked CPU checks whether it is released.
 const LOOK_EVERY_US: u64 = 10;
 
 /// Counts releases. Writer: one thread at a time. Readers: parked CPUs, Acquire.
@@ -38,7 +38,7 @@ pub(crate) fn is_parked(cpu: usize) -> bool {
     PARKED.get(cpu).is_some_and(|parked| parked.load(Ordering::Acquire))
 }
 
-/// Lets all CPUs go on that are parked. Threads, one at a time.
+/// Releases all parked CPUs. Threads, one at a time.
 pub(crate) fn release() {
     RELEASES.fetch_add(1, Ordering::Release);
 }

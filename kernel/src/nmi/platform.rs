@@ -23,8 +23,8 @@ pub(crate) struct Machine;
 // SAFETY:
 //  1. A CPU's number is read through its own GS base, which is set each time that it starts and
 //     always to the same area; threads do not migrate.
-//  2. NMI context is left by returning from `dispatch` to the entry code, or never, or by INIT:
-//     then the library is told before the CPU starts again.
+//  2. A CPU leaves NMI context by returning from `dispatch` to the entry code, or never, or by
+//     INIT: then the kernel tells the library before it starts the CPU again.
 //  3. Threads are bound to their CPU, and CLI keeps maskable interrupts out.
 //  4. `fatal` ends the machine.
 //  5. No method takes a lock: `ring` waits a bounded time for the APIC, reports go through per-CPU

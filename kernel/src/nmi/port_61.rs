@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The chipset's word on an NMI, and its two sources, at port 0x61.
+//! Port 0x61: what the chipset says about an NMI, and the masks of its two sources.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -17,15 +17,16 @@ pub(super) fn status() -> NmiStatus {
     unsafe { port61::read(&port()) }
 }
 
-/// The sources that this kernel has masked, by bit. Written by CPUs that are told of a storm, or of
-/// its end: added to after the port was written, taken before. Relaxed: nothing goes with it.
+/// The sources that this kernel has masked, by bit. The CPU to which the library reports a storm
+/// adds to it, after it has written the port. The CPU to which the library reports the storm's end
+/// clears it, before it writes the port. Relaxed: no other data depends on it.
 static MASKED: AtomicU8 = AtomicU8::new(0);
 
 const SERR: u8 = 1 << 0;
 const IOCHK: u8 = 1 << 1;
 
-/// Masks whatever the chipset says is active: what this kernel does about a line that rings on and
-/// that no handler claims. Says what was masked. NMI-safe.
+/// Masks whatever the chipset says is active. This kernel does so about a line that keeps ringing
+/// and that no handler claims. Returns what was masked. NMI-safe.
 pub(super) fn mask_active() -> Masking {
     // SAFETY: this is a PC, and no handler of this kernel takes NMIs from the chipset's sources.
     let masking = unsafe { port61::mask_active(&port()) };
@@ -36,8 +37,8 @@ pub(super) fn mask_active() -> Masking {
     masking
 }
 
-/// Lets through again what [`mask_active`] has masked. A source that is still active begins the
-/// next storm. NMI-safe.
+/// Unmasks what [`mask_active`] has masked. A source that is still active begins the next storm.
+/// NMI-safe.
 pub(super) fn unmask() {
     let bits = MASKED.swap(0, Ordering::Relaxed);
     if bits != 0 {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reports of unknown and absorbed NMIs, and of storms, on their way from NMI context to the
-//! console.
+//! The way of reports of unknown and absorbed NMIs, and of storms, from NMI context to the console.
 //!
 //! Each CPU has a small queue. Its producer is that CPU, in NMI, where another NMI may nest, or at
 //! its tick; its consumer is that CPU's tick, or its idle loop. A slot goes
@@ -53,19 +52,19 @@ static QUEUES: [Queue; MAX_CPUS] = [const {
 pub(crate) struct Tally {
     /// Reports of unknown NMIs printed.
     pub(crate) reports: AtomicUsize,
-    /// Those of them that spoke of a late send.
+    /// How many of them were of late sends.
     pub(crate) late_sends: AtomicUsize,
     /// Reports of absorbed NMIs printed.
     pub(crate) absorbed_reports: AtomicUsize,
-    /// Unknown NMIs that those reports said were held back before them.
+    /// Unknown NMIs that the library held back before those reports, by their count.
     pub(crate) suppressed: AtomicUsize,
     /// The instruction pointer of the last report.
     pub(crate) last_ip: AtomicUsize,
     /// The CPU that the last report names, plus one.
     pub(crate) last_cpu: AtomicUsize,
-    /// What the last report says that port 0x61 read.
+    /// The reading of port 0x61 in the last report.
     pub(crate) last_port_61: AtomicUsize,
-    /// Storms of NMIs that nobody claims: told to have begun, and to be over.
+    /// Storms of NMIs that nobody claims: reports of a beginning, and of an end.
     pub(crate) unclaimed_storms_begun: AtomicUsize,
     pub(crate) unclaimed_storms_over: AtomicUsize,
 }
@@ -133,11 +132,11 @@ pub(super) fn push(report: Readable) {
 /// A report as people read it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Readable {
-    /// An NMI that nothing explains, and what the chipset said about it then.
+    /// An NMI that nothing explains, and the reading of port 0x61 at that time.
     Unknown { unknown: UnknownNmi, port_61: NmiStatus },
     /// One of many that earlier claims explain.
     Absorbed(AbsorbedNmi),
-    /// NMIs came far too often, or do so no longer; and what came of masking the chipset's sources.
+    /// The beginning or the end of a storm, and the result of masking the chipset's sources.
     Storm { storm: Storm, masking: Option<Masking> },
 }
 

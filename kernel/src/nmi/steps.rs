@@ -2,9 +2,9 @@
 //! A way for a scenario to act between the library's steps, and between the request and the ring of
 //! a send.
 //!
-//! The library calls the platform at known points of a registration and a removal. On a single CPU
-//! that is the only way to make NMIs hit *inside* them: the scenario rings its own CPU there. Among
-//! several CPUs under the instruction clock, CPU 0 gives its turn away there.
+//! The library calls the platform at known points of a registration and a removal. On a single CPU,
+//! NMIs hit *inside* them only if the scenario rings its own CPU at these points. Among several
+//! CPUs under the instruction clock, CPU 0 gives its turn away there.
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -14,7 +14,7 @@ use crate::scenario::storm;
 
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
-/// Has [`step`] call the scenario, or no longer. Ordinary context.
+/// Makes [`step`] call the scenario, or no longer. Ordinary context.
 pub(crate) fn watch(watched: bool) {
     WATCHED.store(watched, Ordering::Relaxed);
 }
@@ -27,20 +27,20 @@ pub(super) fn step() {
     }
 }
 
-/// The CPU towards which each CPU's next send is to be torn, plus one; 0 if none is. By the sender,
-/// which alone writes and reads it.
+/// The CPU towards which each CPU's next send is to be torn, plus one; 0 if none is. Only the
+/// sender writes and reads it.
 static TORN_TOWARDS: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
 
 /// What [`before_ring`] calls in a send that is to be torn, with the CPU that is rung.
 static BETWEEN: Once<fn(usize)> = Once::new();
 
-/// Has `act`, which is NMI-safe, called between the request and the ring of each send that is torn.
-/// Once.
+/// Makes each torn send call `act`, which is NMI-safe, between its request and its ring. Called
+/// once.
 pub(crate) fn tear_sends_by(act: fn(usize)) {
     BETWEEN.set(act);
 }
 
-/// Has the next send of `sender`, which is this CPU, to `target` torn. Any context.
+/// Tears the next send of `sender`, which is this CPU, to `target`. Any context.
 pub(crate) fn tear_next_send(sender: usize, target: usize) {
     if let Some(torn) = TORN_TOWARDS.get(sender) {
         torn.store(target + 1, Ordering::Relaxed);
@@ -52,7 +52,7 @@ pub(crate) fn is_to_tear(sender: usize) -> bool {
     TORN_TOWARDS.get(sender).is_some_and(|torn| torn.load(Ordering::Relaxed) != 0)
 }
 
-/// Has no send of `sender`, which is this CPU, torn. Threads.
+/// Tears no send of `sender`, which is this CPU. Threads.
 pub(crate) fn tear_nothing(sender: usize) {
     TORN_TOWARDS[sender].store(0, Ordering::Relaxed);
 }

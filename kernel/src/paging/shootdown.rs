@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Telling every CPU that pages are gone.
+//! TLB shootdown: makes every CPU drop its entries for unmapped pages.
 //!
-//! A CPU may remember where a page was mapped for as long as it likes, so after unmapping each is
-//! interrupted and drops what it remembers (SDM Vol. 3A, "Propagation of Paging-Structure Changes
-//! to Multiple Processors"). Then it tries to read the pages, and answers whether it could.
+//! A CPU may cache where a page was mapped for as long as it likes. So after it has unmapped pages,
+//! the boot CPU interrupts each CPU, which drops what it has cached (SDM Vol. 3A, "Propagation of
+//! Paging-Structure Changes to Multiple Processors"). Then each tries to read the pages, and
+//! answers whether it could.
 //!
-//! The interrupt is maskable, so a CPU that is in an NMI answers after it. A test that must see
-//! that an NMI uses a page too late cannot rely on this: the NMI itself must forget the page before
-//! each use ([`super::forget`]).
+//! The interrupt is maskable, so a CPU that is in an NMI answers after the NMI. A test that must
+//! catch an NMI which uses a page too late cannot rely on this: the NMI itself must forget the page
+//! before each use ([`super::forget`]).
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -18,7 +19,8 @@ use crate::{apic, idle, patience};
 /// How long to wait busily for the others.
 const SPIN_TURNS: u32 = 200;
 
-/// What the others are to drop. Written by the boot CPU before it sends; the interrupt orders it.
+/// The pages that the others are to drop. The boot CPU writes it before it sends; the interrupt
+/// orders it.
 static START: AtomicUsize = AtomicUsize::new(0);
 static PAGES: AtomicUsize = AtomicUsize::new(0);
 
@@ -37,8 +39,8 @@ pub(crate) fn keep_translations() {
     KEEP_TRANSLATIONS.store(true, Ordering::Relaxed);
 }
 
-/// Has all `cpus` CPUs forget `pages` pages from `start` on, and returns how many of `cpus * pages`
-/// reads succeeded afterwards. Boot CPU, thread, interrupts on.
+/// Makes all `cpus` CPUs forget `pages` pages from `start` on, and returns how many of `cpus *
+/// pages` reads succeeded afterwards. Boot CPU, thread, interrupts on.
 pub(crate) fn everywhere(start: usize, pages: usize, cpus: usize) -> usize {
     START.store(start, Ordering::Relaxed);
     PAGES.store(pages, Ordering::Relaxed);
@@ -56,7 +58,7 @@ pub(crate) fn everywhere(start: usize, pages: usize, cpus: usize) -> usize {
     READABLE.load(Ordering::Relaxed)
 }
 
-/// What the interrupt does, on each other CPU.
+/// The handler of the interrupt, on each other CPU.
 pub(crate) fn answer() {
     drop_here();
     if UNANSWERED.fetch_sub(1, Ordering::Release) == 1 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A window of the address space above the identity map, in which single pages are mapped and
-//! unmapped.
+//! A window of the address space above the identity map, in which the kernel maps and unmaps single
+//! pages.
 //!
 //! It begins at 512 GiB: entry 1 of the top table, which the start-up code leaves empty, leads to
 //! tables of its own (SDM Vol. 3A, "4-Level Paging and 5-Level Paging"). All CPUs use the same top
-//! table, so a page that is mapped is mapped for all of them. A CPU remembers no entry that was not
-//! present, so mapping needs no more than a store; unmapping does ([`super::shootdown`]).
+//! table, so a mapped page is mapped for all of them. A CPU caches no entry that was not present,
+//! so mapping takes a store and no more. Unmapping takes a [`super::shootdown`] as well.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -75,14 +75,14 @@ pub(crate) const fn page_of(address: usize) -> Option<usize> {
 /// Maps a page that is not mapped onto the frame at physical address `frame`: it can be read,
 /// written and executed.
 pub(crate) fn map(page: usize, frame: usize) {
-    // Release: who comes by the new mapping finds what was written to the frame before.
+    // Release: a CPU that uses the new mapping finds what was written to the frame before.
     let before =
         entry(page).map(|entry| entry.swap(frame as u64 | PRESENT_WRITABLE, Ordering::Release));
     assert!(before == Some(0), "page {page} of the window is in use, or there is none");
 }
 
-/// Unmaps a page, if it is mapped. CPUs may remember it until they are told ([`super::shootdown`]);
-/// the next access of one that does not is a page fault. NMI-safe.
+/// Unmaps a page, if it is mapped. A CPU may have cached the mapping until the
+/// [`super::shootdown`]; on a CPU that has not, the next access is a page fault. NMI-safe.
 pub(crate) fn unmap(page: usize) {
     if let Some(entry) = entry(page) {
         entry.store(0, Ordering::Release);

@@ -2,12 +2,12 @@
 //! The machine's NMI button, which the host presses when it is asked to.
 //!
 //! The button pulls a line that the MADT says is wired to LINT1 of all CPUs, or of some. It has no
-//! condition: all that an NMI of it leaves behind is the NMI. So no software can count presses that
-//! come faster than a CPU takes them, or find one that was lost. A handler of the last resort,
-//! which is asked about edges that nothing explains, stands for a debugger behind the button.
+//! condition: a press leaves nothing behind but its NMI. So no software can count presses that come
+//! faster than a CPU takes them, or find one that was lost. A handler of the last resort, which the
+//! library asks about edges that nothing explains, stands for a debugger behind the button.
 //!
-//! First each press waits until all CPUs have seen the one before it: all are seen, everywhere.
-//! Then many come at once, and those that are not seen are reported.
+//! First each press waits until all CPUs have seen the one before it, so every CPU sees every
+//! press. Then many come at once, and the scenario reports how many were not seen.
 //!
 //! One press rings all CPUs at once, and there is no handler of class Platform that only one of
 //! them could ask: each CPU shows each of its NMIs to the debugger.
@@ -23,16 +23,16 @@ use crate::nmi::{self, NMI};
 use crate::waiting::awaited;
 use crate::{nmi_lines, patience, record, smp};
 
-/// Presses of which each waits for the one before it.
+/// How many presses wait for the one before.
 const SINGLE: u64 = 50;
 
-/// Presses that come one right after the other.
+/// How many presses come one right after the other.
 const BURST: u64 = 200;
 
 /// The doorbell's number: the LVT entry of LINT1.
 const LINT1: u8 = 1;
 
-/// Presses that the debugger saw, by CPU. Written by the handler there.
+/// Presses that the debugger saw, by CPU. The handler on that CPU counts.
 static SEEN: [Tally; MAX_CPUS] = [const { Tally::new() }; MAX_CPUS];
 
 /// Do not claim: the fault `swallow`. Written before the handler is registered.
@@ -68,7 +68,7 @@ impl Open {
         Self { cpus, of: run.cpus }
     }
 
-    /// The fewest and the most presses that an open CPU has seen, and all that closed ones have.
+    /// The fewest and the most presses that an open CPU has seen, and the sum over closed CPUs.
     fn seen(&self) -> Seen {
         let of_open = || (0..self.cpus).map(edges_on);
         Seen {
@@ -91,7 +91,7 @@ fn edges_on(cpu: usize) -> u64 {
     NMI.cpu_stats(cpu).map_or(0, |stats| stats.edges as u64)
 }
 
-/// Has the button pressed `presses` times, and returns when the host has done so.
+/// Asks the host to press the button `presses` times, and returns when it has done so.
 fn press(presses: u64) {
     record::ask(presses);
     console::wait_answer();
@@ -137,8 +137,8 @@ pub(super) fn run(run: &Run) {
     nmi::remove(debugger);
 }
 
-/// Has the button pressed again and again, each time waiting until all open CPUs have seen it;
-/// gives up on the first that is not. Says how many were.
+/// Asks the host for one press after the other, and waits after each until all open CPUs have seen
+/// it. Gives up on the first that is not seen. Returns how many were.
 fn press_singly(open: &Open) -> u64 {
     let progress = Progress::new(SINGLE);
     for number in 1..=SINGLE {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A handler registered and removed in a tight loop, while NMIs storm all CPUs.
 //!
-//! After each removal the victim's state is poisoned: the victim records every call that sees the
-//! poison, at its beginning or at its end. CPU 0 registers and removes, under a [`storm`] of NMIs
-//! on all CPUs.
+//! CPU 0 registers and removes, under a [`storm`] of NMIs on all CPUs. After each removal it
+//! poisons the victim's state. The victim counts every call that sees the poison, at its beginning
+//! or at its end.
 //!
-//! What makes the scenario worth anything is that dispatches overlap removals; so they are counted
+//! The scenario shows something only if dispatches overlap removals, so it counts those that do
 //! ([`super::removals`]).
 
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -23,14 +23,14 @@ use crate::{patience, smp, time};
 /// Registrations and removals.
 const CYCLES: u64 = 10_000;
 
-/// How many times as many there may be until a removal has begun during a call elsewhere: on a busy
-/// host, CPUs seldom run at the same time.
+/// How many times as many CPU 0 makes at most until one removal has begun during a call elsewhere:
+/// on a busy host, CPUs seldom run at the same time.
 const MOST_TIMES: u64 = 4;
 
-/// One removal in this many is made to begin while the victim runs: CPU 0 asks for a meeting, calls
-/// elsewhere wait for the removal to begin, and CPU 0 waits for such a call.
+/// One removal in this many begins while the victim runs: CPU 0 asks for a meeting, calls elsewhere
+/// wait for the removal to begin, and CPU 0 waits for such a call.
 const MEETING_EVERY: u64 = 16;
-/// How long each waits for the other.
+/// How long each of the two waits for the other.
 const MEETING_TURNS: u32 = 2_000;
 /// How long the call goes on once the removal has begun.
 const AFTER_MEETING_TURNS: u32 = 40;

@@ -44,15 +44,15 @@ const JITTER_TURNS: u64 = 24;
 
 static ANSWERER: Answerer = Answerer;
 
-/// What the sleeper and CPU 0 tell each other.
+/// The words by which the sleeper and CPU 0 synchronise.
 struct Meeting {
     /// The sleep that the sleeper is ready for, from 1.
     ready: AtomicU64,
-    /// The sleep that it may begin: CPU 0 is about to ring.
+    /// The sleep that the sleeper may begin: CPU 0 is about to ring.
     begun: AtomicU64,
     /// The sleep that has ended.
     woken: AtomicU64,
-    /// CPU 0 sleeps until the sleeper says something. SeqCst fences: see
+    /// CPU 0 sleeps until the sleeper stores something. SeqCst fences: see
     /// [`Meeting::store_and_wake`].
     watcher_sleeps: AtomicBool,
     /// CPU 0 has given up.
@@ -62,8 +62,8 @@ struct Meeting {
 }
 
 impl Meeting {
-    /// The sleeper's word: stores `number`, then wakes CPU 0 if it sleeps. The fence here and the
-    /// one in [`Self::watch_until`] keep each from missing the other's store.
+    /// Stores `number` for the sleeper, then wakes CPU 0 if it sleeps. The fence here and the one
+    /// in [`Self::watch_until`] keep each CPU from missing the other's store.
     fn store_and_wake(&self, word: &AtomicU64, number: u64) {
         word.store(number, Ordering::Release);
         fence(Ordering::SeqCst);
@@ -74,25 +74,25 @@ impl Meeting {
         }
     }
 
-    /// CPU 0 waits until the sleeper has told `number`, and says whether it came in time.
+    /// Waits on CPU 0 until the sleeper has stored `number`, and returns whether it came in time.
     fn watch_until(&self, word: &AtomicU64, number: u64) -> bool {
-        let told = || word.load(Ordering::Acquire) == number;
+        let has_come = || word.load(Ordering::Acquire) == number;
         let sleeper = awaited!("the sleeper's word about sleep {}", number);
-        if patience::spin_until(sleeper, told, 1_000) {
+        if patience::spin_until(sleeper, has_come, 1_000) {
             return true;
         }
         let limit_ms =
             if time::is_instruction_clock() { LOST_AFTER_INSTRUCTION_MS } else { LOST_AFTER_MS };
-        let told_before_sleeping = || {
+        let came_before_sleeping = || {
             self.watcher_sleeps.store(true, Ordering::Relaxed);
             fence(Ordering::SeqCst);
-            told()
+            has_come()
         };
-        crate::idle::until_or_ms(sleeper, told_before_sleeping, limit_ms)
+        crate::idle::until_or_ms(sleeper, came_before_sleeping, limit_ms)
     }
 }
 
-/// Sleeps `sleeps` times, each time with a wake-up that is pending before.
+/// Sleeps `sleeps` times, each time with a wake-up that is pending already.
 fn sleep(meeting: &Meeting, sleeps: u64, wake: bool) {
     let Some(area) = area::this() else {
         return;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the kernel can be booted to show. Each scenario has a file; [`crate::catalog`] names them
-//! and their faults.
+//! The scenarios. Each has a file; [`crate::catalog`] names them and their faults.
 
 mod button;
 mod cpu_offline;
@@ -42,7 +41,8 @@ use crate::record::{self, Check, Totals};
 use crate::waiting::{self, Waiting, awaited};
 use crate::{idle, smp, tick};
 
-/// Faults that are not in the catalogue, because they do not turn every machine red.
+/// Faults that are not in the catalogue, because they do not turn their scenario red on every
+/// machine.
 const FAULTS_BY_HAND: &[Fault] = &[Fault {
     name: "no-fix-up",
     summary: "scenario idle-wake, parallel clock: an NMI between STI and HLT does not skip the \
@@ -54,7 +54,7 @@ const FAULTS_BY_HAND: &[Fault] = &[Fault {
 /// the third.
 const TICKS_TO_END: u64 = 3;
 
-/// A scenario as it was asked for.
+/// A scenario, as the command line asks for it.
 #[derive(Debug)]
 pub(crate) struct Run {
     /// CPUs that take part, numbered from 0.
@@ -87,7 +87,7 @@ impl Run {
         Self { cpus, scenario, boot, fault, cmdline }
     }
 
-    /// Whether the fault of this name is to be made.
+    /// Whether to make the fault of this name.
     pub(crate) fn has_fault(&self, name: &str) -> bool {
         self.fault.is_some_and(|fault| fault.name == name)
     }
@@ -121,7 +121,8 @@ impl Run {
         }
     }
 
-    /// How often to do the main thing: `least`, unless the command line asks for more.
+    /// How often the scenario repeats its main part: `least`, unless the command line asks for
+    /// more.
     pub(crate) fn cycles(&self, least: u64) -> u64 {
         self.cmdline.number("cycles").unwrap_or(least).max(least)
     }
@@ -136,9 +137,9 @@ impl Run {
         record::totals(&totals(&self.stats(), lost));
     }
 
-    /// Lets every CPU take what is still on its way to it and leave its NMI, and settle edges that
-    /// it deferred, so that statistics are complete. Gives up on an edge that is not settled within
-    /// a second.
+    /// Lets every CPU take what is still on its way to it, leave its NMI, and settle edges that it
+    /// deferred, so that statistics are complete. Gives up on an edge that no CPU settles within a
+    /// second.
     pub(crate) fn settle(&self) {
         const LIMIT_MS: u64 = 1_000;
         for _ in 0..2 {
@@ -148,13 +149,13 @@ impl Run {
         idle::until_or_ms(edges, || unsettled(&self.stats()) == 0, LIMIT_MS);
     }
 
-    /// Has every CPU tick until what was granted has ended, and polls that are owed are paid.
-    /// Threads of CPU 0, while no NMI comes.
+    /// Lets every CPU tick until its grants have ended and owed polls are paid. Threads of CPU 0,
+    /// while no NMI comes.
     pub(crate) fn let_grants_end(&self) {
         smp::on_all_cpus(&|_| tick::sleep_for(TICKS_TO_END));
     }
 
-    /// The same on one CPU, which pays for all.
+    /// The same on one CPU, whose tick pays for all.
     pub(crate) fn let_grants_end_on(&self, cpu: usize) {
         smp::on_all_cpus(&|this| {
             if this == cpu {
@@ -181,12 +182,12 @@ fn stats(cpus: usize) -> CpuStats {
     sum
 }
 
-/// Edges of which it is not known yet what they were: deferred ones.
+/// Deferred edges, which are not settled yet.
 const fn unsettled(stats: &CpuStats) -> usize {
     stats.edges.saturating_sub(stats.claimed + stats.absorbed + stats.unknown)
 }
 
-/// What the totals record says.
+/// The totals record.
 const fn totals(stats: &CpuStats, lost: u64) -> Totals {
     let CpuStats { edges, claimed, absorbed, unknown, .. } = *stats;
     Totals {
@@ -261,7 +262,7 @@ impl Tally {
         Self(AtomicU64::new(0))
     }
 
-    /// Adds. Any context; Release, so that who reads the sum sees what came before.
+    /// Adds. Any context; Release, so that code that reads the sum sees what came before.
     pub(crate) fn add(&self, amount: u64) {
         self.0.fetch_add(amount, Ordering::Release);
     }

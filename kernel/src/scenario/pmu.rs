@@ -3,8 +3,8 @@
 //! a status that its handler clears, and one ring each time that it is set.
 //!
 //! As with a counter whose entry masks itself, nothing overflows while the status is set. A handler
-//! that has cleared it can have the next overflow come at once, while NMIs are blocked: so a
-//! *burst* keeps its CPU in one NMI after the other, with the next one latched, and whatever else
+//! that has cleared the status can make the next overflow come at once, while NMIs are blocked. So
+//! a *burst* keeps its CPU in one NMI after the other, with the next one latched, and whatever else
 //! rings that CPU collapses with one of them.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,17 +27,18 @@ const PERFORMANCE: u8 = 4;
 /// How long a burst may take.
 const BURST_TURNS: u32 = 1_000_000;
 
-/// In a burst, one NMI in this many hints that its CPU waits, with the next one latched: at the
-/// hint the deterministic clock's host goes on to the next CPU, whose rings then collapse with what
-/// is latched. Without it, QEMU before 8.1 may never execute the others.
+/// In a burst, one NMI in this many executes PAUSE, with the next one latched: QEMU under the
+/// deterministic clock then goes on to the next CPU, whose rings collapse with what is latched.
+/// Without that, QEMU before 8.1 may never execute the others.
 const GIVES_TURN_EVERY: u64 = 16;
 
 /// One CPU's counters.
 struct Pmu {
-    /// The status. Set by whoever has the counters overflow, before the ring; taken by the handler.
+    /// The status. The code that makes the counters overflow sets it, before the ring; the handler
+    /// takes it.
     overflowed: AtomicBool,
-    /// Overflows that are still to come in this burst. Written by the CPU's thread while there is
-    /// none, and by the handler.
+    /// Overflows that are still to come in this burst. The CPU's thread writes it while there is no
+    /// burst, and the handler in one.
     to_come: AtomicU64,
     overflows: Tally,
     claims: Tally,
@@ -55,7 +56,7 @@ static PMUS: [Pmu; MAX_CPUS] = [const {
     }
 }; MAX_CPUS];
 
-/// What the handler calls in a burst, with its CPU, after the next overflow was made to come.
+/// What the handler calls in a burst, with its CPU, after it has made the next overflow come.
 static IN_BURSTS: Once<fn(usize)> = Once::new();
 
 /// Consume the status and claim nothing: the fault `answers-none`. Written before the handler is
@@ -98,19 +99,19 @@ unsafe impl NmiHandler for Counters {
 pub(super) fn register() -> Registration {
     let doorbell = Doorbell::Local(PERFORMANCE);
     let spec = HandlerSpec::new("counters", Class::Local, doorbell, EdgeModel::PerCondition);
-    // They overflow as often as the scenario can have them, and that is meant.
+    // The scenario makes them overflow as often as it can, so this is no storm.
     nmi::register_as(&spec.priority(10).storm_above(0), &COUNTERS)
 }
 
-/// Has `call`, which is NMI-safe, called in each NMI of a burst but the last. Once.
+/// Makes each NMI of a burst but the last call `call`, which is NMI-safe. Called once.
 pub(super) fn call_in_bursts(call: fn(usize)) {
     IN_BURSTS.set(call);
 }
 
-/// The counters of `cpu` overflow, and ring, unless the last overflow was not handled yet. Any
-/// context.
+/// Makes the counters of `cpu` overflow and ring, unless the handler has not handled the last
+/// overflow yet. Any context.
 pub(super) fn overflow(cpu: usize) {
-    // No maskable interrupt comes in between, whose handler would wait for the ring.
+    // This keeps out maskable interrupts, whose handlers would wait for the ring.
     let enabled = cpu::interrupts_off();
     if overflow_silently(cpu) {
         ring(cpu);
@@ -118,7 +119,7 @@ pub(super) fn overflow(cpu: usize) {
     cpu::interrupts_restore(enabled);
 }
 
-/// The same, but the ring is still to come. Says whether one is.
+/// The same without the ring. Returns whether a ring is still to come.
 pub(super) fn overflow_silently(cpu: usize) -> bool {
     let overflows = PMUS.get(cpu).is_some_and(|pmu| !pmu.overflowed.swap(true, Ordering::Release));
     if overflows {
@@ -133,8 +134,8 @@ pub(super) fn ring(cpu: usize) {
     let _ = apic::send_nmi(cpu);
 }
 
-/// The counters of this CPU, `cpu`, overflow `overflows` times in a row, each time inside the NMI
-/// of the last. Threads.
+/// Makes the counters of this CPU, `cpu`, overflow `overflows` times in a row, each time inside the
+/// NMI of the last. Threads.
 pub(super) fn burst(cpu: usize, overflows: u64) {
     let pmu = &PMUS[cpu];
     pmu.to_come.store(overflows.saturating_sub(1), Ordering::Relaxed);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Probes meet other NMIs of their CPU.
+//! Probes collapse with other NMIs of their CPU.
 //!
 //! A tick that finds a poll owed for long enough sends its CPU a probe, an ordinary request. Its
-//! edge is one more on a CPU that has others, so it may collapse with one, or find that another has
-//! taken the probe. Three phases make that happen:
+//! edge may collapse with another edge of that CPU, or find that another has taken the probe. Three
+//! phases make that happen:
 //!
 //! - *torn*: the counters ([`super::pmu`]) overflow between a tick's probe and its ring, so their
 //!   edge takes the probe, and the probe's ring finds nothing: it is absorbed, each time;
@@ -34,7 +34,7 @@ const MOST_DEBTS: u64 = 60 * TORN_PROBES;
 /// Overflows of each CPU while it sends itself probes.
 const INSIDE: u64 = 64;
 
-/// How long others ring, in ticks of each CPU: at least, and at most where no probe has met a ring
+/// How long others ring, in ticks of each CPU: at least; and at most, while no probe has met a ring
 /// yet.
 const OTHERS_TICKS: u64 = 32;
 const MOST_OTHERS_TICKS: u64 = 500;
@@ -48,7 +48,7 @@ const RING_TURNS: u32 = 50;
 /// How long a torn probe waits for the edge that takes it.
 const TORN_TURNS: u32 = 1_000_000;
 
-/// Other CPUs ring while a probe is on its way, and not this one. Written between phases.
+/// Other CPUs ring while a probe is on its way, and its own CPU does not. Written between phases.
 static OTHERS_RING: AtomicBool = AtomicBool::new(false);
 
 /// CPUs send themselves probes in their bursts. Written between phases.
@@ -67,7 +67,7 @@ static SENT_INSIDE: Tally = Tally::new();
 static CALLS_SENT: Tally = Tally::new();
 
 /// Requests of other CPUs that each CPU has taken, and how often one NMI took some together with a
-/// probe. Own CPU, in NMI.
+/// probe. Each CPU counts its own, in NMIs.
 static CALLS: [Tally; MAX_CPUS] = [const { Tally::new() }; MAX_CPUS];
 static MET: [Tally; MAX_CPUS] = [const { Tally::new() }; MAX_CPUS];
 
@@ -93,7 +93,8 @@ fn probes_taken_with_others(cpu: usize) -> u64 {
     pmu::taken_with_probes(cpu) + MET[cpu].get()
 }
 
-/// Between the request and the ring of a probe that a tick of CPU `cpu`, which is this one, sends.
+/// Called between the request and the ring of a probe that a tick of CPU `cpu`, which is this one,
+/// sends.
 fn between_probe_and_ring(cpu: usize) {
     if APART.load(Ordering::Relaxed) {
         return;
@@ -110,14 +111,14 @@ fn between_probe_and_ring(cpu: usize) {
     TORN.add(u64::from(is_taken()));
 }
 
-/// Inside an NMI of a burst of CPU `cpu`, which is this one; the next overflow is latched.
+/// Called inside an NMI of a burst of CPU `cpu`, which is this one; the next overflow is latched.
 fn probe_inside(cpu: usize) {
     if PROBES_INSIDE.load(Ordering::Relaxed) && NMI.send(cpu, Request::Probe).is_ok() {
         SENT_INSIDE.add(1);
     }
 }
 
-/// What came in a phase.
+/// What was counted in a phase.
 #[derive(Clone, Copy, Debug)]
 struct Came {
     edges: u64,
@@ -129,7 +130,7 @@ struct Came {
 }
 
 impl Came {
-    /// All that came so far.
+    /// The counts so far.
     fn in_all(run: &Run) -> Self {
         let CpuStats { edges, claimed, absorbed, requests, .. } = run.stats();
         Self {
@@ -142,7 +143,7 @@ impl Came {
         }
     }
 
-    /// What came while `act` was done, with nothing granted at the beginning.
+    /// The counts during `act`, with no grants at the beginning.
     fn during(run: &Run, act: impl FnOnce()) -> Self {
         run.let_grants_end();
         run.settle();
@@ -161,7 +162,7 @@ impl Came {
     }
 }
 
-/// Each CPU's ticks send probes that are torn.
+/// Makes each CPU's ticks send torn probes.
 fn tear_probes() {
     smp::on_all_cpus(&|cpu| {
         let mut torn = 0;
@@ -179,8 +180,8 @@ fn tear_probes() {
     });
 }
 
-/// Rings `cpu` by a request, if it has taken the last one, and waits a while until it has. This CPU
-/// is the only one that does so.
+/// Rings `cpu` by a request, if it has taken the last one, and waits a while until it takes this
+/// one. Only this CPU calls `cpu`.
 fn call(cpu: usize, sent: &mut u64) {
     let taken = || CALLS[cpu].get();
     if taken() == *sent {
@@ -300,7 +301,7 @@ fn check_inside(run: &Run, came: &Came) {
     );
 }
 
-/// How many probes meet a ring of another CPU's is chance: some must.
+/// Checks that some probes met a ring of another CPU. How many did is chance.
 fn check_others(run: &Run, came: &Came) {
     check(
         "probes-meet-rings-of-other-cpus",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A handler of the machine's that never has anything to claim. Where there is one, an edge that
-//! something Local explains owes a poll, and ticks pay polls.
+//! A Platform handler that never has anything to claim. With it registered, the library owes a poll
+//! for an edge that a Local handler explains, and ticks pay polls.
 
 use latchwork::{
     Claim, Class, Doorbell, EdgeModel, HandlerSpec, NmiContext, NmiHandler, Registration,

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Removals as NMIs see them: by a number that is odd while one is in progress.
+//! A number by which NMIs see removals: it is odd while one is in progress.
 //!
-//! What makes a scenario about removals worth anything is that dispatches overlap them, so they are
-//! counted: dispatches that begin or end during one, and calls of the handler during which one
-//! begins.
+//! A scenario about removals shows something only if dispatches overlap them. So this module counts
+//! dispatches that begin or end during a removal, and calls of the handler during which one begins.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -66,9 +65,10 @@ pub(super) fn surprised_elsewhere() -> u64 {
     WITNESSES[1..].iter().map(|witness| witness.surprised.get()).sum()
 }
 
-/// Asked before the handler that is removed: notes how things stood when the dispatch began.
+/// The library asks it before the handler that is removed. It notes the number at the beginning of
+/// the dispatch.
 pub(super) struct Opener;
-/// Asked after it: notes how they stood at the end.
+/// The library asks it after that handler. It counts by the number at the end.
 pub(super) struct Closer;
 
 // SAFETY: touches atomics in statics only.
@@ -94,8 +94,8 @@ unsafe impl NmiHandler for Closer {
     }
 }
 
-/// A call of the handler that is removed began when the number was `began_at`, and ends now.
-/// NMI-safe.
+/// Notes that a call of the handler that is removed began when the number was `began_at`, and ends
+/// now. NMI-safe.
 pub(super) fn note_call(ctx: &NmiContext<'_>, began_at: u64) {
     if let Some(witness) = WITNESSES.get(ctx.cpu()) {
         if !in_progress(began_at) && number() == began_at + 1 {

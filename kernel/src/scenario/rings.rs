@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Rings that never collapse: one sender at a time towards each CPU, and the next only after the
-//! last was answered.
+//! Rings that never collapse: each CPU has one sender at a time, which rings again only after the
+//! CPU has answered the last ring.
 //!
 //! An NMI whose request another NMI has already taken finds nothing and is unknown. So a scenario
 //! that claims "sent equals taken, and nothing unknown" must keep two rings from being on their way
@@ -18,7 +18,7 @@ use crate::nmi::NMI;
 use crate::waiting::awaited;
 use crate::{apic, patience};
 
-/// How long to wait busily for an answer. Not long: where CPUs share few cores, who waits keeps
+/// How long to wait busily for an answer. Not long: where CPUs share few cores, a waiting CPU keeps
 /// another from answering.
 const SPIN_TURNS: u32 = 5;
 
@@ -28,20 +28,21 @@ static ANSWERED: [Tally; MAX_CPUS] = [const { Tally::new() }; MAX_CPUS];
 /// Rings sent, by sender.
 static SENT: [Tally; MAX_CPUS] = [const { Tally::new() }; MAX_CPUS];
 
-/// Who sleeps until a CPU answers, plus one; 0 if nobody does. By the CPU that is waited for.
+/// The CPU that sleeps until a CPU answers, plus one; 0 if none does. Indexed by the CPU that is to
+/// answer.
 ///
 /// Writers: the waiting thread, before it looks for the answer once more, and the answering NMI,
 /// after it has answered. Each has a SeqCst fence in between, so one of them sees the other's
 /// store.
 static SLEEPER: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
 
-/// Somebody waited for an answer that did not come, and gave up.
+/// Some CPU waited for an answer that did not come, and gave up.
 static STALLED: AtomicBool = AtomicBool::new(false);
 
 /// The priority of a handler that is asked after all others.
 pub(super) const LAST: u8 = 255;
 
-/// Consumes the requests and counts the answers. To be registered with priority [`LAST`].
+/// Consumes the requests and counts the answers. Register it with priority [`LAST`].
 #[derive(Debug)]
 pub(super) struct Answerer;
 
@@ -60,7 +61,7 @@ unsafe impl NmiHandler for Answerer {
     }
 }
 
-/// Wakes whoever sleeps until `cpu` answers. NMI-safe.
+/// Wakes the CPU that sleeps until `cpu` answers. NMI-safe.
 fn wake_sleeper(cpu: usize) {
     let Some(sleeper) = SLEEPER.get(cpu) else {
         return;
@@ -84,7 +85,7 @@ pub(super) fn sent() -> u64 {
     SENT.iter().map(Tally::get).sum()
 }
 
-/// Whether somebody gave up waiting.
+/// Whether some CPU gave up waiting.
 pub(super) fn stalled() -> bool {
     STALLED.load(Ordering::Relaxed)
 }
@@ -97,8 +98,8 @@ pub(super) fn ring(sender: usize, target: usize) {
     }
 }
 
-/// Waits until `target` has answered `rings` rings, or somebody has given up; says whether it has.
-/// Threads only, one for each target.
+/// Waits until `target` has answered `rings` rings, or some CPU has given up. Returns whether it
+/// has answered. Threads only, one for each target.
 pub(super) fn wait_answered(target: usize, rings: u64) -> bool {
     let over = || answered(target) >= rings || stalled();
     let asleep = area::current_cpu().map_or(0, |cpu| cpu + 1);
@@ -116,8 +117,8 @@ pub(super) fn wait_answered(target: usize, rings: u64) -> bool {
     answered(target) >= rings
 }
 
-/// Whom `cpu` rings in `round`: each CPU has one sender a round, and over `cpus - 1` rounds
-/// everybody rings everybody else. A CPU that is alone rings itself.
+/// The CPU that `cpu` rings in `round`: each CPU has one sender a round, and over `cpus - 1` rounds
+/// every CPU rings every other. A CPU that is alone rings itself.
 pub(super) fn target_of(cpu: usize, round: u64, cpus: usize) -> usize {
     if cpus == 1 {
         return 0;

@@ -2,9 +2,9 @@
 //! A handler rings its own CPU ten times: exactly one more NMI follows.
 //!
 //! NMIs are blocked while one is in service, and the CPU remembers one. So ten rings from inside a
-//! handler are one NMI after it, which takes all ten requests. Every CPU tries, the boot CPU most
+//! handler give one NMI after it, which takes all ten requests. Every CPU tries, the boot CPU most
 //! often. After each round the CPU takes a maskable interrupt that it sent itself, which comes
-//! after every NMI that was pending: a second NMI would be seen.
+//! after every NMI that was pending. So the scenario would see a second NMI.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -25,7 +25,7 @@ const RINGS: u64 = 10;
 
 static RING_IN_HANDLER: AtomicBool = AtomicBool::new(true);
 
-/// One CPU's round. Written by that CPU, thread and NMI by turns.
+/// One CPU's round. That CPU's thread and its NMIs write it in turn.
 #[repr(align(64))]
 struct Round {
     /// The next NMI is the one that rings.

@@ -3,14 +3,15 @@
 //!
 //! Each CPU has a status bit for each of four sources. A sender raises one, two, three or all of
 //! them and rings once, so one edge stands for up to four conditions, and every handler must be
-//! asked on it. A bit that is raised while it is still up is a condition lost, as in a device's
-//! status register; so a sender waits until its conditions are taken before it raises others.
+//! asked on it. To raise a bit that is still up loses a condition, as in a device's status
+//! register. So a sender waits until the handlers have taken its conditions before it raises
+//! others.
 //!
-//! It does not wait between its rings. Several requests may be taken by one NMI, and the rings of
+//! A sender does not wait between its rings. One NMI may take several requests, and the rings of
 //! some come later, as *orphans*: the library absorbs them, and no more edges than there were
-//! rings. Where that happens is chance; so each CPU also makes a known number of orphans by sends
-//! to itself that are torn: an NMI comes between request and ring, and takes both its own request
-//! and theirs.
+//! rings. Where that happens is chance. So each CPU also makes a known number of orphans by torn
+//! sends to itself: an NMI comes between request and ring, and takes both its own request and
+//! theirs.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,7 +27,7 @@ use crate::{patience, smp, time};
 
 const SOURCES: usize = 4;
 
-/// Rounds: in each, conditions are raised on every CPU, and it is rung several times.
+/// Rounds: in each, senders raise conditions on every CPU, and ring it several times.
 const ROUNDS: u64 = 5_000;
 
 /// Rings in a round.
@@ -69,7 +70,7 @@ static STUCK: AtomicBool = AtomicBool::new(false);
 static LOSE_CLAIMS: AtomicBool = AtomicBool::new(false);
 static FIRST_CLAIM_WINS: AtomicBool = AtomicBool::new(false);
 
-/// Whether a handler has claimed the NMI that is being handled, by CPU: the memory of the fault
+/// Whether a handler has claimed the NMI in progress, by CPU: the memory of the fault
 /// `first-claim-wins`.
 static CLAIMED: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
@@ -102,7 +103,7 @@ unsafe impl NmiHandler for Source {
     }
 }
 
-/// Which sources a round raises: every subset but the empty one comes up.
+/// The sources that a round raises: every subset but the empty one comes up.
 fn pattern(cpu: usize, round: u64) -> u64 {
     1 + (round + cpu as u64) % ((1 << SOURCES) - 1)
 }
@@ -153,7 +154,7 @@ fn ring_all(run: &Run, rounds: u64) {
     run.settle();
 }
 
-/// Each CPU makes its orphans. Says what the library counted meanwhile.
+/// Makes each CPU's orphans. Returns what the library counted meanwhile.
 fn make_orphans(run: &Run) -> CpuStats {
     let before = run.stats();
     steps::tear_sends_by(between_request_and_ring);

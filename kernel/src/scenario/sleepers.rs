@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Threads that wait for what an NMI does: busily for a moment, then asleep, and woken by the NMI's
-//! handler.
+//! Threads that wait for what an NMI does: busily for a moment, then asleep, until the NMI's
+//! handler wakes them.
 
 use core::sync::atomic::{AtomicBool, Ordering, fence};
 
@@ -8,19 +8,19 @@ use crate::cpu::{MAX_CPUS, area};
 use crate::waiting::Awaited;
 use crate::{apic, idle, patience};
 
-/// How long to wait busily. Not long: where CPUs share few cores, who waits keeps another from
+/// How long to wait busily. Not long: where CPUs share few cores, a waiting CPU keeps another from
 /// running.
 const SPIN_TURNS: u32 = 50;
 
 /// Whether each CPU's thread sleeps, or is about to.
 ///
-/// Writers: that thread, before it looks once more whether it may go on, and whoever wakes it,
-/// after having done what it waits for. Each has a SeqCst fence in between, so one of them sees the
-/// other's store.
+/// Writers: that thread, before it checks once more whether it may go on, and the code that wakes
+/// it, after it has done what the thread waits for. Each has a SeqCst fence in between, so one of
+/// them sees the other's store.
 static ASLEEP: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
-/// Waits until `done`, which becomes true by the work of somebody who then calls [`wake_all`], and
-/// says whether it came within ten seconds. Threads only.
+/// Waits until `done`, and returns whether it came within ten seconds. The code that makes it true
+/// then calls [`wake_all`]. Threads only.
 pub(super) fn wait_until(awaited: Awaited, done: impl Fn() -> bool) -> bool {
     wait_until_or_ms(awaited, done, patience::LIMIT_MS)
 }
@@ -41,7 +41,7 @@ pub(super) fn wait_until_or_ms(awaited: Awaited, done: impl Fn() -> bool, limit_
     idle::until_or_ms(awaited, done_before_sleeping, limit_ms)
 }
 
-/// Has every thread that sleeps in [`wait_until`] look again. NMI-safe.
+/// Makes every thread that sleeps in [`wait_until`] check again. NMI-safe.
 pub(super) fn wake_all() {
     fence(Ordering::SeqCst);
     for (cpu, asleep) in ASLEEP.iter().enumerate() {

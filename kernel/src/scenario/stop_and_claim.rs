@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! CPUs are stopped while their counters ring, parked for long, and released: the puzzle of a
-//! debugger's stop.
+//! CPUs stop others whose counters ring, let them park for long, and release them, as a debugger
+//! does.
 //!
-//! A stopped CPU parks inside its NMI. What rings it meanwhile is latched, and comes when it is
-//! released, long after the time in which a ring may be late: so its condition may have been taken
-//! by the very edge that stopped it. In the first two kinds of rounds, that is so:
+//! A stopped CPU parks inside its NMI. The CPU latches what rings it meanwhile, and takes it when
+//! it is released, long after the time in which a ring may be late. So the very edge that stopped
+//! the CPU may have taken that ring's condition. The first two kinds of rounds make it so:
 //!
 //! - *torn*: the edge of an overflow takes the stop request as well, before the sender has rung;
 //! - *silent*: the edge of the stop takes an overflow as well, whose ring comes later.
 //!
-//! Then each CPU stops all others at once, in the midst of their floods of overflows: whatever
-//! collapses there does so by chance.
+//! Then each CPU stops all others at once, in the midst of their floods of overflows, where rings
+//! collapse by chance.
 //!
 //! The clock ends no grant while a CPU is parked. Under the instruction clock the limits are those
-//! for hardware, and a parked CPU outlives each. Where CPUs run in parallel, the host may take one
-//! away for longer than hardware's cap just after it was released, so there the limits stay a
+//! for hardware, and a parked CPU outlives each. Where CPUs run in parallel, the host may not run a
+//! CPU for longer than hardware's cap just after its release. So there the limits stay a
 //! hypervisor's, and a parked CPU outlives [`Limits::late_us`].
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -30,7 +30,7 @@ use crate::{patience, smp, time};
 const ROUNDS: usize = 8;
 const ROUNDS_BY_INSTRUCTIONS: usize = 4;
 
-/// How long CPUs are parked: longer than anything is granted by [`Limits::BARE_METAL`].
+/// How long CPUs are parked: longer than any grant lives by [`Limits::BARE_METAL`].
 const PARKED_US: u64 = 15_000;
 
 /// Overflows in a burst of the flood.
@@ -43,10 +43,10 @@ const PATIENCE_INSTRUCTION_MS: u64 = 5;
 /// Turns of such a wait between two looks at the clock.
 const TURNS_A_LOOK: u32 = 100;
 
-/// Somebody waited in vain: go no further.
+/// A wait has timed out: the scenario goes no further.
 static STALLED: AtomicBool = AtomicBool::new(false);
 
-/// The shortest time for which a CPU was parked. Writer: whoever releases them.
+/// The shortest time for which a CPU was parked. Writer: the CPU that releases.
 static SHORTEST_PARKED_US: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// CPUs that were parked and released, each time counted.
@@ -59,7 +59,7 @@ fn stalled() -> bool {
 /// Requests to stop that were taken.
 static STOPS: Tally = Tally::new();
 
-/// Counts them, and claims nothing: the library itself has them obeyed.
+/// Counts them, and claims nothing: the library itself makes the CPU stop.
 struct Witness;
 static WITNESS: Witness = Witness;
 
@@ -80,7 +80,7 @@ enum Kind {
     Silent,
 }
 
-/// Between request and ring of a stop: an overflow's edge takes the request.
+/// Called between request and ring of a stop: an overflow's edge takes the request.
 fn between_stop_and_ring(target: usize) {
     pmu::overflow(target);
     wait_until_parked(target, true);
@@ -100,7 +100,7 @@ fn wait_until_parked(cpu: usize, parked: bool) {
     }
 }
 
-/// CPUs that are parked, for how long they are to be so, and whoever releases them.
+/// How a round stops CPUs: by which request, and for how long.
 #[derive(Clone, Copy)]
 struct Stop<'a> {
     run: &'a Run,
@@ -123,7 +123,7 @@ impl<'a> Stop<'a> {
         }
     }
 
-    /// Lets time pass since `cpus` are parked, and releases them.
+    /// Lets the time pass for which `cpus` park, and releases them.
     fn release(&self, cpus: impl Iterator<Item = usize> + Clone) {
         let parked_at_ticks = time::now_ticks();
         time::delay_us(self.parked_us);
@@ -135,7 +135,7 @@ impl<'a> Stop<'a> {
         cpus.for_each(|cpu| wait_until_parked(cpu, false));
     }
 
-    /// Stops `target`, which sleeps meanwhile, from its neighbour, and notes what came there.
+    /// Stops `target`, whose thread sleeps, from its neighbour, and notes what came there.
     fn one(&self, target: usize, kind: Kind, came: &mut Came) {
         self.run.let_grants_end();
         let before = stats_of(target);
@@ -188,7 +188,7 @@ fn stats_of(cpu: usize) -> CpuStats {
     NMI.cpu_stats(cpu).unwrap_or_default()
 }
 
-/// What came in some rounds.
+/// What was counted in some rounds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Came {
     rounds: usize,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A storm of NMIs on all CPUs, in gusts that CPU 0 calls for between the things it does.
+//! A storm of NMIs on all CPUs, in gusts, each of which CPU 0 starts between two of its actions.
 //!
 //! Every CPU but CPU 0 rings one CPU of the others, and CPU 1 rings CPU 0 as well. A CPU that is
 //! alone rings itself, also between the library's own steps ([`crate::nmi::steps`]).
@@ -18,7 +18,7 @@ const STORM_TURNS: u32 = 2_000;
 /// How long CPU 0 pauses between the library's steps, for other CPUs to ring it there.
 const STEP_TURNS: u32 = 4;
 
-/// How NMIs come.
+/// Which NMIs come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Storm {
     /// There is none.
@@ -39,7 +39,7 @@ impl Storm {
         }
     }
 
-    /// Lets NMIs come, at least one of them if there is a storm. CPU 0.
+    /// Starts a gust and waits until at least one NMI has come, if there is a storm. CPU 0.
     pub(super) fn let_nmis_come(self, cpus: usize) {
         match self {
             Self::No => {}
@@ -54,7 +54,7 @@ impl Storm {
         }
     }
 
-    /// Has NMIs come soon, and does not wait for them. CPU 0.
+    /// Starts a gust, and does not wait for its NMIs. CPU 0.
     pub(super) fn stir(self) {
         match self {
             Self::No => {}
@@ -64,8 +64,8 @@ impl Storm {
     }
 }
 
-/// Lets NMIs come between two steps of the library's, on CPU 0: alone it rings itself; otherwise it
-/// pauses. Any context.
+/// Lets NMIs come between two steps of the library, on CPU 0: it rings itself if it is alone;
+/// otherwise it pauses. Any context.
 pub(crate) fn between_steps() {
     if area::current_cpu() != Some(0) {
         return;
@@ -77,9 +77,9 @@ pub(crate) fn between_steps() {
     }
 }
 
-/// Rings the only CPU there is, if its last ring was answered. Any context.
+/// Rings the only CPU, if it has answered its last ring. Any context.
 fn ring_itself() {
-    /// Whether it is at it already: its own send has steps, too.
+    /// Whether this function is in progress already: its own send has steps, too.
     static RINGING: AtomicBool = AtomicBool::new(false);
 
     if RINGING.swap(true, Ordering::Relaxed) {
@@ -91,7 +91,7 @@ fn ring_itself() {
     RINGING.store(false, Ordering::Relaxed);
 }
 
-/// Who rings `target`, where there are several CPUs: CPU 0 rings nobody.
+/// The CPU that rings `target`, where there are several CPUs: CPU 0 rings none.
 const fn sender_towards(target: usize, cpus: usize) -> usize {
     if target == 0 { 1 } else { 1 + target % (cpus - 1) }
 }
@@ -99,9 +99,9 @@ const fn sender_towards(target: usize, cpus: usize) -> usize {
 /// Gusts so far. Writer: CPU 0, which then wakes the others.
 static GUSTS: AtomicU64 = AtomicU64::new(0);
 
-/// Rings its targets once in every gust, until CPU 0 is done. Sleeps in between: a CPU that is kept
-/// from running while it is in an NMI holds up a removal, and where CPUs share few cores, those
-/// that wait busily would keep it.
+/// Rings the sender's targets once in every gust, until CPU 0 is done. It sleeps in between: a CPU
+/// that the host does not run while it is in an NMI holds up a removal, and where CPUs share few
+/// cores, CPUs that wait busily would keep it from running.
 pub(super) fn keep_ringing(sender: usize, cpus: usize, over: &AtomicBool) {
     let mut sent = [0; MAX_CPUS];
     let mut gust = 0;

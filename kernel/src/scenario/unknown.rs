@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! NMIs that nothing explains: rung past the library, so that no request stands behind them.
+//! NMIs that nothing explains: the scenario rings past the library, so that no request stands
+//! behind them.
 //!
 //! With the report policy, the library counts each, and reports each exactly once: in a report of
-//! its own if it comes alone, or as one of those that the next report says were held back if
-//! several come within the reports' interval. More of them in a row than any machine means are a
-//! storm, whose beginning and end the library tells too. With the panic policy the first one stops
-//! the kernel, with a report.
+//! its own if it comes alone, or in the next report's count of those that it held back if several
+//! come within the reports' interval. If far too many come in a row, the library reports a storm,
+//! and later its end. With the panic policy the first one stops the kernel, with a report.
 //!
-//! A report also says what port 0x61 read when the NMI came. The scenario changes a bit of it that
-//! does nothing, the speaker's, from one NMI to the next.
+//! A report also has the reading of port 0x61 at the time of the NMI. From one NMI to the next, the
+//! scenario changes a bit of the port that does nothing, the speaker's.
 //!
-//! Then one CPU at a time is rung. At first all are rung at once, while one of them asks a Platform
-//! handler that takes its time: the others' edges are deferred, and known to be unknown only after
-//! a later poll, which their ticks see to.
+//! The scenario first rings all CPUs at once, while one of them asks a slow Platform handler. The
+//! others defer their edges, and know only after a later poll, which a tick makes, that they are
+//! unknown. Then the scenario rings one CPU at a time.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,17 +28,18 @@ use crate::nmi::{self, NMI, reports};
 use crate::waiting::awaited;
 use crate::{apic, idle, image, patience, smp, tick, time};
 
-/// The library reports at most one unknown NMI a CPU in this time, and a little more.
+/// A little more than the time in which the library reports at most one unknown NMI for each CPU.
 const REPORT_INTERVAL_MS: u64 = 120;
 
 /// How long a report may take to reach the console: the tick prints it.
 const REPORT_LIMIT_MS: u64 = 2_000;
 
-/// NMIs that come one right after the other: however the library's windows lie, one of them has too
-/// many.
+/// How many NMIs come one right after the other: wherever the library's windows begin, one of them
+/// has too many.
 const BURST: usize = 2 * (Limits::BARE_METAL.unknowns_per_100_ms as usize + 1);
 
-/// How long it may take until a storm is told to be over: two windows and a little more.
+/// How long it may take until the library reports the end of a storm: two windows and a little
+/// more.
 const STORM_LIMIT_MS: u64 = 1_000;
 
 /// Port 0x61: the speaker's bit, silent while the timer's gate is closed, and the bits that do not
@@ -54,7 +55,7 @@ const DEFERRAL_LIMIT_MS: u64 = 500;
 /// How long it may take until a deferred edge is settled.
 const SETTLE_LIMIT_MS: u64 = 1_000;
 
-/// Takes its time, until it has seen another CPU defer an edge, and claims nothing.
+/// Waits until it has seen another CPU defer an edge, and claims nothing.
 struct Slow;
 static SLOW: Slow = Slow;
 
@@ -72,7 +73,7 @@ unsafe impl NmiHandler for Slow {
     }
 }
 
-/// There are other CPUs whose edges the slow handler waits for.
+/// Whether the slow handler waits for other CPUs' edges.
 static WAITS: AtomicBool = AtomicBool::new(false);
 
 struct HiddenClaim;
@@ -102,8 +103,8 @@ pub(super) fn hide_all_if(hidden: bool) -> Option<Registration> {
     hidden.then(|| nmi::register("hidden-claim", Class::Unknown, 1, &HIDDEN_CLAIM))
 }
 
-/// Waits until what is unknown by now has been reported, and the next one is reported at once.
-/// Threads whose tick runs.
+/// Waits until the library has reported all that is unknown by now, and will report the next one at
+/// once. Threads whose tick runs.
 pub(super) fn wait_until_reported() {
     idle::for_ms(REPORT_INTERVAL_MS);
 }
@@ -142,14 +143,14 @@ fn ring_in_a_row(run: &Run, target: usize) {
     });
 }
 
-/// How often it was told of `cpu` that a storm which nobody claims began, and was over.
+/// How many reports `cpu` made of the beginning of a storm that nobody claims, and of the end.
 fn storms(cpu: usize) -> (usize, usize) {
     let tally = reports::tally(cpu);
     let over = tally.unclaimed_storms_over.load(Ordering::Acquire);
     (tally.unclaimed_storms_begun.load(Ordering::Acquire), over)
 }
 
-/// What was told about one CPU.
+/// The reports about one CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ReportCounts {
     reports: usize,
@@ -162,7 +163,7 @@ fn report_counts(cpu: usize) -> ReportCounts {
     ReportCounts { reports, held_back: tally.suppressed.load(Ordering::Relaxed) }
 }
 
-/// Turns the speaker's bit on or off, and says what the port reads then, as far as that stays.
+/// Turns the speaker's bit on or off, and returns those bits of the port's reading that stay.
 fn set_speaker_bit(on: bool) -> u8 {
     let mut port = Port::<u8>::new(PORT_61);
     // SAFETY: reading the port clears nothing.
@@ -174,14 +175,14 @@ fn set_speaker_bit(on: bool) -> u8 {
     unsafe { port.read() & STEADY }
 }
 
-/// Sends one NMI that comes alone, waits for its report, and says whether there was exactly one, of
-/// this CPU and with an instruction pointer in the kernel's text.
+/// Sends one NMI that comes alone, and waits for its report. Returns whether there was exactly one,
+/// of that CPU and with an instruction pointer in the kernel's text.
 fn reported_alone(run: &Run, sender: usize, target: usize) -> bool {
     let before = report_counts(target);
     ring_once(run, sender, target);
     let report = awaited!("a report about CPU {}", target);
-    let is_told = || report_counts(target).reports != before.reports;
-    let came = idle::until_or_ms(report, is_told, REPORT_LIMIT_MS);
+    let is_reported = || report_counts(target).reports != before.reports;
+    let came = idle::until_or_ms(report, is_reported, REPORT_LIMIT_MS);
     wait_until_reported();
     let tally = reports::tally(target);
     came && report_counts(target).reports == before.reports + 1
@@ -189,20 +190,20 @@ fn reported_alone(run: &Run, sender: usize, target: usize) -> bool {
         && image::is_text(tally.last_ip.load(Ordering::Relaxed))
 }
 
-/// What was sent, and what became of the NMIs that came alone.
+/// What was sent, and the results for NMIs that came alone.
 #[derive(Default)]
 struct Sent {
     nmis: usize,
     alone: usize,
     alone_reported: usize,
-    /// Reports of those that tell what port 0x61 read.
-    port_61_told: usize,
-    /// Bursts of which it was told once that they began, and once that they were over.
-    storms_told: usize,
+    /// Reports of those that have the right reading of port 0x61.
+    port_61_reported: usize,
+    /// Bursts with one report of their beginning, and one of their end.
+    storms_reported: usize,
 }
 
 impl Sent {
-    /// Sends one NMI that comes alone; says whether its report came.
+    /// Sends one NMI that comes alone. Returns whether its report came.
     fn alone(&mut self, run: &Run, sender: usize, target: usize) -> bool {
         let speaker = self.alone % 2 == 0 && !run.has_fault("same-port-61");
         let mut reads = set_speaker_bit(speaker);
@@ -210,15 +211,16 @@ impl Sent {
             reads |= SPEAKER;
         }
         let reported = reported_alone(run, sender, target);
-        let told = reports::tally(target).last_port_61.load(Ordering::Relaxed) as u8 & STEADY;
-        self.port_61_told += usize::from(reported && told == reads);
+        let reported_61 =
+            reports::tally(target).last_port_61.load(Ordering::Relaxed) as u8 & STEADY;
+        self.port_61_reported += usize::from(reported && reported_61 == reads);
         self.nmis += 1;
         self.alone += 1;
         self.alone_reported += usize::from(reported);
         reported
     }
 
-    /// Sends to one CPU all that is to be sent there; says whether all reports came that should.
+    /// Sends all NMIs of one CPU. Returns whether all reports came that should.
     fn all_to(&mut self, run: &Run, target: usize) -> bool {
         let neighbour = (target + 1) % run.cpus;
         if !(self.alone(run, target, target) && self.alone(run, neighbour, target)) {
@@ -230,24 +232,24 @@ impl Sent {
         let reported = self.alone(run, target, target);
         let end = awaited!("the end of the storm on CPU {}", target);
         idle::until_or_ms(end, || storms(target).1 != 0, STORM_LIMIT_MS);
-        self.storms_told += usize::from(storms(target) == (1, 1));
+        self.storms_reported += usize::from(storms(target) == (1, 1));
         reported
     }
 }
 
-/// What came of ringing all CPUs at once.
+/// The results of ringing all CPUs at once.
 #[derive(Clone, Copy, Debug)]
 struct AtOnce {
     sent: usize,
     stats: CpuStats,
-    /// Of the edges that were deferred, those that were settled without another NMI.
+    /// Whether each CPU settled its deferred edges without another NMI.
     settled_in_time: bool,
 }
 
 /// Every CPU sends itself an NMI past the library, all at about the same time.
 fn ring_all_at_once(run: &Run) -> AtOnce {
     if run.has_fault("no-tick") {
-        tick::tell_library(false);
+        tick::pass_to_library(false);
     }
     let spec =
         HandlerSpec::new("slow", Class::Platform, Doorbell::Platform(0), EdgeModel::PerCondition);
@@ -268,7 +270,7 @@ fn ring_all_at_once(run: &Run) -> AtOnce {
     let settled_in_time =
         idle::until_or_ms(awaited!("deferred edges to be settled"), are_settled, SETTLE_LIMIT_MS);
     nmi::remove(slow);
-    tick::tell_library(true);
+    tick::pass_to_library(true);
     run.settle();
     wait_until_reported();
     AtOnce { sent, stats: run.stats(), settled_in_time }
@@ -304,14 +306,14 @@ fn report(run: &Run) {
     check_at_once(run, &at_once);
     let mut sent = Sent { nmis: at_once.sent, ..Sent::default() };
     for target in 0..run.cpus {
-        // One report that does not come is enough: the others would be waited for in vain.
+        // After one report that does not come, the scenario would wait for the others in vain.
         if !sent.all_to(run, target) {
             break;
         }
         progress.at(target as u64 + 1);
     }
     set_speaker_bit(false);
-    let Sent { nmis: sent, alone, alone_reported, port_61_told, storms_told } = sent;
+    let Sent { nmis: sent, alone, alone_reported, port_61_reported, storms_reported } = sent;
     run.settle();
 
     let stats = run.stats();
@@ -335,21 +337,21 @@ fn report(run: &Run) {
     );
     check(
         "each-tells-what-port-61-read",
-        port_61_told == alone && alone != 0,
+        port_61_reported == alone && alone != 0,
         format_args!("{alone} reports with the reading of port 0x61 at the NMI"),
-        format_args!("{port_61_told}"),
+        format_args!("{port_61_reported}"),
     );
     let all = (0..run.cpus).map(report_counts).fold(
         ReportCounts { reports: 0, held_back: 0 },
-        |sum, told| ReportCounts {
-            reports: sum.reports + told.reports,
-            held_back: sum.held_back + told.held_back,
+        |sum, counts| ReportCounts {
+            reports: sum.reports + counts.reports,
+            held_back: sum.held_back + counts.held_back,
         },
     );
     check(
-        "each-is-told-once",
+        "each-is-reported-once",
         all.reports + all.held_back == sent && sent != 0,
-        format_args!("{sent} NMIs told, in reports of their own or as held back"),
+        format_args!("{sent} NMIs reported, in reports of their own or as held back"),
         format_args!("{} reports, {} held back", all.reports, all.held_back),
     );
     check(
@@ -359,13 +361,13 @@ fn report(run: &Run) {
         format_args!("{}", all.held_back),
     );
     check(
-        "storms-are-told",
-        storms_told == run.cpus,
+        "storms-are-reported",
+        storms_reported == run.cpus,
         format_args!(
             "on {} CPUs, once that {BURST} NMIs in a row began and once that they were over",
             run.cpus
         ),
-        format_args!("on {storms_told} of {} CPUs", run.cpus),
+        format_args!("on {storms_reported} of {} CPUs", run.cpus),
     );
     let on_each = (0..run.cpus)
         .filter_map(|cpu| NMI.cpu_stats(cpu))

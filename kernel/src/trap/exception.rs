@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Exceptions. One is expected: the page fault of a read that may fault ([`probe`]). Each other one
-//! ends the kernel with a report, or, if it is what a scenario looks for, with that scenario's
+//! Exceptions. The kernel expects one: the page fault of a read that may fault ([`probe`]). Each
+//! other one ends the kernel with a report, or, if a scenario looks for it, with that scenario's
 //! verdict ([`late_call`]).
 
 use core::fmt::Write;

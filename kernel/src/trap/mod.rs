@@ -32,7 +32,7 @@ pub(crate) fn gate_of(vector: u8) -> Gate {
     Gate::new(stubs::address(vector), ist)
 }
 
-/// Called by the entry code with interrupts off.
+/// The entry code calls it with interrupts off.
 extern "C" fn enter(frame: &mut TrapFrame) {
     let vector = (frame.vector & 0xff) as u8;
     if vector < FIRST_MASKABLE {

@@ -3,11 +3,11 @@
 //!
 //! Each stub makes the frame uniform (an error code of 0 where the CPU pushes none) and adds its
 //! vector. The common part saves the general registers and, where the build uses them, the vector
-//! registers: one by one, since compiled code has no use for the x87 state that FXSAVE and FXRSTOR
-//! move as well, and FXRSTOR must not run beside NMIs under QEMU (`README.md`). GS is the kernel's
-//! here: this kernel has no user mode, and wherever it gives GS another value it keeps maskable
-//! interrupts out. For an exception GS is taken from the stack's anchor instead, since it may come
-//! from anywhere.
+//! registers. It saves them one by one, since compiled code has no use for the x87 state that
+//! FXSAVE and FXRSTOR move as well, and FXRSTOR must not run beside NMIs under QEMU (`README.md`).
+//! GS is the kernel's here: this kernel has no user mode, and wherever it gives GS another value it
+//! keeps maskable interrupts out. For an exception the stub takes GS from the stack's anchor
+//! instead, since an exception may hit any code.
 
 use core::arch::global_asm;
 

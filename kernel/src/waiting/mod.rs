@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What each CPU waits for.
 //!
-//! A kernel that stands still says nothing by itself: the CPU that could speak may be the one that
-//! waits, or may not be executed at all. So each wait has a name, and each CPU notes its waits in
-//! an array that others read:
+//! A kernel that stands still says nothing by itself: the CPU that could report may be the one that
+//! waits, or the emulator may not execute it at all. So each wait has a name, and each CPU notes
+//! its waits in an array that others read:
 //!
-//! - other CPUs: a tick looks at all now and then, and a wait that lasts for two minutes ends the
-//!   kernel with a panic that names what every CPU waits for;
+//! - other CPUs: now and then a tick looks at all waits. If one has lasted for two minutes, it ends
+//!   the kernel with a panic that names what every CPU waits for;
 //! - the host, through the emulator's monitor, when the kernel is silent for too long, even if no
 //!   CPU executes anything.
 //!
@@ -23,11 +23,12 @@ use self::layout::{PLACEHOLDER, WAITS_A_CPU, WORDS_A_SITE, WORDS_A_WAIT};
 use crate::cpu::{MAX_CPUS, area};
 use crate::time;
 
-/// After how long a wait is one that will not end: longer than hosts do not run a CPU, and than a
-/// host's own limit for silence. Written by the boot CPU, for a fault that is to show just that.
+/// After how long a wait counts as one that will not end: longer than a host keeps a CPU from
+/// running, and than a host's own limit for silence. The boot CPU changes it, for a fault that
+/// shows just that.
 static STANDSTILL_MS: AtomicU64 = AtomicU64::new(120_000);
 
-/// From now on, a wait that has lasted for `ms` is one that will not end.
+/// From now on, a wait that has lasted for `ms` counts as one that will not end.
 pub(crate) fn set_limit_ms(ms: u64) {
     STANDSTILL_MS.store(ms, Ordering::Relaxed);
 }
@@ -87,7 +88,7 @@ unsafe fn text_of(start: *const u8, bytes: usize) -> &'static str {
     unsafe { core::str::from_utf8_unchecked(bytes) }
 }
 
-/// What somebody waits for: a site, and the number that stands for `{}` in its text.
+/// What a CPU waits for: a site, and the number that stands for `{}` in its text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Awaited {
     site: &'static Site,
@@ -106,17 +107,17 @@ impl Awaited {
         Self { is_limited: false, ..self }
     }
 
-    /// Since when a wait for this lasts that begins now.
+    /// The beginning to note for a wait that begins now.
     fn since_ticks(&self) -> u64 {
         if self.is_limited { time::now_ticks() } else { WITHOUT_LIMIT }
     }
 }
 
-/// Stands for "since when" where a wait may last for ever: no time is after it.
+/// Stands for the beginning of a wait that may last for ever: no time is after it.
 const WITHOUT_LIMIT: u64 = u64::MAX;
 
-/// What is waited for here: a text that goes on after "waits for", and the number for its `{}`, if
-/// it has one.
+/// What a CPU waits for here: the text that follows "waits for", and the number for its `{}`, if it
+/// has one.
 macro_rules! awaited {
     ($text:literal) => {
         $crate::waiting::awaited!($text, 0_usize)
@@ -131,7 +132,7 @@ pub(crate) use awaited;
 /// A wait as it is noted.
 #[repr(C)]
 struct Wait {
-    /// Null while nobody waits. Writer: the CPU that it belongs to, Release after the others.
+    /// Null while there is no wait. Writer: the CPU that it belongs to, Release after the others.
     /// Readers: any CPU, Acquire.
     site: AtomicPtr<Site>,
     number: AtomicU64,
@@ -159,7 +160,7 @@ impl Wait {
         self.site.store(ptr::null_mut(), Ordering::Release);
     }
 
-    /// What is waited for, and since when; `None` if nobody waits.
+    /// What the CPU waits for, and since when; `None` if there is no wait.
     fn read(&self) -> Option<(Awaited, u64)> {
         // SAFETY: whatever is stored here, null aside, was made from a reference to a static.
         let site: &'static Site = unsafe { self.site.load(Ordering::Acquire).as_ref() }?;
@@ -173,7 +174,7 @@ impl Wait {
 static LATCHWORK_WAITS: [[Wait; WAITS_A_CPU]; MAX_CPUS] =
     [const { [const { Wait::new() }; WAITS_A_CPU] }; MAX_CPUS];
 
-/// How many waits each CPU is in. Written and read by that CPU alone; an NMI leaves it as it was.
+/// How many waits each CPU is in. Only that CPU writes and reads it; an NMI leaves it as it was.
 static DEPTHS: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
 
 /// This CPU's wait, noted until this is dropped.
@@ -202,7 +203,7 @@ impl Waiting {
         Self { place: Some((cpu, place)), since_ticks }
     }
 
-    /// Ends the kernel, with what everybody waits for, if this wait has lasted for too long. Any
+    /// Ends the kernel, with what every CPU waits for, if this wait has lasted for too long. Any
     /// context.
     pub(crate) fn check(&self) {
         if has_lasted_too_long(self.since_ticks) {
@@ -231,7 +232,7 @@ fn wait_at(cpu: usize, place: usize) -> Option<&'static Wait> {
     LATCHWORK_WAITS.get(cpu)?.get(place)
 }
 
-/// Forgets what `cpu` waited for, which was stopped, or is this CPU and starts.
+/// Forgets the waits of `cpu`, which was stopped, or is this CPU and starts.
 pub(crate) fn forget(cpu: usize) {
     LATCHWORK_WAITS.get(cpu).into_iter().flatten().for_each(Wait::end);
     if let Some(depth) = DEPTHS.get(cpu) {
@@ -243,7 +244,7 @@ fn has_lasted_too_long(since_ticks: u64) -> bool {
     time::now_ticks().saturating_sub(since_ticks) > limit_ms() * time::ticks_per_ms()
 }
 
-/// Ends the kernel, with what everybody waits for, if some CPU has waited for too long for
+/// Ends the kernel, with what every CPU waits for, if some CPU has waited for too long for
 /// something that should come. Any context.
 pub(crate) fn check_all() {
     let waits = LATCHWORK_WAITS.iter().flatten();
@@ -252,7 +253,7 @@ pub(crate) fn check_all() {
     }
 }
 
-/// Ends the kernel with what everybody waits for.
+/// Ends the kernel with what every CPU waits for.
 fn stand_still() -> ! {
     panic!("a wait has lasted for {} s; {Everybody}", limit_ms() / 1_000)
 }

@@ -11,7 +11,7 @@ use crate::workspace;
 /// The release that is installed where there is none.
 pub(crate) const VERSION: &str = "0.5.4";
 
-/// What the version of an mdBook that will do begins with. Releases that differ further may refuse
+/// The beginning of the version of every mdBook that can build the book. Other releases may refuse
 /// `book.toml`.
 const WILL_DO: &str = "mdbook v0.5.";
 
@@ -20,7 +20,8 @@ fn home() -> PathBuf {
     workspace::target_dir().join("mdbook")
 }
 
-/// An mdBook that will do: the one that was installed here before, or one of this machine's.
+/// An mdBook that can build the book: one that xtask has installed here before, or one of this
+/// machine.
 pub(crate) fn find() -> Option<PathBuf> {
     [home().join("bin/mdbook"), PathBuf::from("mdbook")].into_iter().find(|it| will_do(it))
 }
@@ -32,7 +33,7 @@ fn will_do(program: &Path) -> bool {
     })
 }
 
-/// An mdBook that will do, built from source if there is none.
+/// An mdBook that can build the book, built from source if there is none.
 ///
 /// # Errors
 ///
@@ -63,7 +64,7 @@ fn install() -> Result<(), String> {
         .env_remove("RUSTFLAGS");
     match cargo.status() {
         Ok(status) if status.success() => {
-            // Only the program is wanted. What cannot be removed merely takes room.
+            // Only the program is needed. A file that cannot be removed merely takes room.
             let _ = fs::remove_dir_all(build);
             Ok(())
         }

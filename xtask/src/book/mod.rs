@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use crate::workspace;
+use crate::{process, workspace};
 
 /// Where mdBook writes the pages, as `docs/book.toml` says. Links to the source count on it.
 const PAGES: &str = "target/book";
@@ -23,7 +23,8 @@ pub fn run() -> anyhow::Result<bool> {
     let program = mdbook::found_or_installed()?;
     let mut build = Command::new(&program);
     build.arg("build").arg("docs").current_dir(workspace::root());
-    let status = build.status().with_context(|| format!("{} cannot be run", program.display()))?;
+    let status = process::status(&mut build)
+        .with_context(|| format!("{} cannot be run", program.display()))?;
     if !status.success() {
         bail!("mdBook refuses the book in docs/: {status}");
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The pages that mdBook wrote: their links are followed.
+//! Follows the links on the pages that mdBook wrote.
 //!
-//! A link that leaves the book leads to the source. It works as it stands, since the pages lie as
-//! deep below the repository's root as the chapters do. But mdBook takes each `.md` for a chapter
-//! and makes it `.html`, also where it is a README outside the book. That is put right here.
+//! A link that leaves the book leads to the source. It works as it is, since the pages lie as deep
+//! below the repository's root as the chapters do. But mdBook takes each `.md` for a chapter and
+//! makes it `.html`, even a README outside the book. This module corrects that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,7 +18,7 @@ pub(super) struct Site {
     chapters: PathBuf,
 }
 
-/// What was seen on the pages.
+/// What the pages contain.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) pages: usize,
@@ -39,7 +39,7 @@ impl Site {
         Self { pages: pages.to_owned(), chapters: chapters.to_owned() }
     }
 
-    /// Puts right the links to Markdown outside the book, and follows all.
+    /// Corrects the links to Markdown outside the book, and follows all links.
     ///
     /// # Errors
     ///
@@ -156,7 +156,7 @@ fn attributes<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t str> {
     ends.into_iter().filter_map(|rest| rest.split('"').next())
 }
 
-/// Without `.` and `..`, as far as that can be said without looking at the disk.
+/// The path without `.` and `..`, as far as that is known without the disk.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {

@@ -8,15 +8,14 @@ use crate::guest::wire::Played;
 /// How wide a column is.
 const WIDTH: usize = 46;
 
-/// What both sides made of one seed. A side that has not played it has none.
+/// The logs of both sides for one seed. A side that has not played it has none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Pair<'a> {
     pub(crate) simulated: Option<&'a Played>,
     pub(crate) emulated: Option<&'a Played>,
 }
 
-/// A sequence of which the sides made something else, from that line of their logs on, counted from
-/// 1.
+/// A sequence in which the sides differ, from that line of their logs on, counted from 1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Difference<'a> {
     pub(crate) pair: Pair<'a>,
@@ -43,7 +42,7 @@ impl Pair<'_> {
             .map(|side| side.map_or(Vec::new(), |played| played.log.split("; ").collect()))
     }
 
-    /// The first line that is not the same, if the sides do not agree in everything.
+    /// The first line that differs, if the sides do not agree in everything.
     fn first_difference(&self) -> Option<usize> {
         if self.simulated == self.emulated {
             return None;
@@ -55,7 +54,7 @@ impl Pair<'_> {
 }
 
 impl<'a> Comparison<'a> {
-    /// Each seed is looked for on both sides, where it must stand once.
+    /// Pairs the sides by seed, which must occur once on each.
     pub(crate) fn of(simulated: &'a [Played], emulated: &'a [Played]) -> Self {
         let length = simulated.len().max(emulated.len());
         let mut comparison = Self {
@@ -77,13 +76,13 @@ impl<'a> Comparison<'a> {
         comparison
     }
 
-    /// Something was compared, in which NMIs came, and both sides did the same throughout.
+    /// Whether both sides did the same throughout, in at least one sequence and with NMIs.
     pub(crate) fn agrees(&self) -> bool {
         self.differences.is_empty() && self.sequences != 0 && self.sums.steps != 0
     }
 }
 
-/// Whether both sides have done the same, and something.
+/// Whether both sides did the same, in at least one sequence and with NMIs.
 pub(crate) fn agree(simulated: &[Played], emulated: &[Played]) -> bool {
     Comparison::of(simulated, emulated).agrees()
 }

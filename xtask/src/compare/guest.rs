@@ -6,7 +6,7 @@ use std::fmt;
 
 use anyhow::ensure;
 
-use super::{Setting, unknown_fault};
+use super::Setting;
 use crate::catalog::{Boot, SCENARIOS, Scenario};
 use crate::error::UserError;
 use crate::guest::bochs::{self, BochsHost};
@@ -14,12 +14,13 @@ use crate::guest::wire::{Line, Played, Record};
 use crate::guest::{Emulator, Host, Job, Limits, Listener, OneBoot, install, kernel};
 use crate::iso::grub;
 use crate::machine::{Apic, Clock, Machine, MachineType};
+use crate::nearest;
 use crate::run::EmulatorName;
 
 const SCENARIO: &str = "sequences";
 
-/// On Bochs an instruction takes so much longer than the nanosecond that it takes under QEMU that
-/// what is done without a wait may take as long as a wait.
+/// On Bochs an instruction takes much longer than the nanosecond that it takes under QEMU, so steps
+/// without a wait would take as long as a wait.
 const BOCHS_TIME_SCALE: u32 = 16;
 
 /// Seconds of silence after which the guest hangs.
@@ -33,17 +34,21 @@ fn scenario() -> &'static Scenario {
 /// The fault of that name.
 pub(crate) fn fault_named(name: &str) -> Result<&'static str, UserError> {
     let faults = scenario().faults;
-    let known = || faults.iter().map(|fault| fault.name).collect::<Vec<_>>().join(", ");
     let fault = faults.iter().find(|fault| fault.name == name);
-    fault.map(|fault| fault.name).ok_or_else(|| unknown_fault(name, known()))
+    let known = || faults.iter().map(|fault| fault.name);
+    fault.map(|fault| fault.name).ok_or_else(|| UserError::UnknownFault {
+        name: name.to_owned(),
+        question: nearest::question(name, known()),
+        known: known().collect::<Vec<_>>().join(", "),
+    })
 }
 
-/// What boots the kernel, on which kind of PC, and the mistake that it is to make.
+/// The emulator that boots the kernel, the kind of PC, and the mistake that the kernel makes.
 pub(crate) struct Guest {
     emulator: Box<dyn Emulator>,
     machine_type: MachineType,
     clock: Clock,
-    /// How many times as long all waits and limits are as they are said to be.
+    /// The factor by which all waits and limits are longer than sequences say.
     time_scale: u32,
     fault: Option<&'static str>,
 }
@@ -57,7 +62,7 @@ impl fmt::Debug for Guest {
     }
 }
 
-/// Collects what the kernel has played.
+/// Collects the sequences that the kernel has played.
 #[derive(Debug, Default)]
 struct Heard(Vec<Played>);
 
@@ -109,7 +114,7 @@ impl Guest {
         })
     }
 
-    /// What comes of each sequence there.
+    /// The result of each sequence there.
     pub(crate) fn play(&self, setting: &Setting) -> anyhow::Result<Vec<Played>> {
         let Setting { first_seed, sequences, cpus, recovery, apic, .. } = *setting;
         let words = format!(
@@ -117,7 +122,7 @@ impl Guest {
             recovery.name(),
             self.time_scale
         );
-        // A boot of the catalogue lives for ever, and there are few of these.
+        // Boots of the catalogue are `'static`, and there are few of these.
         let boot: &'static Boot = Box::leak(Box::new(Boot {
             policy: "report",
             expect_stop: false,

@@ -2,8 +2,8 @@
 //! `cargo xtask compare`: the same sequences of rings in the simulated machine and by the reference
 //! kernel under QEMU, or Bochs.
 //!
-//! Both sides generate a sequence from its seed, and log by the same code what happens. Here the
-//! logs are laid side by side.
+//! Both sides generate a sequence from its seed, and log what happens by the same code. This module
+//! compares the logs.
 
 mod differences;
 mod guest;
@@ -11,7 +11,6 @@ mod simulation;
 
 use clap::{Args, ValueEnum};
 
-use crate::error::UserError;
 use crate::machine::Apic;
 use crate::run::EmulatorName;
 use crate::workspace;
@@ -23,7 +22,10 @@ pub(crate) use simulation::{build as build_simulation, play as play_simulated};
 /// How many differences are printed whole.
 const PRINTED: usize = 3;
 
-/// How a library that is told so pays the polls that it owes.
+/// The most sequences that one boot plays.
+const MOST_SEQUENCES: u64 = 1_000_000;
+
+/// How the library pays owed polls.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Recovery {
     Poll,
@@ -62,15 +64,15 @@ impl Landing {
 /// The options of `compare`.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// What emulates the machine that the kernel is booted on
+    /// The emulator that boots the kernel
     #[arg(long, value_enum, default_value_t = EmulatorName::Qemu)]
     emulator: EmulatorName,
-    /// How many sequences on each machine and with each way of recovery
+    /// How many sequences on each machine and with each way of recovery, 1 to 1000000
     #[arg(
         long,
         value_name = "N",
         default_value_t = 500,
-        value_parser = clap::value_parser!(u64).range(1..)
+        value_parser = clap::value_parser!(u64).range(1..=MOST_SEQUENCES)
     )]
     sequences: u64,
     /// The seed of the first one; the others follow
@@ -85,8 +87,8 @@ pub struct Options {
     /// Mode of the local APICs
     #[arg(long, value_enum, default_value_t = Apic::Xapic)]
     apic: Apic,
-    /// When edges land in the simulated machine: it may have them land late, and the emulators do
-    /// not
+    /// When edges land in the simulated machine: it can make them land late, and the emulators
+    /// cannot
     #[arg(long, value_enum, default_value_t = Landing::AtOnce)]
     landing: Landing,
     /// Make a deliberate mistake of scenario `sequences` in the kernel, which must show as
@@ -128,7 +130,7 @@ impl Default for Setting {
 }
 
 impl Setting {
-    /// What runs the sequence of `seed` again.
+    /// The command that runs the sequence of `seed` again.
     fn replay(&self, seed: u64) -> String {
         format!(
             "cargo xtask compare --logs --sequences 1 --first-seed {seed} --cpus {} --recovery {} \
@@ -146,7 +148,7 @@ impl Setting {
 ///
 /// # Errors
 ///
-/// When a side cannot be built or run, or does not play what it is asked for.
+/// When a side cannot be built or run, or does not play all sequences.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
     let fault = options.fault.as_deref().map(guest::fault_named).transpose()?;
     let program = simulation::build(workspace::root(), &workspace::target_dir())?;
@@ -205,9 +207,4 @@ fn print(setting: &Setting, comparison: &Comparison<'_>, logs: bool) {
             .collect();
         println!("\nSo do those of seeds {}", seeds.join(", "));
     }
-}
-
-/// The fault of that name is none of the scenario that plays sequences.
-fn unknown_fault(name: &str, known: String) -> UserError {
-    UserError::UnknownFault { name: name.to_owned(), known }
 }

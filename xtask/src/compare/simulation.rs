@@ -16,7 +16,7 @@ pub(crate) fn build(root: &Path, target_dir: &Path) -> anyhow::Result<PathBuf> {
     explore::build_program(root, target_dir, "latchwork-sequences")
 }
 
-/// What comes of each sequence there.
+/// The result of each sequence there.
 pub(crate) fn play(program: &Path, setting: &Setting) -> anyhow::Result<Vec<Played>> {
     let mut command = Command::new(program);
     command

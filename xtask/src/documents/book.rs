@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The book is whole, its indexes stay short, and its words are used.
+//! Tests: the book is complete, its indexes stay short, and the source uses its words.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -93,7 +93,7 @@ fn every_word_is_used() {
         if !others.iter().any(|text| text.contains(&term)) {
             faults.push(format!("no document uses `{term}`"));
         }
-        // A link that leads nowhere is what `links` finds.
+        // The tests of `links` find a link that leads nowhere.
         let file = fs::read_to_string(words.folder().join(link)).unwrap_or_default();
         if !plain(&file).contains(&term) {
             faults.push(format!("`{term}` is not in {link}, where it is said to live"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The commands that documents tell readers to type are ours, with options that they have.
+//! Tests: the commands in documents exist, with their options.
 
 use clap::CommandFactory as _;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What stands in backticks and looks like a name of the source is one.
+//! Tests: a name in backticks that looks like one of the source is one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,7 +32,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     words.filter(|word| !word.is_empty())
 }
 
-/// Whether the words are meant as a name: of one piece or a path, and not plain prose.
+/// Whether the words are a name, simple or a path, and not plain prose.
 fn is_name(code: &str) -> bool {
     let is_path = code.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
     is_path && code.contains(['_', ':'])

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Every relative link leads to a file that is there, and to a heading in it.
+//! Tests: every relative link leads to a file that exists, and to a heading in it.
 
 use std::fs;
 

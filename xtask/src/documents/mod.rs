@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Tests of the documents: what they link to, name and tabulate is there, and is as they say.
+//! Tests of the documents: what they link to, name and tabulate exists, and is as they say.
 
 mod book;
 mod commands;
@@ -9,6 +9,7 @@ mod markdown;
 mod names;
 mod orderings;
 mod paths;
+mod snippets;
 mod source;
 
 use std::fs;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the documents call a test, a mutant or a scenario is one.
+//! Tests: whatever the documents call a test, a mutant or a scenario is one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ fn mutants() -> BTreeSet<(String, String)> {
     mutants::names_and_mistakes().expect("good headers").into_iter().collect()
 }
 
-/// What a document may name as that which shows something.
+/// The names that a document may give as evidence.
 struct Known {
     functions: BTreeSet<String>,
     mutants: BTreeSet<String>,
@@ -57,15 +57,15 @@ fn is_of_scenario(name: &str, scenario: &Scenario) -> bool {
 #[test]
 fn the_table_of_mutants_is_that_of_the_patches() {
     let chapter = document("docs/src/verified/mutants.md");
-    let told: BTreeSet<(String, String)> = chapter
+    let documented: BTreeSet<(String, String)> = chapter
         .rows("## The table")
         .iter()
         .map(|row| (row[0].trim_matches('`').to_owned(), row[1].to_owned()))
         .collect();
     let there = mutants();
     let (rowless, gone): (Vec<_>, Vec<_>) =
-        (there.difference(&told).collect(), told.difference(&there).collect());
-    assert!(told == there, "patches without such a row: {rowless:#?}; rows: {gone:#?}");
+        (there.difference(&documented).collect(), documented.difference(&there).collect());
+    assert!(documented == there, "patches without such a row: {rowless:#?}; rows: {gone:#?}");
 }
 
 /// Every name in the last column of the tables below `heading` is known. Returns how many rows

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The chapter *Orderings* has a row for each fence of the core, and for each access with an
+//! Tests: the chapter *Orderings* has a row for each fence of the core, and for each access with an
 //! ordering.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ fn core_source() -> Vec<(String, String)> {
     in_core.collect()
 }
 
-/// What a line says of each fence in it: its ordering, or that it follows a read-modify-write.
+/// The fences in a line: for each its ordering, or that it follows a read-modify-write.
 fn fences_in(code: &str) -> Vec<&str> {
     let called = code.match_indices("fence").filter_map(|(at, name)| {
         let is_word = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
@@ -71,7 +71,7 @@ fn accesses(source: &[(String, String)]) -> BTreeSet<Access> {
     found
 }
 
-/// Each access, and how often it is there.
+/// Each access, and how often it occurs.
 fn in_numbers(all: impl IntoIterator<Item = Access>) -> BTreeMap<Access, usize> {
     let mut numbers = BTreeMap::new();
     for access in all {
@@ -84,25 +84,28 @@ fn first_quoted(cell: &str) -> String {
     quoted(cell).next().unwrap_or_else(|| panic!("no name in `{cell}`")).to_owned()
 }
 
-/// The table of fences: what each row speaks of, by its number.
-fn told_fences(chapter: &Document) -> BTreeMap<&str, (Access, &str)> {
+/// The table of fences: the access of each row, by its number.
+fn documented_fences(chapter: &Document) -> BTreeMap<&str, (Access, &str)> {
     let rows = chapter.rows("## Fences");
     let count = rows.len();
-    let told: BTreeMap<_, _> = rows
+    let documented: BTreeMap<_, _> = rows
         .into_iter()
         .map(|row| {
             let access = (first_quoted(row[1]), first_quoted(row[2]), row[3].to_owned());
             (row[0], (access, row[4]))
         })
         .collect();
-    assert_eq!(told.len(), count, "two rows have one number");
-    told
+    assert_eq!(documented.len(), count, "two rows have one number");
+    documented
 }
 
-/// The table of words: each access that a row names, in the files that it names; and what rows name
-/// that is not there.
-fn told_accesses(chapter: &Document, there: &BTreeSet<Access>) -> (BTreeSet<Access>, Vec<String>) {
-    let (mut told, mut faults) = (BTreeSet::new(), Vec::new());
+/// The table of words: each access that a row names, in the files that it names; and the accesses
+/// that rows name and the source lacks.
+fn documented_accesses(
+    chapter: &Document,
+    there: &BTreeSet<Access>,
+) -> (BTreeSet<Access>, Vec<String>) {
+    let (mut documented, mut faults) = (BTreeSet::new(), Vec::new());
     for row in chapter.rows("## Words") {
         let files: Vec<&str> = quoted(row[1]).collect();
         for entry in row[2].split(", ").chain(row[3].split(", ")) {
@@ -114,43 +117,44 @@ fn told_accesses(chapter: &Document, there: &BTreeSet<Access>) -> (BTreeSet<Acce
             if named.is_empty() {
                 faults.push(format!("row `{}`: there is no {entry} in {files:?}", row[0]));
             }
-            told.extend(named);
+            documented.extend(named);
         }
     }
-    (told, faults)
+    (documented, faults)
 }
 
 #[test]
 fn every_fence_has_a_row_and_every_row_a_fence() {
     let chapter = document("docs/src/orderings.md");
-    let rows = told_fences(&chapter);
-    let told = in_numbers(rows.into_values().map(|(access, _)| access));
+    let rows = documented_fences(&chapter);
+    let documented = in_numbers(rows.into_values().map(|(access, _)| access));
     let there = in_numbers(fences(&core_source()));
     assert!(there.len() > 10, "{} fences", there.len());
     let only_in = |one: &BTreeMap<Access, usize>, other: &BTreeMap<Access, usize>| {
         let only = one.iter().filter(|(access, count)| other.get(*access) != Some(count));
         only.map(|(access, _)| access.clone()).collect::<Vec<Access>>()
     };
-    let (untold, gone) = (only_in(&there, &told), only_in(&told, &there));
+    let (undocumented, gone) = (only_in(&there, &documented), only_in(&documented, &there));
     assert!(
-        untold.is_empty() && gone.is_empty(),
-        "fences without a row: {untold:?}; rows without a fence: {gone:?}"
+        undocumented.is_empty() && gone.is_empty(),
+        "fences without a row: {undocumented:?}; rows without a fence: {gone:?}"
     );
 }
 
 #[test]
 fn partners_name_each_other() {
     let chapter = document("docs/src/orderings.md");
-    let told = told_fences(&chapter);
+    let documented = documented_fences(&chapter);
     let known = functions(&workspace::root().join("crates/latchwork/src"));
-    for (number, (_, partners)) in &told {
+    for (number, (_, partners)) in &documented {
         if let Some(name) = quoted(partners).next() {
             let function = name.rsplit("::").next().expect("a name");
             assert!(known.contains(function), "{number}: there is no `{name}`");
             continue;
         }
         for partner in partners.split(", ") {
-            let (_, back) = told.get(partner).unwrap_or_else(|| panic!("{number}: no {partner}"));
+            let (_, back) =
+                documented.get(partner).unwrap_or_else(|| panic!("{number}: no {partner}"));
             let is_mutual = back.split(", ").any(|it| it == *number);
             assert!(is_mutual, "{number} names {partner}, and {partner} does not name {number}");
         }
@@ -162,8 +166,8 @@ fn every_ordered_access_has_a_row() {
     let chapter = document("docs/src/orderings.md");
     let there = accesses(&core_source());
     assert!(there.len() > 40, "{} accesses", there.len());
-    let (told, mut faults) = told_accesses(&chapter, &there);
-    faults.extend(there.difference(&told).map(|access| format!("without a row: {access:?}")));
+    let (documented, mut faults) = documented_accesses(&chapter, &there);
+    faults.extend(there.difference(&documented).map(|access| format!("without a row: {access:?}")));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What stands in backticks and looks like a path of the repository is one.
+//! Tests: words in backticks that look like a path of the repository are one.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use super::documents;
 use super::markdown::Document;
 use crate::workspace;
 
-/// How the names of files end that documents speak of.
+/// The endings of the file names in documents.
 const ENDINGS: [&str; 6] = [".rs", ".md", ".toml", ".patch", ".svg", ".sh"];
 
 /// Folders at the top, by which a path without such an ending is known.
@@ -23,8 +23,7 @@ const TOP_FOLDERS: [&str; 9] = [
     "examples/",
 ];
 
-/// Whether the words are meant as a path. One with a placeholder in capitals, such as `NAME`, is
-/// not.
+/// Whether the words are a path. Words with a placeholder in capitals, such as `NAME`, are not.
 fn is_path(words: &str) -> bool {
     let plain = words.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
     let stem = words.rsplit('/').next().unwrap_or(words);

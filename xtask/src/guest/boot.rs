@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One boot: QEMU started, its serial line read, and what it asks for answered, until it ends or is
-//! given up.
+//! One boot: starts QEMU, reads its serial line, and answers what the guest asks for, until QEMU
+//! ends or we give it up.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -19,21 +19,22 @@ use crate::process::{Lines, Next, Supervised, collect, interruption};
 /// How many of the last serial lines are kept.
 const TAIL_LINES: usize = 30;
 
-/// What is written to the guest's serial line when it has been given what it asked for.
+/// What we write to the guest's serial line when we have done what it asked for.
 const ANSWER: &[u8] = b".";
 
-/// How long a guest that could not be given what it asked for may take to end by itself, which is
-/// then likely why.
+/// How long a guest whose request we could not meet may take to end by itself, which then is the
+/// likely reason.
 const LAST_GASP: Duration = Duration::from_secs(1);
 
-/// When a guest is given up.
+/// When we give up a guest.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// A guest that writes nothing for this long hangs.
     pub silence: Duration,
     /// A guest that is not over after this long hangs, whatever it writes.
     pub total: Duration,
-    /// Whether the guest is over when it says that its scenario is, since nothing ends its machine.
+    /// Whether we take the guest as over when it says that its scenario is, since nothing ends its
+    /// machine.
     pub over_at_end_record: bool,
 }
 
@@ -49,7 +50,7 @@ impl Limits {
     }
 }
 
-/// What the host has in its hands while a guest runs.
+/// What the host can control while a guest runs.
 #[derive(Debug)]
 pub(crate) enum Controls {
     /// Nothing: the emulator has no monitor, or there is no emulator.
@@ -57,12 +58,12 @@ pub(crate) enum Controls {
     Nothing,
     /// The emulator's monitor.
     Monitor(Monitor),
-    /// The monitor, and leave to press the machine's button.
+    /// The monitor, and the permission to press the machine's button.
     Button(Button),
 }
 
 impl Controls {
-    /// What tells QEMU to have them.
+    /// QEMU's arguments for them.
     pub(crate) fn arguments(&self) -> Vec<String> {
         match self {
             #[cfg(test)]
@@ -86,7 +87,7 @@ impl Controls {
     }
 }
 
-/// Told what happens while it happens.
+/// Learns what happens in a boot, while it happens.
 pub trait Listener {
     /// A boot begins by this command.
     fn booting(&mut self, argv: &[String]);
@@ -103,12 +104,12 @@ impl Listener for Deaf {
     fn line(&mut self, _line: &Line) {}
 }
 
-/// How a boot was over.
+/// How a boot ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Ending {
     /// QEMU exited by itself.
     Exited(ExitStatus),
-    /// It was given up.
+    /// We gave it up.
     GivenUp {
         /// Why, in words, and what each of its CPUs did and waited for, if an emulator's monitor
         /// could tell.
@@ -116,10 +117,10 @@ pub enum Ending {
     },
 }
 
-/// Everything that one boot said.
+/// The transcript of one boot.
 #[derive(Clone, Debug)]
 pub struct Transcript {
-    /// How it was over.
+    /// How it ended.
     pub ending: Ending,
     /// The guest's own view of its machine, if it came so far.
     pub machine: Option<GuestMachine>,
@@ -133,7 +134,7 @@ pub struct Transcript {
     pub stopped: Option<String>,
     /// The exit status that the guest named, if it did.
     pub exit_status: Option<u8>,
-    /// Why the guest was not given what it asked for, if it was not.
+    /// Why we could not do what the guest asked for, if we could not.
     pub unanswered: Option<String>,
     /// Lines that should have been records.
     pub unreadable: Vec<String>,
@@ -141,12 +142,12 @@ pub struct Transcript {
     pub report: Vec<String>,
     /// The last lines, records included.
     pub tail: VecDeque<String>,
-    /// What the emulator itself had to say.
+    /// The emulator's own messages.
     pub emulator_messages: String,
 }
 
 /// Runs `argv`, which boots `kernel`, and listens until it ends, a limit passes, or it asks for
-/// what it cannot be given.
+/// something that we cannot do.
 pub(crate) fn run(
     argv: &[String],
     kernel: &Path,
@@ -193,20 +194,20 @@ pub(crate) fn run(
     Ok(transcript)
 }
 
-/// Gives the guest what it asks for.
+/// Does what the guest asks for.
 pub(super) struct Answerer<'a> {
     button: Option<&'a mut Button>,
     line: Option<ChildStdin>,
 }
 
 impl Answerer<'_> {
-    /// Can give nothing.
+    /// An answerer that can do nothing.
     pub(super) const fn empty_handed() -> Self {
         Self { button: None, line: None }
     }
 
-    /// Presses the button `times` times, each time after it has set the condition, and then says
-    /// so.
+    /// Presses the button `times` times, each time after it has set the condition, and then
+    /// answers.
     fn press(
         &mut self,
         times: u64,
@@ -222,13 +223,13 @@ impl Answerer<'_> {
     }
 }
 
-/// Why listening was over.
+/// Why listening ended.
 pub(super) enum Heard {
     /// The stream ended, or the guest said that it ends now.
     End,
     /// A limit passed.
     TooMuch(String),
-    /// The guest asked for what it cannot be given.
+    /// The guest asked for something that we cannot do.
     Unanswerable(AskError),
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The machine's NMI button, which we press when the guest asks for it.
 //!
-//! Firmware says in memory what has happened before it rings. So do we, where the guest asks for
-//! that: its memory is a file then, and a byte of it grows by one before each press. One byte,
+//! Firmware writes to memory what has happened before it rings. So do we, where the guest asks for
+//! that: its memory is then a file, in which we increment a byte before each press. It is one byte,
 //! since the guest may see a longer word half written.
 
 use std::env;
@@ -21,18 +21,18 @@ use super::qmp::QmpError;
 use crate::error::UserError;
 use crate::workspace;
 
-/// Why a guest was not given what it asked for.
+/// Why we could not do what a guest asked for.
 #[derive(Debug, Error)]
 pub enum AskError {
     /// The guest's scenario names no button among its devices.
     #[error("there is no button: its scenario names none among its devices")]
     NoButton,
-    /// The button was not pressed as often as it was asked for.
+    /// We could not press the button as often as the guest asked for.
     #[error("press {press} of {of}: {why}")]
     NotPressed {
         /// The press that failed, from 1.
         press: u64,
-        /// How many there were to be.
+        /// How many presses the guest asked for.
         of: u64,
         /// Why.
         why: QmpError,
@@ -48,13 +48,13 @@ pub enum AskError {
         /// Why.
         why: io::Error,
     },
-    /// The guest could not be told that it was done.
+    /// We could not answer the guest.
     #[error("the answer cannot be written to the serial line: {0}")]
     Answer(#[from] io::Error),
 }
 
-/// The button of one boot, which QEMU's monitor presses. Where it is told so, also the machine's
-/// memory.
+/// The button of one boot, which QEMU's monitor presses; where the scenario wants it, also the
+/// machine's memory.
 #[derive(Debug)]
 pub(crate) struct Button {
     monitor: Monitor,
@@ -62,12 +62,12 @@ pub(crate) struct Button {
     memory: Memory,
 }
 
-/// What we know of the machine's memory.
+/// Where the machine's memory is.
 #[derive(Debug)]
 enum Memory {
     /// It is QEMU's own.
     Private,
-    /// It is a file, which nobody has opened yet.
+    /// It is a file, which we have not opened yet.
     InFile,
     Open(File),
 }
@@ -88,7 +88,7 @@ impl Button {
         Ok(Self { monitor, memory })
     }
 
-    /// What tells QEMU to have it.
+    /// QEMU's arguments for it.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut words = self.monitor.arguments();
         if !matches!(self.memory, Memory::Private) {

@@ -19,7 +19,7 @@ const ICOUNT: &str = "shift=0,sleep=off";
 pub(super) const MEMORY: &str = "128M";
 pub(super) const MEMORY_MIB: u64 = 128;
 
-/// The guest's kernel command line; `exit` is what ends its machine.
+/// The guest's kernel command line; `exit` names the device that ends its machine.
 pub(crate) fn append(
     scenario: &Scenario,
     fault: Option<&str>,
@@ -47,7 +47,7 @@ pub(crate) enum Start<'a> {
     Image(&'a Path),
 }
 
-/// A device as it is called in lists and messages. The host provides each by itself.
+/// The name of a device in lists and messages. xtask provides each by itself.
 pub(crate) const fn device_name(device: Device) -> &'static str {
     match device {
         Device::Edu => "edu",
@@ -57,7 +57,7 @@ pub(crate) const fn device_name(device: Device) -> &'static str {
     }
 }
 
-/// What gives the machine `device`. A button and shared memory are among the [`Controls`].
+/// QEMU's arguments for `device`. A button and shared memory are among the [`Controls`].
 const fn device(device: Device) -> &'static [&'static str] {
     match device {
         Device::Edu => &["-device", "edu"],

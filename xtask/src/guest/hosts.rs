@@ -12,7 +12,7 @@ use crate::cells::Cell;
 use crate::iso::grub::{self, Grub};
 use crate::machine::Machine;
 
-/// What was found; in place of what was not, the reason.
+/// The emulators that were found; in place of each other one, the reason.
 #[derive(Debug)]
 pub struct Hosts {
     kernel: Kernel,

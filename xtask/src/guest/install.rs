@@ -1,26 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Installing what is missing by apt.
+//! Installs missing tools by apt.
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::Context as _;
 
 use super::qemu::Qemu;
 use crate::error::UserError;
-use crate::process::interruption;
+use crate::process::{self, interruption};
 use crate::workspace;
 
-/// What is to be installed.
+/// What to install.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
-    /// What it is called.
+    /// Its name.
     pub(crate) name: &'static str,
     /// Debian's packages.
     pub(crate) packages: &'static [&'static str],
     /// What to do where there is no apt.
     pub(crate) elsewhere: &'static str,
+    /// How to do without installing it, to be added to what else can be done; empty if there is no
+    /// way.
+    pub(crate) uninstalled: &'static str,
     /// Whether the backports suite is preferred.
     pub(crate) newest: bool,
 }
@@ -30,11 +33,13 @@ const QEMU: Wanted = Wanted {
     packages: &["qemu-system-x86"],
     elsewhere: "install QEMU for x86-64, release 9 or later for x2APIC, with your package manager, \
                 or name one by --qemu PATH",
+    uninstalled: "; or change nothing on this system: `cargo xtask unpack SUITE` prints the path \
+                  of a Debian suite's QEMU, for --qemu PATH",
     // Its QEMU is new enough for x2APIC.
     newest: true,
 };
 
-/// What decides whether something may be installed.
+/// The facts by which we decide whether to install something.
 #[derive(Clone, Copy, Debug)]
 struct Circumstances {
     /// There is an `apt-get`.
@@ -45,7 +50,7 @@ struct Circumstances {
     has_sudo: bool,
     /// `--yes` was given, or this is a CI run.
     agreed: bool,
-    /// Somebody can be asked.
+    /// There is somebody to ask.
     can_ask: bool,
 }
 
@@ -57,7 +62,7 @@ enum Plan {
     Refuse(String),
 }
 
-/// Finds QEMU, or installs it where that is allowed.
+/// Finds QEMU, or installs it if it may.
 ///
 /// # Errors
 ///
@@ -72,7 +77,7 @@ pub fn find_or_install(yes: bool) -> anyhow::Result<Qemu> {
     Qemu::find()?.context("QEMU was installed, but there is still none in PATH")
 }
 
-/// What to do about a QEMU that is too old for what is asked: one command, where we know one.
+/// What to do about a QEMU that is too old for the request: one command, where we know one.
 pub(crate) fn newer_qemu_remedy() -> String {
     let package = QEMU.packages.join(" ");
     let install =
@@ -93,7 +98,7 @@ pub(crate) fn newer_qemu_remedy() -> String {
     }
 }
 
-/// The name of the Debian release that `/etc/os-release` tells of.
+/// The name of the Debian release in the text of `/etc/os-release`.
 fn debian_release(os_release: &str) -> Option<String> {
     let value = |key: &str| {
         let mut lines = os_release.lines();
@@ -103,7 +108,7 @@ fn debian_release(os_release: &str) -> Option<String> {
     (value("ID")? == "debian").then(|| value("VERSION_CODENAME"))?
 }
 
-/// Installs what is wanted, if that is allowed; else the value is one line that says what to do.
+/// Installs what is wanted, if it may; else the value is one line that says what to do.
 ///
 /// # Errors
 ///
@@ -137,7 +142,8 @@ fn remedy(now: Circumstances, wanted: &Wanted) -> String {
         return wanted.elsewhere.to_owned();
     }
     let again = if now.may_install() { ", or say --yes to have that done" } else { "" };
-    format!("run `apt-get install {}` as root{again}", wanted.packages.join(" "))
+    let Wanted { packages, uninstalled, .. } = wanted;
+    format!("run `apt-get install {}` as root{again}{uninstalled}", packages.join(" "))
 }
 
 fn ask(wanted: &Wanted) -> anyhow::Result<bool> {
@@ -154,18 +160,58 @@ fn ask(wanted: &Wanted) -> anyhow::Result<bool> {
 
 fn install(now: Circumstances, wanted: &Wanted) -> anyhow::Result<()> {
     eprintln!("installing {}", wanted.name);
-    apt_get(now, &["update"])?;
-    let suite = wanted.packages.first().filter(|_| wanted.newest).and_then(|it| newer_suite(it));
-    // Nobody has agreed to lose a package.
-    let mut arguments = vec!["install", "--yes", "--no-install-recommends", "--no-remove"];
-    if let Some(suite) = &suite {
-        arguments.extend(["--target-release", suite]);
+    let failed = |arguments: &[&str], status: ExitStatus| UserError::InstallFailed {
+        command: format!("apt-get {}", arguments.join(" ")),
+        status: status.to_string(),
+        uninstalled: wanted.uninstalled,
+    };
+    let update = ["update"];
+    let status = apt_get(now, &update)?;
+    if !status.success() {
+        return Err(failed(&update, status).into());
     }
-    arguments.extend(wanted.packages);
-    apt_get(now, &arguments)
+    let suite = wanted.packages.first().filter(|_| wanted.newest).and_then(|it| newer_suite(it));
+    let mut choice = vec!["install", "--no-install-recommends"];
+    if let Some(suite) = &suite {
+        choice.extend(["--target-release", suite]);
+    }
+    choice.extend(wanted.packages);
+    // The user has not agreed to lose a package.
+    let arguments = [&["--yes", "--no-remove"][..], &choice[..]].concat();
+    let status = apt_get(now, &arguments)?;
+    if status.success() {
+        return Ok(());
+    }
+    let removed = packages_in_the_way(&choice);
+    if removed.is_empty() {
+        return Err(failed(&arguments, status).into());
+    }
+    let sudo = if now.is_root { "" } else { "sudo " };
+    Err(UserError::InstallWouldRemove {
+        name: wanted.name,
+        removed: removed.join(", "),
+        command: format!("{sudo}apt-get {}", choice.join(" ")),
+        uninstalled: wanted.uninstalled,
+    }
+    .into())
 }
 
-fn apt_get(now: Circumstances, arguments: &[&str]) -> anyhow::Result<()> {
+/// The packages that apt would remove if it were asked for that.
+fn packages_in_the_way(arguments: &[&str]) -> Vec<String> {
+    let mut command = Command::new("apt-get");
+    command.arg("--simulate").args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
+    let output = process::output(&mut command);
+    output.map_or_else(|_| Vec::new(), |it| removed(&String::from_utf8_lossy(&it.stdout)))
+}
+
+/// The packages that a simulation of apt's removes.
+fn removed(simulation: &str) -> Vec<String> {
+    let packages = simulation.lines().filter_map(|line| line.strip_prefix("Remv "));
+    packages.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+/// Runs apt-get as root, and says how that ended.
+fn apt_get(now: Circumstances, arguments: &[&str]) -> anyhow::Result<ExitStatus> {
     let mut command = if now.is_root { Command::new("apt-get") } else { Command::new("sudo") };
     if !now.is_root {
         command.arg("apt-get");
@@ -175,14 +221,10 @@ fn apt_get(now: Circumstances, arguments: &[&str]) -> anyhow::Result<()> {
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdout(Stdio::from(io::stderr()));
     eprintln!("apt-get {}", arguments.join(" "));
-    // Not one of the children that are killed: it must not be stopped amid its work.
+    // Not one of the children that we kill: nothing may stop it amid its work.
     let status = command.status().context("cannot run apt-get")?;
     interruption::check()?;
-    if !status.success() {
-        let command = format!("apt-get {}", arguments.join(" "));
-        return Err(UserError::InstallFailed { command, status: status.to_string() }.into());
-    }
-    Ok(())
+    Ok(status)
 }
 
 /// The backports suite, if the machine's sources name one that has the package.
@@ -287,6 +329,14 @@ mod tests {
                       bookworm/main amd64 Packages\n";
         assert_eq!(backports_suite(policy).as_deref(), Some("bookworm-backports"));
         assert_eq!(backports_suite(&policy.replace("-backports", "")), None);
+    }
+
+    #[test]
+    fn what_apt_would_remove_is_read_from_its_simulation() {
+        let simulation = "Reading package lists...\nRemv qemu-utils [1:10.0]\nInst a [1] (2 b)\n\
+                          Remv qemu-block-extra:amd64 [1:10.0]\nConf a (2 b)\n";
+        assert_eq!(removed(simulation), ["qemu-utils", "qemu-block-extra:amd64"]);
+        assert!(removed("Inst a [1] (2 b)\n").is_empty());
     }
 
     #[test]

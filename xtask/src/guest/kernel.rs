@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kernel image: built here, or handed over ready.
+//! The kernel image: built here, or given ready.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,7 +16,7 @@ pub const BARE_TARGET: &str = "x86_64-unknown-none";
 /// The kernel's package and image.
 pub(crate) const PACKAGE: &str = "latchwork-kernel";
 
-/// Names a ready image that is booted instead of one built here.
+/// The variable that names a ready image to boot instead of one built here.
 const READY_IMAGE: &str = "LATCHWORK_KERNEL";
 
 /// A bootable image.
@@ -45,7 +45,7 @@ pub fn obtain() -> anyhow::Result<Kernel> {
     build(workspace::root(), &workspace::target_dir())
 }
 
-/// Builds the kernel from the source in `source`, with what is built in `target_dir`.
+/// Builds the kernel from the source in `source`, with build products in `target_dir`.
 pub(crate) fn build(source: &Path, target_dir: &Path) -> anyhow::Result<Kernel> {
     workspace::check_target_dir(target_dir)?;
     let bare = bare_target_installed();

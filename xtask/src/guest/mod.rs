@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The reference kernel under QEMU or Bochs: built, booted, listened to and judged.
+//! Builds the reference kernel, boots it under QEMU or Bochs, listens to it and judges it.
 
 pub mod bochs;
 pub mod boot;
@@ -34,7 +34,7 @@ use button::Button;
 use command::Start;
 use monitor::Monitor;
 
-/// What the kernel is booted on, and how it gets there.
+/// The emulator that boots the kernel, and how the kernel is loaded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Place {
     /// QEMU, which loads the kernel itself, by PVH.
@@ -45,14 +45,14 @@ pub enum Place {
     Bochs,
 }
 
-/// One scenario as it is to be booted.
+/// One scenario, as we boot it.
 #[derive(Clone, Copy, Debug)]
 pub struct Job {
     pub(crate) scenario: &'static crate::catalog::Scenario,
     pub(crate) fault: Option<&'static str>,
 }
 
-/// One boot of a scenario, on the machine that it is made for.
+/// One boot of a scenario, with its machine.
 #[derive(Clone, Copy, Debug)]
 pub struct OneBoot {
     pub(crate) job: Job,
@@ -61,7 +61,7 @@ pub struct OneBoot {
 }
 
 impl OneBoot {
-    /// The guest's kernel command line; `exit` is what ends its machine.
+    /// The guest's kernel command line; `exit` names the device that ends its machine.
     fn append(&self, exit: &str) -> String {
         let Job { scenario, fault } = self.job;
         command::append(scenario, fault, self.boot, self.machine.apic, exit)
@@ -83,8 +83,7 @@ pub trait Emulator: Send + Sync {
         listener: &mut dyn Listener,
     ) -> anyhow::Result<Transcript>;
 
-    /// Boots an image with a menu, by whatever its menu does by itself, and listens until the
-    /// scenario is over.
+    /// Boots an image, whose menu chooses by itself, and listens until the scenario is over.
     ///
     /// # Errors
     ///
@@ -96,8 +95,8 @@ pub trait Emulator: Send + Sync {
         limits: Limits,
     ) -> anyhow::Result<Transcript>;
 
-    /// Boots `job` on `machine`, once for each boot that the catalogue lists, and judges what was
-    /// seen.
+    /// Boots `job` on `machine`, once for each boot that the catalogue lists, and judges the
+    /// transcripts.
     ///
     /// # Errors
     ///
@@ -118,7 +117,7 @@ pub trait Emulator: Send + Sync {
     }
 }
 
-/// QEMU and the kernel: what every boot needs and only once has to be found or built.
+/// QEMU and the kernel, which every boot needs and which we find or build only once.
 #[derive(Clone, Debug)]
 pub struct Host {
     /// The emulator.

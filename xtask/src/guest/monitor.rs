@@ -12,7 +12,7 @@ use crate::private_dir::PrivateDir;
 #[derive(Debug)]
 pub(crate) struct Monitor {
     folder: PrivateDir,
-    /// Connected when it is first asked: by then, QEMU has made the socket.
+    /// Connected at the first question: by then, QEMU has made the socket.
     connection: Option<Qmp>,
 }
 
@@ -21,7 +21,7 @@ impl Monitor {
         Ok(Self { folder: PrivateDir::new()?, connection: None })
     }
 
-    /// What tells QEMU to have it.
+    /// QEMU's arguments for it.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let socket = in_an_option(&self.socket());
         vec![String::from("-qmp"), format!("unix:{socket},server=on,wait=off")]
@@ -32,7 +32,7 @@ impl Monitor {
         self.folder.path()
     }
 
-    /// Has `ask` ask it something. A connection on which that failed is not used again.
+    /// Lets `ask` ask it something. After a failure, the connection is not used again.
     pub(crate) fn ask<T>(
         &mut self,
         deadline: Instant,

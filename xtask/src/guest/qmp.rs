@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! As much of the QEMU Machine Protocol as it takes to press a button and to put a question to the
-//! human monitor (QEMU documentation, "QEMU Machine Protocol Specification").
+//! The part of the QEMU Machine Protocol that presses a button and asks the human monitor (QEMU
+//! documentation, "QEMU Machine Protocol Specification").
 //!
-//! The crate `qapi` speaks all of it. It knows the events of one QEMU release, and takes an event
-//! of another for a broken reply; a connection that ends before the greeting makes it panic. For
-//! two commands, this is less to trust.
+//! The crate `qapi` speaks all of it, but knows only the events of one QEMU release, takes an event
+//! of another for a broken reply, and panics if a connection ends before the greeting. For two
+//! commands, this module is less to trust.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -15,11 +15,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-/// A message longer than this is none: the longest has the registers of eight CPUs, some thousand
-/// bytes each.
+/// No message is longer than this: the longest has the registers of eight CPUs, some thousand bytes
+/// each.
 const MAX_MESSAGE_BYTES: u64 = 256 * 1024;
 
-/// Why a command was not carried out.
+/// Why a command failed.
 #[derive(Debug, Error)]
 pub enum QmpError {
     /// The socket cannot be reached.
@@ -39,7 +39,7 @@ pub enum QmpError {
         /// QEMU's words.
         words: String,
     },
-    /// What QEMU sent is not of the protocol.
+    /// QEMU's message breaks the protocol.
     #[error("QEMU's monitor sent what is no {expected}: {message}")]
     Strange {
         /// What should have come.
@@ -97,7 +97,7 @@ impl Qmp {
         said.as_str().map(str::to_owned).ok_or_else(strange)
     }
 
-    /// Sends a command and waits for its reply. Events, which come at any time, are passed over.
+    /// Sends a command and waits for its reply. Passes over events, which come at any time.
     fn execute(
         &mut self,
         command: &'static str,
@@ -124,7 +124,7 @@ impl Qmp {
         }
     }
 
-    /// The next line, as text and as what it means.
+    /// The next line, as text and parsed.
     fn message(
         &mut self,
         expected: &'static str,
@@ -144,7 +144,7 @@ impl Qmp {
     }
 }
 
-/// What is left until `deadline`, which is never nothing: a socket takes that for "for ever".
+/// The time left until `deadline`, never 0, which a socket takes for "for ever".
 fn time_until(deadline: Instant) -> io::Result<std::time::Duration> {
     match deadline.saturating_duration_since(Instant::now()) {
         left if left.is_zero() => Err(io::ErrorKind::TimedOut.into()),

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where the CPUs of a guest stand that has been silent for too long: what each does, and what it
-//! waits for.
+//! Finds out what each CPU of a guest that has been silent for too long does, and what it waits
+//! for.
 //!
 //! The guest cannot say so: the CPU that could may be the one that waits, or the emulator may not
-//! execute it at all. So the emulator's monitor is asked for the registers and for the array in
-//! which each CPU notes its waits (`kernel/src/waiting`).
+//! execute it at all. So this module asks the emulator's monitor for the registers and for the
+//! array in which each CPU notes its waits (`kernel/src/waiting`).
 
 #[path = "../../../kernel/src/waiting/layout.rs"]
 mod layout;
@@ -22,11 +22,11 @@ use super::symbols::{Image, Symbols};
 /// How long the monitor may take in all: its answers take milliseconds.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Between two looks at the registers. Whoever executes instructions has other ones then, but for
-/// the tightest of loops.
+/// The time between two readings of the registers. A CPU that executes instructions has other
+/// values then, unless it is in the tightest of loops.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
 
-/// One CPU's line for each CPU; or, in its place, why they cannot be had.
+/// One line for each CPU; or, in their place, why there are none.
 pub(super) fn look(monitor: &mut Monitor, kernel: &Path) -> Vec<String> {
     match try_look(monitor, kernel) {
         Ok(lines) => lines,
@@ -61,7 +61,7 @@ fn try_look(monitor: &mut Monitor, kernel: &Path) -> anyhow::Result<Vec<String>>
         .collect())
 }
 
-/// What the monitor says of each CPU.
+/// The monitor's text about each CPU.
 fn registers(text: &str) -> Vec<&str> {
     text.split("CPU#").skip(1).collect()
 }
@@ -77,7 +77,7 @@ fn hexadecimal(text: &str) -> Option<u64> {
     u64::from_str_radix(text.trim_start_matches("0x"), 16).ok()
 }
 
-/// What a CPU does, by its registers, which may be as they were before.
+/// What a CPU does, by its registers, and by whether they are as they were before.
 fn does(registers: &str, is_as_before: bool, symbols: &Symbols<'_>) -> String {
     let field = |name: &str| {
         let (_, from_there) = registers.split_once(name)?;
@@ -106,7 +106,7 @@ fn waits_for(waits: &[u64], symbols: &Symbols<'_>) -> String {
     }
 }
 
-/// What a wait is for and where, if there is one.
+/// What a wait waits for and where, if there is one.
 fn awaited(wait: &[u64], symbols: &Symbols<'_>) -> Option<String> {
     let &[site, number, _since_ticks] = wait else {
         return None;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kernel image's symbols, and what lies in it.
+//! The kernel image's symbols and data.
 
 use std::fs;
 use std::path::Path;
@@ -8,13 +8,13 @@ use anyhow::Context as _;
 use object::read::elf::ElfFile64;
 use object::{Object as _, ObjectSegment as _, ObjectSymbol as _, SymbolKind};
 
-/// The kernel image, as bytes that were read.
+/// The bytes of the kernel image.
 pub(super) struct Image(Vec<u8>);
 
-/// What is known of the kernel image's addresses.
+/// The symbols of the kernel image.
 pub(super) struct Symbols<'a>(ElfFile64<'a>);
 
-/// A variable of the kernel's.
+/// A variable of the kernel.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Variable {
     pub(super) address: u64,
@@ -46,7 +46,7 @@ impl Symbols<'_> {
             self.0.symbols().filter(|it| it.kind() == SymbolKind::Text && it.is_definition());
         let up_to_there = functions.filter(|it| it.address() <= address);
         let last = up_to_there.max_by_key(|it| (it.address(), it.size()))?;
-        // What is written in assembly has no size.
+        // A function in assembly has no size.
         let is_inside = last.size() == 0 || address - last.address() < last.size();
         let name = is_inside.then(|| last.name().ok()).flatten()?;
         Some(format!("{:#}", rustc_demangle::demangle(name)))
@@ -153,7 +153,7 @@ pub(super) mod tests {
         assert_eq!(names.each_ref(), expected);
     }
 
-    /// Not inlined, so that there is a function to be found.
+    /// Not inlined, so that there is a function to find.
     #[inline(never)]
     fn findable() -> usize {
         std::hint::black_box(findable as *const () as usize)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a boot's transcript amounts to.
+//! The verdict on a boot's transcript.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +16,8 @@ const EXIT_IN_ORDER: i32 = 33;
 const EXIT_PANIC: i32 = 35;
 /// The same after a deliberate stop by the unknown policy.
 const EXIT_STOPPED: i32 = 37;
-/// QEMU's exit status when the machine was to reset itself: the debug exit device never gives an
-/// even one, and the guest has no other reason to reset than a triple fault.
+/// QEMU's exit status when the machine resets itself: the debug exit device never gives an even
+/// one, and the guest has no other reason to reset than a triple fault.
 const EXIT_RESET: i32 = 0;
 
 /// One scenario's verdict, as printed.
@@ -61,7 +61,7 @@ pub enum Breakage {
     OutOfOrder,
 }
 
-/// A report and what it was made of.
+/// A report and its details.
 #[derive(Clone, Debug)]
 pub struct ScenarioOutcome {
     /// The verdict.
@@ -239,8 +239,7 @@ fn judge_completeness(heard: &Transcript, verdict: &mut BootVerdict) {
 }
 
 impl Transcript {
-    /// Whether QEMU exited with a status that tells of something else than an end of the guest's
-    /// own choosing.
+    /// Whether QEMU exited with a status that the guest did not choose.
     fn broke_by_itself(&self) -> bool {
         match &self.ending {
             Ending::Exited(status) => !matches!(status.code(), Some(EXIT_IN_ORDER | EXIT_STOPPED)),
@@ -256,12 +255,12 @@ impl Transcript {
     }
 }
 
-/// What tells a boot from the others of its scenario.
+/// The label that distinguishes a boot from the others of its scenario.
 fn label(boot: &Boot) -> String {
     format!("{} {}", boot.policy, boot.words).trim_end().to_owned()
 }
 
-/// One report out of a scenario's boots. Check names that several boots use are told apart by the
+/// Merges a scenario's boots into one report. Where several boots use a check's name, it adds the
 /// boot's policy and words.
 pub(crate) fn merge(name: &str, boots: Vec<(&Boot, BootVerdict, Transcript)>) -> ScenarioOutcome {
     let clashing = clashing_names(&boots);

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a record begins with.
+/// The beginning of a record.
 pub(crate) const MARK: &str = "@latchwork ";
 
 /// One line from the guest.
@@ -13,7 +13,7 @@ pub enum Line {
     Human(String),
     /// A record for us.
     Record(Record),
-    /// Something that bears the mark of a record and is none: a verdict may have been lost with it.
+    /// A line with the mark of a record that is none: a verdict may be lost with it.
     Unreadable(String),
 }
 
@@ -21,7 +21,7 @@ pub enum Line {
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum Record {
-    /// What the guest found itself to be.
+    /// The guest's own view of its machine.
     Machine(GuestMachine),
     /// The scenario goes on.
     Progress {
@@ -70,10 +70,10 @@ pub struct GuestMachine {
     pub kernel_target: String,
 }
 
-/// What came of a sequence of rings, here or in the simulated machine.
+/// The result of a sequence of rings, here or in the simulated machine.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 pub struct Played {
-    /// What it is generated from.
+    /// The seed from which it is generated.
     pub seed: u64,
     /// Steps that were done.
     pub steps: u64,
@@ -115,7 +115,7 @@ pub struct Totals {
     pub absorbed: u64,
     /// Edges that nothing explained.
     pub unknown: u64,
-    /// What the scenario sent and nobody claimed.
+    /// What the scenario sent and no handler claimed.
     pub lost: i64,
 }
 
@@ -129,8 +129,8 @@ impl Totals {
     }
 }
 
-/// Reads one line. A mark that is not at the line's start was torn off it by other output, so the
-/// record is lost.
+/// Reads one line. If the mark is not at the line's start, other output has come in between, and
+/// the record is lost.
 #[must_use]
 pub fn parse(line: String) -> Line {
     match line.find(MARK.trim_end()) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! GRUB's rescue images: whether the tools are there, and how one is built.
+//! Builds GRUB's rescue images, and checks that the tools are there.
 
 use std::fs;
 use std::path::Path;
@@ -29,6 +29,7 @@ const WANTED: Wanted = Wanted {
     packages: &["grub-common", "grub-pc-bin", "xorriso", "mtools", "binutils"],
     elsewhere: "install GRUB 2 for BIOS machines (grub-mkrescue), xorriso, mtools and binutils \
                 with your package manager",
+    uninstalled: "",
     newest: false,
 };
 
@@ -77,7 +78,7 @@ impl Grub {
     }
 }
 
-/// Finds the tools, or installs them where that is allowed.
+/// Finds the tools, or installs them if it may.
 ///
 /// # Errors
 ///
@@ -100,7 +101,7 @@ pub(crate) fn remedy() -> String {
     format!("`apt-get install {}`", WANTED.packages.join(" "))
 }
 
-/// Runs a tool to its end; what it says is shown if it fails.
+/// Runs a tool to its end, and shows its output if it fails.
 fn finish(command: &mut Command) -> anyhow::Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).stderr(Stdio::piped());

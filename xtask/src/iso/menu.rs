@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! GRUB's menu: what it offers, and the kernel command line of each entry.
+//! GRUB's menu: its entries, each with its kernel command line.
 
 use crate::catalog::{Boot, Scenario};
 use crate::guest::command;
@@ -40,8 +40,7 @@ impl Menu {
         Self { timeout_s: 0, on_serial: false, entries: vec![entry] }
     }
 
-    /// Adds `boot` of `scenario` in both modes. On a real machine nothing ends it but a hand on the
-    /// switch.
+    /// Adds `boot` of `scenario` in both modes. On a real machine only the power switch ends it.
     pub(crate) fn add(&mut self, scenario: &Scenario, boot: &Boot) {
         for apic in Apic::ALL {
             let words = format!("policy={} {}", boot.policy, boot.words);

@@ -34,7 +34,7 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// A [`UserError`] if a tool is missing and stays so, or the image cannot be where it is wanted;
+/// A [`UserError`] if a tool is missing and stays so, or the image cannot be written to its path;
 /// others when the kernel or the image does not build.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
     if let Some(output) = &options.output {
@@ -49,7 +49,7 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Refuses a path that the image cannot have, before anything is built for it.
+/// Refuses a path that the image cannot have, before it builds anything.
 fn check_output(output: &Path) -> Result<(), UserError> {
     let refuse = |why| Err(UserError::NoImageThere { path: output.display().to_string(), why });
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -10,10 +10,10 @@ use crate::guest::{Emulator, Limits, Place};
 use crate::machine::{Apic, Clock, Machine, MachineType};
 use crate::private_dir::PrivateDir;
 
-/// A guest that says nothing for so long hangs: the menu waits, and a loaded machine may be slow.
+/// A guest that is silent for this long hangs: the menu waits, and a loaded machine may be slow.
 const SILENCE_S: u64 = 120;
 
-/// Where the image is booted.
+/// The machine that boots the image.
 const MACHINE: Machine =
     Machine { machine_type: MachineType::Pc, cpus: 2, apic: Apic::Xapic, clock: Clock::Parallel };
 

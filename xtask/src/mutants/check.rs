@@ -42,8 +42,8 @@ pub(crate) enum CheckName {
 const SIMULATION: &str = "latchwork-sim";
 
 impl CheckName {
-    /// Whether it is the simulated machine that catches: in a scenario, or where a test of its own
-    /// measures there what the policy costs.
+    /// Whether the simulated machine catches it: in a scenario, or by a test that measures there
+    /// what the policy costs.
     pub(super) fn is_in_simulation(&self) -> bool {
         match self {
             Self::Simulation { .. } => true,
@@ -61,7 +61,7 @@ impl CheckName {
     }
 }
 
-/// What was built to be run.
+/// The program of a check.
 #[derive(Debug)]
 pub(super) enum Program {
     Tests(TestProgram),
@@ -70,19 +70,18 @@ pub(super) enum Program {
     Comparison(Sides),
 }
 
-/// A test program, and the folder that it is run in.
+/// A test program, and the folder in which it runs.
 #[derive(Debug)]
 pub(super) struct TestProgram {
     executable: PathBuf,
     folder: PathBuf,
 }
 
-/// What one check came to.
+/// The verdict of one check.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
     Passed,
-    /// It ran, and it is this test that failed, or this scenario, and for the reason that was
-    /// named.
+    /// It ran, and this test or this scenario failed, for the named reason.
     Failed,
     /// There is no such test, or more than one.
     NotRun,

@@ -8,7 +8,7 @@ use super::check::Verdict;
 use super::tree::Tree;
 use crate::compare::{self, Guest, Setting};
 
-/// How many sequences are compared.
+/// How many sequences it compares.
 const SEQUENCES: u64 = 50;
 
 /// The simulated machine of the copied source, and the true kernel.

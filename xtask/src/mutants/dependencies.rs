@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a copy of the source needs of other projects' packages has often been built for the true
-//! source.
+//! Shares other projects' packages that were built for the true source with a copy of the source.
 //!
 //! Cargo names what it builds by package, features, profile and flags. Packages of a registry are
-//! the same for each copy; only our own are told apart by where they are.
+//! the same for each copy; only our own differ by their path.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-/// Where cargo keeps, in the folder of a profile, what it knows of each package and what it has
-/// built. What is known comes first: cargo writes it last.
+/// The folders of a profile in which cargo keeps its records of each package and its products. The
+/// records come first, since cargo writes them last.
 const FOLDERS: [&str; 3] = [".fingerprint", "build", "deps"];
 
 /// How the names of our own packages begin, and of their libraries.
 const OURS: [&str; 4] = ["latchwork", "liblatchwork", "xtask", "libxtask"];
 
-/// Has `to`, a copy's folder of a profile, share the files in `from`, that of the true source, that
-/// it lacks and that are not of our own packages. What cannot be shared, cargo builds.
+/// Makes `to`, a copy's folder of a profile, share those files in `from`, the folder of the true
+/// source, that it lacks and that are not of our own packages. Cargo builds what cannot be shared.
 pub(super) fn share(from: &Path, to: &Path) {
     for folder in FOLDERS {
         drop(link_missing(&from.join(folder), &to.join(folder)));

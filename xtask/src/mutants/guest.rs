@@ -14,10 +14,10 @@ use crate::guest::{Breakage, Emulator as _, Job, Limits, ScenarioOutcome, kernel
 use crate::iso::grub;
 use crate::machine::{Apic, Machine};
 
-/// A guest that says nothing for so long hangs.
+/// A guest that is silent for this long hangs.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// The kernel of the copied source, and what is booted with it.
+/// The kernel of the copied source, and the scenario that it boots.
 #[derive(Debug)]
 pub(super) struct Guest {
     host: BochsHost,
@@ -42,8 +42,7 @@ impl Guest {
         Ok(Self { host, scenario, words: words.to_owned() })
     }
 
-    /// Boots the scenario on as few CPUs as it needs: what reaches other CPUs is the business of
-    /// other checks.
+    /// Boots the scenario on as few CPUs as it needs: other checks cover what reaches other CPUs.
     pub(super) fn run(&self, limit: Duration) -> anyhow::Result<Verdict> {
         let machine = Machine {
             machine_type: bochs::MACHINE_TYPE,

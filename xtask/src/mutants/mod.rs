@@ -6,6 +6,7 @@ mod check;
 mod comparison;
 mod dependencies;
 mod guest;
+mod list;
 mod patch;
 mod report;
 mod simulation;
@@ -22,6 +23,7 @@ use clap::Args;
 
 use crate::cli::Format;
 use crate::error::UserError;
+use crate::nearest;
 use crate::workspace;
 use check::{CheckName, Verdict};
 use patch::Patch;
@@ -31,8 +33,8 @@ pub(crate) use report::Report;
 use tree::Tree;
 pub(crate) use trials::{Copies, Mutant, Trials};
 
-/// A check on mutated source is given up after this long, or after ten times what it takes on the
-/// true source.
+/// xtask gives up a check on mutated source after this long, or after ten times what it takes on
+/// the true source.
 const SHORTEST_LIMIT: Duration = Duration::from_secs(120);
 
 /// The options of `mutants`.
@@ -40,6 +42,9 @@ const SHORTEST_LIMIT: Duration = Duration::from_secs(120);
 pub struct Options {
     /// Only the mutants whose names contain this
     filter: Option<String>,
+    /// List these mutants, and try none
+    #[arg(long)]
+    list: bool,
     /// How the result is printed on standard output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -49,15 +54,19 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// When the source cannot be copied or a header cannot be read.
+/// When no mutant was chosen, the source cannot be copied, or a header cannot be read.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
     let filter = options.filter.as_deref();
+    if options.list {
+        list::print(&chosen(filter, |_| true)?, options.format)?;
+        return Ok(true);
+    }
     let report = try_all(filter, |_| true)?;
     report.print(options.format)?;
     Ok(report.held())
 }
 
-/// Tries those that the simulated machine catches, there only.
+/// Tries those that the simulated machine catches, and only there.
 pub(crate) fn try_in_simulation() -> anyhow::Result<Report> {
     try_all(None, CheckName::is_in_simulation)
 }
@@ -69,23 +78,10 @@ pub(crate) fn names_and_mistakes() -> anyhow::Result<Vec<(String, String)>> {
     Ok(patches.into_iter().map(|patch| (patch.name, patch.what)).collect())
 }
 
-/// Tries the mutants whose names contain `filter`, by those of their checks that `is_wanted` says.
+/// Tries the mutants whose names contain `filter`, by those of their checks that `is_wanted`
+/// accepts.
 fn try_all(filter: Option<&str>, is_wanted: fn(&CheckName) -> bool) -> anyhow::Result<Report> {
-    let folder = workspace::root().join("mutants");
-    let mut patches = patch::read_all(&folder)?;
-    for patch in &mut patches {
-        patch.caught_by.retain(is_wanted);
-    }
-    patches.retain(|patch| !patch.caught_by.is_empty());
-    let wanted = |patch: &Patch| filter.is_none_or(|part| patch.name.contains(part));
-    let (chosen, others): (Vec<_>, Vec<_>) = patches.into_iter().partition(wanted);
-    if let (Some(part), true) = (filter, chosen.is_empty()) {
-        let known = others.iter().map(|patch| patch.name.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(UserError::NothingChosen(format!(
-            "no mutant's name contains `{part}`; there are: {known}"
-        ))
-        .into());
-    }
+    let chosen = chosen(filter, is_wanted)?;
     let trees = copies()?;
     let limit = try_unmutated(&trees, &chosen)?;
     let mut report = Report::default();
@@ -95,7 +91,30 @@ fn try_all(filter: Option<&str>, is_wanted: fn(&CheckName) -> bool) -> anyhow::R
     Ok(report)
 }
 
-/// As many copies of the source as are worked on at a time.
+/// The mutants whose names contain `filter`, each with those of its checks that `is_wanted` says.
+fn chosen(filter: Option<&str>, is_wanted: fn(&CheckName) -> bool) -> anyhow::Result<Vec<Patch>> {
+    let folder = workspace::root().join("mutants");
+    let mut patches = patch::read_all(&folder)?;
+    for patch in &mut patches {
+        patch.caught_by.retain(is_wanted);
+    }
+    patches.retain(|patch| !patch.caught_by.is_empty());
+    let wanted = |patch: &Patch| filter.is_none_or(|part| patch.name.contains(part));
+    let (chosen, others): (Vec<_>, Vec<_>) = patches.into_iter().partition(wanted);
+    if let (Some(part), true) = (filter, chosen.is_empty()) {
+        let few = nearest::few(part, others.iter().map(|patch| patch.name.as_str()));
+        return Err(UserError::NothingChosen(format!(
+            "no mutant's name contains `{part}`; the nearest names are {}; `cargo xtask mutants \
+             --list` lists all {}",
+            few.join(", "),
+            others.len()
+        ))
+        .into());
+    }
+    Ok(chosen)
+}
+
+/// Copies of the source, one for each mutant that is tried at a time.
 fn copies() -> anyhow::Result<Vec<Tree>> {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let folder = workspace::target_dir().join("mutants");
@@ -107,8 +126,7 @@ fn copies() -> anyhow::Result<Vec<Tree>> {
 /// Each copy builds everything once, which costs more than further ones gain.
 const MOST_COPIES: usize = 4;
 
-/// Does `job` with each item, at the place that is free first. The results are in the order of the
-/// items.
+/// Does `job` with each item, at the first free place. The results are in the order of the items.
 fn in_turns<P: Sync, T: Send, R: Send>(
     places: &[P],
     items: Vec<T>,
@@ -152,10 +170,10 @@ fn try_unmutated(trees: &[Tree], patches: &[Patch]) -> anyhow::Result<Duration> 
     Ok(SHORTEST_LIMIT.max(longest * 10))
 }
 
-/// A check of the true source that takes longer than this is of no use.
+/// xtask gives up a check of the true source after this long.
 const UNMUTATED_LIMIT: Duration = Duration::from_secs(600);
 
-/// Tries one mutant and tells of it.
+/// Tries one mutant and prints the result.
 fn try_named(tree: &Tree, patch: Patch, limit: Duration) -> anyhow::Result<Tried> {
     let started = Instant::now();
     let fate = try_one(tree, &patch, limit)?;

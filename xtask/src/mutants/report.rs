@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What became of the mutants, as a table or as JSON.
+//! The fates of the mutants, as a table or as JSON.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::Format;
 use crate::table;
 
-/// What became of one mutant.
+/// The fate of one mutant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Fate {
     /// By the checks that it names.

@@ -14,7 +14,7 @@ use super::tree::Tree;
 use crate::explore::{self, Explorer};
 use crate::process;
 
-/// The explorer of the copied source, and what it is to find.
+/// The explorer of the copied source, and the violation that it is to find.
 #[derive(Debug)]
 pub(super) struct Simulation {
     explorer: Explorer,
@@ -23,7 +23,7 @@ pub(super) struct Simulation {
     output: PathBuf,
 }
 
-/// What matters here of the explorer's JSON.
+/// The fields of the explorer's JSON that this module uses.
 #[derive(Debug, Deserialize)]
 struct Found {
     policies: Vec<explore::Policy>,

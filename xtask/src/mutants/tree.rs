@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A copy of the source, to be mutated and mended again.
+//! A copy of the source, which a patch mutates and which is then restored.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,15 +17,15 @@ pub(super) struct Tree {
     folder: PathBuf,
 }
 
-/// A patch in place. Dropped or undone, the true source is back.
+/// An applied patch. Its drop, or [`Applied::undo`], restores the true source.
 #[derive(Debug)]
 pub(super) struct Applied {
     originals: Vec<(PathBuf, Vec<u8>)>,
 }
 
 impl Tree {
-    /// Brings the copy in `folder` up to date. Files that have not changed are not touched, so that
-    /// what was built from them stays good.
+    /// Brings the copy in `folder` up to date. It does not touch files that have not changed, so
+    /// that what was built from them stays valid.
     pub(super) fn copy(folder: &Path) -> anyhow::Result<Self> {
         let tree = Self { folder: folder.to_owned() };
         let sources = workspace::source_files()?;
@@ -82,7 +82,7 @@ impl Tree {
 }
 
 impl Applied {
-    /// Puts the true source back.
+    /// Restores the true source.
     pub(super) fn undo(mut self) -> anyhow::Result<()> {
         self.restore()
     }

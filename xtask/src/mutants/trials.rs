@@ -36,7 +36,7 @@ pub(crate) struct Mutant(Patch);
 #[derive(Debug)]
 pub(crate) struct OnTrueSource(CheckName);
 
-/// Everything that is tried.
+/// Everything that `cargo xtask test` tries.
 #[derive(Debug)]
 pub(crate) struct Trials {
     pub(crate) mutants: Vec<Mutant>,
@@ -48,8 +48,8 @@ pub(crate) struct Trials {
 }
 
 impl Trials {
-    /// Those that `cargo xtask test` tries: in the simulated machine, which is compiled for each
-    /// and searched for a minute, only if that is wanted.
+    /// The trials of `cargo xtask test`. Those in the simulated machine, which takes a build and a
+    /// minute's search for each, only if they are wanted.
     pub(crate) fn of(in_simulation_too: bool) -> anyhow::Result<Self> {
         let mut patches = patch::read_all(&workspace::root().join("mutants"))?;
         for patch in &mut patches {
@@ -95,7 +95,7 @@ impl Mutant {
     ///
     /// # Errors
     ///
-    /// What became of it instead.
+    /// Its fate instead.
     pub(crate) fn try_on(&self, copies: &Copies) -> anyhow::Result<String> {
         match copies.with(|tree| try_one(tree, &self.0, UNMUTATED_LIMIT))? {
             fate @ Fate::Caught(_) => Ok(format!("{}: {fate}", self.0.what)),
@@ -127,7 +127,7 @@ impl OnTrueSource {
 }
 
 impl Copies {
-    /// As many as are worked on at a time. They are brought up to date when they are first used.
+    /// One for each mutant that is tried at a time. Each is brought up to date at its first use.
     pub(crate) fn new() -> Self {
         let folder = workspace::target_dir().join("mutants");
         let copy = |number: usize| Copy { folder: folder.join(number.to_string()), tree: None };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Being told to stop: by Ctrl-C, by a signal, or since nobody reads what we print.
+//! Interruption: by Ctrl-C, by a signal, or because nobody reads what we print.
 //!
-//! Every child is killed then, none is started any more, and whoever waited for one gets an error,
-//! so that what is on the stack is cleaned up on the way out.
+//! An interruption kills every child and lets none start any more. Code that waited for a child
+//! gets an error, so that the stack unwinds by errors and cleans up.
 
 use std::io;
 use std::process::{self, Child};
@@ -16,19 +16,19 @@ use nix::unistd::Pid;
 use signal_hook::iterator::Signals;
 use thiserror::Error;
 
-/// How long the way out may take before the process ends whatever it is at.
+/// How long the clean-up may take before the process ends anyway.
 const WAY_OUT: Duration = Duration::from_secs(3);
 
-/// The signal that was received first, or 0. Whoever is told to stop writes it, under the lock of
-/// `VICTIMS`; anybody reads it. A reader that sees it does nothing that rests on other memory, and
-/// who must not miss it reads it under that lock: Relaxed.
+/// The signal that was received first, or 0. The thread that receives a signal writes it, under the
+/// lock of `VICTIMS`; any thread reads it. A reader that sees it does nothing that depends on other
+/// memory, and code that must not miss it reads it under that lock: Relaxed.
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
 
-/// What is to be killed: a process, or with a minus sign a process group. A child is added under
-/// the lock that it is started under, so none is missed.
+/// What an interruption kills: a process, or with a minus sign a process group. A child is added
+/// under the lock under which it starts, so none is missed.
 static VICTIMS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// We were told to stop.
+/// xtask was interrupted.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("stopped by {}; no emulator is left behind", name(*.signal))]
 pub struct Interrupted {
@@ -36,13 +36,13 @@ pub struct Interrupted {
 }
 
 impl Interrupted {
-    /// Whether nobody reads what we print, so that there is nobody to tell.
+    /// Whether the reason is that nobody reads what we print, so a message is of no use.
     #[must_use]
     pub fn is_for_want_of_a_reader(self) -> bool {
         self.signal == number(Signal::SIGPIPE)
     }
 
-    /// The exit status by which shells tell of the signal.
+    /// The exit status that shells use for the signal.
     #[must_use]
     pub fn exit_status(self) -> u8 {
         u8::try_from(128 + self.signal).unwrap_or(u8::MAX)
@@ -55,7 +55,7 @@ impl From<Interrupted> for io::Error {
     }
 }
 
-/// Listens for Ctrl-C and for signals that ask for an end. A second one ends the process at once.
+/// Listens for Ctrl-C and for signals that ask the process to end. A second one ends it at once.
 ///
 /// # Errors
 ///
@@ -77,11 +77,11 @@ pub fn watch() -> io::Result<()> {
     Ok(())
 }
 
-/// Whether to go on.
+/// Checks that nothing has interrupted xtask.
 ///
 /// # Errors
 ///
-/// [`Interrupted`] when we were told to stop.
+/// [`Interrupted`] if something has.
 pub fn check() -> Result<(), Interrupted> {
     match RECEIVED.load(Ordering::Relaxed) {
         0 => Ok(()),
@@ -96,15 +96,15 @@ pub(crate) fn nobody_reads() {
 
 fn interrupt(signal: i32) {
     let victims = victims();
-    // The first signal is the one that is told.
+    // The exit status reports the first signal.
     let _ = RECEIVED.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
     for &victim in victims.iter() {
-        // One that is gone cannot be killed.
+        // A victim that is gone cannot be killed.
         let _ = kill(victim, Signal::SIGKILL);
     }
 }
 
-/// Starts a child by `spawn`, which also says what is to be killed. Not if we were told to stop.
+/// Starts a child by `spawn`, which also returns what to kill. Refuses after an interruption.
 pub(super) fn start(
     spawn: impl FnOnce() -> io::Result<(Child, Pid)>,
 ) -> io::Result<(Child, Victim)> {
@@ -115,8 +115,8 @@ pub(super) fn start(
     Ok((child, Victim(target)))
 }
 
-/// A child, or its group, that is killed if we are told to stop. The child has not been waited
-/// for, so that its number is its own.
+/// A child, or its group, which an interruption kills. Nothing has waited for the child yet, so its
+/// number is its own.
 #[derive(Debug)]
 pub(super) struct Victim(Pid);
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Lines(Receiver<String>);
 
-/// What waiting for a line gave.
+/// The result of waiting for a line.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Next {
     Line(String),
@@ -19,7 +19,7 @@ pub(crate) enum Next {
     End,
 }
 
-/// A line longer than this is cut, so that a guest gone mad cannot fill our memory.
+/// The length at which lines are cut, so that a runaway guest cannot fill our memory.
 const MAX_LINE_BYTES: usize = 16 * 1024;
 
 impl Lines {

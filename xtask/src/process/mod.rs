@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Child processes that never outlive us, with their output and a time limit.
+//! Child processes that never outlive xtask, with their output and a time limit.
 
 pub mod interruption;
 mod lines;
@@ -16,16 +16,17 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpid, getppid};
 
+use crate::console;
 use interruption::Victim;
 pub(crate) use lines::{Lines, Next};
 
 /// Which process group a child is in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Group {
-    /// A group of its own, which is killed as a whole: also what a wrapper script has started and
-    /// not become.
+    /// A group of its own, which we kill as a whole, together with what a wrapper script has
+    /// started.
     Own,
-    /// Ours, which the terminal belongs to. Only the child itself is killed.
+    /// Our group, to which the terminal belongs. We kill only the child itself.
     Ours,
 }
 
@@ -123,8 +124,8 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id() as libc::pid_t)
 }
 
-/// Has the operating system kill this process when the thread that started it dies; `parent` is
-/// the process that did.
+/// Makes the operating system kill this process when the thread that started it dies; `parent` is
+/// that thread's process.
 fn die_with_our_thread(parent: Pid) -> io::Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     // It may have died before the call.
@@ -157,9 +158,17 @@ pub(crate) fn capture(command: &mut Command, limit: Duration) -> io::Result<Capt
     Ok(Captured { status, output })
 }
 
-/// Runs `command` to its end, with our own streams unless it was given others.
+/// Runs `command` to its end, and prints its standard output as ours. If that fails, it is killed.
+/// Other streams are our own unless it was given others.
 pub(crate) fn status(command: &mut Command) -> io::Result<ExitStatus> {
-    let status = Supervised::spawn_in(Group::Ours, command)?.wait()?;
+    let mut process = Supervised::spawn_in(Group::Ours, command.stdout(Stdio::piped()))?;
+    let mut source = process.child().stdout.take();
+    let printed = source.as_mut().map_or(Ok(true), console::relay)?;
+    if !printed {
+        // Before it meets a closed pipe, which it would complain of.
+        process.stop()?;
+    }
+    let status = process.wait()?;
     interruption::check()?;
     Ok(status)
 }

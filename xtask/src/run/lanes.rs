@@ -21,12 +21,12 @@ pub(super) fn at_a_time(machine: Machine) -> usize {
     (host_cpus / threads_of_a_boot).clamp(1, MOST)
 }
 
-/// Does `work` on each of `items`, on so many threads at a time, and hands out what came of it in
-/// the order of the items. After an error, nothing more is begun.
+/// Does `work` on each of `items`, on a number of threads, and passes on the results in the order
+/// of the items. After an error, it begins nothing more.
 ///
 /// # Errors
 ///
-/// The first one that was met.
+/// The first one.
 pub(super) fn work_through<I: Send, O: Send, E: Send>(
     items: Vec<I>,
     threads: usize,

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `run --list`.
 
+use comfy_table::{ColumnConstraint, Table};
 use serde::Serialize;
 
 use super::promises::{self, Promise};
-use crate::catalog::{COMMON_FAULTS, SCENARIOS};
+use super::select::Selection;
+use crate::catalog::{Device, Fault, Scenario};
 use crate::cli::Format;
 use crate::guest::command::device_name;
 use crate::table;
+
+/// Columns of text where no terminal is known: what reads it may be as narrow as any.
+const WIDTH: u16 = 80;
 
 #[derive(Serialize)]
 struct List {
@@ -25,51 +30,68 @@ struct Entry {
     faults: Vec<&'static str>,
 }
 
-pub(super) fn print(format: Format) -> anyhow::Result<()> {
+pub(super) fn print(selection: &Selection, format: Format) -> anyhow::Result<()> {
     match format {
-        Format::Json => println!("{}", serde_json::to_string(&list())?),
-        Format::Table => print_table(),
+        Format::Json => println!("{}", serde_json::to_string(&list(selection))?),
+        Format::Table => println!("{}", table(selection, table::width_or(WIDTH)).trim_fmt()),
     }
     Ok(())
 }
 
-fn list() -> List {
-    let entry = |scenario: &crate::catalog::Scenario| Entry {
+fn list(selection: &Selection) -> List {
+    let scenarios = selection.scenarios.iter().map(|(scenario, faults)| Entry {
         name: scenario.name,
         promise: promises::shown_by(scenario).map(Promise::words),
         first: promises::is_first(scenario),
         min_cpus: scenario.min_cpus,
-        devices: scenario.devices.iter().map(|&device| device_name(device)).collect(),
-        faults: scenario.faults.iter().map(|fault| fault.name).collect(),
-    };
-    List { schema: 1, scenarios: SCENARIOS.iter().map(entry).collect() }
+        devices: devices(scenario),
+        faults: faults.iter().map(|fault| fault.name).collect(),
+    });
+    List { schema: 1, scenarios: scenarios.collect() }
 }
 
-fn print_table() {
-    let mut table = table::new([
-        "scenario",
-        "fault",
-        "CPUs",
-        "needs",
-        "promise",
-        "what it shows, or does wrong",
-    ]);
-    for scenario in SCENARIOS {
-        let devices: Vec<_> = scenario.devices.iter().map(|&device| device_name(device)).collect();
-        let (cpus, devices) = (at_least(scenario.min_cpus), devices.join(", "));
-        let promise = promises::shown_by(scenario).map_or("", Promise::words);
-        let mark = if promises::is_first(scenario) { "" } else { " (--all-scenarios)" };
-        let promise = format!("{promise}{mark}");
-        table.add_row([scenario.name, "", &cpus, &devices, &promise, scenario.summary]);
-        for fault in scenario.faults {
-            table.add_row(["", fault.name, &at_least(fault.min_cpus), "", "", fault.summary]);
-        }
+/// One column of names, none of which is broken, and one of what there is to say, which is wrapped
+/// at words.
+fn table(selection: &Selection, width: u16) -> Table {
+    let mut table = table::without_lines(
+        width,
+        ["scenario, its faults", "CPUs", "what it shows, or does wrong"],
+    );
+    for column in table.column_iter_mut().take(2) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
     }
-    for fault in COMMON_FAULTS {
-        let cpus = at_least(fault.min_cpus);
-        table.add_row(["(every one)", fault.name, &cpus, "", "", fault.summary]);
+    for (scenario, faults) in &selection.scenarios {
+        let about = format!("{}\n{}", scenario.summary, circumstances(scenario));
+        table.add_row([scenario.name, &at_least(scenario.min_cpus), &about]);
+        add_faults(&mut table, faults);
+        table.add_row(["", "", ""]);
     }
-    println!("{table}");
+    if !selection.common.is_empty() {
+        table.add_row(["every scenario", "", ""]);
+        add_faults(&mut table, &selection.common);
+    }
+    table
+}
+
+fn add_faults(table: &mut Table, faults: &[&Fault]) {
+    for fault in faults {
+        let name = format!("  {}", fault.name);
+        table.add_row([&name, &at_least(fault.min_cpus), fault.summary]);
+    }
+}
+
+/// Which promise it shows, what it needs and when it is booted.
+fn circumstances(scenario: &Scenario) -> String {
+    let promise = promises::shown_by(scenario).map(|it| format!("promise: {}", it.words()));
+    let needs = devices(scenario);
+    let needs = (!needs.is_empty()).then(|| format!("needs: {}", needs.join(", ")));
+    let asked = (!promises::is_first(scenario)).then(|| String::from("only if asked for"));
+    promise.into_iter().chain(needs).chain(asked).collect::<Vec<_>>().join("; ")
+}
+
+fn devices(scenario: &Scenario) -> Vec<&'static str> {
+    let name = |&device: &Device| device_name(device);
+    scenario.devices.iter().map(name).collect()
 }
 
 fn at_least(cpus: usize) -> String {
@@ -79,10 +101,15 @@ fn at_least(cpus: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::SCENARIOS;
+
+    fn everything() -> Selection {
+        Selection::of(&[], None).expect("all")
+    }
 
     #[test]
     fn the_json_has_the_documented_shape() {
-        let json = serde_json::json!(list());
+        let json = serde_json::json!(list(&everything()));
         assert_eq!(json["schema"], 1);
         let scenarios = json["scenarios"].as_array().expect("an array");
         assert_eq!(scenarios.len(), SCENARIOS.len());
@@ -94,5 +121,31 @@ mod tests {
                 "{scenario} cannot go red"
             );
         }
+    }
+
+    #[test]
+    fn names_and_words_are_in_one_piece_on_every_terminal() {
+        let all = everything();
+        for width in [80, 100, 140] {
+            let text = table(&all, width).to_string();
+            let widest = text.lines().map(|line| line.trim_end().chars().count()).max();
+            assert!(widest <= Some(usize::from(width)), "{text}");
+            let words: Vec<_> = text.split_whitespace().collect();
+            for (scenario, faults) in &all.scenarios {
+                let faults = faults.iter().flat_map(|fault| [fault.name, fault.summary]);
+                for text in faults.chain([scenario.name, scenario.summary]) {
+                    for word in text.split_whitespace() {
+                        assert!(words.contains(&word), "`{word}` at {width} columns");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn most_of_a_narrow_terminal_is_for_what_there_is_to_say() {
+        let text = table(&everything(), 80).to_string();
+        let header = text.lines().next().expect("a header");
+        assert!(header.find("what it shows").is_some_and(|column| column <= 36), "{header}");
     }
 }

@@ -21,14 +21,16 @@ use crate::iso::grub;
 use crate::machine::{Apic, Clock, MAX_CPUS, Machine, MachineType};
 use progress::{Detail, Progress};
 use report::Report;
-use select::{Chosen, Skipped, Wanted};
+use select::{Chosen, Selection, Skipped, Wanted};
 
 /// Seconds without any output after which a guest hangs, unless `--time-limit-s` says otherwise.
 const QEMU_SILENCE_S: u64 = 30;
 /// The same on Bochs, whose BIOS and loader say nothing on the serial line.
 const BOCHS_SILENCE_S: u64 = 120;
+/// The most that `--time-limit-s` may say: a day.
+const LONGEST_SILENCE_S: u64 = 24 * 60 * 60;
 
-/// What emulates the machine.
+/// The emulator.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum EmulatorName {
     Qemu,
@@ -36,7 +38,7 @@ pub(crate) enum EmulatorName {
 }
 
 impl EmulatorName {
-    /// As it is named on the command line.
+    /// Its name on the command line.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Qemu => "qemu",
@@ -48,13 +50,13 @@ impl EmulatorName {
 /// The options of `run`.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// What the machine is emulated by; Bochs is stricter, and has no devices beyond a PC's own
+    /// The emulator; Bochs is stricter, and has no devices beyond a PC's own
     #[arg(long, value_enum, default_value_t = EmulatorName::Qemu)]
     emulator: EmulatorName,
     /// Kind of PC (default: q35 on QEMU; Bochs has pc only)
     #[arg(long, value_enum)]
     machine: Option<MachineType>,
-    /// Number of CPUs
+    /// Number of CPUs, 1 to 8
     #[arg(long, value_name = "N", default_value_t = 4)]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_CPUS)))]
     cpus: u8,
@@ -74,8 +76,13 @@ pub struct Options {
     /// Make a deliberate mistake, which must turn its scenario red
     #[arg(long, value_name = "NAME")]
     fault: Option<String>,
-    /// List the scenarios and their faults, and boot nothing
-    #[arg(long)]
+    /// List the scenarios and their faults, or those that are named, and boot nothing
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "emulator", "machine", "cpus", "apic", "clock", "verbose", "yes", "time_limit_s"
+        ]
+    )]
     list: bool,
     /// How the result is printed on standard output
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -86,21 +93,23 @@ pub struct Options {
     /// Install what is missing without asking
     #[arg(long)]
     yes: bool,
-    /// A guest that writes nothing for so long hangs; a boot may last ten times as long (default:
-    /// 30, on Bochs 120)
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    /// A guest that writes nothing for so long hangs, 1 to 86400 seconds; a boot may last ten times
+    /// as long (default: 30, on Bochs 120)
+    #[arg(long, value_name = "SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=LONGEST_SILENCE_S))]
     time_limit_s: Option<u64>,
 }
 
-/// Boots what was chosen; the value says whether all of it held.
+/// Boots the chosen scenarios; the value says whether all of them held.
 ///
 /// # Errors
 ///
-/// A [`crate::error::UserError`] for what cannot be booted as asked; others when the kernel does
-/// not build or QEMU does not start.
+/// A [`crate::error::UserError`] if xtask cannot boot what the user asked for; others when the
+/// kernel does not build or QEMU does not start.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
     if options.list {
-        list::print(options.format)?;
+        let selection = Selection::of(&options.scenario, options.fault.as_deref())?;
+        list::print(&selection, options.format)?;
         return Ok(true);
     }
     let machine = options.machine()?;
@@ -130,7 +139,7 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     }
 }
 
-/// Says what is not booted as it was asked for, before anything is.
+/// Prints which scenarios it will not boot, before it boots any.
 fn announce(chosen: &Chosen) {
     for Skipped { name, reason } in &chosen.skipped {
         eprintln!("{name}: skipped: {reason}");
@@ -140,7 +149,7 @@ fn announce(chosen: &Chosen) {
     }
 }
 
-/// Boots every job, and prints what came of them; the value says whether all held.
+/// Boots every job, and prints the results; the value says whether all held.
 fn boot_all(
     options: &Options,
     emulator: &dyn Emulator,
@@ -183,7 +192,7 @@ impl Options {
         }
     }
 
-    /// The machine that is asked for.
+    /// The machine that the user asks for.
     fn machine(&self) -> Result<Machine, UserError> {
         let (machine_type, clock) = match self.emulator {
             EmulatorName::Qemu => (

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is said on standard error while scenarios boot: a line when one begins and when it is
-//! over, or everything.
+//! Progress on standard error while scenarios boot: a line when one begins and when it is over, or
+//! everything.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::guest::command::shell_line;
 use crate::guest::wire::{Line, Record};
 use crate::guest::{Listener, ScenarioOutcome};
 
-/// How much is said.
+/// How much to print.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Detail {
     /// When a scenario begins and when it is over, and the end of the log of one that did not hold.
     Brief,
-    /// Every line of the guest's, as it comes.
+    /// Every line of the guest, as it comes.
     Verbose,
 }
 
@@ -45,7 +45,7 @@ impl Progress {
         self.kernel_target
     }
 
-    /// In one piece, so that lines of other scenarios cannot come in between.
+    /// The text in one piece, so that lines of other scenarios cannot come in between.
     fn conclusion(&self, outcome: &ScenarioOutcome, took: Duration) -> String {
         let report = &outcome.report;
         let verdict = if report.held { "held" } else { "NOT held" };

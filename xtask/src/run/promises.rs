@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which promise each scenario shows, and which scenarios are booted unless others are asked for:
-//! enough to show each promise, in less than a minute.
+//! Which promise each scenario shows, and which scenarios `run` boots by default: enough to show
+//! each promise, in less than a minute.
 
 use crate::catalog::Scenario;
 
@@ -16,12 +16,12 @@ pub(super) enum Promise {
     Groundwork,
 }
 
-/// When a scenario is booted.
+/// When `run` boots a scenario.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum When {
-    /// By `cargo xtask run`.
+    /// By default.
     First,
-    /// If it is named, or with `--all-scenarios`: it takes long, and others show its promise.
+    /// If the user names it, or with `--all-scenarios`: it takes long, and others show its promise.
     Asked,
 }
 
@@ -66,7 +66,7 @@ pub(super) fn shown_by(scenario: &Scenario) -> Option<Promise> {
     row(scenario).map(|&(_, promise, _)| promise)
 }
 
-/// Whether `scenario` is booted if no other choice is made.
+/// Whether `run` boots `scenario` by default.
 pub(super) fn is_first(scenario: &Scenario) -> bool {
     row(scenario).is_some_and(|&(_, _, when)| when == When::First)
 }

@@ -12,15 +12,15 @@ use crate::guest::{Host, ScenarioReport};
 use crate::machine::{Apic, Clock, Machine, MachineType};
 use crate::table;
 
-/// Everything that `run` has to say.
+/// The whole report of `run`.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     schema: u32,
     machine: MachineReport,
     scenarios: Vec<ScenarioReport>,
-    /// What was asked for and could not be booted.
+    /// What the user asked for and `run` could not boot.
     skipped: Vec<Skipped>,
-    /// How many scenarios there are that nobody asked for.
+    /// How many scenarios there are that the user did not ask for.
     unasked: usize,
     held: bool,
 }
@@ -64,7 +64,7 @@ impl Report {
         }
     }
 
-    /// Adds a scenario, and what its guest said about the kernel's target.
+    /// Adds a scenario, and the kernel's target, as its guest says.
     pub(super) fn add(&mut self, scenario: ScenarioReport, kernel_target: Option<String>) {
         self.scenarios.push(scenario);
         self.held = self.scenarios.iter().all(|scenario| scenario.held);
@@ -73,7 +73,7 @@ impl Report {
         }
     }
 
-    /// Notes what is not booted: what cannot be, and how many nobody asked for.
+    /// Notes what `run` does not boot: what it cannot, and how many the user did not ask for.
     pub(super) fn leave_out(&mut self, skipped: Vec<Skipped>, unasked: usize) {
         self.skipped = skipped;
         self.unasked = unasked;

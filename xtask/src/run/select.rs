@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From names to what is booted.
+//! Selects the scenarios to boot.
 
 use serde::Serialize;
 
@@ -7,8 +7,9 @@ use super::promises;
 use crate::catalog::{COMMON_FAULTS, Fault, SCENARIOS, Scenario};
 use crate::error::UserError;
 use crate::guest::Job;
+use crate::nearest;
 
-/// Which scenarios are asked for.
+/// Which scenarios the user asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Wanted<'a> {
     /// Those that show every promise.
@@ -19,13 +20,13 @@ pub(crate) enum Wanted<'a> {
     Named(&'a [String]),
 }
 
-/// What is to be booted, and what the user should know about the choice.
+/// What to boot, and what the user should know about the choice.
 #[derive(Debug, Default)]
 pub(crate) struct Chosen {
     pub(crate) jobs: Vec<Job>,
-    /// What was asked for and cannot be booted.
+    /// What the user asked for and `run` cannot boot.
     pub(crate) skipped: Vec<Skipped>,
-    /// How many scenarios are booted only if they are asked for.
+    /// How many scenarios `run` boots only if the user asks for them.
     pub(crate) unasked: usize,
     pub(crate) notes: Vec<String>,
 }
@@ -37,7 +38,8 @@ pub(crate) struct Skipped {
     pub(crate) reason: String,
 }
 
-/// Chooses scenarios and gives `fault` to those that know it; where none is named, to any that do.
+/// Chooses scenarios and gives `fault` to those that know it; if the user names none, to any that
+/// know it.
 pub(crate) fn choose(
     wanted: Wanted<'_>,
     fault: Option<&str>,
@@ -67,7 +69,39 @@ pub(crate) fn choose(
     }
 }
 
-/// Leaves out what `refusal` gives a reason for; refuses it if it was named, or if nothing is left.
+/// Scenarios with some of their faults, and some of those that every scenario has, to be listed.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    pub(crate) scenarios: Vec<(&'static Scenario, Vec<&'static Fault>)>,
+    pub(crate) common: Vec<&'static Fault>,
+}
+
+impl Selection {
+    /// The scenarios of these names, or all if there are none, with all their faults. Where one
+    /// `fault` is named, only those that have it, with that alone.
+    pub(crate) fn of(names: &[String], fault: Option<&str>) -> Result<Self, UserError> {
+        let scenarios: Vec<_> = match names {
+            [] => SCENARIOS.iter().collect(),
+            _ => by_names(names, usize::MAX)?,
+        };
+        let is_named = |it: &&Fault| fault.is_none_or(|name| it.name == name);
+        let common: Vec<_> = COMMON_FAULTS.iter().filter(is_named).collect();
+        let own = |scenario: &'static Scenario| {
+            (scenario, scenario.faults.iter().filter(is_named).collect::<Vec<_>>())
+        };
+        let mut selected: Vec<_> = scenarios.iter().copied().map(own).collect();
+        if let (Some(name), true) = (fault, common.is_empty()) {
+            selected.retain(|(_, faults)| !faults.is_empty());
+            if selected.is_empty() {
+                return Err(unknown_fault(name, &scenarios));
+            }
+        }
+        Ok(Self { scenarios: selected, common })
+    }
+}
+
+/// Leaves out each scenario for which `refusal` gives a reason. It is an error if the user named
+/// it, or if nothing is left.
 pub(crate) fn leave_out(
     chosen: &mut Chosen,
     wanted: Wanted<'_>,
@@ -104,15 +138,12 @@ fn fitting(cpus: usize, included: impl Fn(&Scenario) -> bool) -> Chosen {
     chosen
 }
 
-/// Has those of `chosen` that know the fault make it; of the others, those that were `named` are
-/// booted without it.
+/// Makes those of `chosen` that know the fault make it. Of the others, it keeps those that were
+/// `named`, without a fault.
 fn with_fault(chosen: Chosen, fault: &str, cpus: usize, named: bool) -> Result<Chosen, UserError> {
     let scenarios: Vec<_> = chosen.jobs.iter().map(|job| job.scenario).collect();
     if !scenarios.iter().any(|scenario| find_fault(scenario, fault).is_some()) {
-        return Err(UserError::UnknownFault {
-            name: fault.to_owned(),
-            known: known_faults(&scenarios),
-        });
+        return Err(unknown_fault(fault, &scenarios));
     }
     let mut faulty = Chosen::default();
     for scenario in scenarios {
@@ -143,8 +174,13 @@ fn by_names(names: &[String], cpus: usize) -> Result<Vec<&'static Scenario>, Use
     let mut scenarios: Vec<&'static Scenario> = Vec::new();
     for name in names {
         let Some(scenario) = SCENARIOS.iter().find(|scenario| scenario.name == name) else {
-            let known = join(SCENARIOS.iter().map(|scenario| scenario.name));
-            return Err(UserError::UnknownScenario { name: name.clone(), known });
+            let known = || SCENARIOS.iter().map(|scenario| scenario.name);
+            return Err(UserError::UnknownName {
+                what: "scenario",
+                name: name.clone(),
+                question: nearest::question(name, known()),
+                known: join(known()),
+            });
         };
         if scenario.min_cpus > cpus {
             let what = format!("scenario `{name}`");
@@ -161,13 +197,17 @@ fn find_fault(scenario: &'static Scenario, name: &str) -> Option<&'static Fault>
     scenario.faults.iter().chain(COMMON_FAULTS).find(|fault| fault.name == name)
 }
 
-fn known_faults(scenarios: &[&Scenario]) -> String {
-    let own = scenarios.iter().map(|scenario| {
-        let names = join(scenario.faults.iter().map(|fault| fault.name));
-        format!("{names} ({})", scenario.name)
-    });
-    let common = join(COMMON_FAULTS.iter().map(|fault| fault.name));
-    own.chain([format!("{common} (every scenario)")]).collect::<Vec<_>>().join("; ")
+/// None of `scenarios` has a fault of that name.
+fn unknown_fault(name: &str, scenarios: &[&'static Scenario]) -> UserError {
+    let own = scenarios.iter().map(|scenario| (scenario.name, scenario.faults));
+    let groups: Vec<_> = own.chain([("every scenario", COMMON_FAULTS)]).collect();
+    let names = |faults: &'static [Fault]| faults.iter().map(|fault| fault.name);
+    let known = groups.iter().map(|&(of, faults)| format!("{} ({of})", join(names(faults))));
+    UserError::UnknownFault {
+        name: name.to_owned(),
+        question: nearest::question(name, groups.iter().flat_map(|&(_, faults)| names(faults))),
+        known: known.collect::<Vec<_>>().join("; "),
+    }
 }
 
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -234,7 +274,7 @@ mod tests {
     fn wrong_names_are_answered_with_the_right_ones() {
         let error =
             choose(Wanted::Named(&names(&["nope"])), None, 4).expect_err("no such scenario");
-        let known = "there is no scenario `nope`; the scenarios are: shared-source, hot-remove";
+        let known = "there is no scenario `nope`; there are: shared-source, hot-remove";
         assert!(error.to_string().contains(known), "{error}");
         let error = choose(Wanted::Named(&names(&["unknown"])), Some("poison-early"), 4)
             .expect_err("another scenario's fault");
@@ -266,6 +306,41 @@ mod tests {
         let mut chosen = choose(Wanted::First, None, 4).expect("some fit");
         let error = leave_out(&mut chosen, Wanted::First, |_| Some(String::from("why")));
         assert!(error.is_err_and(|error| error.to_string().contains("shared-source")));
+    }
+
+    fn listed(scenarios: &[&str], fault: Option<&str>) -> (String, String) {
+        let selection = Selection::of(&names(scenarios), fault).expect("known names");
+        let of = |(scenario, faults): &(&Scenario, Vec<&Fault>)| {
+            let names: Vec<_> = faults.iter().map(|fault| fault.name).collect();
+            format!("{}: {}", scenario.name, names.join(" "))
+        };
+        let own = selection.scenarios.iter().map(of).collect::<Vec<_>>();
+        (own.join("; "), join(selection.common.iter().map(|fault| fault.name)))
+    }
+
+    #[test]
+    fn what_is_named_is_listed_alone() {
+        let all = Selection::of(&[], None).expect("all");
+        assert_eq!(all.scenarios.len(), SCENARIOS.len());
+        assert_eq!(all.common.len(), COMMON_FAULTS.len());
+        let (hot_remove, common) = listed(&["hot-remove"], None);
+        assert!(hot_remove.starts_with("hot-remove: ") && hot_remove.contains(" poison-early"));
+        assert!(!hot_remove.contains(';') && common.contains("hang"), "{hot_remove}; {common}");
+        let poison_early = (String::from("hot-remove: poison-early"), String::new());
+        assert_eq!(listed(&[], Some("poison-early")), poison_early);
+        assert_eq!(listed(&["unknown", "hot-remove"], Some("poison-early")), poison_early);
+        let hang = (String::from("hot-remove: "), String::from("hang"));
+        assert_eq!(listed(&["hot-remove"], Some("hang")), hang);
+    }
+
+    #[test]
+    fn what_cannot_be_listed_is_refused() {
+        let refused = |scenarios: &[&str], fault| {
+            Selection::of(&names(scenarios), fault).expect_err("unknown").to_string()
+        };
+        assert!(refused(&["nope"], None).contains("no scenario `nope`"));
+        assert!(refused(&[], Some("nope")).contains("a fault `nope`"));
+        assert!(refused(&["unknown"], Some("poison-early")).contains("hidden-claim"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! apt with lists, archives and sources of its own: it reads the machine's configuration, and
-//! changes nothing of the machine's.
+//! changes nothing on the machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -90,8 +90,8 @@ impl PrivateApt {
     }
 }
 
-/// What sets this apt apart from the machine's. Hooks of the machine's apt are for the machine's
-/// state.
+/// The configuration in which this apt differs from the machine's. It runs none of the machine's
+/// hooks, which are for the machine's state.
 fn configuration(folder: &Path) -> String {
     let folder = folder.display();
     format!(

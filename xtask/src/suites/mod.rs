@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! QEMU of a Debian release, unpacked and not installed, so that the oldest and the newest stand
-//! side by side whatever the machine has.
+//! QEMU of a Debian release, unpacked and not installed, so that the oldest and the newest are side
+//! by side whatever the machine has.
 //!
-//! Each is unpacked with every library that it needs, its own dynamic loader included. What is
-//! pinned is the suite: its version moves with Debian, so it is looked up again from time to time,
-//! and always told.
+//! xtask unpacks each with every library that it needs, its own dynamic loader included. It pins
+//! the suite, whose version moves with Debian. So it looks the version up again from time to time,
+//! and always prints it.
 
 mod apt;
 mod unpacked;
@@ -41,7 +41,7 @@ pub struct Options {
     suite: Suite,
 }
 
-/// Prints the path of the suite's QEMU, which is downloaded and unpacked if it is not there; the
+/// Prints the path of the suite's QEMU, and first downloads and unpacks it if it is not there; the
 /// value is true.
 ///
 /// # Errors
@@ -55,7 +55,7 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
 /// Debian's package of the emulator.
 const PACKAGE: &str = "qemu-system-x86";
 
-/// What was unpacked longer ago is looked up again: the newest should be new.
+/// How long an unpacked QEMU counts as fresh. After that, xtask looks up the suite's version again.
 const FRESH_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Suite {
@@ -69,8 +69,8 @@ impl Suite {
         }
     }
 
-    /// The emulator's program, downloaded and unpacked unless that has been done. `tell` hears, in
-    /// lines, what is done.
+    /// The emulator's program, downloaded and unpacked unless it is there. `tell` gets a line about
+    /// each step.
     ///
     /// # Errors
     ///
@@ -78,9 +78,7 @@ impl Suite {
     pub fn qemu(self, tell: &mut dyn FnMut(&str)) -> anyhow::Result<PathBuf> {
         let folder = cache_dir()?.join(self.name());
         let present = Unpacked::find(&folder);
-        if let Some(present) = &present
-            && present.age() < FRESH_FOR
-        {
+        if let Some(present) = present.as_ref().filter(|present| present.age() < FRESH_FOR) {
             tell(&format!("{self}'s {PACKAGE} {} is unpacked", present.version()));
             return Ok(present.program());
         }
@@ -107,9 +105,7 @@ impl Suite {
         tell(&format!("looking up {PACKAGE} of Debian's suite {self}"));
         apt.update()?;
         let version = apt.candidate(PACKAGE)?;
-        if let Some(present) = present
-            && present.version() == version
-        {
+        if let Some(present) = present.filter(|present| present.version() == version) {
             present.touch()?;
             tell(&format!("{self}'s {PACKAGE} is still {version}"));
             return Ok(present.program());
@@ -128,7 +124,7 @@ impl fmt::Display for Suite {
     }
 }
 
-/// Where unpacked emulators are kept, outside the clone, so that several clones share them.
+/// The folder for unpacked emulators, outside the clone, so that several clones share them.
 fn cache_dir() -> anyhow::Result<PathBuf> {
     let named = |variable: &str| env::var_os(variable).filter(|it| !it.is_empty());
     let cache = named("XDG_CACHE_HOME").map(PathBuf::from);

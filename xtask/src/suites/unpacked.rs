@@ -13,8 +13,7 @@ use anyhow::{Context as _, ensure};
 use super::apt::stdout_of;
 use crate::guest::qemu::BINARY;
 
-/// Where packages put the dynamic loader, which is to load the libraries that were unpacked with
-/// it.
+/// Where packages put the dynamic loader, which loads the libraries that were unpacked with it.
 const LOADERS: [&str; 4] = [
     "usr/lib64/ld-linux-x86-64.so.2",
     "lib64/ld-linux-x86-64.so.2",
@@ -26,14 +25,14 @@ const LOADERS: [&str; 4] = [
 const LIBRARIES: [&str; 3] =
     ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/pulseaudio"];
 
-/// The file that says which version was unpacked, and by its time of change, when that was last
-/// looked up.
+/// The file with the unpacked version. Its modification time says when that version was last looked
+/// up.
 const STAMP: &str = "version";
 
 /// The folder of what was unpacked.
 const ROOT: &str = "root";
 
-/// An emulator that was unpacked to its end.
+/// An emulator that was completely unpacked.
 #[derive(Debug)]
 pub(super) struct Unpacked {
     folder: PathBuf,
@@ -42,7 +41,7 @@ pub(super) struct Unpacked {
 }
 
 impl Unpacked {
-    /// What an earlier run has left in `folder`, if it is whole.
+    /// What an earlier run has left in `folder`, if it is complete.
     pub(super) fn find(folder: &Path) -> Option<Self> {
         let stamp = folder.join(STAMP);
         let version = fs::read_to_string(&stamp).ok()?.trim().to_owned();
@@ -51,8 +50,8 @@ impl Unpacked {
         found.program().is_file().then_some(found)
     }
 
-    /// Unpacks `packages` to `folder`, in place of what is there. A folder beside it holds what is
-    /// not yet whole.
+    /// Unpacks `packages` to `folder`, in place of what is there. A folder beside it holds an
+    /// incomplete one.
     pub(super) fn unpack(
         folder: &Path,
         version: &str,
@@ -84,12 +83,12 @@ impl Unpacked {
         &self.version
     }
 
-    /// How long ago it was last seen to be the suite's.
+    /// How long ago it was last known to be the suite's version.
     pub(super) fn age(&self) -> Duration {
         self.looked_up.elapsed().unwrap_or_default()
     }
 
-    /// Notes that it is the suite's now.
+    /// Notes that it is the suite's version now.
     pub(super) fn touch(&self) -> anyhow::Result<()> {
         let stamp = File::options().write(true).open(self.folder.join(STAMP))?;
         Ok(stamp.set_modified(SystemTime::now())?)

@@ -19,7 +19,7 @@ use crate::workspace::under_ci;
 /// One QEMU, and the step that finds it.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    /// The suite that it is of; `None` is the one that this machine has, or that was chosen.
+    /// Its suite; `None` for the QEMU of this machine, or the chosen one.
     suite: Option<Suite>,
     found: Arc<OnceLock<Qemu>>,
     kernel: Arc<OnceLock<Kernel>>,
@@ -27,16 +27,17 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The QEMU of this machine, or why there is none.
-    pub(super) fn installed(qemu: Option<Qemu>, kernel: &Arc<OnceLock<Kernel>>) -> Self {
-        let place = Self::of(None, kernel);
-        if let Some(qemu) = qemu {
-            let _ = place.found.set(qemu);
-        }
-        place
+    /// This machine, whose QEMU is still to be [found](Self::has).
+    pub(super) fn installed(kernel: &Arc<OnceLock<Kernel>>) -> Self {
+        Self::of(None, kernel)
     }
 
-    /// One for each of `suites`, the newest last.
+    /// Boots there are on this one.
+    pub(super) fn has(&self, qemu: Qemu) {
+        let _ = self.found.set(qemu);
+    }
+
+    /// One place for each of `suites`, the newest last.
     pub(super) fn of_suites(suites: &[Suite], kernel: &Arc<OnceLock<Kernel>>) -> Vec<Self> {
         let mut suites = suites.to_vec();
         suites.sort();
@@ -54,7 +55,7 @@ impl Place {
         self.suite.map_or_else(|| String::from("qemu"), |suite| format!("qemu::{suite}"))
     }
 
-    /// What commands are told of it.
+    /// The emulator, as steps that are commands use it.
     pub(super) fn for_commands(&self) -> commands::Qemu {
         commands::Qemu { step: self.step(), found: Arc::clone(&self.found) }
     }
@@ -175,7 +176,7 @@ pub(super) fn verdict(result: Result<(), String>) -> Outcome {
     result.map_or_else(Outcome::Failed, |()| Outcome::Passed)
 }
 
-/// What this machine lacks is a failure only where nothing may be missing.
+/// The outcome where this machine lacks something: a failure only under CI.
 pub(super) fn missing(why: String) -> Outcome {
     if under_ci() { Outcome::Failed(why) } else { Outcome::Skipped(why) }
 }
@@ -188,7 +189,7 @@ mod tests {
 
     fn names(suites: &[Suite], all: bool) -> Vec<String> {
         let places = match suites {
-            [] => vec![Place::installed(None, &Arc::default())],
+            [] => vec![Place::installed(&Arc::default())],
             _ => Place::of_suites(suites, &Arc::default()),
         };
         steps(&places, all).into_iter().map(|step| step.name).collect()

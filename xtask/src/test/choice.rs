@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which of all steps are done.
+//! Chooses the steps to do.
 
 use std::collections::BTreeSet;
 
 use super::step::{Group, Step};
 use crate::error::UserError;
+use crate::nearest;
 
 /// What the command line says of the steps.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +16,8 @@ pub(super) struct Choice<'a> {
     pub(super) from: Option<&'a str>,
 }
 
-/// What was chosen, in the order of `steps`, and how many were left out since they `have_passed`.
-/// What a chosen step needs comes with it.
+/// The chosen steps, in the order of `steps`, and how many it left out because they `have_passed`.
+/// It adds the steps that a chosen step needs.
 pub(super) fn choose(
     steps: Vec<Step>,
     choice: Choice<'_>,
@@ -25,7 +26,7 @@ pub(super) fn choose(
     let asked_for = wanted(&steps, choice)?;
     let mut wanted: BTreeSet<_> =
         asked_for.iter().filter(|name| !has_passed(name)).cloned().collect();
-    // A step stands behind those that it needs.
+    // A step comes after those that it needs.
     for step in steps.iter().rev() {
         if wanted.contains(&step.name) {
             wanted.extend(step.needs.iter().cloned());
@@ -36,11 +37,18 @@ pub(super) fn choose(
     Ok((chosen, passed_before))
 }
 
+/// Refuses a name that none of `steps` has.
+pub(super) fn check(steps: &[Step], choice: Choice<'_>) -> Result<(), UserError> {
+    wanted(steps, choice).map(drop)
+}
+
 fn wanted(steps: &[Step], choice: Choice<'_>) -> Result<BTreeSet<String>, UserError> {
     let unknown = |name: &str| {
+        let few = nearest::few(name, names(steps));
         UserError::NothingChosen(format!(
-            "there is no step `{name}`; `cargo xtask test --list`, with the same other options, \
-             names all"
+            "there is no step `{name}`; the nearest names are {}; `cargo xtask test --list`, with \
+             the same other options, names all",
+            few.join(", ")
         ))
     };
     let first = match choice.from {
@@ -59,6 +67,15 @@ fn wanted(steps: &[Step], choice: Choice<'_>) -> Result<BTreeSet<String>, UserEr
         names => names.iter().any(|name| step.is_named(name)),
     };
     Ok(steps[first..].iter().filter(is_wanted).map(|step| step.name.clone()).collect())
+}
+
+/// All that steps can be chosen by: their names, the beginnings of these, and groups.
+fn names(steps: &[Step]) -> BTreeSet<&str> {
+    let whole = steps.iter().map(|step| step.name.as_str());
+    let beginnings =
+        whole.clone().flat_map(|name| name.match_indices("::").map(|(end, _)| &name[..end]));
+    let groups = steps.iter().map(|step| step.group.name());
+    whole.chain(beginnings).chain(groups).collect()
 }
 
 impl Step {
@@ -128,8 +145,20 @@ mod tests {
     fn an_unknown_name_is_refused() {
         for (names, from) in [(&["mut"][..], None), (&["clippy", "x"], None), (&[], Some("y"))] {
             let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-            let refused = choose(steps(), Choice { names: &names, from }, |_| false);
-            assert!(refused.expect_err("unknown").to_string().contains("--list"));
+            let choice = Choice { names: &names, from };
+            let refused = choose(steps(), choice, |_| false).expect_err("unknown");
+            assert!(refused.to_string().contains("--list"), "{refused}");
+            assert_eq!(check(&steps(), choice), Err(refused));
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_nearest() {
+        for (name, nearest) in [("clipy", "clippy"), ("mutnats", "mutants"), ("sidd", "sid")] {
+            let names = [name.to_owned()];
+            let refused = check(&steps(), Choice { names: &names, from: None });
+            let error = refused.expect_err(name).to_string();
+            assert!(error.contains(&format!("the nearest names are {nearest}, ")), "{error}");
         }
     }
 }

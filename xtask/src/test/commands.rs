@@ -12,7 +12,7 @@ use super::step::{Group, Resource, Step};
 use crate::mutants::Trials;
 use crate::{guest, iso, workspace};
 
-/// One command and what is set in its environment.
+/// One command and its environment.
 #[derive(Clone, Debug)]
 pub(super) struct Check {
     name: String,
@@ -26,7 +26,7 @@ pub(super) struct Check {
 /// The compiler flag that switches the core to loom's atomics.
 pub(crate) const LOOM_FLAGS: &str = "--cfg loom";
 
-/// The profile in which the core is tested under loom, as it is, and mutated.
+/// The profile for tests of the core under loom, on the true source and on mutants.
 pub(crate) const LOOM_PROFILE: &str = "loom";
 
 /// The step that builds the programs which search the simulated machine.
@@ -43,8 +43,7 @@ const COMPARED_SEQUENCES: &str = "100";
 pub(super) const TARGET: Resource = Resource::Builds("target");
 const LOOM_TARGET: Resource = Resource::Builds("loom");
 
-/// Every command. `qemu` is the step that finds the emulator that is compared with, and where it
-/// is.
+/// Every command. `qemu` is the emulator for the comparison, and the step that finds it.
 pub(super) fn steps(trials: &Trials, qemu: Qemu) -> Vec<Step> {
     let loom_dir = workspace::target_dir().join("loom").to_string_lossy().into_owned();
     let under_loom =
@@ -82,7 +81,7 @@ pub(super) fn steps(trials: &Trials, qemu: Qemu) -> Vec<Step> {
 pub(super) struct Qemu {
     /// The step that finds it.
     pub(super) step: String,
-    /// It, once that step has passed.
+    /// The emulator, once that step has passed.
     pub(super) found: Arc<OnceLock<guest::qemu::Qemu>>,
 }
 
@@ -104,7 +103,7 @@ fn comparison(qemu: Qemu) -> Step {
     qemu.step_of(check).after(SIMULATION).about(20.0)
 }
 
-/// The boots as `cargo test` makes them, of which one is enough: all others are steps of their own.
+/// One boot as `cargo test` makes it. All others are steps of their own.
 fn one_test_of_boots(qemu: Qemu) -> Step {
     let test = iso::Trial::OnQemu.name();
     let check =
@@ -149,13 +148,13 @@ impl Check {
         self
     }
 
-    /// Has it fail, too, if not each of these tests is among those that pass.
+    /// Makes it fail, too, unless each of these tests is among those that pass.
     fn with_tests(mut self, tests: &[String]) -> Self {
         self.tests = tests.to_vec();
         self
     }
 
-    /// As a step that waits for nothing.
+    /// The check as a step that waits for nothing.
     pub(super) fn step(self) -> Step {
         Step::new(self.name.clone(), Group::Checks, move |log| self.run(log))
     }
@@ -180,7 +179,7 @@ impl Check {
     }
 }
 
-/// The first of `tests` that has not passed, by what the test programs say.
+/// The first of `tests` that has not passed, by the output of the test programs.
 fn missing<'a>(tests: &'a [String], said: &str) -> Option<&'a str> {
     let passed = |test: &str| {
         let own = format!("test {test} ");

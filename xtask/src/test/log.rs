@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a step prints goes to a file of its own: several run at a time.
+//! The log of a step: a file of its own for its output, since several steps run at a time.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -10,14 +10,14 @@ use anyhow::Context as _;
 
 use crate::process::Supervised;
 
-/// One step's file, which is made when something is written to it.
+/// One step's file, which the first write makes.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
 }
 
 impl Log {
-    /// The file of `step` in `folder`. What an earlier run has left there is removed.
+    /// The file of `step` in `folder`. Removes what an earlier run has left there.
     pub(super) fn new(folder: &Path, step: &str) -> Self {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         let name: String = step.chars().map(|c| if plain(c) { c } else { '.' }).collect();
@@ -26,7 +26,7 @@ impl Log {
         Self { path }
     }
 
-    /// What was written; empty if nothing was.
+    /// The content; empty if the step has written nothing.
     pub(super) fn read(&self) -> String {
         fs::read(&self.path)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -35,11 +35,11 @@ impl Log {
 
     /// Adds a line.
     pub(super) fn line(&self, text: &str) {
-        // What cannot be noted here is not worth failing a step for.
+        // A log that cannot be written is no reason to fail a step.
         drop(self.open().and_then(|mut file| Ok(writeln!(file, "{text}")?)));
     }
 
-    /// Runs `command` to its end, with all that it prints in the file.
+    /// Runs `command` to its end, with its output in the file.
     pub(super) fn run(&self, command: &mut Command) -> anyhow::Result<ExitStatus> {
         let file = self.open()?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);

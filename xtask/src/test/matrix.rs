@@ -13,7 +13,7 @@ use crate::machine::MachineType;
 use crate::suites::Suite;
 use crate::table;
 
-/// What makes a row. A scenario's clean boots come before those with a fault.
+/// The key of a row. A scenario's clean boots come before those with a fault.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Line<'a> {
     scenario: &'a str,
@@ -22,13 +22,13 @@ struct Line<'a> {
     clock: &'a str,
 }
 
-/// What makes a column: machine type and number of CPUs.
+/// The key of a column: machine type and number of CPUs.
 type Place<'a> = (&'a str, u8);
 
 /// Boots of one matrix.
 type Lines<'a> = BTreeMap<Line<'a>, BTreeMap<Place<'a>, &'a Row>>;
 
-/// The matrices of `boots`, of those that there are boots for.
+/// The matrices of `boots`, without empty ones.
 pub(super) fn tables(boots: &[Row]) -> Vec<Table> {
     // Of each QEMU, those of its types come first, by name, and then that of all images.
     let mut matrices: BTreeMap<(Option<&str>, bool, &str), Lines<'_>> = BTreeMap::new();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask test`: every check of the CI tier.
 //!
-//! Each check is a step with a name. As many steps run at a time as there are processors; what each
-//! came to and how long it took is kept, to tell how long the next run will take, to begin with
-//! what takes longest, and to resume.
+//! Each check is a step with a name. As many steps run at a time as there are processors. xtask
+//! records the result of each and how long it took, to say how long the next run will take, to
+//! begin with the longest steps, and to resume.
 
 mod boots;
 mod choice;
@@ -59,10 +59,11 @@ pub struct Options {
     /// Leave out what passed the last time that it was done, if that was on this source
     #[arg(long)]
     resume: bool,
-    /// List the steps, and do nothing
+    /// List these steps and what they came to last time, and do nothing
     #[arg(long)]
     list: bool,
-    /// Boot every scenario on every machine and every fault on several, and print the matrix
+    /// Boot every scenario on every machine and every fault on several, print the matrix, and try
+    /// mutants in the simulated machine, too
     #[arg(long)]
     all: bool,
     /// Also build with the oldest supported compiler and for targets that rustup need not have (see
@@ -79,41 +80,46 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// [`UserError`] when a name is none of the steps'; others when the mutants' headers or this
-/// machine cannot be read. A step that cannot be run is a failed step.
+/// [`UserError`] when no step has a given name; others when xtask cannot read the mutants' headers
+/// or this machine. A step that cannot run is a failed step.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
-    let places = places(options)?;
+    let places = places(options);
     let steps = steps(options, &places)?;
-    let target = workspace::target_dir();
-    let logs = target.join("test");
-    fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
-    let record = Record::read(&target.join("test-record.json"));
-    if options.list {
-        println!("{}", tables::list(&steps, &record));
-        return Ok(true);
-    }
-
-    let source = record::fingerprint()? + &places.iter().map(basis).collect::<String>();
     let choice = Choice { names: &options.names, from: options.from.as_deref() };
+    // Before anything is installed that they may need.
+    choice::check(&steps, choice)?;
+    find_qemu(options, &places)?;
+    let target = workspace::target_dir();
+    let record = Record::read(&target.join("test-record.json"));
+    let source = match options.list && !options.resume {
+        true => String::new(),
+        false => record::fingerprint()? + &places.iter().map(basis).collect::<String>(),
+    };
     let has_passed = |name: &str| options.resume && record.has_passed(name, &source);
     let (mut chosen, passed_before) = choice::choose(steps, choice, has_passed)?;
+    if options.list {
+        println!("{}", tables::list(&chosen, &record));
+        return Ok(true);
+    }
+    let logs = target.join("test");
+    fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
     if chosen.is_empty() {
         println!("every step that was asked for has passed on this source: {passed_before}");
         return Ok(passed_before > 0);
     }
     let asked = options.asked();
     announce(&chosen, passed_before, &record, record.whole_run(&asked));
-    tell_refusals(options, &places);
+    print_refusals(options, &places);
 
     by_urgency(&mut chosen, &record);
     let groups: BTreeMap<_, _> = chosen.iter().map(|it| (it.name.clone(), it.group)).collect();
     let started = Instant::now();
-    let teller = Teller::new(chosen.len(), record, source);
+    let reporter = Reporter::new(chosen.len(), record, source);
     let lanes = Lanes { steps: processors(), copies: Copies::count() };
-    let rows = pool::run(chosen, lanes, &logs, &|row, log| teller.tell(row, log));
+    let rows = pool::run(chosen, lanes, &logs, &|row, log| reporter.report(row, log));
     let seconds = started.elapsed().as_secs_f64();
     if passed_before == 0 {
-        teller.note_whole_run(&asked, seconds);
+        reporter.note_whole_run(&asked, seconds);
     }
     conclude(&rows, &groups, options.all);
     let failed = rows.iter().filter(|row| row.failed()).count();
@@ -127,7 +133,7 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
 }
 
 impl Options {
-    /// What was asked for, by which whole runs are told apart.
+    /// The request as text, under which the record keeps the time of a whole run.
     fn asked(&self) -> String {
         let suites = self.suite.iter().map(|suite| format!("--suite {suite}"));
         let flags = [("--all", self.all), ("--toolchains", self.toolchains)];
@@ -139,14 +145,25 @@ impl Options {
     }
 }
 
-/// Where boots are, the newest QEMU last. The one of this machine may be installed now.
-fn places(options: &Options) -> anyhow::Result<Vec<Place>> {
+/// The places for boots, the newest QEMU last.
+fn places(options: &Options) -> Vec<Place> {
     let kernel = Arc::default();
-    if !options.suite.is_empty() {
-        return Ok(Place::of_suites(&options.suite, &kernel));
+    if options.suite.is_empty() {
+        return vec![Place::installed(&kernel)];
     }
-    let qemu = if options.list { Qemu::find()? } else { installed()? };
-    Ok(vec![Place::installed(qemu, &kernel)])
+    Place::of_suites(&options.suite, &kernel)
+}
+
+/// Finds this machine's QEMU, unless boots are on a suite's. It may install it, but not for a list.
+fn find_qemu(options: &Options, places: &[Place]) -> anyhow::Result<()> {
+    if !options.suite.is_empty() {
+        return Ok(());
+    }
+    let found = if options.list { Qemu::find()? } else { installed()? };
+    for (place, qemu) in places.iter().zip(found) {
+        place.has(qemu);
+    }
+    Ok(())
 }
 
 fn installed() -> anyhow::Result<Option<Qemu>> {
@@ -194,8 +211,8 @@ fn announce(steps: &[Step], passed_before: usize, record: &Record, last_time: Op
     }
 }
 
-/// What the QEMU of this machine cannot boot is known before anything boots.
-fn tell_refusals(options: &Options, places: &[Place]) {
+/// Prints what the QEMU of this machine cannot boot, before anything boots.
+fn print_refusals(options: &Options, places: &[Place]) {
     if !options.suite.is_empty() {
         return;
     }
@@ -205,7 +222,8 @@ fn tell_refusals(options: &Options, places: &[Place]) {
     }
 }
 
-/// First what others wait for and what holds a lock, then what takes longest.
+/// Sorts the steps: first those that others wait for or that hold a lock, then those that take
+/// longest.
 fn by_urgency(steps: &mut [Step], record: &Record) {
     let awaited: BTreeSet<_> = steps.iter().flat_map(|step| step.needs.clone()).collect();
     let rank = |step: &Step| match () {
@@ -217,20 +235,20 @@ fn by_urgency(steps: &mut [Step], record: &Record) {
     steps.sort_by(|a, b| rank(a).cmp(&rank(b)).then(seconds(b).total_cmp(&seconds(a))));
 }
 
-/// Tells of each step that is over, and keeps the record.
-struct Teller {
+/// Prints each step that is over, and keeps the record.
+struct Reporter {
     steps: usize,
     source: String,
-    /// How many are over, and the record.
+    /// How many steps are over, and the record.
     now: Mutex<(usize, Record)>,
 }
 
-impl Teller {
+impl Reporter {
     const fn new(steps: usize, record: Record, source: String) -> Self {
         Self { steps, source, now: Mutex::new((0, record)) }
     }
 
-    fn tell(&self, row: &Row, log: &Log) {
+    fn report(&self, row: &Row, log: &Log) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let (over, record) = &mut *now;
         *over += 1;
@@ -255,7 +273,7 @@ impl Teller {
     }
 }
 
-/// Prints what came of it all.
+/// Prints the results.
 fn conclude(rows: &[Row], groups: &BTreeMap<String, Group>, matrices: bool) {
     if matrices {
         println!("\nSeconds of each boot");

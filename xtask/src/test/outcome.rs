@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a step came to.
+//! The outcome of a step.
 
-/// What one step came to.
+/// The outcome of one step.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Outcome {
     Passed,

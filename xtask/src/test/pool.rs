@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Several steps at a time, each as soon as what it needs is there.
+//! Runs several steps at a time, each as soon as the steps that it needs have passed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,14 +11,14 @@ use super::log::Log;
 use super::outcome::{Outcome, Row};
 use super::step::{Resource, Step};
 
-/// What is where, under one lock.
+/// The state of all steps, under one lock.
 #[derive(Debug)]
 struct State {
-    /// What has not begun, the most urgent first.
+    /// The steps that have not begun, the most urgent first.
     waiting: Vec<Step>,
-    /// How many use each resource now.
+    /// How many steps use each resource now.
     in_use: BTreeMap<Resource, usize>,
-    /// What came of the steps that are over.
+    /// The outcomes of the steps that are over.
     over: BTreeMap<String, Outcome>,
     rows: Vec<Row>,
 }
@@ -26,7 +26,7 @@ struct State {
 /// What a free lane does next.
 enum Next {
     Do(Step),
-    /// Something that it needs did not pass, so this becomes of it.
+    /// A step that it needs did not pass, so this is its outcome.
     GiveUp(Step, Outcome),
     Wait,
     Stop,
@@ -39,8 +39,8 @@ pub(super) struct Lanes {
     pub(super) copies: usize,
 }
 
-/// Does every step, in the order of `steps` as far as they need not wait, and tells `finished` of
-/// each. Their logs go to `logs`.
+/// Does every step, in the order of `steps` as far as they need not wait, and passes each to
+/// `finished`. Their logs go to `logs`.
 pub(super) fn run(
     steps: Vec<Step>,
     lanes: Lanes,
@@ -124,7 +124,7 @@ impl State {
         Next::Do(step)
     }
 
-    /// What becomes of a step of which something that it needs did not pass.
+    /// The outcome of a step if one that it needs did not pass.
     fn without_hope(&self, step: &Step) -> Option<Outcome> {
         step.needs.iter().find_map(|name| match self.over.get(name)? {
             Outcome::Passed => None,
@@ -144,9 +144,7 @@ impl State {
     }
 
     fn end(&mut self, row: Row, uses: Option<Resource>) {
-        if let Some(used) = uses
-            && let Some(count) = self.in_use.get_mut(&used)
-        {
+        if let Some(count) = uses.and_then(|used| self.in_use.get_mut(&used)) {
             *count = count.saturating_sub(1);
         }
         self.over.insert(row.name.clone(), row.outcome.clone());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What each step came to last time, how long it took, and on which source: a JSON file among the
-//! build products.
+//! The record of earlier runs: each step's last result, how long it took, and on which source. It
+//! is a JSON file among the build products.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,28 +14,28 @@ use serde::{Deserialize, Serialize};
 use super::outcome::Row;
 use crate::workspace;
 
-/// The format's number. A file of another one is as good as none.
+/// The format's number. A file of another format counts as none.
 const SCHEMA: u32 = 1;
 
-/// What is known of earlier runs.
+/// The record of earlier runs.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Record {
     schema: u32,
     /// By the name of the step.
     steps: BTreeMap<String, Entry>,
-    /// What whole runs took, by what was asked for.
+    /// How long whole runs took, by request.
     #[serde(default)]
     runs: BTreeMap<String, f64>,
     #[serde(skip)]
     path: PathBuf,
 }
 
-/// The last time that a step was done.
+/// The last run of a step.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 struct Entry {
     milliseconds: u64,
     result: String,
-    /// On what it came to that, as [`fingerprint`] says it.
+    /// The source and compiler of that run, by [`fingerprint`].
     source: String,
 }
 
@@ -58,7 +58,7 @@ impl Record {
         self.steps.get(step).map(|entry| entry.milliseconds as f64 / 1000.0)
     }
 
-    /// What it came to last time: `passed`, `FAILED` or `skipped`.
+    /// Its last result: `passed`, `FAILED` or `skipped`.
     pub(super) fn result(&self, step: &str) -> Option<&str> {
         self.steps.get(step).map(|entry| entry.result.as_str())
     }
@@ -68,13 +68,13 @@ impl Record {
         self.steps.get(step).is_some_and(|entry| entry.result == "passed" && entry.source == source)
     }
 
-    /// How long the whole of what is asked for took.
+    /// How long the whole run of this request took.
     pub(super) fn whole_run(&self, asked: &str) -> Option<f64> {
         self.runs.get(asked).copied()
     }
 
-    /// Notes what a step came to, and writes the file: a run that is ended from outside can be
-    /// resumed.
+    /// Notes the result of a step, and writes the file, so that `--resume` works after a run that
+    /// was ended from outside.
     pub(super) fn note(&mut self, row: &Row, source: &str) -> anyhow::Result<()> {
         let entry = Entry {
             milliseconds: (row.seconds * 1000.0) as u64,
@@ -85,7 +85,7 @@ impl Record {
         self.write()
     }
 
-    /// Notes how long the whole took.
+    /// Notes how long the whole run took.
     pub(super) fn note_whole_run(&mut self, asked: &str, seconds: f64) -> anyhow::Result<()> {
         self.runs.insert(asked.to_owned(), seconds);
         self.write()
@@ -101,8 +101,8 @@ impl Record {
     }
 }
 
-/// What a result rests on: every file of the source, and the compiler. Equal texts mean equal
-/// sources.
+/// The fingerprint of what a result depends on: every file of the source, and the compiler. Equal
+/// texts mean equal sources.
 pub(super) fn fingerprint() -> anyhow::Result<String> {
     let mut hasher = DefaultHasher::new();
     for file in workspace::source_files()? {

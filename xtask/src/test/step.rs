@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One thing to do, and what it has to wait for.
+//! A step, and what it has to wait for.
 
 use std::fmt;
 
 use super::log::Log;
 use super::outcome::Outcome;
 
-/// What kind of thing it is. Steps are listed in this order.
+/// The kind of a step. The list has this order.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Group {
-    /// What others need: the kernel, emulators.
+    /// Steps that others need: the kernel, emulators.
     Preparations,
-    /// A command of cargo's.
+    /// Commands of cargo.
     Checks,
     /// Known mistakes.
     Mutants,
@@ -21,23 +21,23 @@ pub(super) enum Group {
     Boots,
 }
 
-/// What only so many steps may use at a time.
+/// A resource that only some steps may use at a time.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Resource {
     /// A folder of build products: one build at a time, since cargo locks it.
     Builds(&'static str),
     /// A copy of the source that is mutated.
     Copies,
-    /// The network, one download at a time. What uses it keeps no processor busy.
+    /// The network, one download at a time. A step that uses it keeps no processor busy.
     Network,
 }
 
-/// What a step does.
+/// The work of a step.
 pub(super) type Work = Box<dyn FnOnce(&Log) -> Outcome + Send>;
 
-/// One thing to do.
+/// One step.
 pub(super) struct Step {
-    /// What it is called, which chooses it on the command line, too.
+    /// Its name, which also chooses it on the command line.
     pub(super) name: String,
     pub(super) group: Group,
     /// What it uses while it runs.
@@ -85,7 +85,7 @@ impl Group {
     pub(super) const ALL: [Self; 5] =
         [Self::Preparations, Self::Checks, Self::Mutants, Self::Toolchains, Self::Boots];
 
-    /// What it is called, which chooses all its steps on the command line.
+    /// Its name, which also chooses all its steps on the command line.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Preparations => "preparations",

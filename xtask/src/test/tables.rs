@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What will be done and what was done, as tables and lines.
+//! The plan and the results, as tables and lines.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::table;
 /// How many of the slowest steps are printed.
 const SLOWEST: usize = 10;
 
-/// Every step by name, and what is known of it.
+/// Every step by name, with its record.
 pub(super) fn list(steps: &[Step], record: &Record) -> Table {
     let mut table = table::new(["step", "group", "last time", "seconds"]);
     for step in steps {
@@ -28,8 +28,7 @@ pub(super) fn list(steps: &[Step], record: &Record) -> Table {
     table
 }
 
-/// What will be done, and how long it took last time: the checks one by one, of other groups the
-/// sum.
+/// The plan, with how long it took last time: the checks one by one, and the sums of other groups.
 pub(super) fn plan(steps: &[Step], record: &Record) -> Table {
     let mut table = table::new(["what", "steps", "seconds last time"]);
     let mut add = |what: &str, steps: &[&Step]| {

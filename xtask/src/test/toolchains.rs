@@ -23,11 +23,11 @@ use crate::workspace;
 /// The oldest supported compiler: `rust-version` of the workspace.
 const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
 
-/// Names the oldest compiler's program, where it is not Debian's.
+/// The variable that names the oldest compiler's program, where it is not Debian's.
 const OLDEST_RUSTC: &str = "LATCHWORK_OLDEST_RUSTC";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
-/// Where the kernel without an operating system's target is booted.
+/// The machine that boots the kernel for [`BARE_TARGET`].
 const BOOTED_ON: Machine = Machine {
     machine_type: MachineType::Q35,
     cpus: 4,
@@ -35,7 +35,7 @@ const BOOTED_ON: Machine = Machine {
     clock: Clock::Deterministic,
 };
 
-/// Every step of compilers, targets and packages; its kernel is booted at `place`.
+/// Every step of compilers, targets and packages. They boot their kernel at `place`.
 pub(super) fn steps(place: &Place) -> Vec<Step> {
     let mut steps = vec![packages()];
     let compiler = match oldest_compiler() {
@@ -47,6 +47,8 @@ pub(super) fn steps(place: &Place) -> Vec<Step> {
         }
     };
     steps.push(step(check("host", "build -p latchwork -p latchwork-x86", &compiler)));
+    // Also whoever types `cargo xtask run` is promised that it is enough.
+    steps.push(step(check("xtask", "check -p xtask", &compiler)));
     for (target, packages) in [
         ("i686-unknown-linux-gnu", "-p latchwork"),
         ("aarch64-unknown-none", "-p latchwork"),
@@ -102,7 +104,7 @@ fn check(name: &str, arguments: &str, compiler: &Path) -> Check {
         .with("CARGO_TARGET_DIR", &build_dir().to_string_lossy())
 }
 
-/// Has `core` built along, from the compiler's own source.
+/// Makes cargo build `core` along, from the compiler's own source.
 fn with_library(check: Check) -> Check {
     let library =
         "-Zbuild-std=core,alloc,compiler_builtins -Zbuild-std-features=compiler-builtins-mem";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Random search of the simulated machine at length, and the sum of several such searches.
+//! Searches the simulated machine at random and at length, and adds up several such searches.
 
 use std::{
     fs,
@@ -46,10 +46,10 @@ struct Options {
     merge: Vec<PathBuf>,
 }
 
-/// Exit status when what was asked cannot be done at all.
+/// Exit status when this program cannot do what was asked.
 const UNUSABLE: u8 = 2;
-/// How often it says how far it is.
-const TOLD_EVERY: Duration = Duration::from_secs(10);
+/// How often it prints its progress.
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     match run(&Options::parse()) {
@@ -112,31 +112,31 @@ fn search(options: &Options) -> Result<String, String> {
         threads: options.threads.unwrap_or(processors),
     };
     println!("seeds from {} on, {} threads", campaign.first_seed, campaign.threads);
-    let told = Mutex::new((Instant::now(), String::new()));
+    let printed = Mutex::new((Instant::now(), String::new()));
     let progress = campaign.run(&chosen, &scenarios, &|line, progress| {
-        let mut told = told.lock().expect("nobody panics while telling");
-        let (last, lines) = &mut *told;
-        tell_violation(line);
+        let mut printed = printed.lock().expect("nobody panics while printing");
+        let (last, lines) = &mut *printed;
+        print_violation(line);
         lines.push_str(&serde_json::to_string(line).expect("a line is JSON"));
         lines.push('\n');
-        if last.elapsed() >= TOLD_EVERY {
+        if last.elapsed() >= PROGRESS_EVERY {
             *last = Instant::now();
-            tell_progress(&campaign, progress);
+            print_progress(&campaign, progress);
         }
     });
-    tell_progress(&campaign, progress);
-    let (_, lines) = told.into_inner().expect("nobody panics while telling");
+    print_progress(&campaign, progress);
+    let (_, lines) = printed.into_inner().expect("nobody panics while printing");
     Ok(lines)
 }
 
-fn tell_violation(line: &Line) {
+fn print_violation(line: &Line) {
     if let Some((text, replay)) = line.found() {
         let (policy, scenario) = line.place();
         eprintln!("{policy} in {scenario}: {text}\n  {replay}");
     }
 }
 
-fn tell_progress(campaign: &Campaign, progress: Progress) {
+fn print_progress(campaign: &Campaign, progress: Progress) {
     let seconds = progress.elapsed.as_secs();
     let (rate, points) = (progress.points_per_s(), progress.points);
     let per_thread = rate / campaign.threads.max(1) as f64;

@@ -18,7 +18,7 @@ struct Options {
     svg: Option<PathBuf>,
 }
 
-/// Exit status when what was asked cannot be done at all.
+/// Exit status when this program cannot do what was asked.
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {

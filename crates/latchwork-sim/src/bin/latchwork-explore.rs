@@ -30,7 +30,7 @@ struct Options {
     /// The trace is of random search
     #[arg(long, requires = "replay")]
     long: bool,
-    /// Tell each access to memory, too
+    /// Show each access to memory, too
     #[arg(long, requires = "replay")]
     accesses: bool,
     /// Random search: one execution for each of these seeds; prints a JSON line for each policy and
@@ -74,7 +74,7 @@ fn seed_range(text: &str) -> Result<Range<u64>, String> {
     range.ok_or_else(|| "a range of seeds is written like 0..1000, and is not empty".to_owned())
 }
 
-/// Exit status when what was asked cannot be done at all.
+/// Exit status when this program cannot do what was asked.
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -108,9 +108,9 @@ fn run(options: &Options) -> Result<bool, String> {
         Bounds::Small => Reach::Preemptions(1),
         Bounds::Full => Reach::Full,
     };
-    let outcomes = explore::explore(&chosen, &scenarios, reach, &tell_search);
+    let outcomes = explore::explore(&chosen, &scenarios, reach, &print_search);
     for outcome in &outcomes {
-        tell_violations(outcome);
+        print_violations(outcome);
     }
     let held = outcomes.iter().all(Outcome::is_as_it_should_be);
     let text = match options.format {
@@ -147,7 +147,7 @@ fn list() {
     }
 }
 
-fn tell_search(search: &Searched) {
+fn print_search(search: &Searched) {
     let end = match (search.found.is_empty(), search.unfinished) {
         (false, _) => "violated".to_owned(),
         (true, None) => "held".to_owned(),
@@ -160,8 +160,9 @@ fn tell_search(search: &Searched) {
     );
 }
 
-/// What is violated that should not be, and for a baseline, that it is what it should be.
-fn tell_violations(outcome: &Outcome) {
+/// Prints what our policies violate, with the timeline of each violation. Baselines are meant to
+/// violate something.
+fn print_violations(outcome: &Outcome) {
     if !outcome.entry.is_ours() {
         return;
     }

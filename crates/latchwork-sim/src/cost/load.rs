@@ -15,7 +15,7 @@ use crate::{
     world::Simulation,
 };
 
-/// What a policy is measured under.
+/// The load under which a policy is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     /// How many CPUs.
@@ -48,10 +48,10 @@ const RECOVERY_TIME_US: u64 = 5 * TICK_PERIOD_US;
 static EXTERNALS: [ExternalKind; 1] = [ExternalKind::level_held(Route::Bsp)];
 const ATTENDED: &[Bell] = &[Bell::Lvt, Bell::External(0)];
 
-/// Measures a policy under a load. Memory for the machines is never given back.
+/// Measures a policy under a load. It never frees the machines' memory.
 ///
-/// True unknowns are measured in a run of their own, on one CPU, since each of them is a reason to
-/// look at the machine-wide sources.
+/// It measures true unknowns in a run of their own, on one CPU, since a policy polls the
+/// machine-wide sources for each of them.
 pub fn measure(policy: &MakePolicy, load: Load) -> Cost {
     let seconds = load.for_us as f64 / 1e6;
     let (counts, polls) = count(policy, load, false);
@@ -66,7 +66,7 @@ pub fn measure(policy: &MakePolicy, load: Load) -> Cost {
     }
 }
 
-/// One run. Returns what was counted, and how often the machine-wide source was looked at.
+/// Makes one run. Returns what was counted, and how often the policy read the machine-wide source.
 fn count(policy: &MakePolicy, load: Load, with_unknowns: bool) -> (Counts, u64) {
     let counts = Rc::new(RefCell::new(Counts::default()));
     let scenario: &'static Scenario = Box::leak(Box::new(scenario_of(load)));
@@ -109,7 +109,7 @@ fn scenario_of(load: Load) -> Scenario {
 struct Run {
     world: &'static Simulation,
     machine: &'static Machine,
-    /// No tick is due before.
+    /// No tick is due before this time.
     next_tick_us: u64,
 }
 
@@ -154,7 +154,7 @@ impl Run {
         }
     }
 
-    /// Time passes, and what is due by itself happens on the way: ticks, and edges under way.
+    /// Lets time pass. Ticks that are due come on the way, and edges land.
     fn pass_to(&mut self, at_us: u64) {
         while self.next_due_us() <= at_us {
             let now_us = self.machine.with(|state| state.now_us);
@@ -191,7 +191,7 @@ fn overflow(machine: &Machine, cpu: usize) {
     }
 }
 
-/// Its edge lands at once, where the PMI's is remembered already.
+/// Lets the external device ring. Its edge lands at once, where the latch holds the PMI's already.
 fn assert_external(machine: &Machine) {
     let fact = machine.change(|state| {
         let fact = state.assert(&machine.hardware, 0);

@@ -11,9 +11,9 @@ use crate::{
 /// What was measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
-    /// How often a second the machine-wide sources were looked at.
+    /// How often a second the policy read the machine-wide sources.
     pub polls_per_s: f64,
-    /// How many NMIs a second the policy sent that nobody had asked for.
+    /// How many NMIs a second the policy sent that the load had not asked for.
     pub extra_nmis_per_s: f64,
     /// The longest time from an external event to its claim, in ticks. `None` if one was never
     /// claimed.

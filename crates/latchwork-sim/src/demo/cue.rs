@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! When the environment does what: in words that mean the same for every policy.
+//! Cues: what the environment does and when, in terms that mean the same for every policy.
 //!
 //! A [trace](crate::engine::Trace) counts one policy's own accesses, so it says nothing to another.
 //! A cue names what the machine itself knows: that all CPUs rest, that an edge is under way, that a
@@ -7,8 +7,8 @@
 
 use crate::{
     engine::{Director, Event},
+    event_log::{self, Logged},
     machine::{BEGINNING_US, Bell, Fact, Happening, Occurrence, current},
-    telling::{self, What},
 };
 
 /// Something that the environment does.
@@ -27,10 +27,10 @@ pub(super) enum Does {
     Lands(usize, Bell),
 }
 
-/// When, once all cues before it were given.
+/// When the director gives a cue, once it has given all cues before it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum When {
-    /// As soon as no CPU has anything to do, not before that time after the beginning.
+    /// As soon as no CPU has anything to do, but not before that time after the beginning.
     AtRest { from_us: u64 },
     /// As soon as no CPU has anything to do, while an edge is under way to that CPU.
     UnderWay { cpu: usize, bell: Bell },
@@ -40,17 +40,17 @@ pub(super) enum When {
     AtOnce,
 }
 
-/// How far the handling of an NMI is.
+/// How far a CPU has come in handling an NMI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// It was taken.
+    /// The CPU has taken it.
     Taken,
-    /// A condition behind that doorbell was acknowledged in it.
+    /// Its handler has acknowledged a condition behind that doorbell.
     Acknowledged(Bell),
 }
 
 impl When {
-    /// Whether there are several places in a policy's code at which it is so.
+    /// Whether a policy's code has several places at which this holds.
     pub(super) const fn is_free(self) -> bool {
         matches!(self, Self::InNmi { .. })
     }
@@ -71,16 +71,16 @@ impl When {
 }
 
 fn is_in_nmi(number: usize, nth: usize, from: Stage) -> bool {
-    telling::so_far(|told| {
+    event_log::with_entries(|entries| {
         let (mut taken, mut stage) = (0, None);
-        for one in told {
+        for one in entries {
             match one.what {
-                What::Fact(Fact::Taken { cpu, .. }) if cpu == number => {
+                Logged::Fact(Fact::Taken { cpu, .. }) if cpu == number => {
                     taken += 1;
                     stage = Some(Stage::Taken);
                 }
-                What::Fact(Fact::Ended { cpu, .. }) if cpu == number => stage = None,
-                What::Fact(Fact::Consumed { condition, cpu }) if cpu == number => {
+                Logged::Fact(Fact::Ended { cpu, .. }) if cpu == number => stage = None,
+                Logged::Fact(Fact::Consumed { condition, cpu }) if cpu == number => {
                     let bell = condition.bell();
                     stage = stage.map(|_| Stage::Acknowledged(bell));
                 }
@@ -91,13 +91,13 @@ fn is_in_nmi(number: usize, nth: usize, from: Stage) -> bool {
     })
 }
 
-/// Gives cues.
+/// The director that gives cues.
 pub(super) struct Cues<'a> {
     cues: &'a [Cue],
-    /// How many places each cue lets pass at which it could be given.
+    /// How many places it passes over for each cue before it gives that cue.
     skips: &'a [usize],
     passed: usize,
-    /// When each was given, in microseconds after the beginning.
+    /// When it gave each cue, in microseconds after the beginning.
     pub(super) given_us: Vec<u64>,
     is_off: bool,
 }
@@ -107,7 +107,7 @@ impl<'a> Cues<'a> {
         Self { cues, skips, passed: 0, given_us: Vec::new(), is_off: false }
     }
 
-    /// How many were given.
+    /// How many cues it has given.
     pub(super) fn given(&self) -> usize {
         self.given_us.len()
     }

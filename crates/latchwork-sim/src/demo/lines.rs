@@ -4,11 +4,11 @@
 use super::words::{self, Words};
 use crate::{
     engine::Interruption,
+    event_log::{Deed, LogEntry, Logged},
     machine::{
         BEGINNING_US, Bell, Condition, Doing, Edge, Ending, Fact, Happening, Occurrence, Reported,
         TICK_VECTOR,
     },
-    telling::{Deed, Told, What},
 };
 
 /// One line, in one column.
@@ -20,10 +20,10 @@ pub(super) struct Line {
     pub(super) column: usize,
     pub(super) mark: Mark,
     pub(super) text: String,
-    /// What it is of, counted from the first thing that was told.
+    /// The place in the log of the entry that it shows.
     pub(super) place: usize,
     pub(super) weight: Weight,
-    /// For an edge that comes to a CPU, which, and how it finds the latch.
+    /// For an edge that comes to a CPU: that CPU, and how the edge finds its latch.
     pub(super) edge: Option<(usize, Latch)>,
 }
 
@@ -62,18 +62,18 @@ pub(super) enum Mark {
     None,
 }
 
-/// How to tell it.
+/// How the log becomes lines.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manner {
     pub(super) cpus: usize,
-    /// The scenario's.
+    /// The scenario's happenings.
     pub(super) happenings: &'static [(Happening, u8)],
     pub(super) words: Words<'static>,
     /// The policy is ours: it owes a poll where it skips the machine-wide handlers.
     pub(super) is_ours: bool,
     /// The policy itself says which handlers it asks, and what they find.
     pub(super) names_handlers: bool,
-    /// What the policy says that is left out, by how it begins.
+    /// The beginnings of what the policy says and the lines leave out.
     pub(super) hidden: &'static [&'static str],
 }
 
@@ -83,9 +83,9 @@ impl Manner {
     }
 }
 
-/// All that was told, as lines.
-pub(super) fn lines(told: &[Told], manner: Manner) -> Vec<Line> {
-    let mut teller = Teller {
+/// The log as lines.
+pub(super) fn lines(entries: &[LogEntry], manner: Manner) -> Vec<Line> {
+    let mut builder = LineBuilder {
         manner,
         lines: Vec::new(),
         cpus: vec![Cpu::default(); manner.cpus],
@@ -93,41 +93,41 @@ pub(super) fn lines(told: &[Told], manner: Manner) -> Vec<Line> {
         place: 0,
         attends_platform: false,
     };
-    for (place, one) in told.iter().enumerate() {
-        teller.at_us = one.at_us - BEGINNING_US;
-        teller.place = place;
+    for (place, one) in entries.iter().enumerate() {
+        builder.at_us = one.at_us - BEGINNING_US;
+        builder.place = place;
         match one.by {
-            Some(cpu) => teller.software(cpu, &one.what),
-            None => teller.environment(&one.what, told.get(place + 1)),
+            Some(cpu) => builder.software(cpu, &one.what),
+            None => builder.environment(&one.what, entries.get(place + 1)),
         }
-        if let What::Landed { cpu, bell, latched, is_blocked } = one.what {
-            teller.lands(cpu, bell, latched, is_blocked);
+        if let Logged::Landed { cpu, bell, latched, is_blocked } = one.what {
+            builder.lands(cpu, bell, latched, is_blocked);
         }
     }
-    without_idle_ticks(teller.lines)
+    without_idle_ticks(builder.lines)
 }
 
-struct Teller {
+struct LineBuilder {
     manner: Manner,
     lines: Vec<Line>,
     cpus: Vec<Cpu>,
     at_us: u64,
     place: usize,
-    /// A machine-wide handler is there.
+    /// A machine-wide handler is registered.
     attends_platform: bool,
 }
 
 #[derive(Clone, Default)]
 struct Cpu {
-    /// Where the tick that is handled begins in the lines.
+    /// Where the tick in progress begins in the lines.
     tick_from: Option<usize>,
-    /// A machine-wide handler was asked in this NMI.
+    /// The policy has asked a machine-wide handler in this NMI.
     asked_platform: bool,
-    /// What the handler that is asked has consumed.
+    /// What the handler in progress has consumed.
     consumed: Vec<Condition>,
 }
 
-impl Teller {
+impl LineBuilder {
     fn line(&mut self, column: usize, mark: Mark, text: impl Into<String>) {
         let (at_us, place, text) = (self.at_us, self.place, text.into());
         self.lines.push(Line {
@@ -141,12 +141,12 @@ impl Teller {
         });
     }
 
-    fn environment(&mut self, what: &What, next: Option<&Told>) {
+    fn environment(&mut self, what: &Logged, next: Option<&LogEntry>) {
         match *what {
-            What::Fact(Fact::Attended(bell)) => self.attends_platform |= is_platform(bell),
-            What::Event(Occurrence::Happens(place)) => {
+            Logged::Fact(Fact::Attended(bell)) => self.attends_platform |= is_platform(bell),
+            Logged::Event(Occurrence::Happens(place)) => {
                 let (happening, _) = self.manner.happenings[place];
-                let lands = next.is_some_and(|next| matches!(next.what, What::Landed { .. }));
+                let lands = next.is_some_and(|next| matches!(next.what, Logged::Landed { .. }));
                 let text = words::happening(happening);
                 let text = match happening {
                     Happening::Overflow { .. } if !lands => {
@@ -173,7 +173,7 @@ impl Teller {
             }
         };
         match self.lines.last_mut() {
-            // A counter's edge is there as soon as it overflows.
+            // A counter's edge lands as soon as the counter overflows.
             Some(line) if latch == Latch::Open && line.place + 1 == self.place => {
                 line.text += &format!(": {bell}");
             }
@@ -184,23 +184,23 @@ impl Teller {
         }
     }
 
-    fn software(&mut self, cpu: usize, what: &What) {
+    fn software(&mut self, cpu: usize, what: &Logged) {
         match what {
-            What::Fact(fact) => self.fact(cpu, fact),
-            What::Enters(Interruption::Irq(TICK_VECTOR)) => {
+            Logged::Fact(fact) => self.fact(cpu, fact),
+            Logged::Enters(Interruption::Irq(TICK_VECTOR)) => {
                 self.cpus[cpu].tick_from = Some(self.lines.len());
                 self.line(cpu, Mark::Opens, TICK);
             }
-            What::Leaves(Interruption::Irq(TICK_VECTOR)) => self.tick_ends(cpu),
-            What::Acts(action) => self.line(cpu, Mark::None, words::action(*action)),
-            What::Remains(Doing::Parked { until_us }) => {
+            Logged::Leaves(Interruption::Irq(TICK_VECTOR)) => self.tick_ends(cpu),
+            Logged::Acts(action) => self.line(cpu, Mark::None, words::action(*action)),
+            Logged::Remains(Doing::Parked { until_us }) => {
                 let until_us = until_us - BEGINNING_US;
                 self.line(cpu, Mark::None, format!("stops, until {until_us} us"));
             }
-            What::Says(text) if !self.manner.hides(text) => {
+            Logged::Says(text) if !self.manner.hides(text) => {
                 self.line(cpu, Mark::None, text.clone());
             }
-            What::Does(deed) => self.deed(cpu, *deed),
+            Logged::Does(deed) => self.deed(cpu, *deed),
             _ => {}
         }
     }
@@ -267,7 +267,7 @@ impl Teller {
         }
     }
 
-    /// A tick in which nothing happens is one line. Otherwise the last line of it ends it.
+    /// Makes one line of a tick in which nothing happened. Otherwise the tick's last line ends it.
     fn tick_ends(&mut self, cpu: usize) {
         let Some(from) = self.cpus[cpu].tick_from.take() else { return };
         if from + 1 == self.lines.len() {
@@ -277,7 +277,8 @@ impl Teller {
         }
     }
 
-    /// Makes the last line the end of what this CPU is in, if it is the CPU's own.
+    /// Makes the last line, if it is this CPU's own, the end of the interruption that the CPU is
+    /// in.
     fn closes_with_last(&mut self, cpu: usize) -> bool {
         let last = self.lines.last_mut();
         let last = last.filter(|line| line.column == cpu && line.mark == Mark::None);
@@ -289,32 +290,32 @@ const fn is_platform(bell: Bell) -> bool {
     matches!(bell, Bell::Port61 | Bell::External(_))
 }
 
-/// Without the ticks that find nothing to do, but for those after the last NMI.
+/// Drops the ticks that find nothing to do, but keeps those after the last NMI.
 fn without_idle_ticks(lines: Vec<Line>) -> Vec<Line> {
     let last = lines.iter().rposition(|line| line.mark == Mark::Closes).unwrap_or(0);
-    let is_told = |(place, line): &(usize, Line)| {
+    let is_kept = |(place, line): &(usize, Line)| {
         *place > last || line.mark != Mark::None || line.text != TICK
     };
-    lines.into_iter().enumerate().filter(is_told).map(|(_, line)| line).collect()
+    lines.into_iter().enumerate().filter(is_kept).map(|(_, line)| line).collect()
 }
 
 /// The conditions that are set in the end, as lines of the machine's.
-pub(super) fn still_set(told: &[Told], cpus: usize) -> Vec<Line> {
+pub(super) fn still_set(entries: &[LogEntry], cpus: usize) -> Vec<Line> {
     let mut set: Vec<Condition> = Vec::new();
-    for one in told {
+    for one in entries {
         match one.what {
-            What::Fact(Fact::Set(condition)) => set.push(condition),
-            What::Fact(Fact::Consumed { condition, .. }) => set.retain(|it| *it != condition),
+            Logged::Fact(Fact::Set(condition)) => set.push(condition),
+            Logged::Fact(Fact::Consumed { condition, .. }) => set.retain(|it| *it != condition),
             _ => {}
         }
     }
-    let at_us = told.last().map_or(0, |one| one.at_us - BEGINNING_US);
+    let at_us = entries.last().map_or(0, |one| one.at_us - BEGINNING_US);
     let line = |it: &Condition| Line {
         at_us,
         column: cpus,
         mark: Mark::None,
         text: format!("{} is still set", words::condition(*it)),
-        place: told.len(),
+        place: entries.len(),
         weight: Weight::Normal,
         edge: None,
     };

@@ -2,9 +2,9 @@
 //! Five short stories: another kernel's policy loses an NMI or misreports one, and Latchwork on the
 //! same happenings does not.
 //!
-//! What happens is a list of cues, and both policies get the same. Everything else is computed when
-//! a story is shown: that the baseline breaks its property, that ours keeps all of them wherever in
-//! its code the cues are given, and what it did instead.
+//! A list of cues says what happens, and both policies get the same. A demo computes everything
+//! else when it is shown: that the baseline breaks its property, that our policy keeps all
+//! properties wherever in its code the cues come, and what it did instead.
 
 mod cue;
 mod instead;
@@ -28,11 +28,11 @@ use self::{
 };
 use crate::{
     engine::Property,
+    event_log::Logged,
     machine::{Bell, Edge, Fact},
     policy::{Latchwork, Recovery, baselines},
     run::{MakePolicy, Setting},
     scenario::{Extent, Scenario},
-    telling::What,
 };
 
 pub use self::{performance::Performance, stories::DEMOS};
@@ -46,21 +46,21 @@ pub struct Demo {
     pub summary: &'static str,
     /// Who reported what, and where.
     story: &'static str,
-    /// The other policy, by its name, and whose it is.
+    /// The other policy's name, and whose it is.
     baseline: (&'static str, &'static str),
-    /// It says itself which handlers it asks.
+    /// The baseline itself says which handlers it asks.
     names_handlers: bool,
-    /// What it says that is not of the story, by how that begins.
+    /// The beginnings of what it says and the story leaves out.
     hidden: &'static [&'static str],
     /// How our policy pays what it owes.
     recovery: Recovery,
-    /// What is sent by software, there and here.
+    /// What each of the two kernels calls an NMI that software sends.
     sends: [&'static str; 2],
     scenario: &'static Scenario,
     cues: &'static [Cue],
-    /// What the baseline breaks.
+    /// The property that the baseline breaks.
     breaks: Property,
-    /// What ours does instead.
+    /// What our policy does instead.
     instead: Instead,
 }
 
@@ -75,15 +75,15 @@ impl Demo {
     ///
     /// # Errors
     ///
-    /// If the baseline keeps its property, if ours breaks one at any place, if the same cannot
-    /// happen to both at the same time, or if ours does not do what the story says. None of that is
-    /// expected.
+    /// If the baseline keeps its property, if our policy breaks one at any place, if the same
+    /// cannot happen to both at the same time, or if our policy does not do what the story says.
+    /// None of that is expected.
     pub fn perform(&self) -> Result<Performance, String> {
         let recovery = self.recovery;
         self.perform_with(&move || Box::new(Latchwork(recovery)))
     }
 
-    /// Plays it with that policy as ours.
+    /// Plays it with `ours` as our policy.
     fn perform_with(&self, ours: &MakePolicy) -> Result<Performance, String> {
         let baseline = self.baseline()?;
         let ours = self.ours(ours, &baseline.run)?;
@@ -103,8 +103,8 @@ impl Demo {
         let Some((run, violation)) = broken.next() else {
             return Err(format!("`{name}` does not break {} in {}", self.breaks, self.name));
         };
-        let mut lines = lines::lines(&run.told, self.manner(false));
-        lines.extend(lines::still_set(&run.told, self.scenario.hardware.cpus));
+        let mut lines = lines::lines(&run.entries, self.manner(false));
+        lines.extend(lines::still_set(&run.entries, self.scenario.hardware.cpus));
         if let Some(last) = lines.last_mut() {
             last.weight = Weight::Wrong;
         }
@@ -124,7 +124,7 @@ impl Demo {
         })
     }
 
-    /// Ours, at the first places at which the CPUs take the same edges at the same times.
+    /// Our policy, at the first places at which the CPUs take the same edges at the same times.
     fn ours(&self, policy: &MakePolicy, baseline: &Run) -> Result<Side, String> {
         let name = policy().name();
         let runs = self.runs(policy)?;
@@ -137,8 +137,8 @@ impl Demo {
         let Some(run) = runs.iter().find(is_the_same) else {
             return Err(format!("the same cannot happen to `{name}` in {}", self.name));
         };
-        let seen = self.instead.seen_in(&run.told)?;
-        let (story, rest) = run.told.split_at(seen.end + 1);
+        let seen = self.instead.seen_in(&run.entries)?;
+        let (story, rest) = run.entries.split_at(seen.end + 1);
         let mut lines = lines::lines(story, self.manner(true));
         if let Some(line) = lines.iter_mut().rfind(|line| line.place <= seen.done) {
             line.weight = Weight::Right;
@@ -171,11 +171,11 @@ impl Demo {
     }
 }
 
-/// The edges that CPUs have taken, in order, but for those of what a policy sends to itself.
+/// The edges that CPUs have taken, in order, without those that a policy sends to its own CPU.
 fn edges(run: &Run) -> Vec<(usize, Edge)> {
     let own = Edge::of(&[Bell::Software]);
-    let taken = run.told.iter().filter_map(|one| match one.what {
-        What::Fact(Fact::Taken { cpu, edge, .. }) if edge != own => Some((cpu, edge)),
+    let taken = run.entries.iter().filter_map(|one| match one.what {
+        Logged::Fact(Fact::Taken { cpu, edge, .. }) if edge != own => Some((cpu, edge)),
         _ => None,
     });
     taken.collect()

@@ -11,9 +11,9 @@ use super::{
     text,
     words::{self, Words},
 };
-use crate::{machine::BEGINNING_US, telling::What};
+use crate::{event_log::Logged, machine::BEGINNING_US};
 
-/// A story that was played. Displayed, it is told for a terminal.
+/// A story that was played. `Display` writes it for a terminal.
 #[derive(Clone, Debug)]
 pub struct Performance {
     pub(super) demo: Demo,
@@ -21,7 +21,7 @@ pub struct Performance {
     pub(super) ours: Side,
 }
 
-/// What one policy made of it.
+/// What one policy did.
 #[derive(Clone, Debug)]
 pub(super) struct Side {
     pub(super) whose: &'static str,
@@ -31,9 +31,9 @@ pub(super) struct Side {
     /// What the lines leave out.
     pub(super) rest: Option<String>,
     pub(super) verdict: String,
-    /// At how many places in its code what happens can happen.
+    /// At how many places in its code the cues can come.
     pub(super) places: usize,
-    /// At how many of these it breaks the property; for ours, any.
+    /// At how many of these it breaks the property; for our policy, any property.
     pub(super) broken_at: usize,
 }
 
@@ -55,8 +55,8 @@ impl Performance {
     /// All that happens to both, each with its time.
     fn happenings(&self) -> Vec<(u64, String)> {
         let run = &self.baseline.run;
-        let scripts = run.told.iter().filter_map(|one| match (&one.what, one.by) {
-            (What::Acts(action), Some(cpu)) => {
+        let scripts = run.entries.iter().filter_map(|one| match (&one.what, one.by) {
+            (Logged::Acts(action), Some(cpu)) => {
                 Some((one.at_us - BEGINNING_US, format!("CPU {cpu} {}", words::action(*action))))
             }
             _ => None,

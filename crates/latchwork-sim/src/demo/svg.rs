@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Timelines as a picture: a card of its own colour, so that it can be read on any page.
+//! Timelines as a picture, on a background of its own, so that it is readable on any page.
 
 use svg::{
     Document, Node,
@@ -15,7 +15,7 @@ use super::{
 pub(super) struct Panel {
     pub(super) title: String,
     pub(super) lines: Vec<Line>,
-    /// What came of it.
+    /// The outcome, in words.
     pub(super) verdict: String,
     pub(super) holds: bool,
 }
@@ -132,7 +132,7 @@ struct Row<'a> {
     line: &'a Line,
     text: String,
     is_first: bool,
-    /// How many interruptions are open around it.
+    /// How many interruptions it is inside of.
     depth: usize,
 }
 
@@ -211,8 +211,8 @@ fn edge(body: &mut Group, lanes: Lanes, cpu: usize, latch: Latch, y: f64) {
     symbol(body, latch, to, y);
 }
 
-/// A dot for an edge that is taken at once, a ring for one that waits, a cross for one that becomes
-/// one with another.
+/// A dot for an edge that the CPU takes at once, a circle for one that waits in the latch, a cross
+/// for one that collapses with another.
 fn symbol(body: &mut Group, latch: Latch, x: f64, y: f64) {
     let fill = if latch == Latch::Open { INK } else { PAPER };
     let circle = Circle::new().set("cx", x).set("cy", y).set("r", 4);
@@ -236,7 +236,7 @@ fn legend(body: &mut Group, lanes: Lanes, y: f64) {
     }
 }
 
-/// What came of it, in a box. Returns where that ends.
+/// Draws the outcome in a box. Returns where the box ends.
 fn verdict(body: &mut Group, panel: &Panel, lanes: Lanes, top: f64, colour: &str) -> f64 {
     let width = lanes.right() - lanes.left();
     let characters = ((width - 2.0 * PADDING) / CHARACTER) as usize;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What happens, in a reader's words.
+//! What happens, in plain words.
 
 use latchwork::GrantKind;
 
 use super::cue::{Cue, Does, Stage, When};
 use crate::{
     engine::Property,
+    event_log::Deed,
     machine::{Bell, Condition, Edge, Happening, pmu::bit, port61},
     policy::{Action, Ask},
-    telling::Deed,
 };
 
 /// What a kernel calls what it sends.

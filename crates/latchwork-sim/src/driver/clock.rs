@@ -16,7 +16,7 @@ pub fn now_ticks() -> u64 {
     now_ticks
 }
 
-/// This CPU's clock begins anew, as after a reset: it reads `reading_ticks` now.
+/// Restarts this CPU's clock, as a reset does: it reads `reading_ticks` now.
 pub fn reset(reading_ticks: u64) {
     let machine = current();
     let cpu = machine.this_cpu();

@@ -29,7 +29,8 @@ pub fn acknowledge(index: u8) {
     });
 }
 
-/// Looks at external device `index`, and acknowledges what is there. Says whether something was.
+/// Reads the status of external device `index`, and acknowledges it if it is set. Returns whether
+/// it was set.
 pub fn service(index: u8) -> bool {
     let is_set = read_status(index);
     if is_set {

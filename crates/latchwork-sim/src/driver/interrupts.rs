@@ -3,26 +3,26 @@
 
 use crate::machine::{BEGINNING_US, current};
 
-/// CLI. Says whether interrupts were on.
+/// CLI. Returns whether interrupts were on.
 pub fn disable() -> bool {
     let machine = current();
     machine.change_cpu(machine.this_cpu(), |cpu| std::mem::replace(&mut cpu.interrupts_on, false))
 }
 
-/// Puts the flag back.
+/// Restores the flag.
 pub fn restore(were_on: bool) {
     let machine = current();
     machine.change_cpu(machine.this_cpu(), |cpu| cpu.interrupts_on = were_on);
 }
 
-/// Maskable interrupts can come.
+/// Whether maskable interrupts are on.
 pub fn are_on() -> bool {
     let machine = current();
     let cpu = machine.this_cpu();
     machine.with(|state| state.cpus[cpu].interrupts_on && state.cpus[cpu].nmi_depth == 0)
 }
 
-/// Stops this CPU's tick. One that is pending is taken back.
+/// Stops this CPU's tick, and withdraws a pending one.
 pub fn stop_tick() {
     let machine = current();
     machine.change_cpu(machine.this_cpu(), |cpu| {

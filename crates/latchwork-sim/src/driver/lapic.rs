@@ -9,8 +9,8 @@ use crate::{
 /// How often a send reads the delivery status before it gives up.
 const IDLE_READS: u32 = 8;
 
-/// Sends an NMI to `to`, from any context. Stores before are visible there when it is taken. Says
-/// whether it was sent.
+/// Sends an NMI to `to`, from any context. Earlier stores are visible there when `to` takes it.
+/// Returns whether it was sent.
 pub fn send_nmi(to: usize) -> bool {
     let machine = current();
     match machine.hardware.apic {
@@ -24,8 +24,8 @@ pub fn send_nmi(to: usize) -> bool {
     }
 }
 
-/// As any code that may be an NMI which interrupted another such send has to: it leaves the upper
-/// half as it found it, and the delivery status idle.
+/// Sends by the two halves of the ICR. The calling code may be in an NMI that interrupted another
+/// such send, so this function leaves the upper half as it found it, and the delivery status idle.
 fn send_by_two_halves(machine: &'static Machine, to: usize) -> bool {
     let cpu = machine.this_cpu();
     if !becomes_idle(machine, cpu) {
@@ -58,7 +58,7 @@ fn becomes_idle(machine: &'static Machine, cpu: usize) -> bool {
     })
 }
 
-/// The ICR was written: the edge is under way.
+/// Sets the edge on its way, after the write to the ICR.
 fn rings(machine: &Machine, to: usize) {
     let from = machine.this_cpu();
     machine.change(|state| {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What kernel code sees of the machine. Each register access is a choice point; each function does
-//! what its namesake in a driver does, and reports that to no monitor.
+//! What kernel code sees of the machine. Each register access is a choice point. Each function does
+//! what its namesake in a driver does, and reports nothing to the monitors.
 //!
-//! Policies are built on these: ours as handlers, those of other kernels as they do it.
+//! Policies use these functions: ours in its handlers, those of other kernels as those kernels do.
 
 pub mod clock;
 pub mod external;
@@ -26,8 +26,8 @@ fn read<R: Observed>(bus: Bus, act: impl FnOnce() -> R) -> R {
     }
 }
 
-/// A write to a register on that bus. Ordinary memory takes it at once: that its store may be late
-/// is firmware's concern, which waits for it.
+/// A write to a register on that bus. Ordinary memory takes it at once. On a real machine the store
+/// may be late, but firmware waits for it.
 fn write<R: Observed>(bus: Bus, act: impl FnOnce() -> R) -> R {
     match bus {
         Bus::Ports => hardware(Access::PortWrite, act),

@@ -6,15 +6,15 @@ use crate::{
     machine::{Bell, Condition, Fact, PmuKind, current, pmu::bit},
 };
 
-/// How often a driver goes round as long as the status is set.
+/// How often a driver acknowledges while the status is set again.
 const ROUNDS: u32 = 3;
 
-/// What one look at the counters has found.
+/// What [`service`] has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Serviced {
-    /// Something had overflowed, and was acknowledged.
+    /// A counter had overflowed, and the driver has acknowledged it.
     pub claimed: bool,
-    /// Something has overflowed again, and its PMI may be lost or not: look again.
+    /// A counter has overflowed again, and its PMI may be lost: ask again.
     pub again: bool,
 }
 
@@ -57,12 +57,13 @@ pub fn stop_counters(stopped: bool) {
     });
 }
 
-/// All that a driver of the `own` bits does: look; stop the counters; acknowledge what is set,
-/// bounded; unmask; look again; let the counters go on.
+/// Does all that a driver of the `own` bits does: it reads the status, stops the counters,
+/// acknowledges what is set (a bounded number of times), unmasks the entry, reads the status again,
+/// and lets the counters go on.
 ///
-/// The second look is not acknowledged: an overflow that came before the unmasking rings nobody,
-/// and one that came after it does. Hence an entry that masks itself has one driver for all bits:
-/// of two, one would acknowledge what has rung since the other's unmasking.
+/// The driver does not acknowledge what the second read shows: an overflow before the unmasking
+/// does not ring, and one after it does. Hence an entry that masks itself has one driver for all
+/// bits. Of two drivers, one would acknowledge what has rung since the other unmasked.
 pub fn service(own: u8) -> Serviced {
     let mut status = read_status() & own;
     if status == 0 {

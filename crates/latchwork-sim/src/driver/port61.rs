@@ -33,7 +33,7 @@ pub fn write(value: u8) {
     });
 }
 
-/// Port 0x70 bit 7, set and cleared: what is still asserted rings anew.
+/// Sets and clears port 0x70 bit 7, so that a source that is still asserted rings again.
 pub fn toggle_enable() {
     let machine = current();
     hardware(Access::PortWrite, || {
@@ -45,17 +45,17 @@ pub fn toggle_enable() {
     });
 }
 
-/// What one look at the port has found.
+/// What [`service`] has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Serviced {
-    /// A status was set, and was cleared.
+    /// A status was set, and the driver has cleared it.
     pub claimed: bool,
-    /// One is set again, or still. If the line has not been down in between, no edge will come for
-    /// it.
+    /// A status is set again, or still. If the line has not been down in between, no edge will come
+    /// for it.
     pub again: bool,
 }
 
-/// Both bits of one reading, cleared by pulsing, and a look at what is there then.
+/// Reads both status bits, clears those that are set by a pulse, and reads the port again.
 pub fn service() -> Serviced {
     let status = read_status();
     if status == 0 {

@@ -10,27 +10,27 @@ pub fn report(serial: usize, reported: Reported) {
     machine.record(&Fact::Report { cpu, serial, reported });
 }
 
-/// So many edges of this CPU wait to be settled.
+/// `edges` edges of this CPU wait to be settled.
 pub fn unsettled(edges: usize) {
     let machine = current();
     let cpu = machine.this_cpu();
     machine.record(&Fact::Unsettled { cpu, edges });
 }
 
-/// This CPU has taken the requests of so many sends, and served them; of these so many that a
-/// scenario asked for, and not the policy itself.
+/// This CPU has taken and served the requests of `sends` sends. The scenario asked for `asked` of
+/// them, and the policy itself for the others.
 pub fn served(sends: usize, asked: usize) {
     let machine = current();
     machine.record(&Fact::Served { cpu: machine.this_cpu(), sends, asked });
 }
 
-/// This CPU has taken the requests of so many sends and dropped them, since it is offline.
+/// This CPU has taken the requests of `sends` sends and dropped them, since it is offline.
 pub fn dropped(sends: usize) {
     let machine = current();
     machine.record(&Fact::Dropped { cpu: machine.this_cpu(), sends });
 }
 
-/// A send to `to` begins: its request can be taken from here on.
+/// A send to `to` begins: from here on `to` can take its request.
 pub fn send_begins(to: usize) {
     current().begin_send(to);
 }
@@ -40,7 +40,7 @@ pub fn send_ends(accepted: bool) {
     current().end_send(accepted);
 }
 
-/// Runs the handler of `bell`'s doorbell, seen by those who judge removals.
+/// Runs the handler of `bell`'s doorbell, and reports the call to the monitor of removals.
 pub fn call<R>(bell: Bell, handler: impl FnOnce() -> R) -> R {
     let machine = current();
     machine.record(&Fact::Called(bell));
@@ -58,7 +58,7 @@ pub fn claim_outside(bell: Bell, claim: impl FnOnce()) {
     machine.record(&Fact::ClaimedOutside { cpu });
 }
 
-/// From here on a handler of that doorbell is asked, and its route is open.
+/// From here on the policy asks a handler of that doorbell, whose route is open.
 pub fn attended(bell: Bell) {
     current().record(&Fact::Attended(bell));
 }
@@ -78,7 +78,7 @@ pub fn queue_begins(item: usize) {
     current().record(&Fact::QueueBegan(item));
 }
 
-/// That has returned: it was queued for a run of its own, or it was not.
+/// The queueing has returned: it queued the item for a run of its own if `anew`.
 pub fn queue_ends(item: usize, anew: bool) {
     current().record(&Fact::QueueEnded { item, anew });
 }

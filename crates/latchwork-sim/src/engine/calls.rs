@@ -8,7 +8,7 @@ use super::{
     world::Access,
 };
 
-/// What a hardware access gives back, as 64 bits of what its caller learns.
+/// The result of a hardware access, as 64 bits of what its caller learns.
 pub trait Observed {
     /// The bits.
     fn observed(&self) -> u64;
@@ -36,14 +36,14 @@ impl<T: Observed> Observed for Option<T> {
     }
 }
 
-/// The simulated CPU that this code runs on; none while a world is built, or in an event.
+/// The simulated CPU that this code runs on; `None` in the building of a world and in an event.
 #[must_use]
 pub fn this_cpu() -> Option<usize> {
     here().map(|(_, cpu)| cpu.id)
 }
 
-/// An access to hardware: a choice point, then `act`. What it returns becomes part of what this CPU
-/// knows. Where no CPU runs, only `act`.
+/// An access to hardware: a choice point, then `act`, whose result becomes part of what this CPU
+/// knows. Where no CPU runs, it only calls `act`.
 pub fn hardware<R: Observed>(what: Access, act: impl FnOnce() -> R) -> R {
     let Some((engine, cpu)) = here() else { return act() };
     engine.choice_point(cpu);
@@ -60,14 +60,14 @@ pub fn hardware<R: Observed>(what: Access, act: impl FnOnce() -> R) -> R {
     result
 }
 
-/// `MFENCE`: older stores are in memory before anything younger is done.
+/// `MFENCE`: drains older stores to memory before the CPU does anything younger.
 pub fn memory_fence() {
     if let Some((engine, cpu)) = here() {
         engine.full_fence(cpu);
     }
 }
 
-/// Something that this CPU's code has learned without a choice point, such as a reading of the
+/// Records that this CPU's code has learned `value` without a choice point, as by reading the
 /// clock.
 pub fn observe(value: u64) {
     if let Some((engine, cpu)) = here() {
@@ -76,8 +76,8 @@ pub fn observe(value: u64) {
     }
 }
 
-/// The code of this CPU does this, too: it changes something of the world, or tells those who
-/// judge, without an access to hardware, or such an access does more than others.
+/// Records that the code of this CPU does `what`, too: it changes the world or reports to the
+/// monitors without an access to hardware, or by an access that does more than others.
 pub fn acts(what: Touches) {
     if let Some((engine, _)) = here() {
         engine.does(what);
@@ -85,14 +85,14 @@ pub fn acts(what: Touches) {
 }
 
 /// A turn of a busy wait. The CPU goes on only after another context, or an event, has changed
-/// something; if everybody waits and nothing can happen, that is a deadlock.
+/// something. If every CPU waits and no event can happen, that is a deadlock.
 ///
 /// A wait carries nothing from one turn to the next but what it reads and [`observe`]s: a turn that
 /// saw just what the turn before saw leaves no trace.
 ///
 /// # Panics
 ///
-/// Where no simulated CPU runs: nobody would ever end the wait.
+/// Where no simulated CPU runs: nothing would ever end the wait.
 pub fn relax() {
     if let Some((engine, cpu)) = here() {
         engine.relax(cpu);
@@ -105,22 +105,22 @@ pub fn relax() {
     }
 }
 
-/// A line in the timeline, in the column of a CPU or, with the number of CPUs, in the machine's.
-/// Free when nobody records.
+/// Adds a line to the timeline, in the column of a CPU or, if `column` is the number of CPUs, in
+/// the machine's. It costs nothing when no timeline is recorded.
 pub fn note(column: usize, text: impl FnOnce() -> String) {
     if let Some(engine) = in_progress() {
         engine.recorder.note(engine.point.get(), column, text);
     }
 }
 
-/// Whether somebody records a timeline.
+/// Whether a timeline is recorded.
 #[must_use]
 pub fn is_recorded() -> bool {
     in_progress().is_some_and(|engine| engine.recorder.wants_notes())
 }
 
-/// Looks at the world from outside, for a note: what `read` reads is what lies in memory, no choice
-/// point, and no CPU's. It must change nothing.
+/// Looks at the world from outside, for a note: `read` sees what lies in memory, without choice
+/// points and not as any CPU. It must change nothing.
 pub fn peek<R>(read: impl FnOnce() -> R) -> R {
     let Some((engine, cpu)) = here() else { return read() };
     engine.set_current(None);
@@ -129,8 +129,9 @@ pub fn peek<R>(read: impl FnOnce() -> R) -> R {
     seen
 }
 
-/// The base context of this CPU goes on by nothing but what is in memory and in the world's
-/// [`fold`](super::World::fold): its history begins anew. No-op in an interruption.
+/// Says that the base context of this CPU knows nothing but what is in memory and in the world's
+/// [`fold`](super::World::fold), so that its history begins anew. It does nothing in an
+/// interruption.
 pub fn at_rest() {
     if let Some((engine, cpu)) = here() {
         cpu.forget(engine.changes.get());
@@ -138,7 +139,8 @@ pub fn at_rest() {
 }
 
 /// How many accesses, to memory and hardware, this CPU has made since the execution began, its
-/// interruptions included. For differences only: an absolute count does not belong into `fold`.
+/// interruptions included. Use it for differences only: an absolute count does not belong in
+/// `fold`.
 #[must_use]
 pub fn accesses() -> usize {
     here().map_or(0, |(_, cpu)| cpu.accesses.get())

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Simulated CPUs' stacks, and how they change hands.
 //!
-//! A CPU is a coroutine, and an interruption is a call on its stack. An execution may be cut short
-//! anywhere; then its coroutines are *reset*: what is on their stacks is forgotten, not dropped.
-//! Unwinding them would run destructors of the software under test on a machine that stands still:
-//! a registration's waits until no CPU is in the handler, and that CPU will never leave. It would
-//! also need `panic = "unwind"`, which the workspace's other profiles do not have.
+//! A CPU is a coroutine, and an interruption is a call on its stack. A search may cut an execution
+//! short anywhere. The engine then *resets* its coroutines: it forgets what is on their stacks, and
+//! drops nothing. To unwind them would run destructors of the software under test on a machine that
+//! stands still: a registration's destructor waits until no CPU is in the handler, and such a CPU
+//! would never leave. It would also need `panic = "unwind"`, which the workspace's other profiles
+//! do not have.
 
 use std::{cell::Cell, ptr::NonNull};
 
@@ -14,7 +15,8 @@ use corosensei::{
     stack::{DefaultStack, Stack},
 };
 
-/// Generous, since what is not touched is never allocated, and formatting in a note goes deep.
+/// Generous: the host allocates only pages that are touched, and the formatting of a note goes
+/// deep.
 const STACK_BYTES: usize = 256 * 1024;
 
 /// The coroutine's side of a switch.

@@ -32,7 +32,7 @@ struct Context {
     pace: Cell<Pace>,
     /// Accesses in this context.
     accesses: Cell<usize>,
-    /// All that this context has learned, and how far it has come.
+    /// A hash of all that this context has learned, and of how far it has come.
     history: Cell<Fingerprint>,
     wait: Wait,
 }
@@ -79,7 +79,7 @@ impl Context {
         }
     }
 
-    /// Becomes `other`. What it was is what `other` is then.
+    /// Swaps its content with that of `other`.
     fn swap(&self, other: &Self) {
         self.level.swap(&other.level);
         self.pace.swap(&other.pace);
@@ -125,7 +125,7 @@ impl Cpu {
         }
     }
 
-    /// As before the execution.
+    /// Resets it to the state before an execution.
     pub(super) fn reset(&self) {
         self.buffer.clear();
         self.accesses.set(0);
@@ -152,7 +152,7 @@ impl Cpu {
         self.context.accesses.get()
     }
 
-    /// Whether it waits, and nobody else has changed anything since its turn began.
+    /// Whether it waits, and no other context has changed anything since its turn began.
     pub(super) fn waits_in_vain(&self, changes: u64) -> bool {
         self.context.waits_in_vain(changes)
     }

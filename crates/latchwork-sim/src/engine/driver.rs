@@ -9,8 +9,9 @@
 //! decisions taken before it.
 //!
 //! A CPU that is chosen does something: it takes the interruption that is due, or makes the access
-//! before which it stopped. So no order is met twice by switching to and fro. After a draining or
-//! an event there is another choice point, unless the CPU that runs must now take an interruption.
+//! before which it stopped. So no search meets an order twice by switching to and fro. After a
+//! draining or an event there is another choice point, unless the CPU that runs must now take an
+//! interruption.
 
 use super::{
     coroutine::Thread,
@@ -23,7 +24,7 @@ use super::{
     world::{Event, Property, Violation},
 };
 
-/// What can be done at a choice point.
+/// What the driver can do at a choice point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Choice {
     /// The CPU that runs goes on.
@@ -66,7 +67,8 @@ impl Menu<'_> {
         let world = self.engine.world();
         done.meets(match *choice {
             Choice::Go => return true,
-            // What it used alone nobody sees, and nothing comes between that and what it does next.
+            // No other CPU sees a word that it alone uses, and nothing comes between that access
+            // and its next step.
             Choice::Switch(_) if world.is_closed(self.current) => {
                 Touches::SHARED | Touches::HARDWARE | Touches::CLOCK
             }
@@ -84,10 +86,10 @@ pub(super) enum Answer {
     Cut,
 }
 
-/// Who decides.
+/// Takes the decisions of a search.
 pub(super) trait Chooser {
-    /// The first point at which it wants to choose. Before, the default is taken. Asked at the
-    /// beginning and after each choice.
+    /// The first point at which it wants to choose. Before that, the driver takes the default. The
+    /// driver asks at the beginning and after each choice.
     fn next_stop(&self) -> usize;
 
     /// Whether it wants to choose also, wherever that is, when the CPU that runs cannot go on.
@@ -95,7 +97,7 @@ pub(super) trait Chooser {
         false
     }
 
-    /// Before this point, a former execution was the same and was asked for violations.
+    /// Up to this point, a former execution was the same, and its world was asked for violations.
     fn known_until(&self) -> usize {
         0
     }

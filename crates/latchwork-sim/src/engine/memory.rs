@@ -3,8 +3,8 @@
 //!
 //! Each access is a choice point and then one indivisible step. A fence is a choice point only if
 //! it has something to do, which is to drain the store buffer. The use of a cell that belongs to
-//! one context at a time is no choice point: by the protocol that makes it so, no other context
-//! looks.
+//! one context at a time is no choice point: the protocol that makes it so keeps other contexts
+//! away.
 //!
 //! Accesses in events, when no CPU runs, go to memory at once: devices have no store buffer.
 
@@ -101,15 +101,15 @@ impl Engine {
         });
     }
 
-    /// What `cpu` touches by using the word at this address. On the way to where a search is, who
-    /// uses what is known.
+    /// What `cpu` touches by using the word at this address. Where a search repeats a former
+    /// execution, it knows already who uses the word.
     #[inline]
     fn touched(&self, cpu: &Cpu, address: usize, writes: bool) -> Touches {
         let private = self.checks.get() && !self.sharing.is_shared(address, cpu.id, writes);
         if private { Touches::OWN } else { Touches::SHARED }
     }
 
-    /// An event, or nobody, uses a word.
+    /// An event, or code outside an execution, uses a word.
     fn touched_by_an_event(&self, word: &Word, writes: bool) {
         if self.fires.get() {
             self.sharing.is_shared(address(word), NO_CPU, writes);
@@ -231,8 +231,8 @@ impl Memory for Engine {
 
     fn cell_used(&self, address: usize, shown: &Cell<u64>, content: &dyn fmt::Debug) {
         let mut print = Printed(Fingerprint::new());
-        // Writing into a fingerprint does not fail; content that cannot be shown is as it was shown
-        // so far.
+        // Writing into a fingerprint does not fail. Content whose formatting fails counts as far as
+        // it was formatted.
         let _ = fmt::write(&mut print, format_args!("{content:?}"));
         let print = print.0.value();
         let before = shown.replace(print);

@@ -28,15 +28,15 @@
 //!
 //! To go back to a choice point, the exhaustive search builds the world anew and repeats what was
 //! chosen until there. Stacks of real code and whatever a world keeps on the heap cannot be copied,
-//! but they can be made again: everything is deterministic. The way back costs little, as neither
-//! options are listed nor states hashed on it; some 10 million choice points a second are passed,
-//! and a world is built in a few microseconds if it lies in a [`Place`].
+//! but they can be made again: everything is deterministic. The way back costs little, since the
+//! engine neither lists options nor hashes states on it: it passes some 10 million choice points a
+//! second, and builds a world in a few microseconds if that lies in a [`Place`].
 //! (`examples/engine_speed.rs` measures both.)
 //!
 //! # What the exhaustive search leaves out, and why it may
 //!
-//! **States that it has met.** Where the whole machine is in the state in which it was met before,
-//! with at least as many preemptions left, whatever follows was or will be seen from there. The
+//! **States that it has met.** Where the search has met the whole machine in the same state before,
+//! with at least as many preemptions left, it has seen or will see from there whatever follows. The
 //! state is the hash of: the words of memory that differ from the beginning; each CPU's store
 //! buffer; each CPU's history; what the world takes in with [`World::fold`]; and which CPU runs,
 //! because leaving it may be a preemption. A context's *history* is the hash of all accesses that
@@ -70,20 +70,21 @@
 //! * *After anything else*, an interruption's begin and end, a wait's turn, another CPU's turn, an
 //!   event, everything is offered.
 //!
-//! Each such move brings deviations nearer to the beginning, so there is an end to it. What a world
-//! says of its events is a demand: [`World::touches`] may name too much, never too little; and code
-//! that changes the world, or reports to the monitors, outside of [`hardware`] says so ([`acts`]).
+//! Each such move brings deviations nearer to the beginning, so the moves come to an end. The
+//! search relies on what a world says of its events: [`World::touches`] may name too much, never
+//! too little. Code that changes the world, or reports to the monitors, outside of [`hardware`]
+//! says so ([`acts`]).
 //!
 //! The search learns which words one CPU alone uses, or no CPU writes: until the search sees two
 //! CPUs at a word, one of which writes, it takes the word for private. When it sees that, it begins
-//! again. If it never does, it was right to the end: take the shortest execution in which a word
-//! that was taken for private is used by a second CPU. Before that last step nothing was wrongly
-//! left out, so an equivalent of it was run, and then that step too, or that step first and the
-//! other use of the word after it.
+//! again. If it never does, it was right to the end. For take the shortest execution in which a
+//! second CPU uses a word that the search took for private. Before that last step the search left
+//! nothing out wrongly, so it ran an equivalent of those steps, and then that step too, or that
+//! step first and the other use of the word after it.
 //!
-//! In a state that was met before, only those options are taken that were not offered there then.
-//! What was done last decides which options are offered, and nothing of what follows one, so it is
-//! no part of the state.
+//! In a state that it has met before, the search takes only those options that it was not offered
+//! there then. The last step decides which options are offered, and nothing of what follows an
+//! option, so it is no part of the state.
 //!
 //! **Use of cells that belong to one context at a time** is no choice point; the atomics of the
 //! protocol that gives them to one context are.
@@ -93,9 +94,9 @@
 //!
 //! # Limits
 //!
-//! * Beyond [`Bounds::preemptions`] nothing is seen. Events, interruptions, drained stores, and
-//!   switches away from a CPU that waits, halts or has finished are free, so the bound limits only
-//!   how often a CPU is left in the middle of its work. Other bounds end a search as
+//! * The search sees nothing beyond [`Bounds::preemptions`]. Events, interruptions, drained stores,
+//!   and switches away from a CPU that waits, halts or has finished are free, so the bound limits
+//!   only how often a CPU is left in the middle of its work. Other bounds end a search as
 //!   [`Verdict::Unfinished`].
 //! * States are known by 64 bits. Two of n states look alike with a probability of about n²/2⁶⁵: 1
 //!   in 1.5 million for 5 million states.
@@ -103,9 +104,9 @@
 //!   compilers and weaker machines may reorder is loom's part, with the same source.
 //! * A CPU takes an interruption only where it is about to make an access: code between two
 //!   accesses touches nothing that a handler could see.
-//! * What waits for ever while something else goes on is not found; what waits while nothing can
-//!   happen is ([`Property::Deadlock`]).
-//! * Searches use one thread. Several can run side by side, each with worlds of its own.
+//! * The search does not find code that waits for ever while something else goes on. It finds code
+//!   that waits while nothing can happen ([`Property::Deadlock`]).
+//! * A search uses one thread. Several searches can run side by side, each with worlds of its own.
 
 mod calls;
 mod coroutine;

@@ -12,18 +12,18 @@ use std::{
 
 use super::runtime;
 
-/// Has panics on simulated CPUs kept instead of printed. All others go to the hook that was there
-/// before.
+/// Has the engine keep panics on simulated CPUs instead of printing them. All others go to the hook
+/// that was there before.
 pub(super) fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let others = panic::take_hook();
         panic::set_hook(Box::new(move |info| match runtime::here() {
             Some((engine, cpu)) if cfg!(panic = "unwind") => {
-                engine.panicked(cpu, told(cpu.id, info));
+                engine.panicked(cpu, panic_text(cpu.id, info));
             }
             Some((engine, cpu)) => {
-                eprintln!("{}, at choice point {}", told(cpu.id, info), engine.point.get());
+                eprintln!("{}, at choice point {}", panic_text(cpu.id, info), engine.point.get());
                 others(info);
             }
             None => others(info),
@@ -31,7 +31,7 @@ pub(super) fn install_hook() {
     });
 }
 
-fn told(cpu: usize, info: &PanicHookInfo<'_>) -> String {
+fn panic_text(cpu: usize, info: &PanicHookInfo<'_>) -> String {
     let place = info.location().map_or_else(String::new, |place| format!(" at {place}"));
     let payload = info.payload();
     let text = payload.downcast_ref::<&str>().copied();

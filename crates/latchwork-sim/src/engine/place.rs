@@ -3,16 +3,16 @@
 
 use std::cell::UnsafeCell;
 
-/// A place of fixed address, filled anew for each execution.
+/// A place of fixed address, in which each execution's world is built.
 ///
-/// Fingerprints take in the addresses of simulated words and the pointers in them, so that a world
-/// must lie at the same addresses in each execution. And what lives in a kernel's `static`s must be
+/// Fingerprints take in the addresses of simulated words and the pointers in them, so a world must
+/// lie at the same addresses in each execution. And the contents of a kernel's `static`s must be
 /// `&'static` here.
 #[derive(Debug)]
 pub struct Place<T: 'static>(&'static UnsafeCell<Option<T>>);
 
 impl<T> Place<T> {
-    /// An empty place. It is never given back to the allocator.
+    /// Allocates an empty place, which nobody ever frees.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it leaks, so it is not made in passing")]
     pub fn new() -> Self {
@@ -21,8 +21,8 @@ impl<T> Place<T> {
 
     /// Drops what was built here before and builds the next.
     ///
-    /// The former world may have been cut short anywhere, so what waits in its `Drop`, as a
-    /// registration does, belongs into `ManuallyDrop`.
+    /// The former execution may have been cut short anywhere, so what waits in its `Drop`, as a
+    /// registration does, belongs in `ManuallyDrop`.
     ///
     /// # Safety
     ///

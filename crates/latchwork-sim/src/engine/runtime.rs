@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The engine proper: where simulated CPUs are, and what they do at a choice point.
+//! The engine itself: where simulated CPUs are, and what they do at a choice point.
 //!
-//! There is one for each thread of the host, made when it is first needed and never freed, so that
+//! Each thread of the host has one, which it makes when it first needs it and never frees, so that
 //! it is `&'static` to the coroutines. All of it is in cells, since CPUs, events and the driver
 //! take turns.
 
@@ -33,19 +33,19 @@ pub(super) struct Engine {
     pub(super) point: Cell<usize>,
     /// The first choice point that is not passed by going on.
     pub(super) stop_at: Cell<usize>,
-    /// How often anything changed that somebody may wait for.
+    /// How often anything changed that a CPU may wait for.
     pub(super) changes: Cell<u64>,
     /// What the CPU that runs has done since its last choice point.
     pub(super) done: Cell<Touches>,
-    /// Whose words are whose.
+    /// Which CPUs use which words.
     pub(super) sharing: Sharing,
-    /// An event happens.
+    /// Whether an event is in progress.
     pub(super) fires: Cell<bool>,
     /// Hash of what differs in memory from the world's beginning.
     pub(super) memory: Cell<u64>,
     /// How many stores a store buffer holds.
     pub(super) store_buffer: Cell<usize>,
-    /// Whether the world is asked for violations: not where a former execution has been asked.
+    /// Whether to ask the world for violations: not where a former execution was the same.
     pub(super) checks: Cell<bool>,
     pub(super) violation: RefCell<Option<Violation>>,
     pub(super) recorder: Recorder,
@@ -59,7 +59,7 @@ thread_local! {
 }
 
 impl Engine {
-    /// This thread's.
+    /// Takes this thread's engine.
     ///
     /// # Panics
     ///
@@ -75,7 +75,7 @@ impl Engine {
         engine
     }
 
-    /// Gives it back.
+    /// Gives it back to the thread.
     pub(super) fn release(&self) {
         self.abandon();
         self.busy.set(false);
@@ -223,7 +223,7 @@ impl Engine {
         self.does(Touches::EVERYTHING);
     }
 
-    /// All that a CPU ever does.
+    /// The body of a CPU's coroutine.
     pub(super) fn run_cpu(&'static self, cpu: &'static Cpu) {
         self.catch(cpu, || {
             cpu.set_pace(Pace::Running);

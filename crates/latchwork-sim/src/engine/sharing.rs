@@ -2,9 +2,9 @@
 //! Which words of memory CPUs have in common, as far as a search has seen.
 //!
 //! A word that one CPU alone uses, or that no CPU writes, is as good as that CPU's own: the order
-//! of such an access and of what other CPUs do cannot matter. Which CPUs use a word is only known
-//! when all has been seen. So a search takes a word for private to the CPU that uses it until it
-//! sees that this is wrong, and then begins again with what it has learned.
+//! of such an access and of what other CPUs do cannot matter. A search knows which CPUs use a word
+//! only when it has seen everything. So it takes a word for private to the CPU that uses it until
+//! it sees that this is wrong, and then begins again with what it has learned.
 
 use std::{
     cell::{Cell, RefCell},
@@ -35,24 +35,26 @@ impl Users {
     }
 }
 
-/// The number of what is no CPU: an event.
+/// The number that stands for an event, which is no CPU.
 pub(super) const NO_CPU: usize = 63;
 
 impl Sharing {
-    /// A search begins that wants to know, or one that does not. Nothing is known yet.
+    /// A search begins, which wants to know who uses which word if it `watches`. Nothing is known
+    /// yet.
     pub(super) fn begin(&self, watches: bool) {
         self.users.borrow_mut().clear();
         self.watches.set(watches);
         self.has_grown.set(false);
     }
 
-    /// Whether a word that was taken for one CPU's has been found to be shared since this was last
-    /// asked.
+    /// Whether a word that the search took for private has turned out to be shared since the last
+    /// call.
     pub(super) fn has_grown(&self) -> bool {
         self.has_grown.take()
     }
 
-    /// `cpu` uses the word at this address. Says whether its order with what others do can matter.
+    /// `cpu` uses the word at this address. Returns whether the order of that and of what others do
+    /// can matter.
     #[inline]
     pub(super) fn is_shared(&self, address: usize, cpu: usize, writes: bool) -> bool {
         if !self.watches.get() {

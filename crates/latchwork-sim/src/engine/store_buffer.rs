@@ -3,13 +3,13 @@
 //!
 //! * A store goes into the buffer. A load takes the youngest store to its word from this CPU's own
 //!   buffer, or what is in memory.
-//! * The oldest store goes to memory at any moment: the engine's own kind of event, no preemption.
+//! * The oldest store may go to memory at any moment: an event of the engine's own, no preemption.
 //! * The buffer is empty before a locked instruction, before MFENCE, and before those accesses to
 //!   hardware that drain it. A store with `SeqCst` is XCHG, a locked instruction.
 //! * It is empty before a handler begins, since it is drained "when an exception or interrupt is
 //!   generated" (SDM Vol. 3A, "Store Buffer"), and when the handler has returned, since IRET is
 //!   serialising (SDM Vol. 3A, "Serializing Instructions").
-//! * A word that no other CPU touches has no use for it: a store to it is in memory at once.
+//! * A store to a word that no other CPU touches bypasses the buffer: it is in memory at once.
 //! * A full buffer sends its oldest store to memory to make room. So a small buffer shows fewer
 //!   orders than a real one.
 

@@ -26,7 +26,7 @@ pub struct Timeline {
     pub entries: Vec<Entry>,
 }
 
-/// How much a replay tells.
+/// How much a replay records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Detail {
     /// Nothing.
@@ -38,7 +38,7 @@ pub enum Detail {
     Accesses,
 }
 
-/// Keeps what happens, if somebody wants it.
+/// Records what happens, if a timeline is wanted.
 #[derive(Default)]
 pub(super) struct Recorder {
     detail: Cell<Detail>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a CPU does, by what the order of it and of something else can matter to.
+//! Kinds of what a CPU does, by which the search knows whether an order can matter.
 
 use std::ops::{BitOr, BitOrAssign};
 
@@ -15,17 +15,17 @@ impl Touches {
     pub const OWN: Self = Self(1 << 0);
     /// Any other access to memory, and a fence that drains stores.
     pub const SHARED: Self = Self(1 << 1);
-    /// An access to hardware, and whatever else changes the world or tells those who judge.
+    /// An access to hardware, and whatever else changes the world or reports to the monitors.
     pub const HARDWARE: Self = Self(1 << 2);
-    /// A look at the clock, or at something else that is [observed](super::observe).
+    /// A reading of the clock, or of something else that the code [observes](super::observe).
     pub const CLOCK: Self = Self(1 << 3);
-    /// What sets an edge on its way. It is a change of the world, too.
+    /// A ring, which sets an edge on its way. It is a change of the world, too.
     pub const RING: Self = Self(1 << 4);
-    /// All of these, and what is none of them: an interruption begins or ends, a wait's turn ends,
-    /// a context begins, another CPU's turn has come, an event has happened.
+    /// All of these and everything else: an interruption begins or ends, a wait's turn ends, a
+    /// context begins, another CPU's turn has come, an event has happened.
     pub const EVERYTHING: Self = Self(u8::MAX);
 
-    /// One of them is in both.
+    /// Whether one kind is in both.
     #[must_use]
     pub const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0

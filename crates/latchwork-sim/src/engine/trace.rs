@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What replays an execution: where it left the default course, and how.
+//! Traces, by which an execution is replayed: where it left the default course, and how.
 
 use std::{fmt, str::FromStr};
 
@@ -12,8 +12,8 @@ pub struct Deviation {
     pub option: usize,
 }
 
-/// An execution, as its deviations in order. Written `x1:12.3,40.1`: the format's version, then
-/// point and option of each.
+/// An execution, as its deviations in order. Its text is like `x1:12.3,40.1`: the format's version,
+/// then point and option of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     /// The deviations, by ascending point.

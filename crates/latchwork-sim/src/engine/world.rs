@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is run: a machine with its software, as the engine sees it.
+//! A machine with its software, as the engine runs it.
 
 use std::fmt;
 
@@ -7,20 +7,21 @@ use super::{fingerprint::Fingerprint, touches::Touches};
 
 /// A machine and the software on it.
 ///
-/// All methods take `&self` and are called on one thread. What a world must keep to:
+/// The engine calls all methods on one thread. The rules for a world:
 ///
 /// * Code on a simulated CPU is deterministic, and all that it learns from outside its own context
 ///   it learns from simulated atomics, [`hardware`](super::hardware), [`observe`](super::observe),
 ///   and, where its base context comes to rest, from what [`fold`](Self::fold) takes in.
-/// * What it decides by a statistics counter of the core, which is no simulated atomic, is in
-///   `fold`: the limiter of unknown NMIs' reports is in the time of the last report.
+/// * `fold` takes in whatever the code decides by a statistics counter of the core, which is no
+///   simulated atomic: the time of the last report does so for the limiter of reports of unknown
+///   NMIs.
 /// * Simulated words and whatever pointers to them or in them lead to lie at the same addresses in
 ///   each execution: in a [`Place`](super::Place) or a `static`; not on a simulated CPU's stack, if
 ///   there are store buffers.
-/// * Nothing on the heap is owned by a simulated CPU's stack alone from one choice point to the
-///   next: an execution that is cut short drops nothing that lies there.
+/// * From one choice point to the next, a simulated CPU's stack does not alone own anything on the
+///   heap: an execution that is cut short drops nothing that lies on the stack.
 /// * [`interruption`](Self::interruption) and [`can_run`](Self::can_run) touch no simulated
-///   atomics. They are asked before each access.
+///   atomics. The engine calls them before each access.
 pub trait World {
     /// How many CPUs there are.
     fn cpus(&self) -> usize;
@@ -29,14 +30,14 @@ pub trait World {
     /// to the CPU even then.
     fn run(&self, cpu: usize);
 
-    /// What the environment may do now, in a fixed order: an edge lands, a device raises, time
-    /// passes.
+    /// Lists what the environment may do now, in a fixed order: an edge lands, a device raises,
+    /// time passes.
     fn events(&self, out: &mut Vec<Event>);
 
-    /// Does it.
+    /// Makes the event happen.
     fn fire(&self, event: Event);
 
-    /// What this CPU takes at its next boundary, at once.
+    /// The interruption that this CPU takes at its next instruction boundary.
     fn interruption(&self, cpu: usize) -> Option<Interruption>;
 
     /// Runs the handler, on the CPU that takes the interruption. Returning from here is the IRET.
@@ -46,26 +47,27 @@ pub trait World {
     /// nothing to wake it, parked, stalled, in SMM, or a virtual CPU that is preempted.
     fn can_run(&self, cpu: usize) -> bool;
 
-    /// A property that is violated now. Asked after each event and after each handler's return.
+    /// A property that is violated now. The engine asks after each event and after each handler's
+    /// return.
     fn violation(&self) -> Option<Violation>;
 
-    /// A property that is violated by how it ended. Asked when nobody can run and no event is
+    /// A property that the end violates. The engine asks when no CPU can run and no event is
     /// enabled.
     fn finish(&self) -> Option<Violation>;
 
-    /// All state that is neither in simulated atomics nor in what the CPUs have read. What is
-    /// forgotten here makes the exhaustive search take two states for one.
+    /// Takes in all state that is neither in simulated atomics nor in what the CPUs have read. If
+    /// it leaves something out, the exhaustive search takes two states for one.
     fn fold(&self, fingerprint: &mut Fingerprint);
 
     /// An event's name, for the timeline.
     fn describe(&self, event: Event) -> String;
 
-    /// While `cpu` runs: of what it does, what this event may not change places with. It is
-    /// everything if the event can make `cpu` take an interruption, or stop it. Otherwise there
-    /// must be in it whatever the event reads or changes, and whatever can enable it or forbid it.
+    /// The kinds of what `cpu` does, while it runs, with which this event may not change places. If
+    /// the event can make `cpu` take an interruption, or stop it, that is everything. Otherwise it
+    /// must contain whatever the event reads or changes, and whatever can enable it or forbid it.
     ///
-    /// The exhaustive search offers the event only after something of this; it may say more than is
-    /// so, and says everything by default.
+    /// The exhaustive search offers the event only after a step of one of these kinds. The result
+    /// may contain more than is needed, and contains everything by default.
     fn touches(&self, _event: Event, _cpu: usize) -> Touches {
         Touches::EVERYTHING
     }
@@ -76,7 +78,7 @@ pub trait World {
         false
     }
 
-    /// What a simulated word is, for timelines that tell each access.
+    /// The name of a simulated word, for timelines that show each access.
     fn name_of(&self, address: usize) -> String {
         format!("{address:#x}")
     }
@@ -104,7 +106,7 @@ impl fmt::Display for Interruption {
     }
 }
 
-/// An access to hardware, by what it does to the store buffer and to those who wait.
+/// An access to hardware, by what it does to the store buffer and to CPUs that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
     /// `IN`.
@@ -127,9 +129,9 @@ pub enum Access {
 }
 
 impl Access {
-    /// Whether older stores are in memory before it is made: I/O instructions and serialising ones
-    /// drain the store buffer (SDM Vol. 3A, "Store Buffer"), and accesses to uncached memory are
-    /// made in program order (SDM Vol. 3A, "Methods of Caching Available").
+    /// Whether older stores are in memory before the access: I/O instructions and serialising ones
+    /// drain the store buffer (SDM Vol. 3A, "Store Buffer"), and a CPU makes accesses to uncached
+    /// memory in program order (SDM Vol. 3A, "Methods of Caching Available").
     #[must_use]
     pub const fn drains(self) -> bool {
         match self {
@@ -142,8 +144,8 @@ impl Access {
         }
     }
 
-    /// Whether somebody who waits may find the machine changed by it. A read that has a side effect
-    /// is a write here.
+    /// Whether it may change what a waiting CPU sees. A read that has a side effect counts as a
+    /// write.
     #[must_use]
     pub const fn changes(self) -> bool {
         match self {
@@ -164,7 +166,7 @@ pub enum Property {
     N2,
     /// A repeating true unknown NMI is reported in time.
     N3,
-    /// Conditions set are claimed or still set.
+    /// Each condition that was set is claimed or still set.
     C,
     /// Dispatch is bounded.
     W,
@@ -172,9 +174,9 @@ pub enum Property {
     Q,
     /// Every queued item runs exactly once.
     D,
-    /// Not everybody waits for somebody. The engine's own.
+    /// Not every CPU waits. The engine's own property.
     Deadlock,
-    /// Nothing panics. The engine's own.
+    /// Nothing panics. The engine's own property.
     Panic,
 }
 

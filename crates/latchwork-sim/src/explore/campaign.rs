@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A campaign: random search in many scenarios at once, until it has seen so much or has taken so
-//! long.
+//! A campaign: random search in many scenarios at once, up to a number of choice points or for a
+//! time.
 //!
-//! It goes round through all policies and scenarios, a few seeds at a time, so that whenever it
-//! ends all have had about as many. Several campaigns with seeds of their own add up: their lines
+//! It takes all policies and scenarios in turn, a few seeds at a time, so that whenever it ends all
+//! have had about as many. Several campaigns with seeds of their own add up: their lines
 //! [merge](super::merge_lines).
 
 use std::{
@@ -24,11 +24,11 @@ const SEEDS_AT_ONCE: u64 = 32;
 /// What a campaign is to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Campaign {
-    /// The first seed. Others use those after it.
+    /// The first seed. The campaign uses those after it, too.
     pub first_seed: u64,
-    /// It ends when it has seen so many choice points,
+    /// It ends when it has passed this many choice points,
     pub points: u64,
-    /// or has taken so long.
+    /// or has taken this long.
     pub longest: Duration,
     /// How many threads search.
     pub threads: usize,
@@ -37,7 +37,7 @@ pub struct Campaign {
 /// How far a campaign has come.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// Choice points that were passed.
+    /// Choice points that it has passed.
     pub points: u64,
     /// Since it began.
     pub elapsed: Duration,
@@ -54,12 +54,12 @@ impl Progress {
 }
 
 impl Campaign {
-    /// Searches. Tells each line as it comes, with how far all of it is by then.
+    /// Searches. Passes each line to `report` as it comes, with the progress of the whole campaign.
     pub fn run(
         &self,
         chosen: &[Entry],
         scenarios: &[&'static Scenario],
-        tell: &(dyn Fn(&Line, Progress) + Sync),
+        report: &(dyn Fn(&Line, Progress) + Sync),
     ) -> Progress {
         let pairs: Vec<(&Entry, &'static Scenario)> = chosen
             .iter()
@@ -74,7 +74,7 @@ impl Campaign {
             elapsed: begun.elapsed(),
             violations: violations.load(Ordering::Relaxed),
         };
-        let telling = Mutex::new(());
+        let reporting = Mutex::new(());
         let search = || {
             while !pairs.is_empty()
                 && points.load(Ordering::Relaxed) < self.points
@@ -86,8 +86,8 @@ impl Campaign {
                 let line = sample(entry, scenario, first..first + SEEDS_AT_ONCE);
                 points.fetch_add(line.points(), Ordering::Relaxed);
                 violations.fetch_add(usize::from(!line.held()), Ordering::Relaxed);
-                let _one_at_a_time = telling.lock().expect("nobody panics while telling");
-                tell(&line, progress());
+                let _one_at_a_time = reporting.lock().expect("nobody panics while reporting");
+                report(&line, progress());
             }
         };
         thread::scope(|scope| {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_is_told_and_counted() {
+    fn what_breaks_is_reported_and_counted() {
         let (held, progress) = campaign("linux", "pmi-collapse-bsp", 200_000);
         assert_eq!(held.iter().filter(|held| !**held).count(), progress.violations);
         assert!(progress.violations > 0);

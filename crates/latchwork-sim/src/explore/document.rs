@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::{Outcome, PROPERTIES};
 use crate::engine::Property;
 
-/// The document: schema 1. `polls_per_s` and `extra_nmis_per_s` are on 256 CPUs; what they are on
-/// one has a name of its own, so that they can be compared. What was not measured is null.
+/// The document: schema 1. `polls_per_s` and `extra_nmis_per_s` are for 256 CPUs; the figures for
+/// one CPU have names of their own. A figure that was not measured is null.
 #[must_use]
 pub fn document(outcomes: &[Outcome]) -> Value {
     json!({
@@ -18,7 +18,7 @@ pub fn document(outcomes: &[Outcome]) -> Value {
     })
 }
 
-/// Whether ours hold and the others break, as they should.
+/// Whether our policies hold and the others break, as they should.
 pub(super) fn held(outcomes: &[Outcome]) -> bool {
     !outcomes.is_empty() && outcomes.iter().all(Outcome::is_as_it_should_be)
 }
@@ -42,8 +42,9 @@ fn policy(outcome: &Outcome) -> Value {
     Value::Object(document)
 }
 
-/// `held`, `violated`, or, where a limit kept the search from seeing everything and nothing was
-/// found, `unfinished`: of ours only, since nothing is promised of the others.
+/// `held` or `violated`; or `unfinished`, where a limit ended the search before it had seen
+/// everything, and it found nothing. Only our policies can be `unfinished`, since we promise
+/// nothing of the others.
 fn properties(outcome: &Outcome) -> Value {
     let violated = outcome.violated();
     let whole = outcome.searches.iter().all(|search| search.unfinished.is_none());
@@ -65,7 +66,7 @@ fn properties(outcome: &Outcome) -> Value {
 ///
 /// # Errors
 ///
-/// What is no such line.
+/// If the text has another kind of line.
 pub fn merge_lines(text: &str) -> Result<Vec<Value>, serde_json::Error> {
     let mut merged: Vec<Value> = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {

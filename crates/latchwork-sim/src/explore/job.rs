@@ -25,15 +25,15 @@ pub struct Searched {
     pub policy: &'static str,
     /// The scenario.
     pub scenario: &'static Scenario,
-    /// How many states were met.
+    /// How many states the search met.
     pub states: usize,
-    /// How many executions were begun.
+    /// How many executions it began.
     pub executions: usize,
     /// How long it took.
     pub elapsed: Duration,
     /// What is violated.
     pub found: Vec<Found>,
-    /// The limit that kept it from seeing everything, if one did.
+    /// The limit that ended it before it had seen everything, if one did.
     pub unfinished: Option<Limit>,
 }
 
@@ -44,12 +44,12 @@ pub struct Found {
     pub scenario: &'static str,
     /// What is violated, and how to get there.
     pub counterexample: Counterexample,
-    /// It, told.
+    /// Its timeline.
     pub timeline: String,
 }
 
 impl Job {
-    /// `entry` in `scenario`, unless it cannot do what that asks for.
+    /// `entry` in `scenario`, unless the policy cannot do what the scenario asks for.
     pub(super) fn of(entry: Entry, scenario: &'static Scenario, reach: Reach) -> Option<Self> {
         if !scenario.suits(&*(entry.policy)()) {
             return None;
@@ -64,8 +64,8 @@ impl Job {
         Some(Self { entry, scenario, bounds })
     }
 
-    /// Searches until nothing new is violated: each property that is, is left out of the next
-    /// search.
+    /// Searches until it finds no new violation. It leaves each property that is violated out of
+    /// the next search.
     pub(super) fn search(&self) -> Searched {
         let mut searched = Searched {
             policy: self.entry.name,
@@ -93,7 +93,7 @@ impl Job {
                 }
                 Verdict::Violated(found) => {
                     let property = found.violation.property;
-                    searched.found.push(self.tell(&setting, &found));
+                    searched.found.push(self.minimised(&setting, &found));
                     let before = judged.len();
                     judged.retain(|one| *one != property);
                     if judged.len() == before || !is_judged(property) {
@@ -105,7 +105,7 @@ impl Job {
         searched
     }
 
-    fn tell(&self, setting: &Setting<'_>, found: &Counterexample) -> Found {
+    fn minimised(&self, setting: &Setting<'_>, found: &Counterexample) -> Found {
         let least = setting.minimise(&self.bounds, found);
         let replay = setting.replay(&self.bounds, &least.trace, Detail::Notes);
         Found {
@@ -116,7 +116,7 @@ impl Job {
     }
 }
 
-/// Whether leaving it out lets a search go on: what the engine itself finds ends every search.
+/// Whether a search can go on without judging it. What the engine itself finds ends every search.
 fn is_judged(property: Property) -> bool {
     PROPERTIES.contains(&property)
 }

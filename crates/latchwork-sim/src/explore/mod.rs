@@ -2,10 +2,10 @@
 //! Policies in the simulated machine, ours and other people's: what each keeps of the properties,
 //! and what it costs.
 //!
-//! Ours are searched exhaustively in every scenario, within the chosen bounds, and "held" means
-//! that all of it was seen. A baseline is searched exhaustively in the scenario that is here for
-//! it, and looked at in the others up to a number of states: for it, "held" means that nothing was
-//! found.
+//! The explorer searches our policies exhaustively in every scenario, within the chosen bounds: for
+//! them, "held" means that it has seen everything. It searches a baseline exhaustively in the
+//! scenario that shows how it breaks, and in the others up to a number of states: for a baseline,
+//! "held" means that it found nothing.
 
 mod campaign;
 mod cost;
@@ -36,11 +36,11 @@ use crate::{
     scenario::{SCENARIOS, Scenario},
 };
 
-/// How many states of a scenario that is not its own a baseline is looked at in.
+/// How many states the explorer visits for a baseline in scenarios of others.
 const LOOK_AT_STATES: usize = 20_000;
 
 /// The properties that policies are judged by, in the order of the table. A deadlock or a panic of
-/// simulated code counts against all of them, so it is told by itself.
+/// simulated code counts against all of them, so the report names it separately.
 pub const PROPERTIES: [Property; 8] = [
     Property::L,
     Property::N1,
@@ -108,19 +108,19 @@ impl Entry {
     }
 }
 
-/// What one policy came to.
+/// The results of one policy.
 #[derive(Debug)]
 pub struct Outcome {
     /// The policy.
     pub entry: Entry,
     /// Each search.
     pub searches: Vec<Searched>,
-    /// What it costs, on one CPU and on many; not where only some scenarios were asked for.
+    /// What it costs, on one CPU and on many; `None` where only some scenarios were asked for.
     pub cost: Option<[CostAt; 2]>,
 }
 
 impl Outcome {
-    /// What was violated, each with the search that found it first.
+    /// The violated properties, each with the violation that was found first.
     #[must_use]
     pub fn violated(&self) -> BTreeMap<Property, &Found> {
         let mut violated = BTreeMap::new();
@@ -130,14 +130,14 @@ impl Outcome {
         violated
     }
 
-    /// How many states were met, in all searches.
+    /// How many states all searches met.
     #[must_use]
     pub fn states(&self) -> usize {
         self.searches.iter().map(|search| search.states).sum()
     }
 
-    /// Ours: everything was seen, and nothing is violated. A baseline: it is violated as it should
-    /// be, unless its scenario was not asked for.
+    /// For our policies: the searches saw everything, and found nothing. For a baseline: it breaks
+    /// as it should, unless its scenario was not asked for.
     #[must_use]
     pub fn is_as_it_should_be(&self) -> bool {
         match self.entry.breaks_in {
@@ -153,13 +153,13 @@ impl Outcome {
     }
 }
 
-/// Explores `chosen` policies in `scenarios`, on all of this computer's processors; tells each
-/// search as it ends.
+/// Explores `chosen` policies in `scenarios`, on all of this computer's processors, and passes each
+/// search to `report` as it ends.
 pub fn explore(
     chosen: &[Entry],
     scenarios: &[&'static Scenario],
     reach: Reach,
-    tell: &(dyn Fn(&Searched) + Sync),
+    report: &(dyn Fn(&Searched) + Sync),
 ) -> Vec<Outcome> {
     let jobs: Vec<Job> = chosen
         .iter()
@@ -168,7 +168,7 @@ pub fn explore(
     let searches = Mutex::new(Vec::new());
     in_parallel(&jobs, |job| {
         let searched = job.search();
-        tell(&searched);
+        report(&searched);
         searches.lock().expect("no search panics").push(searched);
     });
     let mut searches = searches.into_inner().expect("no search panics");

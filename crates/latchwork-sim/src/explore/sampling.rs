@@ -12,8 +12,8 @@ use crate::{
     scenario::{Extent, Scenario},
 };
 
-/// What came of a policy in a scenario and a range of seeds. As JSON, one line; lines of other
-/// ranges [merge](super::merge_lines) with it.
+/// The result of a policy in a scenario for a range of seeds: as JSON, one line, which
+/// [merges](super::merge_lines) with lines of other ranges.
 #[derive(Debug, Serialize)]
 pub struct Line {
     schema: u32,
@@ -36,7 +36,7 @@ struct Violated {
 }
 
 impl Line {
-    /// Nothing was violated, in all that was to be seen.
+    /// Whether nothing was violated.
     #[must_use]
     pub const fn held(&self) -> bool {
         self.violation.is_none()
@@ -48,7 +48,7 @@ impl Line {
         self.points
     }
 
-    /// What was found: in words, and what replays it.
+    /// The violation in words, and the command that replays it.
     #[must_use]
     pub fn found(&self) -> Option<(&str, &str)> {
         self.violation.as_ref().map(|it| (it.text.as_str(), it.replay.as_str()))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One CPU: its one-deep latch, what blocks NMIs, maskable interrupts, its tick, and whether it
-//! executes anything.
+//! One CPU: its one-deep latch, what blocks its NMIs, its maskable interrupts, its tick, and
+//! whether it executes anything.
 //!
 //! Source: SDM Vol. 3A, 6.7 "Nonmaskable Interrupt" (blocked until the next IRET, one is
 //! remembered); Vol. 3C, 34.8 "NMI Handling While in SMM" (an NMI is latched in SMM, and RSM may
@@ -13,9 +13,9 @@ pub const TICK_VECTOR: u8 = 0x20;
 /// The vector of the interrupt for deferred work.
 pub const WORK_VECTOR: u8 = 0x21;
 
-/// As many NMIs of one CPU in a row have numbers of their own. Numbers come again, so that what
-/// happened long ago does not tell states apart for ever.
-const NMIS_TOLD_APART: u8 = 64;
+/// How many numbers a CPU has for its NMIs. They repeat, so that states that differ only in what
+/// happened long ago become equal.
+const NMI_NUMBERS: u8 = 64;
 
 /// What a CPU does, apart from interruptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,22 +24,22 @@ pub enum Doing {
     Running,
     /// It is halted until an interruption comes.
     Halted,
-    /// It is halted until then, and interruptions do not end that.
+    /// It is halted until that time, and interruptions do not end that.
     Waiting {
         /// In microseconds.
         until_us: u64,
     },
-    /// It executes a section with interrupts off that ends then, and takes NMIs.
+    /// It executes a section with interrupts off that ends at that time, and takes NMIs.
     Busy {
         /// In microseconds.
         until_us: u64,
     },
-    /// It is parked inside an NMI, until then.
+    /// It is parked inside an NMI, until that time.
     Parked {
         /// In microseconds.
         until_us: u64,
     },
-    /// It was stopped by force, or its kernel is through with it.
+    /// It was stopped by force, or its kernel has no more use for it.
     Dead,
 }
 
@@ -48,7 +48,7 @@ pub enum Doing {
 pub struct Cpu {
     /// The NMI that is remembered.
     pub latch: Edge,
-    /// NMIs are blocked: one was taken, and no IRET has come since.
+    /// NMIs are blocked: the CPU has taken one, and has executed no IRET since.
     pub nmis_blocked: bool,
     /// In how many NMI handlers it is.
     pub nmi_depth: u8,
@@ -66,11 +66,12 @@ pub struct Cpu {
     pub next_tick_us: Option<u64>,
     /// Software has stopped the tick.
     pub tick_stopped: bool,
-    /// It is in SMM; until then at the longest, in microseconds.
+    /// If it is in SMM, the time at which SMM ends at the latest, in microseconds.
     pub smm_until_us: Option<u64>,
     /// The SMI handler executes IRET, so RSM leaves NMIs unblocked.
     pub rsm_unblocks: bool,
-    /// It is a virtual CPU that does not run; until then at the longest, in microseconds.
+    /// If it is a virtual CPU that does not run, the time at which it runs again at the latest, in
+    /// microseconds.
     pub stalled_until_us: Option<u64>,
     /// It takes no part in what its kernel does.
     pub offline: bool,
@@ -106,23 +107,24 @@ impl Cpu {
         }
     }
 
-    /// It executes nothing, whatever comes.
+    /// Whether it executes nothing, whatever comes.
     pub fn is_stopped(&self) -> bool {
         self.smm_until_us.is_some() || self.stalled_until_us.is_some() || self.doing == Doing::Dead
     }
 
-    /// It is in an NMI in which it neither runs nor waits: firmware or a hypervisor keeps it.
+    /// Whether it is in an NMI in which it neither runs nor waits: firmware or a hypervisor keeps
+    /// it.
     pub fn is_kept_in_nmi(&self) -> bool {
         self.nmi_depth != 0 && self.doing == Doing::Running
     }
 
-    /// It takes its latched NMI at the next boundary.
+    /// Whether it takes its latched NMI at the next instruction boundary.
     pub fn takes_nmi(&self) -> bool {
         !self.latch.is_none() && !self.nmis_blocked && !self.is_stopped()
     }
 
-    /// The maskable interrupt that it takes at the next boundary. Those of lower vectors come
-    /// later.
+    /// The maskable interrupt that it takes at the next instruction boundary: of several, that with
+    /// the highest vector.
     pub fn takes_irq(&self) -> Option<u8> {
         if !self.interrupts_on || self.nmi_depth != 0 || self.is_stopped() {
             None
@@ -135,7 +137,7 @@ impl Cpu {
         }
     }
 
-    /// It executes instructions, or is about to be interrupted.
+    /// Whether it executes instructions, or is about to be interrupted.
     pub fn can_run(&self) -> bool {
         if self.is_stopped() {
             return false;
@@ -143,14 +145,14 @@ impl Cpu {
         self.doing == Doing::Running || self.takes_nmi() || self.takes_irq().is_some()
     }
 
-    /// It could take an NMI at any time, if it came now: it waits, with NMIs open.
+    /// Whether it waits with NMIs open, so that it would take an NMI at once.
     pub fn is_open(&self) -> bool {
         !self.can_run() && !self.is_stopped() && !self.nmis_blocked
     }
 
-    /// It takes its latched NMI. Returns its number and what rang.
+    /// Takes the latched NMI. Returns its number and what rang.
     pub fn take_nmi(&mut self) -> (usize, Edge) {
-        self.nmis_taken = (self.nmis_taken + 1) % NMIS_TOLD_APART;
+        self.nmis_taken = (self.nmis_taken + 1) % NMI_NUMBERS;
         self.nmis_blocked = true;
         self.nmi_depth += 1;
         (self.nmis_taken.into(), std::mem::take(&mut self.latch))
@@ -162,7 +164,7 @@ impl Cpu {
         self.nmis_blocked = false;
     }
 
-    /// It goes on with what an interruption interrupted, which a halt does not survive.
+    /// Goes on with what an interruption interrupted. A halt ends.
     pub fn resume(&mut self, before: Doing, now_us: u64) {
         self.doing = match before {
             Doing::Halted => Doing::Running,
@@ -195,7 +197,7 @@ impl Cpu {
         }
     }
 
-    /// It is that late.
+    /// Time has passed to `now_us`.
     pub fn pass(&mut self, now_us: u64, tick_period_us: u64, last_tick_us: u64) {
         if let Doing::Waiting { until_us } | Doing::Busy { until_us } | Doing::Parked { until_us } =
             self.doing

@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{
     engine::{self, Touches},
-    telling,
+    event_log,
 };
 
-/// A machine: what it is, how it stands, and who watches.
+/// A machine: its hardware, its state, and the monitors that watch it.
 pub struct Machine {
-    /// What it is.
+    /// Its hardware.
     pub hardware: Hardware,
     /// How long things last on it.
     pub timing: Timing,
@@ -26,7 +26,7 @@ pub struct Machine {
     witness: RefCell<Box<dyn Witness>>,
     /// The CPU that code runs on where no engine runs it.
     driven_cpu: Cell<Option<usize>>,
-    /// How often the status of external device 0 was read. A statistic: nothing is decided by it.
+    /// How often the status of external device 0 was read. A statistic: no code decides by it.
     external_reads: Cell<u64>,
 }
 
@@ -80,12 +80,12 @@ impl Machine {
         engine::this_cpu().or(self.driven_cpu.get()).unwrap_or(0)
     }
 
-    /// Code that is called from here on runs on `cpu`. Where no engine runs the machine.
+    /// Makes `cpu` the CPU on which the following code runs. Only where no engine runs the machine.
     pub fn drive(&self, cpu: usize) {
         self.driven_cpu.set(Some(cpu));
     }
 
-    /// The status of external device 0 is read once more.
+    /// Counts a read of the status of external device 0.
     pub fn count_external_read(&self) {
         self.external_reads.set(self.external_reads.get() + 1);
     }
@@ -115,16 +115,16 @@ impl Machine {
         self.change(|state| change(&mut state.cpus[cpu]))
     }
 
-    /// Something has happened.
+    /// Passes a fact on to the monitors.
     pub fn record(&self, fact: &Fact) {
         engine::acts(Touches::HARDWARE);
-        tell(fact);
+        note_claim(fact);
         let now_us = self.state.borrow().now_us;
-        telling::tell_at(now_us, || telling::What::Fact(fact.clone()));
+        event_log::append_at(now_us, || event_log::Logged::Fact(fact.clone()));
         self.witness.borrow_mut().note(now_us, fact);
     }
 
-    /// Asks who watches.
+    /// Calls `ask` with the monitors.
     pub fn ask_witness<R>(&self, ask: impl FnOnce(&dyn Witness) -> R) -> R {
         ask(&**self.witness.borrow())
     }
@@ -134,12 +134,12 @@ impl Machine {
         BEGINNING_US + self.timing.horizon_us
     }
 
-    /// Sources may still raise something.
+    /// Whether sources may still raise something.
     pub fn is_lively(&self) -> bool {
         self.with(|state| state.now_us) < BEGINNING_US + self.timing.quiet_us
     }
 
-    /// Time passes, up to `to_us`.
+    /// Lets time pass to `to_us`.
     pub fn pass(&self, to_us: u64) {
         let (period_us, last_us) = (self.hardware.tick_period_us, self.last_tick_us());
         let fact = self.change(|state| state.pass(to_us, period_us, last_us));
@@ -156,17 +156,17 @@ impl Machine {
         }
     }
 
-    /// This CPU executes nothing of its own until what it does is over: it waits, is busy or
-    /// parked.
+    /// Keeps this CPU from executing anything of its own until `doing` is over: it waits, is busy
+    /// or parked.
     pub fn remain(&self, cpu: usize, doing: Doing) {
-        telling::tell(|| telling::What::Remains(doing));
+        event_log::append(|| event_log::Logged::Remains(doing));
         self.change_cpu(cpu, |cpu| cpu.doing = doing);
         while self.with(|state| state.cpus[cpu].doing != Doing::Running) {
             engine::hardware(engine::Access::Local, || ());
         }
     }
 
-    /// A send from this CPU has begun: its request can be taken from now on.
+    /// Begins a send from this CPU: from now on `to` can take its request.
     pub fn begin_send(&self, to: usize) {
         let from = self.this_cpu();
         self.change(|state| {
@@ -175,7 +175,7 @@ impl Machine {
         self.record(&Fact::SendBegan { to });
     }
 
-    /// The latest send from this CPU is over.
+    /// Ends the latest send from this CPU.
     pub fn end_send(&self, accepted: bool) {
         let from = self.this_cpu();
         let ended = self.change(|state| {
@@ -189,7 +189,7 @@ impl Machine {
 }
 
 /// Notes what was claimed in the timeline.
-fn tell(fact: &Fact) {
+fn note_claim(fact: &Fact) {
     match *fact {
         Fact::Consumed { condition, cpu } => {
             engine::note(cpu, || format!("claims {condition}"));

@@ -95,12 +95,12 @@ impl Edge {
         Self(self.0 | 1 << bell.number())
     }
 
-    /// That doorbell's ring is in it.
+    /// Whether that doorbell's ring is in it.
     pub fn has(self, bell: Bell) -> bool {
         self.0 & 1 << bell.number() != 0
     }
 
-    /// There is no edge.
+    /// Whether there is no edge.
     pub fn is_none(self) -> bool {
         self.0 == 0
     }

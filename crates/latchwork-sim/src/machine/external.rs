@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An external device with a sticky status: level-held, or with a message for each event, or
-//! firmware that waits until its error block was acknowledged.
+//! An external device with a sticky status. Its line is held while the status is set, or it sends a
+//! message for each event, or it is firmware that waits until software has acknowledged its error
+//! block.
 
 use super::{ExternalKind, Ring};
 
@@ -15,13 +16,13 @@ pub struct External {
 }
 
 impl External {
-    /// It can have an event now.
+    /// Whether it can have an event now.
     pub fn can_assert(&self, kind: &ExternalKind) -> bool {
         let merges_more = kind.ring == Ring::LevelHeld || self.rings <= kind.max_late_edges;
         !self.status || merges_more && !kind.waits_for_ack
     }
 
-    /// An event. Returns whether the status was clear, and whether it rings.
+    /// The device has an event. Returns whether its status was clear, and whether it rings.
     pub fn assert(&mut self, kind: &ExternalKind) -> Asserted {
         let rises = !self.status;
         self.status = true;
@@ -36,7 +37,8 @@ impl External {
         self.status
     }
 
-    /// Clears the status; the line of a level-held device falls. Says whether it was set.
+    /// Clears the status; the line of a level-held device falls. Returns whether the status was
+    /// set.
     pub fn acknowledge(&mut self) -> bool {
         std::mem::replace(&mut self.status, false)
     }
@@ -46,7 +48,7 @@ impl External {
         self.masked = masked;
     }
 
-    /// Its line or message goes nowhere.
+    /// Whether the mask holds back its line or message.
     pub fn is_masked(&self) -> bool {
         self.masked
     }

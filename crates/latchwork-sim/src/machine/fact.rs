@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What happens on the machine, as an all-knowing observer sees it. Monitors judge properties by
-//! it; policies never see it.
+//! Facts: what happens on the machine, as an all-knowing observer sees it. Monitors judge
+//! properties by them; policies never see them.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// The doorbell that it is behind.
+    /// The doorbell behind which it is.
     pub fn bell(self) -> Bell {
         match self {
             Self::Counter { .. } => Bell::Lvt,
@@ -33,7 +33,7 @@ impl Condition {
         }
     }
 
-    /// It belongs to the machine, not to one CPU.
+    /// Whether it belongs to the machine, not to one CPU.
     pub fn is_machine_wide(self) -> bool {
         !matches!(self, Self::Counter { .. })
     }
@@ -54,24 +54,24 @@ impl fmt::Display for Condition {
 pub enum Ending {
     /// Something was claimed, or so the policy says.
     Claimed,
-    /// Nothing was claimed, and it was taken for an orphan.
+    /// Nothing was claimed, and the policy took the edge for an orphan.
     Absorbed,
-    /// It is not known yet: another CPU is at it.
+    /// The policy does not know yet, since another CPU is polling.
     Deferred,
-    /// Nothing explains it. What is then reported is a fact of its own.
+    /// Nothing explains it. Its report is a fact of its own.
     Unknown,
-    /// The CPU takes no part.
+    /// The CPU is offline.
     TurnedAway,
 }
 
-/// As what a policy reports an edge.
+/// What a policy reports about an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reported {
     /// Nothing explains it.
     Unknown,
     /// Only a send that stayed unfinished too long may explain it.
     LateSend,
-    /// Edges have been absorbed for suspiciously long.
+    /// This CPU has absorbed edges for suspiciously long.
     Absorbed,
 }
 
@@ -102,15 +102,15 @@ pub enum Fact {
         by_us: u64,
         /// CPUs that could take no NMI, or were slow to take one, meanwhile.
         deaf: CpuSet,
-        /// CPUs that are online and whose tick, or any other maskable interrupt, could come
+        /// CPUs that are online and could take their tick, or any other maskable interrupt,
         /// meanwhile.
         attentive: CpuSet,
         /// Of these, those whose tick runs.
         ticking: CpuSet,
-        /// Somebody was executing instructions, which took that time.
+        /// Some CPU was executing instructions, which took that time.
         busy: bool,
     },
-    /// A condition is there that was not before.
+    /// A condition is set that was not.
     Set(Condition),
     /// Software has acknowledged a condition: this CPU, in an NMI or not.
     Consumed {
@@ -119,19 +119,20 @@ pub enum Fact {
         /// Who did.
         cpu: usize,
     },
-    /// A CPU begins to claim a condition outside NMIs: what rings for it is explained from here on.
+    /// A CPU begins to claim a condition outside NMIs: from here on this explains its doorbell's
+    /// ring.
     ClaimsOutside {
         /// What rings for it.
         bell: Bell,
         /// Who does.
         cpu: usize,
     },
-    /// It has done so, if the condition was still there.
+    /// The CPU has claimed the condition, if that was still set.
     ClaimedOutside {
         /// Who did.
         cpu: usize,
     },
-    /// Software has acknowledged what it had seen set, and somebody else had done so since. Both
+    /// Software has acknowledged what it had seen set, and other code had done so since. Both
     /// believe that they have claimed it.
     FoundClear {
         /// What rings for it.
@@ -170,15 +171,14 @@ pub enum Fact {
         /// As what.
         reported: Reported,
     },
-    /// So many edges of a CPU were deferred, and are not settled at the end of its tick, as the
-    /// policy says.
+    /// At the end of a CPU's tick, the policy says that `edges` deferred edges are not settled.
     Unsettled {
         /// Whose.
         cpu: usize,
         /// How many.
         edges: usize,
     },
-    /// A send was accepted, and its request can be taken.
+    /// A send was accepted: from now on its target can take the request.
     SendBegan {
         /// To whom.
         to: usize,
@@ -201,7 +201,7 @@ pub enum Fact {
         cpu: usize,
         /// So many sends.
         sends: usize,
-        /// Of these, so many that a scenario asked for. The others are the policy's own.
+        /// How many of these the scenario asked for. The others are the policy's own.
         asked: usize,
     },
     /// Requests were dropped, because the CPU was offline.
@@ -211,9 +211,9 @@ pub enum Fact {
         /// So many sends.
         sends: usize,
     },
-    /// A handler for that doorbell is asked from now on, and its doorbell's route is open.
+    /// From now on the policy asks a handler for that doorbell, whose route is open.
     Attended(Bell),
-    /// The removal of that doorbell's handler has begun: nobody relies on it any more.
+    /// The removal of that doorbell's handler has begun: nothing relies on the handler any more.
     Leaving(Bell),
     /// A removal of that doorbell's handler has returned.
     Removed(Bell),
@@ -221,9 +221,9 @@ pub enum Fact {
     Called(Bell),
     /// That call has returned.
     Returned(Bell),
-    /// Somebody is about to queue an item.
+    /// A CPU is about to queue an item.
     QueueBegan(usize),
-    /// That has returned.
+    /// The queueing has returned.
     QueueEnded {
         /// Which item.
         item: usize,
@@ -234,20 +234,20 @@ pub enum Fact {
     Ran(usize),
     /// A CPU's tick begins.
     Ticked(usize),
-    /// It is over.
+    /// A CPU's tick is over.
     TickEnded(usize),
     /// A CPU has gone offline.
     WentOffline(usize),
 }
 
-/// Who judges.
+/// Watches the machine and judges.
 pub trait Witness {
-    /// Something has happened, at that time of the world's clock.
+    /// Takes in a fact, at that time of the world's clock.
     fn note(&mut self, at_us: u64, fact: &Fact);
-    /// What is violated by now.
+    /// The violation found so far.
     fn violation(&self) -> Option<Violation>;
-    /// What is violated if nothing happens any more.
+    /// The violation, if nothing happens any more.
     fn finish(&self) -> Option<Violation>;
-    /// What it remembers.
+    /// Takes what it remembers into the fingerprint.
     fn fold(&self, fingerprint: &mut Fingerprint);
 }

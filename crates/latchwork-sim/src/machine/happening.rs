@@ -6,7 +6,7 @@ use std::fmt;
 use super::Bell;
 use crate::engine::Event;
 
-/// Something that a scenario lets the environment do, so many times.
+/// Something that a scenario lets the environment do, a number of times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happening {
     /// A counter of this CPU overflows, or its trace buffer is full.
@@ -33,10 +33,10 @@ pub enum Happening {
     Fault(usize),
     /// This virtual CPU does not run for a while.
     Stall(usize),
-    /// Time passes although somebody executes instructions: as far as the next thing that is due,
-    /// or by the scenario's step.
+    /// Time passes although some CPU executes instructions: to the next thing that is due, or by
+    /// the scenario's step.
     Hurry,
-    /// Where nobody executes anything, time passes by the scenario's step instead of to the next
+    /// Where no CPU executes anything, time passes by the scenario's step instead of to the next
     /// thing that is due.
     Step,
 }
@@ -94,7 +94,7 @@ impl Occurrence {
         Event(kind << KIND_SHIFT | (first as u32) << FIRST_SHIFT | second)
     }
 
-    /// Of an event that [`event`](Self::event) made.
+    /// Decodes an event that [`event`](Self::event) made.
     pub fn of(event: Event) -> Self {
         let first = (event.0 >> FIRST_SHIFT & FIRST_MASK) as usize;
         let second = event.0 & SECOND_MASK;

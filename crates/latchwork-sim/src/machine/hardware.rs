@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which machine it is: what a scenario fixes before time begins.
+//! The hardware of a machine, which a scenario fixes before time begins.
 
-/// What is there.
+/// What the machine has.
 #[derive(Clone, Copy, Debug)]
 pub struct Hardware {
     /// How many CPUs.
     pub cpus: usize,
     /// The local APICs' mode.
     pub apic: Apic,
-    /// How long an edge that was sent at once is under way at most, in microseconds.
+    /// How long an edge is under way at most whose sender does not delay it, in microseconds.
     pub delivery_us: u64,
     /// The counters.
     pub pmu: PmuKind,
     /// The external devices.
     pub externals: &'static [ExternalKind],
-    /// Whom the line of port 0x61 rings, if it is wired.
+    /// The CPUs that the line of port 0x61 rings, if it is wired.
     pub port61: Option<Route>,
-    /// Whom a source without status rings.
+    /// The CPUs that a source without status rings.
     pub button: Route,
     /// The CPUs report NMI sources (FRED).
     pub reports_sources: bool,
@@ -39,13 +39,14 @@ pub enum Apic {
 /// How performance counters ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PmuKind {
-    /// None is there.
+    /// There are none.
     Absent,
-    /// Delivering a PMI sets the mask flag of the LVT entry, and an overflow while it is set is not
-    /// pended (SDM Vol. 3A, "Local Vector Table": "automatically sets the mask flag").
+    /// The delivery of a PMI sets the mask flag of the LVT entry, and the APIC forgets an overflow
+    /// that comes while the flag is set (SDM Vol. 3A, "Local Vector Table": "automatically sets the
+    /// mask flag").
     Masking,
-    /// The entry is not masked, and an edge may be under way for up to that many microseconds:
-    /// AMD's counters, and KVM's before 2023.
+    /// The entry does not mask itself, and an edge may be under way for up to `late_us`: AMD's
+    /// counters, and KVM's before 2023.
     Free {
         /// In microseconds.
         late_us: u64,
@@ -54,19 +55,19 @@ pub enum PmuKind {
     },
 }
 
-/// Whom a doorbell rings.
+/// The CPUs that a doorbell rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
     /// Every CPU.
     All,
     /// The boot CPU.
     Bsp,
-    /// These.
+    /// These CPUs.
     Some(&'static [usize]),
 }
 
 impl Route {
-    /// The CPUs that are rung on a machine of `cpus`.
+    /// The CPUs that it rings on a machine of `cpus`.
     pub fn cpus(self, cpus: usize) -> impl Iterator<Item = usize> {
         (0..cpus).filter(move |cpu| match self {
             Self::All => true,
@@ -102,16 +103,16 @@ pub enum Bus {
 pub struct ExternalKind {
     /// How it rings.
     pub ring: Ring,
-    /// Whom.
+    /// The CPUs that it rings.
     pub route: Route,
     /// How long its edge is under way at most, in microseconds.
     pub late_us: u64,
     /// How many edges its status merges at most, besides the one that each has.
     pub max_late_edges: u8,
-    /// How its registers are reached.
+    /// How software reaches its registers.
     pub bus: Bus,
-    /// It raises nothing new before the last event was acknowledged: firmware and its error block
-    /// (ACPI 18.3.2.8, "Generic Hardware Error Source version 2").
+    /// It raises nothing new before software has acknowledged the last event: firmware and its
+    /// error block (ACPI 18.3.2.8, "Generic Hardware Error Source version 2").
     pub waits_for_ack: bool,
 }
 
@@ -154,7 +155,7 @@ impl ExternalKind {
         }
     }
 
-    /// A message for each event, so many of which its status merges besides the first.
+    /// A message for each event, of which its status merges `max_late_edges` besides the first.
     pub const fn per_event(route: Route, max_late_edges: u8) -> Self {
         Self { ring: Ring::PerEvent, max_late_edges, ..Self::level_held(route) }
     }

@@ -9,11 +9,11 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Icr {
     high: u8,
-    /// How many more reads find the last send under way.
+    /// How many more reads show the last send under way.
     pending_reads: u8,
 }
 
-/// A lower half that was written while the last send was under way: what becomes of either is
+/// Software wrote the lower half while the last send was under way: what becomes of either send is
 /// undefined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrittenWhileBusy;

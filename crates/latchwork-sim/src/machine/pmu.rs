@@ -30,13 +30,13 @@ pub struct Pmu {
 }
 
 impl Pmu {
-    /// The source of that bit can overflow now.
+    /// Whether the source of that bit can overflow now.
     pub fn can_overflow(&self, bit: u8) -> bool {
         bit == bit::TOPA || !self.counters_stopped
     }
 
-    /// Something overflows. Says whether the entry rings: it does so unless it is masked, and masks
-    /// itself if the CPU is of that kind.
+    /// The source of that bit overflows. Returns whether the entry rings: it does so unless it is
+    /// masked, and then masks itself if the CPU is of that kind.
     pub fn overflow(&mut self, bit: u8, kind: PmuKind) -> bool {
         self.status |= bit;
         let rings = !self.lvt_masked;
@@ -58,8 +58,8 @@ impl Pmu {
         cleared
     }
 
-    /// Writes the entry with its mask flag clear. An overflow that came while it was set is not
-    /// pended.
+    /// Writes the entry with its mask flag clear. An overflow that came while the flag was set does
+    /// not ring.
     pub fn unmask(&mut self) {
         self.lvt_masked = false;
     }

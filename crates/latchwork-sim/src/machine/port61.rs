@@ -57,7 +57,7 @@ impl Port61 {
         cleared
     }
 
-    /// Port 0x70 bit 7, set and cleared. Says whether that rings.
+    /// Sets and clears port 0x70 bit 7. Returns whether that rings.
     pub fn toggle_enable(&self) -> bool {
         self.status != 0
     }

@@ -6,9 +6,10 @@ use super::{
     Bell, Condition, Cpu, Doing, External, Fact, Hardware, PmuKind, Port61, Route, Wire,
     fact::CpuSet, wire::Flight,
 };
-use crate::telling::{self, What};
+use crate::event_log::{self, Logged};
 
-/// When each world begins, in microseconds: not at 0, so that nothing is before the beginning.
+/// When each world begins, in microseconds: not at 0, so that clocks can read a time before the
+/// beginning.
 pub const BEGINNING_US: u64 = 1_000_000;
 
 /// The machine's state. All of it is part of a fingerprint.
@@ -30,19 +31,18 @@ pub struct State {
     pub next_press_us: Option<u64>,
     /// Sends that are under way, oldest first.
     pub sends: Vec<SendUnderWay>,
-    /// How much time has passed since somebody executes instructions without a pause, in
-    /// microseconds.
+    /// For how long CPUs have executed instructions without a pause, in microseconds.
     pub hurried_us: u64,
 }
 
 /// A send that has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SendUnderWay {
-    /// Who sends.
+    /// The sender.
     pub from: usize,
-    /// To whom.
+    /// The target.
     pub to: usize,
-    /// Since when, in microseconds.
+    /// When it began, in microseconds.
     pub began_us: u64,
 }
 
@@ -68,14 +68,14 @@ impl State {
         }
     }
 
-    /// An edge comes to a CPU: it is remembered, or collapses into one that is.
+    /// An edge comes to a CPU: the latch keeps it, or it collapses into one that the latch holds.
     pub fn land(&mut self, cpu: usize, bell: Bell) {
         let number = cpu;
         let cpu = &mut self.cpus[number];
         if cpu.doing != Doing::Dead {
             let (latched, is_blocked) = (cpu.latch, cpu.nmis_blocked);
             cpu.latch = latched.with(bell);
-            telling::tell_at(self.now_us, || What::Landed {
+            event_log::append_at(self.now_us, || Logged::Landed {
                 cpu: number,
                 bell,
                 latched,
@@ -97,7 +97,7 @@ impl State {
 
     /// Whether `bell` may ring once more, if its status merges at most `max_late_edges` rings
     /// besides its own: no CPU has more than these under way, in its latch, or in an NMI that has
-    /// not looked yet.
+    /// not read the status yet.
     pub fn may_ring(&self, bell: Bell, max_late_edges: u8) -> bool {
         self.cpus.iter().enumerate().all(|(number, cpu)| {
             let remembered = usize::from(cpu.latch.has(bell)) + usize::from(cpu.nmi_depth != 0);
@@ -157,7 +157,7 @@ impl State {
         cpus.chain(rest).min().filter(|due_us| *due_us <= last_us)
     }
 
-    /// Time passes. Edges that are due land.
+    /// Lets time pass. Edges that are due land.
     pub fn pass(&mut self, to_us: u64, tick_period_us: u64, last_tick_us: u64) -> Fact {
         let mut deaf = CpuSet::default();
         let mut attentive = CpuSet::default();
@@ -187,7 +187,7 @@ impl State {
         Fact::Passed { by_us, deaf, attentive, ticking, busy }
     }
 
-    /// Somebody executes instructions.
+    /// Whether some CPU executes instructions.
     pub fn somebody_runs(&self) -> bool {
         self.cpus.iter().any(Cpu::can_run)
     }

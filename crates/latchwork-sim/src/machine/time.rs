@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How long things last in a scenario.
 
-/// The stated times of the subsystem, and those of a scenario, in microseconds.
+/// The limits of the subsystem, and the times of a scenario, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// How long after its condition was claimed an edge may still come, of doorbells that name no
+    /// How long after the claim of its condition an edge may still come, for doorbells that name no
     /// other lateness. At least [`Hardware::delivery_us`](super::Hardware::delivery_us), which the
     /// machine promises.
     pub late_us: u64,
-    /// How long an edge may be absorbed at most.
+    /// For how long a CPU may absorb edges at most.
     pub cap_us: u64,
     /// How old a debt is when an NMI pays it.
     pub overdue_us: u64,
@@ -19,13 +19,13 @@ pub struct Timing {
     /// No tick comes later than this after the beginning. What the ticks before it did not recover
     /// is lost.
     pub horizon_us: u64,
-    /// By how much time passes in a [step](super::Happening::Step).
+    /// How much time a [step](super::Happening::Step) lasts.
     pub step_us: u64,
     /// How long a stall lasts at most.
     pub stall_us: u64,
     /// How long an SMI lasts at most.
     pub smi_us: u64,
-    /// How long a CPU is parked that was sent STOP.
+    /// How long a CPU parks that takes STOP.
     pub park_us: u64,
     /// After the first ring of a source without status, the others come by themselves at this
     /// period.
@@ -33,8 +33,8 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Times that fit bare metal, short enough for exhaustive search: one tick in which something
-    /// may be raised, and two in which it must be recovered.
+    /// Times that fit bare metal, short enough for exhaustive search: one tick period in which
+    /// sources may raise something, and two in which it must be recovered.
     pub const SHORT: Self = Self {
         late_us: 200,
         cap_us: 10_000,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Edges under way: rung, and not at their CPU yet.
+//! Edges under way: their doorbell has rung, and they have not reached their CPU yet.
 
 use super::Bell;
 
@@ -10,7 +10,7 @@ pub struct Flight {
     pub cpu: usize,
     /// What rang.
     pub bell: Bell,
-    /// When it has landed at the latest, in microseconds.
+    /// When it lands at the latest, in microseconds.
     pub due_us: u64,
 }
 
@@ -27,7 +27,7 @@ impl Wire {
         self.flights.insert(place, flight);
     }
 
-    /// The oldest edge of `bell` to `cpu` lands. Says whether there was one.
+    /// The oldest edge of `bell` to `cpu` lands. Returns whether there was one.
     pub fn land(&mut self, cpu: usize, bell: Bell) -> bool {
         let place = self.flights.iter().position(|flight| flight.cpu == cpu && flight.bell == bell);
         place.map(|place| self.flights.remove(place)).is_some()

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a kernel's NMI code is to the machine. Ours and other people's run in the same one.
+//! Policies: the NMI code of a kernel, as the machine runs it. Our policy and those of other
+//! kernels run on the same machine.
 
 mod baselines;
 mod latchwork;
 
 use crate::{
     engine::{self, Fingerprint},
+    event_log::{self, Logged},
     machine::{Bell, Ending, current},
-    telling::{self, What},
 };
 
 pub use self::{
@@ -18,17 +19,16 @@ pub use self::{
 /// A kernel's NMI code. Its functions run on simulated CPUs, reach the hardware by
 /// [`driver`](crate::driver), and report by [`driver::report`](crate::driver::report).
 ///
-/// Whatever state it keeps outside simulated atomics it folds, and changes only between two choice
-/// points.
+/// A policy folds whatever state it keeps outside simulated atomics, and changes that only between
+/// two choice points.
 pub trait Policy {
-    /// What it is called in tables.
+    /// Its name in tables.
     fn name(&self) -> &'static str;
 
-    /// Whether it can do this at all. A scenario that needs what it cannot do says nothing about
-    /// it.
+    /// Whether it can do this at all. A scenario that needs more says nothing about the policy.
     fn can(&self, action: Action) -> bool;
 
-    /// Before time begins: sets itself up and registers a handler for each of these doorbells.
+    /// Sets itself up before time begins, and registers a handler for each doorbell of the plan.
     fn set_up(&self, plan: &Plan);
 
     /// Handles an NMI, from entry to exit. It returns before the IRET.
@@ -40,15 +40,14 @@ pub trait Policy {
     /// The handler of the interrupt for deferred work. Interrupts are off.
     fn work_interrupt(&self);
 
-    /// This CPU is about to halt. Interrupts are off, and go on in the same instruction as it
-    /// halts.
+    /// This CPU is about to halt. Interrupts are off; the instruction that halts it lets them in.
     fn idle_entry(&self);
 
     /// Does what a scenario asks of the kernel, on this CPU: from ordinary context, or from the
     /// handler of a PMI where the [`Plan`] says so.
     fn act(&self, action: Action);
 
-    /// What it has granted `cpu` and what it owes, for a timeline. It looks, and does nothing.
+    /// The grants of `cpu` and the debt, for a timeline. Changes nothing.
     fn standing(&self, _cpu: usize) -> Standing {
         Standing::default()
     }
@@ -57,7 +56,7 @@ pub trait Policy {
     fn fold(&self, fingerprint: &mut Fingerprint);
 }
 
-/// What a policy remembers between NMIs, in words. Empty if nothing.
+/// What a policy remembers between NMIs, in words. A text is empty if there is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Which edges one CPU may absorb.
@@ -68,17 +67,17 @@ pub struct Standing {
 
 /// A line in the timeline, in this CPU's column.
 fn say(text: impl Fn() -> String) {
-    telling::tell(|| What::Says(text()));
+    event_log::append(|| Logged::Says(text()));
     engine::note(current().this_cpu(), text);
 }
 
 /// How a scenario wants a policy set up.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// The doorbells whose handlers are there from the beginning. That of the counters is named
+    /// The doorbells whose handlers are registered from the beginning. That of the counters comes
     /// twice where their trace buffer has a handler of its own.
     pub attended: &'static [Bell],
-    /// What the handler of PMIs does besides, each time that it claims.
+    /// What the handler of PMIs also does each time that it claims.
     pub on_pmi: Option<Action>,
 }
 
@@ -95,12 +94,12 @@ impl Plan {
 pub struct Arrival {
     /// The CPU that takes it.
     pub cpu: usize,
-    /// Its number on this CPU, which reports name. Policies decide nothing by it.
+    /// Its number on this CPU, which reports name. No policy decides by it.
     pub serial: usize,
     /// FRED's source bitmap, where the CPU reports one.
     pub sources: Option<u16>,
-    /// Nothing was executed on this CPU since the last NMI's IRET: the interrupted instruction
-    /// pointer is the same as then.
+    /// This CPU has executed nothing since the last NMI's IRET: the interrupted instruction pointer
+    /// is the same as then.
     pub back_to_back: bool,
 }
 
@@ -131,7 +130,7 @@ pub enum Action {
         item: usize,
         /// On that CPU; on this one if there is none.
         on: Option<usize>,
-        /// It may wait for the tick.
+        /// Whether it may wait for the tick.
         lazy: bool,
     },
     /// Register that doorbell's handler.
@@ -144,7 +143,7 @@ pub enum Action {
     AwaitRemoval(Bell),
     /// Mask that doorbell's route.
     Mask(Bell),
-    /// Unmask that doorbell's route, and see to what is asserted.
+    /// Unmask that doorbell's route, and recover what is asserted already.
     Unmask(Bell),
     /// The driver consumes that doorbell's condition by itself, outside an NMI.
     ClaimOutside(Bell),
@@ -156,6 +155,6 @@ pub enum Action {
     GoOffline,
     /// Bring it back.
     ComeOnline,
-    /// This CPU's clock begins anew, at that reading.
+    /// Restart this CPU's clock, at that reading.
     ResetClock(u64),
 }

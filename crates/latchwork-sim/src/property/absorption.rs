@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! N2: no edge is absorbed later than its bound after the claim that explains it, and no more edges
-//! are absorbed than the claims explain.
+//! N2: the library absorbs no edge later than its bound after the claim that explains it, and no
+//! more edges than the claims explain.
 //!
-//! For each CPU the monitor keeps what claims explain there, by what really rang: a dispatch that
-//! consumes at k doorbells explains k − 1 further edges, and at each doorbell whose rings merge or
-//! come late as many as that says; a claim outside an NMI explains one more, from when a driver
-//! begins to make it; a machine-wide claim explains as many, and one more, on each CPU of the
-//! route. Every claim on a CPU, and every ring of a send to it, renews what is explained there.
+//! For each CPU the monitor counts the edges that claims explain there, by what really rang. A
+//! dispatch that consumes the conditions of k doorbells explains k − 1 further edges. Each of these
+//! doorbells whose rings merge or come late explains as many more as it names. A claim outside an
+//! NMI explains one more edge, from when a driver begins to make it. A machine-wide claim explains
+//! as many, and one more, on each CPU of the route. Every claim on a CPU, and every ring of a send
+//! to it, renews what is explained there.
 //!
-//! The bound of each is [`Timing::late_us`] (or what its doorbell says), how far clocks differ, and
-//! one tick period, in which a CPU that can take NMIs and ticks has found out that no edge has
-//! come; where interrupts are off or its tick is stopped, it is the cap instead of the tick period.
-//! Time in which the CPU could take no NMI does not count, nor, up to [`Timing::hold_us`], time in
-//! which a send to it was unfinished, nor, up to [`DEFERRED_TICKS`], time in which a deferred edge
-//! may have waited for a poll, nor a tick period after a send has ended that was taken before,
-//! until its target has seen that.
+//! The bound is the sum of [`Timing::late_us`] (or what the doorbell says), the difference of the
+//! clocks, and one tick period, in which a CPU that can take NMIs and ticks finds out that no edge
+//! has come. Where interrupts are off or the tick is stopped, the cap takes the place of the tick
+//! period. The monitor does not count time in which the CPU could take no NMI; nor, up to
+//! [`Timing::hold_us`], time in which a send to it was unfinished; nor, up to [`DEFERRED_TICKS`],
+//! time in which a deferred edge may have waited for a poll. Where a CPU took a request before its
+//! send ended, the monitor does not count a tick period after that end either, until the CPU has
+//! seen it.
 
 use std::hash::Hash;
 
@@ -38,20 +40,20 @@ pub struct Absorption {
 
 #[derive(Clone, Debug, Default, Hash)]
 struct Cpu {
-    /// What is consumed in each NMI that is handled, the innermost last.
+    /// What each NMI in progress has consumed, the innermost last.
     dispatches: Vec<Tally>,
-    /// What it is claiming outside NMIs, whose rings are explained already.
+    /// The doorbell whose condition it is claiming outside NMIs. That explains its rings already.
     claiming: Option<Bell>,
-    /// For how long it has been at that.
+    /// For how long that claim has gone on.
     claiming_us: u64,
     /// What its tick has consumed so far.
     consumed_in_tick: Vec<Bell>,
     explained: Vec<Explained>,
     unfinished_sends: u8,
-    /// Requests were taken while a send was unfinished: it may have been that one's.
+    /// It took requests while a send was unfinished, among them perhaps that send's.
     took_unfinished: bool,
-    /// For how long a deferred edge may still wait, or a send that has ended may not have been seen
-    /// to have.
+    /// For how long a deferred edge may still wait, or the CPU may not have seen that a send has
+    /// ended.
     waits_us: u64,
     /// For how long a send to it has been unfinished.
     held_us: u64,
@@ -61,18 +63,18 @@ struct Cpu {
 struct Tally {
     bells: Vec<Bell>,
     sends: usize,
-    /// Edges that were absorbed on top of it, explained by what it had consumed until then.
+    /// Edges that NMIs on top of it absorbed, explained by what it had consumed until then.
     used: usize,
 }
 
-/// So many edges are explained.
+/// A number of explained edges.
 #[derive(Clone, Copy, Debug, Hash)]
 struct Explained {
     edges: usize,
     late_us: u64,
-    /// How long ago it was renewed, in time in which the CPU could take NMIs.
+    /// How long ago a claim renewed it, in time in which the CPU could take NMIs.
     open_us: u64,
-    /// Likewise, in time in which it could take interrupts, too.
+    /// The same, in time in which it could take interrupts, too.
     attentive_us: u64,
 }
 
@@ -83,8 +85,7 @@ impl Absorption {
         Self { hardware: *hardware, timing: *timing, cpus }
     }
 
-    /// As many further edges as one claim at that doorbell leaves to its rings, and how late they
-    /// come.
+    /// How many further edges one claim at that doorbell explains, and how late they come.
     fn late_edges(&self, bell: Bell) -> (usize, u64) {
         match bell {
             Bell::Lvt => match self.hardware.pmu {
@@ -100,7 +101,7 @@ impl Absorption {
         }
     }
 
-    /// Those of the counters, for which no route is known.
+    /// The same for the counters, which have no route.
     fn late_edges_of(&self, tally: &Tally) -> (usize, u64) {
         if tally.bells.contains(&Bell::Lvt) { self.late_edges(Bell::Lvt) } else { (0, 0) }
     }
@@ -140,13 +141,14 @@ impl Absorption {
         }
     }
 
-    /// Who consumed a condition says so when its handler has returned, and the time of that counts.
+    /// The library notes a claim only after the handler has returned, so this renews the edges from
+    /// then on.
     fn renew_rings(&mut self, bell: Bell, cpu: usize) {
         self.explain_rings(bell, cpu, true, 0);
     }
 
-    /// So many edges are explained wherever `bell` rings that is claimed on `cpu`, and those that
-    /// are so already for longer.
+    /// A claim of `bell` on `cpu` explains `edges` edges wherever `bell` rings, and renews those
+    /// that are explained there already.
     fn explain_rings(&mut self, bell: Bell, cpu: usize, outside: bool, edges: usize) {
         let late_us = self.late_edges(bell).1;
         let route = match bell {
@@ -155,7 +157,7 @@ impl Absorption {
             _ => None,
         };
         if outside {
-            // Also where its own rings go elsewhere.
+            // Also on `cpu` itself, even if the doorbell rings elsewhere.
             self.cpus[cpu].renew();
         }
         if let Some(route) = route {
@@ -199,8 +201,8 @@ impl Absorption {
         Ok(())
     }
 
-    /// A driver that has been at its claim for so long that what was explained to begin with may
-    /// have ended explains it again.
+    /// A driver whose claim has gone on for so long that what it explained at first may have ended
+    /// explains it again.
     fn claims_slowly(&mut self, by_us: u64, cpu: usize) {
         let Some(bell) = self.cpus[cpu].claiming else { return };
         let (late_edges, late_us) = self.late_edges(bell);
@@ -257,7 +259,7 @@ impl Cpu {
         }
     }
 
-    /// An edge is absorbed. Says whether one was explained.
+    /// Uses up one explained edge. Returns whether there was one.
     fn absorb(&mut self) -> bool {
         let Some(oldest) = self.explained.first_mut() else {
             return false;
@@ -335,7 +337,7 @@ impl Monitor for Absorption {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::{ended, passed, passed_deaf, taken, tell};
+    use super::super::history::{ended, passed, passed_deaf, taken, verdict};
     use super::*;
     use crate::machine::{CpuSet, ExternalKind, Route};
 
@@ -350,7 +352,7 @@ mod tests {
 
     fn judge(history: &[&[Fact]]) -> Result<(), Property> {
         let monitor = Absorption::new(&HARDWARE, &Timing::SHORT);
-        tell(monitor, &history.concat()).map_err(|violation| violation.property)
+        verdict(monitor, &history.concat()).map_err(|violation| violation.property)
     }
 
     fn claims_two() -> Vec<Fact> {
@@ -398,7 +400,7 @@ mod tests {
             let history =
                 [&claims_two()[..], &[passed(BOUND_US)], between, &[passed(1)], &absorbs()];
             let monitor = Absorption::new(&hardware, &Timing::SHORT);
-            tell(monitor, &history.concat()).map_err(|violation| violation.property)
+            verdict(monitor, &history.concat()).map_err(|violation| violation.property)
         };
         assert_eq!(judge(&[]), Err(Property::N2));
         assert_eq!(judge(&[Fact::Consumed { condition: Condition::External(0), cpu: 0 }]), Ok(()));

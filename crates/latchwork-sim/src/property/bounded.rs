@@ -7,12 +7,13 @@ use crate::{
     machine::Fact,
 };
 
-/// As many accesses, to memory and to hardware, one NMI makes at most, those of NMIs that nest in
-/// it not counted. The longest way leads through every handler of a scenario: a PMU's, of 14
-/// accesses, up to four external devices', of 2 each, and port 0x61's, of 9, asked once and again
-/// for a poll that is owed meanwhile, and a send by one of them, of up to 22 with both halves of
-/// the ICR; besides, the dispatcher's own are about 20 for each poll and 30 for the rest. Where
-/// deferred edges are settled, before and after, there may be one more poll each time.
+/// How many accesses, to memory and to hardware, one NMI makes at most, without those of NMIs that
+/// nest in it. On the longest path the dispatcher asks every handler of a scenario: that of the PMU
+/// makes 14 accesses, those of up to four external devices 2 each, that of port 0x61 9. It asks
+/// them again for a poll that a CPU owes meanwhile, and one of them sends, with up to 22 accesses
+/// for both halves of the ICR. The dispatcher's own accesses are about 20 for each poll and 30 for
+/// the rest. Where it settles deferred edges, before and after, there may be one more poll each
+/// time.
 pub const MOST_ACCESSES: usize = 400;
 
 /// The monitor of W.
@@ -35,14 +36,14 @@ impl Monitor for Bounded {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::tell;
+    use super::super::history::verdict;
     use super::*;
     use crate::machine::Ending;
 
     #[test]
     fn one_access_more_is_too_many() {
         let ended = |accesses| Fact::Ended { cpu: 0, serial: 1, ending: Ending::Claimed, accesses };
-        assert_eq!(tell(Bounded, &[ended(MOST_ACCESSES)]), Ok(()));
-        assert!(tell(Bounded, &[ended(MOST_ACCESSES + 1)]).is_err());
+        assert_eq!(verdict(Bounded, &[ended(MOST_ACCESSES)]), Ok(()));
+        assert!(verdict(Bounded, &[ended(MOST_ACCESSES + 1)]).is_err());
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! C: conditions set are claimed or still set, and what a CPU alone can consume is consumed in the
-//! end; each accepted send is served or dropped once.
+//! C: each condition that was set is claimed or still set, and in the end each CPU has consumed
+//! what it alone can consume. Each accepted send is served or dropped once.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,12 +22,12 @@ pub struct Conservation {
     requests: BTreeMap<usize, Requests>,
 }
 
-/// Balances, so that what is settled leaves no trace.
+/// Kept as balances, so that what is settled leaves no trace.
 #[derive(Clone, Copy, Debug, Default, Hash)]
 struct Requests {
     /// Accepted sends, less those that were served or dropped.
     owed: i16,
-    /// Sends that have not returned yet: each may count, and may be served already.
+    /// Sends that have not returned yet: each may count, and the CPU may have served it already.
     under_way: i16,
 }
 
@@ -76,7 +76,7 @@ impl Monitor for Conservation {
             Fact::Served { cpu, asked, .. } => {
                 self.settle(cpu, |requests| requests.owed -= asked as i16)
             }
-            // Some of them may have been the policy's own.
+            // Some of these sends may have been the policy's own.
             Fact::Dropped { cpu, sends } => self.settle(cpu, |requests| {
                 let most = (requests.owed + requests.under_way).max(0);
                 requests.owed -= most.min(sends as i16);
@@ -107,7 +107,7 @@ impl Monitor for Conservation {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::tell;
+    use super::super::history::verdict;
     use super::*;
 
     const OVERFLOW: Condition = Condition::Counter { cpu: 0, bit: 1 };
@@ -116,7 +116,7 @@ mod tests {
     const SERVED: Fact = Fact::Served { cpu: 0, sends: 1, asked: 1 };
 
     fn judge(history: &[Fact]) -> Result<(), Property> {
-        tell(Conservation::new(), history).map_err(|violation| violation.property)
+        verdict(Conservation::new(), history).map_err(|violation| violation.property)
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub struct DeferredWork {
     items: BTreeMap<usize, Item>,
 }
 
-/// What is owed to an item. The counts are balances, so that what is settled leaves no trace.
+/// The runs of an item, as balances, so that what is settled leaves no trace.
 #[derive(Clone, Copy, Debug, Default, Hash)]
 struct Item {
     /// Runs that were promised, less those that have begun.
@@ -62,7 +62,7 @@ impl Monitor for DeferredWork {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::tell;
+    use super::super::history::verdict;
     use super::*;
 
     const BEGAN: Fact = Fact::QueueBegan(0);
@@ -73,15 +73,15 @@ mod tests {
     #[test]
     fn a_run_for_each_time_it_was_queued_anew_no_less_and_no_more() {
         let good = [BEGAN, ANEW, BEGAN, PENDING, RAN];
-        assert_eq!(tell(DeferredWork::default(), &good), Ok(()));
-        assert!(tell(DeferredWork::default(), &[BEGAN, ANEW]).is_err());
-        assert!(tell(DeferredWork::default(), &[BEGAN, ANEW, RAN, RAN]).is_err());
-        assert!(tell(DeferredWork::default(), &[RAN]).is_err());
+        assert_eq!(verdict(DeferredWork::default(), &good), Ok(()));
+        assert!(verdict(DeferredWork::default(), &[BEGAN, ANEW]).is_err());
+        assert!(verdict(DeferredWork::default(), &[BEGAN, ANEW, RAN, RAN]).is_err());
+        assert!(verdict(DeferredWork::default(), &[RAN]).is_err());
     }
 
     #[test]
     fn it_may_run_before_its_queueing_has_returned() {
-        assert_eq!(tell(DeferredWork::default(), &[BEGAN, RAN, ANEW]), Ok(()));
-        assert!(tell(DeferredWork::default(), &[BEGAN, RAN, PENDING]).is_err());
+        assert_eq!(verdict(DeferredWork::default(), &[BEGAN, RAN, ANEW]), Ok(()));
+        assert!(verdict(DeferredWork::default(), &[BEGAN, RAN, PENDING]).is_err());
     }
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! N1: no unknown NMI is reported when none was raised.
+//! N1: the library reports no unknown NMI when no source raised one.
 //!
-//! Each report must have a true unknown of its own, on the same CPU: its own edge, or one that was
-//! not reported and pushed an orphan out of place. *A true unknown rings; while it is handled, a
-//! counter overflows and is claimed; now the counter's own edge finds nothing.* One unknown was
-//! raised and one is reported, and no software can tell which of the two edges it was. Such an
-//! excuse lasts as long as an edge may be explained by N2's bound, and claims renew it. One that is
-//! deferred and not reported while it may be settled was absorbed.
+//! Each report must have a true unknown of its own, on the same CPU: its own edge, or an earlier
+//! one that was not reported and took an orphan's place. *A true unknown rings. While the CPU
+//! handles it, a counter overflows, and a handler claims that. Now the counter's own edge finds
+//! nothing.* One unknown was raised and one is reported, and no software can tell which of the two
+//! edges it was. Such an excuse lasts as long as N2's bound lets a claim explain an edge, and
+//! claims renew it. A deferred edge that nobody reports while it may be settled was absorbed.
 //!
 //! An edge of a doorbell to which no handler attends is a true unknown, too, and so is one whose
 //! handler is removed before any handler has claimed its condition. A report as a late send is
@@ -33,12 +33,12 @@ pub struct FalseUnknown {
 
 #[derive(Clone, Debug, Default, Hash)]
 struct Cpu {
-    /// The edges that may still be reported: of NMIs that are handled, and of deferred ones.
+    /// The edges that may still be reported: of NMIs in progress, and deferred ones.
     open: Vec<OpenEdge>,
     /// True unknowns that were not reported.
     excuses: Vec<Excuse>,
-    /// Machine-wide doorbells whose rings came, were not reported, and whose condition is still
-    /// set, as far as is known.
+    /// Machine-wide doorbells whose rings came and were not reported, and whose condition is still
+    /// set, as far as the monitor knows.
     unanswered: Vec<Bell>,
 }
 
@@ -53,7 +53,7 @@ struct OpenEdge {
     deferred_us: Option<u64>,
 }
 
-/// For how long it has been one, in time in which the CPU could take NMIs, and interrupts too.
+/// The age of an excuse, in time in which the CPU could take NMIs, and interrupts too.
 #[derive(Clone, Copy, Debug, Default, Hash)]
 struct Excuse {
     open_us: u64,
@@ -71,8 +71,8 @@ impl Cpu {
 }
 
 impl Cpu {
-    /// Time passes. What was deferred for so long has been settled: what was not reported was
-    /// absorbed.
+    /// Time passes. An edge that was deferred for long enough is settled: if it was not reported,
+    /// it was absorbed.
     fn settles(&mut self, by_us: u64) {
         let mut absorbed = 0;
         self.open.retain_mut(|open| {
@@ -103,7 +103,7 @@ impl FalseUnknown {
         edge.has(Bell::Button) || self.is_unattended(edge)
     }
 
-    /// A doorbell to which no handler attends is in it.
+    /// Whether a doorbell to which no handler attends is in the edge.
     fn is_unattended(&self, edge: Edge) -> bool {
         edge.bells().any(|bell| match bell {
             Bell::Software | Bell::LateSoftware | Bell::Button => false,
@@ -131,7 +131,7 @@ impl FalseUnknown {
         if cpu_state.excuses.pop().is_some() {
             return Ok(());
         }
-        // Several deferred edges may be settled together, in the name of the first.
+        // A CPU may settle several deferred edges together, in the name of the first.
         if let Some(other) = cpu_state.open.iter_mut().find(|open| open.is_unknown) {
             other.is_unknown = false;
             return Ok(());
@@ -222,7 +222,7 @@ impl Monitor for FalseUnknown {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::{ended, passed, report, taken, tell};
+    use super::super::history::{ended, passed, report, taken, verdict};
     use super::*;
 
     const ATTENDED: Fact = Fact::Attended(Bell::Lvt);
@@ -230,7 +230,7 @@ mod tests {
     fn judge(history: &[Fact]) -> Result<(), Property> {
         let hardware = Hardware { cpus: 1, ..Hardware::BARE };
         let monitor = FalseUnknown::new(&hardware, &Timing::SHORT);
-        tell(monitor, history).map_err(|violation| violation.property)
+        verdict(monitor, history).map_err(|violation| violation.property)
     }
 
     #[test]

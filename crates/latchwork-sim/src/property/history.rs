@@ -7,9 +7,8 @@ use crate::{
     machine::{Bell, CpuSet, Edge, Ending, Fact, Reported},
 };
 
-/// Tells a monitor a history; time passes only by [`Fact::Passed`]. Returns what it says, in the
-/// end at the latest.
-pub(super) fn tell(mut monitor: impl Monitor, history: &[Fact]) -> Result<(), Violation> {
+/// The verdict of `monitor` on a history, in which time passes only by [`Fact::Passed`].
+pub(super) fn verdict(mut monitor: impl Monitor, history: &[Fact]) -> Result<(), Violation> {
     let mut now_us = 1_000_000;
     for fact in history {
         if let Fact::Passed { by_us, .. } = fact {

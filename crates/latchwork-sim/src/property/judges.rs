@@ -3,7 +3,7 @@
 
 use super::{
     Absorption, Bounded, Conservation, DeferredWork, FalseUnknown, Monitor, Removal, Repeating,
-    Stranded, Told,
+    Stranded, UnreportedUnknown,
 };
 use crate::{
     engine::{Fingerprint, Property, Violation},
@@ -25,7 +25,7 @@ impl Judges {
             (Property::N1, Box::new(FalseUnknown::new(hardware, timing))),
             (Property::N2, Box::new(Absorption::new(hardware, timing))),
             (Property::N3, Box::new(Repeating::new(hardware.cpus))),
-            (Property::N3, Box::new(Told::new(hardware, timing))),
+            (Property::N3, Box::new(UnreportedUnknown::new(hardware, timing))),
             (Property::C, Box::new(Conservation::new())),
             (Property::W, Box::new(Bounded)),
             (Property::Q, Box::new(Removal::default())),

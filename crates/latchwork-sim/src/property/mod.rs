@@ -13,7 +13,7 @@ mod judges;
 mod removal;
 mod repeating;
 mod stranded;
-mod told;
+mod unreported_unknown;
 
 use std::fmt::Debug;
 
@@ -32,19 +32,19 @@ pub use self::{
     removal::Removal,
     repeating::{REPORTED_AFTER_US, REPORTS_APART_US, Repeating, SETTLED_WITHIN_US},
     stranded::{RECOVERY_TICKS, Stranded},
-    told::Told,
+    unreported_unknown::UnreportedUnknown,
 };
 
 /// One property.
 pub trait Monitor: Debug {
-    /// Something has happened, at that time of the world's clock. `Err` if that breaks the promise.
+    /// Takes in a fact, at that time of the world's clock. `Err` if that breaks the promise.
     fn note(&mut self, at_us: u64, fact: &Fact) -> Result<(), Violation>;
 
-    /// Nothing happens any more. `Err` if that breaks the promise.
+    /// Judges the end, after which nothing happens. `Err` if that breaks the promise.
     fn finish(&self) -> Result<(), Violation> {
         Ok(())
     }
 
-    /// Takes in what it remembers.
+    /// Takes what it remembers into the fingerprint.
     fn fold(&self, fingerprint: &mut Fingerprint);
 }

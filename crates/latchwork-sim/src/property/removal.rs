@@ -62,7 +62,7 @@ impl Monitor for Removal {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::tell;
+    use super::super::history::verdict;
     use super::*;
 
     const BELL: Bell = Bell::External(0);
@@ -70,15 +70,15 @@ mod tests {
     #[test]
     fn a_call_is_over_before_the_removal_returns() {
         let good = [Fact::Called(BELL), Fact::Returned(BELL), Fact::Removed(BELL)];
-        assert_eq!(tell(Removal::default(), &good), Ok(()));
-        assert!(tell(Removal::default(), &[Fact::Called(BELL), Fact::Removed(BELL)]).is_err());
+        assert_eq!(verdict(Removal::default(), &good), Ok(()));
+        assert!(verdict(Removal::default(), &[Fact::Called(BELL), Fact::Removed(BELL)]).is_err());
     }
 
     #[test]
     fn no_call_comes_after_until_it_is_registered_again() {
         let late = [Fact::Removed(BELL), Fact::Called(BELL)];
-        assert!(tell(Removal::default(), &late).is_err());
+        assert!(verdict(Removal::default(), &late).is_err());
         let again = [Fact::Removed(BELL), Fact::Attended(BELL), Fact::Called(BELL)];
-        assert_eq!(tell(Removal::default(), &again), Ok(()));
+        assert_eq!(verdict(Removal::default(), &again), Ok(()));
     }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! N3: a repeating true unknown is reported, under any load of claims.
 //!
-//! An *occurrence* is an NMI in which a source without status has rung and in which nothing was
-//! consumed: no software can know of one that collapsed into a claimed edge. The first occurrence
-//! may be absorbed. One that comes [`REPORTED_AFTER_US`] or more after the first is reported, as
-//! unknown or as an edge that was absorbed after suspiciously long absorbing, or some occurrence
-//! before it was. Where the edge is deferred, it is settled within [`SETTLED_WITHIN_US`].
+//! An *occurrence* is an NMI in which a source without status has rung and in which no handler
+//! consumed anything: no software can know of one that collapsed into a claimed edge. The library
+//! may absorb the first occurrence. It reports one that comes [`REPORTED_AFTER_US`] or more after
+//! the first, as unknown or as an edge absorbed after suspiciously long absorbing, unless it has
+//! reported an occurrence before. Where the edge is deferred, the CPU settles it within
+//! [`SETTLED_WITHIN_US`].
 
 use std::hash::Hash;
 
@@ -15,18 +16,18 @@ use crate::{
     machine::{Bell, Ending, Fact, Reported},
 };
 
-/// From when on a repetition is reported, in microseconds: a grant that stays live without a gap
-/// for longer is reported when it absorbs.
+/// After how long the library reports a repetition, in microseconds: it reports an absorbed edge if
+/// the grant has been live without a gap for longer.
 pub const REPORTED_AFTER_US: u64 = 10_000;
-/// A clock reading may be later than the world's clock by so much, in microseconds: each differs
+/// How much later than the world's clock a reading may be, in microseconds: each reading differs
 /// from the one before.
 const CLOCK_US: u64 = 10;
-/// Within what time a deferred edge is settled, in microseconds: a debt waits for one tick period,
-/// for the next tick, and for one more if somebody else polls just then.
+/// How long a deferred edge may wait until it is settled, in microseconds: a debt waits for one
+/// tick period, for the next tick, and for one more if another CPU polls just then.
 pub const SETTLED_WITHIN_US: u64 = 3_000;
 
-/// After a report, others may be held back that long, in microseconds; what they would have said is
-/// counted.
+/// For how long after a report the library may hold back others, in microseconds. It counts what
+/// they would have said.
 pub const REPORTS_APART_US: u64 = 1_000_000;
 
 /// The monitor of N3.
@@ -37,13 +38,13 @@ pub struct Repeating {
 
 #[derive(Clone, Debug, Default, Hash)]
 struct Cpu {
-    /// For each NMI that is handled, the innermost last.
+    /// One for each NMI in progress, the innermost last.
     dispatches: Vec<Dispatch>,
-    /// How long ago the first occurrence was that nobody has reported since.
+    /// How long ago the first occurrence was, if none has been reported since.
     first_us: Option<u64>,
-    /// A repetition was deferred that long ago.
+    /// How long ago a repetition was deferred.
     deferred_us: Option<u64>,
-    /// Reports may be held back for that much longer.
+    /// For how much longer the library may hold back reports.
     held_back_us: u64,
     /// How long it has existed.
     age_us: u64,
@@ -53,12 +54,12 @@ struct Cpu {
 struct Dispatch {
     has_unknown: bool,
     consumed: bool,
-    /// When it was taken, the first occurrence was long ago.
+    /// Whether the first occurrence was long ago when the CPU took it.
     repeats: bool,
 }
 
 impl Repeating {
-    /// For so many CPUs.
+    /// A monitor for `cpus` CPUs.
     pub fn new(cpus: usize) -> Self {
         Self { cpus: vec![Cpu::default(); cpus] }
     }
@@ -71,7 +72,7 @@ impl Cpu {
         }
     }
 
-    /// An NMI has ended. Says whether that is a repetition which stays hidden.
+    /// An NMI has ended. Returns whether it is a repetition that stays hidden.
     fn ended(&mut self, ending: Ending) -> bool {
         let dispatch = self.dispatches.pop();
         let occurs = dispatch.is_some_and(|it| it.has_unknown && !it.consumed);
@@ -89,8 +90,8 @@ impl Cpu {
         repeats
     }
 
-    /// Absorbing cannot have gone on for so long that it is suspicious, or that was said a moment
-    /// ago.
+    /// Whether the absorbing cannot be suspiciously long yet, or the library has just reported
+    /// that.
     fn is_too_soon(&self) -> bool {
         self.age_us + CLOCK_US < REPORTED_AFTER_US || self.held_back_us > CLOCK_US
     }
@@ -99,7 +100,7 @@ impl Cpu {
         self.held_back_us = self.held_back_us.saturating_sub(by_us);
         self.age_us = (self.age_us + by_us).min(REPORTED_AFTER_US);
         for age_us in [&mut self.first_us, &mut self.deferred_us].into_iter().flatten() {
-            // Beyond the longer of the two limits, ages need not be told apart.
+            // Beyond the longer of the two limits, ages need not differ.
             *age_us = (*age_us + by_us).min(REPORTED_AFTER_US + CLOCK_US);
         }
         self.deferred_us.is_some_and(|age_us| age_us > SETTLED_WITHIN_US)
@@ -133,7 +134,7 @@ impl Monitor for Repeating {
                     }
                     cpu.held_back_us = REPORTS_APART_US;
                 }
-                // What has just been reported is the occurrence that is being handled.
+                // The report was about the occurrence in progress.
                 if let Some(dispatch) = cpu.dispatches.last_mut() {
                     dispatch.has_unknown = false;
                 }
@@ -164,11 +165,11 @@ impl Monitor for Repeating {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::{ended, passed, report, taken, tell};
+    use super::super::history::{ended, passed, report, taken, verdict};
     use super::*;
 
     fn judge(history: &[Fact]) -> Result<(), Property> {
-        tell(Repeating::new(1), history).map_err(|violation| violation.property)
+        verdict(Repeating::new(1), history).map_err(|violation| violation.property)
     }
 
     fn absorbed(serial: usize) -> [Fact; 2] {

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! L: no external event is stranded, and each is recovered within its bound.
+//! L: no external event is stranded: the library recovers each within its bound.
 //!
-//! The clock of an event starts when an NMI has ended for which its doorbell has rung, or when its
+//! The clock of an event starts at the end of an NMI for which its doorbell has rung, or when its
 //! handler is registered or its route opened after it was set: from then on only the subsystem's
-//! own memory may lead to it. It counts time in which some CPU takes interrupts, so that its tick
-//! comes; not what the code itself takes, since a CPU that has begun to pay a debt may be slow.
+//! own memory leads to it. The clock counts time in which some CPU takes interrupts, and so its
+//! tick. It does not count the time that code takes, since a CPU that has begun to pay a debt may
+//! be slow.
 //!
 //! * Such time lasts [`RECOVERY_TICKS`] tick periods at most: one until the debt is old enough to
 //!   be paid, one until the next tick, and one more if another poll was under way then.
 //! * Where no CPU takes interrupts, an NMI pays a debt that is older than [`Timing::overdue_us`],
-//!   in time in which NMIs could be taken. A tick that comes after all pays it, perhaps by an NMI
+//!   in time in which CPUs could take NMIs. A tick that comes after all pays it, perhaps by an NMI
 //!   of its own.
-//! * In the end no condition is set that a handler attends to.
+//! * In the end no condition is set to which a handler attends.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,10 +25,10 @@ use crate::{
     machine::{Bell, Condition, Edge, Fact, Hardware, Timing},
 };
 
-/// Within how many tick periods an event is recovered.
+/// Within how many tick periods the library recovers an event.
 pub const RECOVERY_TICKS: u64 = 3;
-/// How many NMIs may come between that an event is overdue and that it is recovered: one that finds
-/// another CPU at it.
+/// How many NMIs may come between the moment at which an event is overdue and its recovery: in one
+/// of them, another CPU may be polling.
 const OVERDUE_NMIS: u8 = 2;
 
 /// The monitor of L.
@@ -37,7 +38,7 @@ pub struct Stranded {
     overdue_us: u64,
     set: BTreeMap<Condition, Event>,
     attended: BTreeSet<Bell>,
-    /// What rang for each NMI that is handled, by CPU, the innermost last.
+    /// What rang for each NMI in progress, by CPU, the innermost last.
     handled: Vec<Vec<Edge>>,
 }
 
@@ -160,7 +161,7 @@ impl Monitor for Stranded {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::{ended, passed, taken, tell};
+    use super::super::history::{ended, passed, taken, verdict};
     use super::*;
     use crate::machine::{CpuSet, Ending};
 
@@ -171,7 +172,7 @@ mod tests {
     fn judge(history: &[Fact]) -> Result<(), Property> {
         let hardware = Hardware { cpus: 1, ..Hardware::BARE };
         let monitor = Stranded::new(&hardware, &Timing::SHORT);
-        tell(monitor, history).map_err(|violation| violation.property)
+        verdict(monitor, history).map_err(|violation| violation.property)
     }
 
     fn collapses() -> [Fact; 4] {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! All scenarios.
 
-use super::{Scenario, collapse, late, lifecycle, retold, sends, stillness, unknowns, work};
+use super::{Scenario, collapse, late, lifecycle, other_kernels, sends, stillness, unknowns, work};
 
 /// All scenarios, by subject.
 pub static SCENARIOS: &[&Scenario] = &[
@@ -48,12 +48,12 @@ pub static SCENARIOS: &[&Scenario] = &[
     &lifecycle::REMOVAL_IN_POLL,
     &lifecycle::REMOVAL_BESIDE_TICK,
     &lifecycle::REMOVAL_FROM_NMI,
-    &retold::PMI_COLLAPSE_PORT61,
-    &retold::UNKNOWN_AFTER_PMI,
-    &retold::UNKNOWN_AMONG_PMIS,
-    &retold::TOPA_TWICE,
-    &retold::STOP_AND_PMI,
-    &retold::REMOVE_WHILE_CALLED,
+    &other_kernels::PMI_COLLAPSE_PORT61,
+    &other_kernels::UNKNOWN_AFTER_PMI,
+    &other_kernels::UNKNOWN_AMONG_PMIS,
+    &other_kernels::TOPA_TWICE,
+    &other_kernels::STOP_AND_PMI,
+    &other_kernels::REMOVE_WHILE_CALLED,
     &work::QUEUED_IN_NMI,
     &work::QUEUED_FOR_OTHERS,
     &work::QUEUED_AS_TICK_STOPS,

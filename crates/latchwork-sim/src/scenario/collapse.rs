@@ -90,8 +90,8 @@ pub(super) static COLLAPSE_IN_POLL: Scenario = Scenario {
     ..Scenario::STILL
 };
 
-/// Firmware's status lies in ordinary memory, so that a poll may read it while its own stores are
-/// still in the store buffer. CPU 1 owes the poll that CPU 0's tick makes.
+/// Firmware's status lies in ordinary memory, so a CPU that polls may read it while the CPU's own
+/// stores are still in its store buffer. CPU 1 owes the poll that CPU 0's tick makes.
 pub(super) static STORE_BUFFER: Scenario = Scenario {
     name: "store-buffer",
     summary: "one CPU polls firmware's error block while another skips the poll, with store \

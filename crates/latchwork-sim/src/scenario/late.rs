@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Rings that come late, or more often than the status says; and claims made outside NMIs.
+//! Rings that come late, or more often than the status says; and claims outside NMIs.
 
 use super::{ONE_CPU, PMU_AND_EXTERNAL, Scenario, Step, TWO_CPUS, overflow};
 use crate::{
@@ -7,8 +7,7 @@ use crate::{
     policy::{Action, Plan},
 };
 
-/// Besides its own ring, a status may have merged the rings of all other overflows that a scenario
-/// has.
+/// Counters whose status may merge the rings of all overflows that a scenario has.
 const FREE_COUNTERS: PmuKind = PmuKind::Free { late_us: 300, max_late_edges: 2 };
 
 pub(super) static AMD_COUNTERS: Scenario = Scenario {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! CPUs, handlers and routes that come and go; clocks that differ and begin anew.
+//! CPUs, handlers and routes that come and go; clocks that differ and restart.
 
 use super::{ONE_CPU, PMU_AND_EXTERNAL, Scenario, Step, TWO_CPUS, overflow};
 use crate::{
@@ -106,7 +106,8 @@ pub(super) static REMOVAL_IN_POLL: Scenario = Scenario {
     ..Scenario::STILL
 };
 
-/// The same without PMIs, small enough to be seen whole: who opens a route owes a poll.
+/// The same without PMIs, small enough to be searched completely: a CPU that opens a route owes a
+/// poll.
 pub(super) static REMOVAL_BESIDE_TICK: Scenario = Scenario {
     name: "removal-beside-tick",
     summary: "a handler is removed while another CPU's tick pays for an opened route",

@@ -5,7 +5,7 @@ mod catalog;
 mod collapse;
 mod late;
 mod lifecycle;
-mod retold;
+mod other_kernels;
 mod sends;
 mod stillness;
 mod unknowns;
@@ -38,9 +38,9 @@ pub struct Scenario {
     pub long: &'static [(Happening, u8)],
     /// How long things last.
     pub timing: Timing,
-    /// How long a long execution is, in microseconds: for as long, sources may raise something.
+    /// For how long sources may raise something in a long execution, in microseconds.
     pub long_us: u64,
-    /// How often a CPU that could go on makes way for another, in exhaustive search.
+    /// How often a CPU that could go on makes way for another at most, in exhaustive search.
     pub preemptions: u8,
     /// How many stores a CPU's store buffer holds. 0: stores are in memory at once.
     pub store_buffer: usize,
@@ -131,7 +131,7 @@ impl Scenario {
         }
     }
 
-    /// Whether `policy` can do all that its software does.
+    /// Whether `policy` can do all that this scenario's software does.
     pub fn suits(&self, policy: &dyn Policy) -> bool {
         let steps = self.scripts.iter().copied().flatten();
         let actions = steps.filter_map(|step| match step {

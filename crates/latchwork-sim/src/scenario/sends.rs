@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Software sends: a request is there before its ring, and every sender rings.
+//! Software sends: a sender posts its request before it rings, and every sender rings.
 
 use super::{ONE_CPU, PMU_AND_EXTERNAL, Scenario, Step, TWO_CPUS, overflow};
 use crate::{
@@ -50,7 +50,7 @@ pub(super) static TAKEN_BEFORE_RING: Scenario = Scenario {
     ..Scenario::STILL
 };
 
-/// All begins in the first moment; a stall makes way for the other CPU without a preemption.
+/// Everything begins in the first moment; a stall lets the other CPU run without a preemption.
 pub(super) static SENDER_STUCK: Scenario = Scenario {
     name: "sender-stuck",
     summary: "the sender is held up for longer than its send may hold grants, and a true unknown \
@@ -85,7 +85,7 @@ pub(super) static SENDER_PARKED: Scenario = Scenario {
     ..Scenario::STILL
 };
 
-/// The edge of the first send is granted, and takes the request of the second.
+/// A grant explains the edge of the first send, which takes the request of the second.
 pub(super) static SEND_AFTER_SEND: Scenario = Scenario {
     name: "send-after-send",
     summary: "a granted edge takes the next request, whose own ring comes after the grant's first \

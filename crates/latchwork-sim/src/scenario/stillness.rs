@@ -9,7 +9,7 @@ use crate::{
 
 const CALL_0: Step = Step::Do(Action::Send { to: 0, ask: Ask::Call });
 const STOP_0: Step = Step::Do(Action::Send { to: 0, ask: Ask::Stop });
-/// Whoever opens a route owes a poll.
+/// A CPU that opens a route owes a poll.
 const OPEN_ROUTE: Step = Step::Do(Action::Unmask(Bell::External(0)));
 const STOP_TICK: Step = Step::Do(Action::StopTick);
 

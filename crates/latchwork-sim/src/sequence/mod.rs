@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Plays [sequences of rings](latchwork_sequence) in the simulated machine, to be compared with
-//! what the reference kernel does with the same ones under QEMU.
+//! Plays [sequences of rings](latchwork_sequence) in the simulated machine, so that `cargo xtask
+//! compare` can compare it with what the reference kernel does with the same ones under QEMU.
 //!
-//! Of all orders one is played: a CPU goes on until it rests, and an edge lands at once, or as late
+//! It plays one order of all: a CPU goes on until it rests, and an edge lands at once, or as late
 //! as that allows.
 
 mod policy;
@@ -51,7 +51,7 @@ static IN_X2APIC_MODE: [Scenario; MAX_CPUS] = [scenario(1, Apic::X2), scenario(2
 pub enum Landing {
     /// As soon as they can.
     AtOnce,
-    /// When no CPU goes on any more before something happens.
+    /// When no CPU can go on before something happens.
     Late,
 }
 
@@ -76,7 +76,7 @@ pub struct Manner {
     pub landing: Landing,
 }
 
-/// What came of a sequence, and its log.
+/// The result of a sequence, and its log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Performance {
     /// How much happened.
@@ -89,15 +89,15 @@ pub struct Performance {
 ///
 /// # Errors
 ///
-/// What became of the execution instead, if it did not come to its end.
+/// What happened instead, if the execution did not come to its end.
 pub fn perform(seed: u64, manner: &Manner) -> Result<Performance, String> {
     let Manner { cpus, apic, recovery, mut landing } = *manner;
     let scenarios = if apic == Apic::X { &IN_XAPIC_MODE } else { &IN_X2APIC_MODE };
     let scenario = cpus.checked_sub(1).and_then(|place| scenarios.get(place));
     let scenario = scenario.ok_or_else(|| format!("sequences are not for {cpus} CPUs"))?;
     let make = move || Box::new(Performer { seed, recovery }) as Box<dyn Policy>;
-    // The policy tells those who judge nothing, so they have nothing to judge but that dispatch is
-    // bounded.
+    // This policy reports nothing to the monitors, so only the monitor of bounded dispatch has
+    // something to judge.
     let setting =
         Setting { properties: &[Property::W], ..Setting::new(scenario, Extent::Exhaustive, &make) };
     let bounds = Bounds { points: POINTS, ..Bounds::default() };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The library in the simulated machine, as sequences need it.
+//! The library on the simulated machine, as sequences need it.
 
 use std::{cell::Cell, mem::ManuallyDrop};
 
@@ -24,7 +24,7 @@ pub(super) struct Performer {
     pub(super) recovery: Recovery,
 }
 
-/// The library and who plays, at the same place in each execution.
+/// The library and the player, at the same place in each execution.
 struct Stage {
     nmi: Nmi<SimulatedMachine>,
     areas: [PerCpu; MAX_CPUS],
@@ -44,7 +44,7 @@ fn stage() -> &'static Stage {
     STAGE.get().expect("the policy is set up before time begins")
 }
 
-/// What came of the sequence that was last set up, and whether it was played to its end.
+/// The result of the sequence that was last set up, and whether it was played to its end.
 pub(super) fn performance() -> (Performance, bool) {
     let Stage { player, through, .. } = stage();
     let performance = Performance { played: player.played(), log: player.log().to_string() };
@@ -174,7 +174,7 @@ impl Policy for Performer {
     fn fold(&self, _: &mut Fingerprint) {}
 }
 
-/// The library in the simulated machine.
+/// The library on the simulated machine.
 struct Simulated;
 
 impl Simulated {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is compared with QEMU is itself repeatable, and depends on what the machine does.
+//! A result that is compared with QEMU is repeatable, and depends on what the machine does.
 
 use super::*;
 

@@ -19,7 +19,7 @@ fn no_handler_runs_after_its_removal_has_returned() {
 }
 
 #[test]
-fn a_removal_that_does_not_wait_is_caught_and_told() {
+fn a_removal_that_does_not_wait_is_caught_and_shown() {
     let plan = Plan { edges: [1, 0], removal: Removal::DoesNotWait };
     let mut build = worlds(plan);
     let bounds = Bounds { preemptions: 1, ..Bounds::default() };
@@ -28,9 +28,9 @@ fn a_removal_that_does_not_wait_is_caught_and_told() {
     assert_eq!(found.violation.property, Property::Q);
     let least = minimise(&bounds, found, &mut build);
     assert_eq!(least.trace.deviations.len(), 2, "the edge, and the switch: {}", least.trace);
-    let told = replay(&bounds, &least.trace, Detail::Notes, &mut build);
-    assert_eq!(told.violation, Some(least.violation));
-    let text = told.timeline.to_string();
+    let replayed = replay(&bounds, &least.trace, Detail::Notes, &mut build);
+    assert_eq!(replayed.violation, Some(least.violation));
+    let text = replayed.timeline.to_string();
     for line in ["an edge for CPU 0", "the removal has returned", "runs after its removal"] {
         assert!(text.contains(line), "{text}");
     }

@@ -16,7 +16,7 @@ use latchwork_sim::engine::{
     this_cpu,
 };
 
-/// What a world of this kind is made of.
+/// How a world of this kind is made.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan {
     /// How many edges may land on each CPU.

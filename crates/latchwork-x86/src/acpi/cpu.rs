@@ -32,11 +32,11 @@ impl<'m, M: PhysicalMemory> Madt<'m, M> {
     /// that is listed as a local x2APIC alone is a CPU. (Linux drops such a CPU if any valid local
     /// APIC entry is in the table.)
     ///
-    /// Left out are entries that are neither enabled nor online capable, and those with the
-    /// broadcast IDs FFH and FFFF_FFFFH, with which some firmware fills up the table. Such an entry
-    /// does not hide another one either.
+    /// The iterator leaves out entries that are neither enabled nor online capable, and those with
+    /// the broadcast IDs FFH and FFFF_FFFFH, with which some firmware fills up the table. Such an
+    /// entry does not hide another one either.
     ///
-    /// The table is searched again for each CPU: boot time, not NMI context.
+    /// The iterator searches the table again for each CPU. Use it at boot, not in an NMI.
     pub fn cpus(&self) -> Cpus<'m, M> {
         Cpus { entries: self.entries() }
     }
@@ -58,8 +58,8 @@ impl<'m, M: PhysicalMemory> Madt<'m, M> {
     /// The CPUs that are enabled and that an interprocessor interrupt reaches while local APICs are
     /// in `mode`: those that a kernel can start now, and the executing one.
     ///
-    /// A CPU that cannot be reached gives an error and does not end the iteration; a malformed
-    /// table does.
+    /// A CPU that no IPI can reach gives an error and does not end the iteration; a malformed table
+    /// does.
     ///
     /// ```
     /// # use latchwork_x86::{acpi::Madt, hw::PhysicalMemory, lapic::mode::ApicMode};
@@ -164,7 +164,7 @@ impl<M: PhysicalMemory> core::iter::FusedIterator for StartableCpus<'_, M> {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CpuError {
-    /// The table cannot be read, or an entry is malformed. What comes behind it is unknown.
+    /// The table cannot be read, or an entry is malformed. The entries behind it are unknown.
     Table(AcpiError),
     /// Local APICs in this mode cannot address the CPU's APIC ID.
     OutOfReach {

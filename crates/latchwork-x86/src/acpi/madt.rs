@@ -20,7 +20,8 @@ pub struct Madt<'m, M> {
 }
 
 impl<'m, M: PhysicalMemory> Madt<'m, M> {
-    /// Finds the MADT and checks its length and checksum. Its entries are checked as they are read.
+    /// Finds the MADT and checks its length and checksum. The iterators check its entries as they
+    /// read them.
     ///
     /// # Errors
     ///

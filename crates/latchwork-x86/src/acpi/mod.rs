@@ -3,9 +3,9 @@
 //! the HPET: RSDP, RSDT or XSDT, and the MADT (ACPI Specification 6.5, sections 5.2.5 to 5.2.8 and
 //! 5.2.12); the HPET table.
 //!
-//! Nothing allocates, and nothing trusts the firmware: it checks every access against the declared
-//! length, and any bytes whatever give a value or an [`AcpiError`]. It is for boot time, not for
-//! NMI context, since checksums take time.
+//! This module allocates nothing and does not trust the firmware: it checks every access against
+//! the declared length, and any bytes whatever give a value or an [`AcpiError`]. Use it at boot and
+//! not in an NMI, since checksums take time.
 //!
 //! ```
 //! # use latchwork_x86::{acpi::{AcpiError, Madt, Rsdp}, hw::PhysicalMemory};

@@ -7,8 +7,8 @@ use crate::hw::PhysicalMemory;
 
 const V1_BYTES: u32 = 20;
 const V2_BYTES: u32 = 36;
-/// The RSDP has been 36 bytes long since ACPI 2.0; this leaves room to grow and bounds the work on
-/// nonsense.
+/// The RSDP has been 36 bytes long since ACPI 2.0. This limit leaves room to grow, and bounds the
+/// work where the length is nonsense.
 const MAX_BYTES: u32 = 4096;
 
 /// Where the root system description pointer leads.

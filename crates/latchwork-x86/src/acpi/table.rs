@@ -5,7 +5,7 @@ use super::error::{AcpiError, Signature};
 use super::rsdp::{RootTable, Rsdp};
 use crate::hw::PhysicalMemory;
 
-/// The longest table that is believed. Real ones stay far below.
+/// The greatest length that this module accepts. Real tables stay far below it.
 pub const MAX_TABLE_BYTES: u32 = 16 << 20;
 
 const HEADER_BYTES: u32 = 36;
@@ -21,8 +21,8 @@ pub struct Table {
 impl Table {
     /// Searches the root table for the first table called `signature`.
     ///
-    /// Entries of the root table that lead nowhere are passed over: they do not hide a table that
-    /// is there.
+    /// The search passes over entries of the root table that lead nowhere, so they do not hide a
+    /// table that is there.
     ///
     /// # Errors
     ///

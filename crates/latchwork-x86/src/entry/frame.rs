@@ -5,15 +5,15 @@ use core::mem::{offset_of, size_of};
 
 use latchwork::{Interrupted, Mode, OpaqueFrame};
 
-/// The interrupted state. What the handler changes in [`registers`](Self::registers) and
-/// [`hardware`](Self::hardware), the interrupted code gets.
+/// The interrupted state. The interrupted code goes on with whatever the handler has put into
+/// [`registers`](Self::registers) and [`hardware`](Self::hardware).
 #[derive(Clone, Debug, Default)]
 #[repr(C)]
 pub struct NmiFrame {
     /// The entry's scratch word.
     pub(super) scratch: u64,
-    /// DR7 of the interrupted code. If it has breakpoints on (bits 7:0), it is in force again after
-    /// the NMI.
+    /// DR7 of the interrupted code. If it enables breakpoints (bits 7:0), the entry writes it back
+    /// after the NMI.
     pub dr7: u64,
     /// CR2 of the interrupted code.
     pub cr2: u64,
@@ -72,8 +72,8 @@ impl NmiFrame {
     /// The interrupted state as the dispatcher of `latchwork` takes it. NMI-safe.
     ///
     /// Its frame pointer is this frame, which [`from_opaque`](Self::from_opaque) decodes; it is
-    /// valid as long as the frame is. There is no source map: an IDT entry gets none (Intel FRED
-    /// specification, "NMI-source reporting").
+    /// valid as long as the frame is. There is no source map, since the CPU delivers none through
+    /// the IDT (Intel FRED specification, "NMI-source reporting").
     #[must_use]
     pub fn interrupted(&self) -> Interrupted {
         Interrupted {

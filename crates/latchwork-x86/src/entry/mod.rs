@@ -36,7 +36,8 @@
 //!
 //! An NMI may interrupt anything: user code, the kernel with interrupts off, the first instruction
 //! of the system call entry with the user's stack and GS base, the page fault entry before it has
-//! read CR2. So the entry believes nothing and looks:
+//! read CR2. So the entry assumes nothing about the interrupted state. For each part of it, the
+//! entry does this:
 //!
 //! | state | in | out |
 //! |---|---|---|
@@ -53,8 +54,8 @@
 //! where `clac` is undefined. AC must be cleared: user code can set it, and it would switch SMAP
 //! off in the handler.
 //!
-//! Comparing the GS base with the kernel's is right in every window, since it neither asks where
-//! the NMI came from nor uses `swapgs`.
+//! The entry compares the GS base with the kernel's. That is right wherever the NMI hits, since the
+//! entry neither asks what it interrupted nor uses `swapgs`.
 //!
 //! # What it does not cover
 //!
@@ -67,9 +68,9 @@
 //!  - A hardware breakpoint on the entry's own code or on the NMI stack, which hits before DR7 is
 //!    cleared.
 //!  - **FRED.** With CR4.FRED set, events do not come through the IDT.
-//!  - CR3 (page table isolation), SPEC_CTRL, CET shadow stacks, and vector registers beyond SSE. A
-//!    build with AVX is refused, as the entry does not save what it would use. Code without AVX
-//!    leaves the upper halves of the vector registers alone.
+//!  - CR3 (page table isolation), SPEC_CTRL, CET shadow stacks, and vector registers beyond SSE.
+//!    The crate refuses a build with AVX, since the entry does not save the registers that such
+//!    code uses. Code without AVX leaves the upper halves of the vector registers alone.
 
 #![deny(
     clippy::panic,

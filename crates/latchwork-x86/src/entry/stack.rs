@@ -13,8 +13,7 @@ const CR4_FSGSBASE: u64 = 1 << 16;
 const FLAG_FSGSBASE: u64 = 1 << 0;
 
 /// What the entry must know of its CPU before it can read per-CPU data. It lies at the very top of
-/// the CPU's NMI stack; the IST pointer is its address, so that it lies right above the frame that
-/// the CPU pushes.
+/// the CPU's NMI stack. The IST pointer is its address, so the CPU pushes the frame right below it.
 #[derive(Clone, Debug)]
 #[repr(C, align(16))]
 pub struct NmiStackTop {
@@ -37,8 +36,8 @@ impl NmiStackTop {
         Self { gs_base, flags }
     }
 
-    /// Puts the value at the top of a stack that the kernel allocated itself, and returns what
-    /// belongs into the TSS's IST slot.
+    /// Puts the value at the top of a stack that the kernel allocated itself, and returns the value
+    /// for the TSS's IST slot.
     ///
     /// # Safety
     ///
@@ -93,7 +92,7 @@ pub struct NmiStack<const BYTES: usize> {
 unsafe impl<const BYTES: usize> Sync for NmiStack<BYTES> {}
 
 impl<const BYTES: usize> NmiStack<BYTES> {
-    /// A stack that is not set up.
+    /// A stack that no CPU has yet.
     #[must_use]
     pub const fn new() -> Self {
         const {
@@ -106,8 +105,8 @@ impl<const BYTES: usize> NmiStack<BYTES> {
         }
     }
 
-    /// Makes the stack that of a CPU whose kernel code runs with GS base `gs_base`, and returns
-    /// what belongs into the TSS's IST slot.
+    /// Gives the stack to a CPU whose kernel code runs with GS base `gs_base`, and returns the
+    /// value for the TSS's IST slot.
     ///
     /// # Safety
     ///

@@ -10,7 +10,7 @@ const NO_BREAKPOINTS: u64 = 0x400;
 /// Saves GS base, DR7 and CR2 in `frame` and sets what the handler needs: the kernel's GS base, and
 /// no breakpoints.
 ///
-/// Called by [`nmi_entry!`](crate::nmi_entry) before the handler. It reads nothing through GS.
+/// [`nmi_entry!`](crate::nmi_entry) calls it before the handler. It reads nothing through GS.
 ///
 /// # Safety
 ///
@@ -35,7 +35,7 @@ pub unsafe fn save(cpu: &impl CpuState, frame: &mut NmiFrame, top: &NmiStackTop)
     frame.cr2 = unsafe { cpu.cr2() };
 }
 
-/// Undoes [`save`]. Called by [`nmi_entry!`](crate::nmi_entry) after the handler.
+/// Undoes [`save`]. [`nmi_entry!`](crate::nmi_entry) calls it after the handler.
 ///
 /// # Safety
 ///
@@ -58,8 +58,8 @@ pub unsafe fn restore(cpu: &impl CpuState, frame: &NmiFrame, top: &NmiStackTop) 
     }
 }
 
-/// Calls `handler` with the machine's state saved around it. Called by the entry's assembly through
-/// [`nmi_entry!`](crate::nmi_entry).
+/// Saves the machine's state, calls `handler`, and restores the state. The entry's assembly calls
+/// it through [`nmi_entry!`](crate::nmi_entry).
 ///
 /// # Safety
 ///

@@ -4,7 +4,7 @@
 /// Makes an NMI entry: `nmi_entry!(symbol, handler)`.
 ///
 /// `symbol` becomes a global symbol and a function item for its address, which the kernel puts into
-/// IDT vector 2; it is not to be called. `handler` is a path, seen from the invocation (but not
+/// IDT vector 2. No code may call it. `handler` is a path, seen from the invocation (but not
 /// starting with `self` or `super`), to an `extern "sysv64" fn(&mut NmiFrame)`, safe or unsafe. See
 /// [`entry`](crate::entry) for an example, for what the kernel owes the entry, and for what the
 /// entry does not cover. Invoke it where items stand, not inside a function.
@@ -33,13 +33,13 @@ macro_rules! nmi_entry {
         };
 
         unsafe extern "C" {
-            /// The NMI entry, for IDT vector 2. Not to be called.
+            /// The NMI entry, for IDT vector 2. No code may call it.
             pub fn $symbol();
         }
     };
 }
 
-/// The entry itself: the least that Rust cannot do. Ends with `iretq`.
+/// The entry itself: only what Rust cannot do. It ends with `iretq`.
 ///
 /// The frame that it builds is `entry::NmiFrame`. At its start RSP is 40 bytes below the 16-byte
 /// aligned `NmiStackTop`, so after 15 registers and 4 more words it is aligned again.
@@ -52,8 +52,8 @@ macro_rules! __nmi_entry_assembly {
             concat!(".globl ", stringify!($symbol)),
             concat!(".type ", stringify!($symbol), ", @function"),
             concat!(stringify!($symbol), ":"),
-            // Place of what this entry lacks: moving the frame off the NMI stack, and latching an
-            // edge that comes on top of another. Both must come before anything else.
+            // This entry lacks two steps, which would come here, before anything else: to move the
+            // frame off the NMI stack, and to latch an edge that comes on top of another.
             "push rax",
             "push rbx",
             "push rcx",
@@ -95,7 +95,7 @@ macro_rules! __nmi_entry_assembly {
             "pop rcx",
             "pop rbx",
             "pop rax",
-            // Place of the replay of a latched edge.
+            // The replay of a latched edge would come here.
             "iretq",
             concat!(".size ", stringify!($symbol), ", . - ", stringify!($symbol)),
             ".popsection",
@@ -104,12 +104,12 @@ macro_rules! __nmi_entry_assembly {
     };
 }
 
-/// What code compiled with SSE uses: sixteen registers and MXCSR. The x87 state, which `fxsave64`
-/// and `fxrstor64` move as well, no compiled code touches.
+/// What code compiled with SSE uses: sixteen registers and MXCSR. No compiled code touches the x87
+/// state, which `fxsave64` and `fxrstor64` move as well.
 ///
-/// `fxrstor64` is avoided also because of multi-threaded TCG: where it ends a pending x87 error,
-/// QEMU clears a flag in the state of the *first* CPU, from whatever CPU's thread and without a
-/// lock, and so may undo that CPU's note that NMIs are blocked.
+/// There is another reason against `fxrstor64`. Where it ends a pending x87 error under
+/// multi-threaded TCG, QEMU clears a flag in the state of the *first* CPU, from the thread of any
+/// CPU and without a lock. That may undo the first CPU's note that NMIs are blocked.
 #[cfg(target_feature = "sse2")]
 #[doc(hidden)]
 #[macro_export]

@@ -38,8 +38,9 @@ pub enum HpetError {
         /// The pin that reads back.
         reads_back: u8,
     },
-    /// Legacy replacement routes timers 0 and 1, so they can have no other output. Whether messages
-    /// are an exception, the specification says in two ways (no in 2.3.5, yes in 2.4.2.3).
+    /// Legacy replacement routes timers 0 and 1, so they can have no other output. The
+    /// specification contradicts itself on whether messages are an exception (no in 2.3.5, yes in
+    /// 2.4.2.3).
     LegacyReplacementOn,
     /// Legacy replacement is off, or the timer is not one of those that it routes, 0 and 1.
     LegacyReplacementOff,
@@ -64,9 +65,9 @@ pub enum HpetError {
     CounterHalted,
     /// The counter runs, so it cannot be set.
     CounterRuns,
-    /// The counter had reached the time before the timer was known to be set. If its output is an
-    /// edge or a message, or a handler has acknowledged it already, it may have fired once. The
-    /// driver has stopped it.
+    /// The counter had reached the time before the driver knew that the timer was set. If its
+    /// output is an edge or a message, or a handler has acknowledged it already, it may have fired
+    /// once. The driver has stopped it.
     TooLate {
         /// The time that was asked for.
         ticks: u32,

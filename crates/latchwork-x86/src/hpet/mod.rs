@@ -4,10 +4,10 @@
 //! [`msi`](crate::msi).
 //!
 //! A timer makes a good doorbell when its output is a *level* and the I/O APIC entry is
-//! edge-triggered, as an NMI entry must be: the timer's status bit is then a condition that stays
-//! until [`acknowledge`](Hpet::acknowledge) clears it, and rings once. While it is set, the line
-//! stays active, so further expiries ring no more. Timers with an edge or a message as their output
-//! have no status: ignore what their bit shows (2.3.6).
+//! edge-triggered, as an NMI entry must be. The timer's status bit is then a condition that stays
+//! until [`acknowledge`](Hpet::acknowledge) clears it, and that rings once: while the bit is set,
+//! the line stays active, so further expiries do not ring. Timers with an edge or a message as
+//! their output have no status: ignore what their bit shows (2.3.6).
 //!
 //! Everything takes `&self`, and nothing locks, allocates or panics. [`counter`](Hpet::counter),
 //! [`is_pending`](Hpet::is_pending), [`acknowledge`](Hpet::acknowledge) and the methods of the
@@ -60,9 +60,9 @@ impl<M: Mmio> Hpet<M> {
     /// # Safety
     ///
     ///  - `registers` are the 1 KiB register block of an HPET, mapped uncacheable.
-    ///  - Nothing else programs the timers that are used through the value. Whether the counter
-    ///    runs and legacy replacement is on is up to the code that keeps time by it.
-    ///  - The kernel has an interrupt gate for whatever the outputs raise that it sets.
+    ///  - Nothing else programs the timers that are used through the value. The code that keeps
+    ///    time by the HPET decides whether the counter runs and legacy replacement is on.
+    ///  - The kernel has an interrupt gate for everything that it sets an output to raise.
     pub unsafe fn new(registers: M) -> Result<Self, HpetError> {
         // SAFETY: inside the registers by the contract of this function; reading has no effect.
         let period_fs = unsafe { registers.read(PERIOD) };
@@ -82,7 +82,7 @@ impl<M: Mmio> Hpet<M> {
 
     /// The counter. NMI-safe, and bounded: three reads.
     ///
-    /// A 32-bit counter wraps after 2³² ticks, and is given as it is.
+    /// A 32-bit counter wraps after 2³² ticks, and so does the returned value.
     #[must_use]
     pub fn counter(&self) -> u64 {
         if !self.capabilities.counter_is_64_bit() {
@@ -103,14 +103,15 @@ impl<M: Mmio> Hpet<M> {
         self.read(CONFIGURATION) & CONFIGURATION_ENABLED != 0
     }
 
-    /// Lets the counter run from where it stands, and timers raise interrupts.
+    /// Starts the counter from its present value. Timers raise interrupts again.
     pub fn start(&self) {
         let configuration = self.read(CONFIGURATION);
         self.write(CONFIGURATION, configuration | CONFIGURATION_ENABLED);
     }
 
-    /// Halts the counter. No timer raises an interrupt until it runs again, and the lines of levels
-    /// that are not acknowledged yet drop until then: each rings a second time for one condition.
+    /// Halts the counter. No timer raises an interrupt until it runs again. Until then, the line of
+    /// each level that nobody has acknowledged yet drops, so that it rings a second time for one
+    /// condition.
     pub fn halt(&self) {
         let configuration = self.read(CONFIGURATION);
         self.write(CONFIGURATION, configuration & !CONFIGURATION_ENABLED);
@@ -163,8 +164,9 @@ impl<M: Mmio> Hpet<M> {
     /// Clears the status of the level-triggered `timer`, which makes its output inactive. Returns
     /// whether it was set. NMI-safe: the status of other timers is not touched.
     ///
-    /// Not on two CPUs at a time for the same timer: the second one could clear an expiry that the
-    /// first one has not seen. Handlers of class `Platform` are never called so.
+    /// No two CPUs may call it at the same time for the same timer: the second one could clear an
+    /// expiry that the first one has not seen. The library never has two CPUs in handlers of class
+    /// `Platform`.
     pub fn acknowledge(&self, timer: u8) -> bool {
         let bit = self.status_bit(timer);
         let fired = self.read(STATUS) & bit != 0;
@@ -174,7 +176,7 @@ impl<M: Mmio> Hpet<M> {
         fired
     }
 
-    /// The status bit of `timer` if that means anything, else 0.
+    /// The status bit of `timer` if that timer has a status, else 0.
     fn status_bit(&self, timer: u8) -> u32 {
         match self.timer(timer) {
             Ok(registers) if self.read(registers.configuration) & TIMER_LEVEL != 0 => {

@@ -23,12 +23,12 @@ pub enum Output {
     Pin {
         /// The number of the pin.
         pin: u8,
-        /// What the line does: with [`Trigger::Level`], it is active until the status bit is
-        /// cleared; with [`Trigger::Edge`], for a moment. What the I/O APIC makes of it is another
-        /// matter.
+        /// What the line does: with [`Trigger::Level`], it is active until somebody clears the
+        /// status bit; with [`Trigger::Edge`], for a moment. The I/O APIC entry has a trigger mode
+        /// of its own.
         trigger: Trigger,
     },
-    /// To where PIT or RTC were wired: timers 0 and 1 while legacy replacement is on.
+    /// To the pin of the PIT (timer 0) or of the RTC (timer 1), while legacy replacement is on.
     Legacy {
         /// As for [`Pin`](Self::Pin).
         trigger: Trigger,
@@ -116,7 +116,7 @@ impl<M: Mmio> Hpet<M> {
         let others = self.read(registers.configuration)
             & !(TIMER_LEVEL | pin | TIMER_MESSAGE_ENABLED | TIMER_SET_ACCUMULATOR);
         self.write(registers.configuration, others | bits);
-        // If it is a level only now, the bit may show what came before.
+        // If the output was no level before, the bit may show an old expiry.
         self.acknowledge(timer);
         let Output::Pin { pin, .. } = output else { return Ok(()) };
         let reads_back = (self.read(registers.configuration) & TIMER_PIN) >> TIMER_PIN_SHIFT;
@@ -127,10 +127,10 @@ impl<M: Mmio> Hpet<M> {
         Ok(())
     }
 
-    /// Lets `timer` fire once, `ticks` from now. A status that is still set is cleared first.
+    /// Lets `timer` fire once, `ticks` from now. Clears a status that is still set first.
     ///
-    /// It fires again whenever the lower 32 bits of the counter come to the same value, every 2³²
-    /// ticks, until it is stopped or set anew.
+    /// The timer fires again whenever the lower 32 bits of the counter come to the same value,
+    /// every 2³² ticks, until the driver stops it or sets it anew.
     ///
     /// # Errors
     ///
@@ -161,13 +161,13 @@ impl<M: Mmio> Hpet<M> {
         Ok(())
     }
 
-    /// Lets `timer` fire every `ticks`, for the first time `ticks` from now. A status that is still
-    /// set is cleared first.
+    /// Lets `timer` fire every `ticks`, for the first time `ticks` from now. Clears a status that
+    /// is still set first.
     ///
     /// Halts the counter for the few register accesses that this takes, as the specification asks,
-    /// and lets it run on if it ran: a clock that goes by it loses about a microsecond, and a level
-    /// of *another* timer that is not acknowledged yet rings once more ([`halt`](Self::halt)). If
-    /// the counter does not run, the timer starts together with it.
+    /// and lets it run on if it ran. So a clock that counts by it loses about a microsecond, and
+    /// *another* timer's level that nobody has acknowledged yet rings once more
+    /// ([`halt`](Self::halt)). If the counter does not run, the timer starts together with it.
     ///
     /// # Errors
     ///
@@ -201,7 +201,8 @@ impl<M: Mmio> Hpet<M> {
     }
 
     /// Keeps `timer` from raising interrupts. Its output stays as it is set, and so does its
-    /// status: an NMI that it has raised is perhaps still to be handled, and finds its condition.
+    /// status: an NMI that it has raised may still be on its way, and its handler then finds the
+    /// condition.
     ///
     /// # Errors
     ///

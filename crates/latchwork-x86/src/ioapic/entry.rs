@@ -20,7 +20,7 @@ const LOW_RESERVED: u32 = !0x1_FFFF;
 const LOW_READ_ONLY: u32 = DELIVERY_PENDING | REMOTE_IRR;
 /// Bits 55:48 of the entry are reserved in the 82093AA, where they read as 0; later chipsets extend
 /// the destination into them, or select the format for interrupt remapping. An 8-bit physical
-/// destination takes 0 in all of them, so only the bits below are left as they are.
+/// destination takes 0 in all of them, so the driver preserves only the reserved bits below them.
 const HIGH_RESERVED: u32 = 0xFFFF;
 
 /// How a signal on a pin is delivered. Only fixed delivery has a choice of trigger: an NMI entry
@@ -88,13 +88,13 @@ impl Entry {
         if self.low & LEVEL_TRIGGERED != 0 { Trigger::Level } else { Trigger::Edge }
     }
 
-    /// Whether an interrupt was raised that no CPU has accepted yet.
+    /// Whether the entry has raised an interrupt that no CPU has accepted yet.
     #[must_use]
     pub const fn is_pending(self) -> bool {
         self.low & DELIVERY_PENDING != 0
     }
 
-    /// Whether a level-triggered interrupt was accepted by a CPU and not ended yet. `None` for an
+    /// Whether a CPU has accepted a level-triggered interrupt and not ended it yet. `None` for an
     /// edge-triggered entry, where the bit means nothing.
     #[must_use]
     pub const fn remote_irr(self) -> Option<bool> {
@@ -114,8 +114,8 @@ impl Entry {
         }
     }
 
-    /// This entry with another mask bit, as it is to be written. A level that firmware left in an
-    /// NMI entry becomes an edge.
+    /// This entry with another mask bit, to be written back. A level that firmware left in an NMI
+    /// entry becomes an edge.
     pub(super) const fn masked(self, mask: Mask) -> Self {
         let mask = match mask {
             Mask::Masked => MASKED,
@@ -125,7 +125,7 @@ impl Entry {
         Self { low: (self.low & !(LOW_READ_ONLY | MASKED | level)) | mask, high: self.high }
     }
 
-    /// This entry, masked, with its route replaced, as it is to be written.
+    /// This entry, masked and with another route, to be written back.
     pub(super) const fn routed(self, route: &Route) -> Result<Self, IdTooWide> {
         let destination = match physical_destination(route.to) {
             Ok(destination) => destination as u32,

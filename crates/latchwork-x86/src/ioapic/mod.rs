@@ -68,7 +68,7 @@ impl<M: Mmio> IoApic<M> {
         Ok(io_apic)
     }
 
-    /// The version register, as it was when the driver was made.
+    /// The version register, as the driver read it when it was created.
     #[must_use]
     pub const fn version(&self) -> Version {
         self.version
@@ -93,8 +93,8 @@ impl<M: Mmio> IoApic<M> {
 
     /// Sends what `pin` signals along `route`.
     ///
-    /// The entry is masked first, if it is not, then its upper half is written, then its lower half
-    /// with the rest, so that no signal ever goes along half a route. Reserved bits stay.
+    /// The driver first masks the entry, then writes its upper half, then its lower half with the
+    /// rest, so that no signal ever goes along half a route. It preserves reserved bits.
     ///
     /// # Errors
     ///
@@ -114,8 +114,8 @@ impl<M: Mmio> IoApic<M> {
         Ok(())
     }
 
-    /// Changes the mask bit of the entry of `pin` and leaves the rest, but that an NMI entry is
-    /// made edge-triggered if firmware has left it otherwise.
+    /// Changes the mask bit of the entry of `pin` and leaves the rest, with one exception: it makes
+    /// an NMI entry edge-triggered if firmware has left it otherwise.
     ///
     /// # Errors
     ///

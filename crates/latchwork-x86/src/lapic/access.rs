@@ -7,8 +7,8 @@ use crate::Vector;
 use crate::hw::{Mmio, Msr};
 use crate::icr::{ApicId, FixedTarget, Ipi};
 
-/// Access to the registers of the executing CPU's local APIC. Implemented by [`XApic`], [`X2Apic`]
-/// and [`AnyApic`] only.
+/// Access to the registers of the executing CPU's local APIC. Only [`XApic`], [`X2Apic`] and
+/// [`AnyApic`] implement it.
 pub trait Access: sealed::Registers {}
 
 pub(super) mod sealed {

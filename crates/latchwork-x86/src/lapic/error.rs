@@ -7,18 +7,19 @@ use super::registers::Register;
 use super::{Access, Lapic};
 
 impl<A: Access> Lapic<A> {
-    /// The errors since the last call on this CPU. `kept` is this CPU's, [`KeptErrors::NONE`]
-    /// before its first call.
+    /// The errors since the last call on this CPU. `kept` belongs to this CPU, and is
+    /// [`KeptErrors::NONE`] before its first call.
     ///
     /// A write to the error status register latches the errors since the write before, and clears
-    /// older ones. Not so in QEMU, whose register keeps every error until the APIC is reset. So
-    /// this function latches twice. What the second reading still shows is kept by the register, or
-    /// has come again in between; this function reports it once, and again after a reading without
-    /// it. On a register that keeps its errors, it reports an error that comes twice only once.
+    /// older ones. QEMU's register differs: it keeps every error until the APIC is reset. So this
+    /// function latches twice. An error that the second reading still shows is one that the
+    /// register keeps, or one that has come again in between. The function reports such an error
+    /// once, and again only after a reading without it. So where a register keeps its errors, it
+    /// reports an error that comes twice only once.
     ///
     /// NMI-safe, but a call that interrupts another one on the same CPU takes errors that the other
-    /// one would have reported. Two writes and two reads, and the interrupt of [`Lvt::Error`] is
-    /// armed again.
+    /// one would have reported. The function makes two writes and two reads, and arms the interrupt
+    /// of [`Lvt::Error`] again.
     ///
     /// [`Lvt::Error`]: super::lvt::Lvt::Error
     #[must_use]
@@ -37,22 +38,22 @@ impl<A: Access> Lapic<A> {
     }
 }
 
-/// Errors that the register of one local APIC showed although they had been taken, for
-/// [`Lapic::take_errors`]. One for each CPU.
+/// Errors that the register of one local APIC still showed after [`Lapic::take_errors`] had
+/// reported them. The kernel keeps one such value for each CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeptErrors(u32);
 
 impl KeptErrors {
-    /// None: those of an APIC that was reset, and of each real one.
+    /// No errors, as after a reset of the APIC. Real APICs never keep any.
     pub const NONE: Self = Self(0);
 
-    /// Those that [`bits`](Self::bits) gave.
+    /// The errors that [`bits`](Self::bits) returned.
     #[must_use]
     pub const fn from_bits(bits: u32) -> Self {
         Self(bits)
     }
 
-    /// For a kernel that keeps them in an atomic.
+    /// The errors as bits, for a kernel that keeps them in an atomic.
     #[must_use]
     pub const fn bits(self) -> u32 {
         self.0

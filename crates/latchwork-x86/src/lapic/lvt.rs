@@ -120,7 +120,7 @@ pub enum Polarity {
     ActiveLow,
 }
 
-/// Whether an entry is kept from raising interrupts.
+/// Whether an entry raises interrupts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mask {
     /// It raises none.
@@ -185,7 +185,7 @@ impl LvtEntry {
         self.0 & DELIVERY_MODE == DELIVERY_NMI
     }
 
-    /// Whether an interrupt was raised that the CPU has not accepted yet.
+    /// Whether the entry has raised an interrupt that the CPU has not accepted yet.
     #[must_use]
     pub const fn is_pending(self) -> bool {
         self.0 & DELIVERY_PENDING != 0

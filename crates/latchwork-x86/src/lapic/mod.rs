@@ -49,7 +49,7 @@ impl<A: Access> Lapic<A> {
         Self { access }
     }
 
-    /// Whose register access this driver uses.
+    /// The register access that this driver uses.
     pub const fn access(&self) -> &A {
         &self.access
     }
@@ -71,7 +71,7 @@ impl<A: Access> Lapic<A> {
     ///
     /// A software-disabled APIC, which is the state after reset, keeps every LVT entry masked,
     /// though it accepts NMI, INIT, SMI and start-up messages (SDM Vol. 3A, "Local APIC State After
-    /// It Has Been Software Disabled"). So call this before unmasking any.
+    /// It Has Been Software Disabled"). So call this before you unmask any.
     ///
     /// The oldest CPUs (P6 family, Pentium) force the low 4 bits of the spurious vector to 1.
     pub fn enable(&self, spurious: Vector) {

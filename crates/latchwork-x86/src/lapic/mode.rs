@@ -61,15 +61,15 @@ pub unsafe fn base_address(msr: &impl Msr) -> u64 {
     value & BASE_ADDRESS
 }
 
-/// Brings the executing CPU's local APIC into `mode`, by legal transitions only: off to x2APIC
-/// leads over xAPIC, and x2APIC to xAPIC leads over off. Going through off resets all registers of
-/// the APIC.
+/// Brings the executing CPU's local APIC into `mode`, by legal transitions only: from off to x2APIC
+/// by way of xAPIC, and from x2APIC to xAPIC by way of off. Switching the APIC off resets all its
+/// registers.
 ///
 /// # Safety
 ///
 ///  - `msr` is the executing CPU's, at privilege level 0.
-///  - For [`ApicMode::X2Apic`], the CPU has x2APIC (CPUID.01H:ECX\[21\]). To leave it, firmware has
-///    not locked it (IA32_XAPIC_DISABLE_STATUS).
+///  - For [`ApicMode::X2Apic`], the CPU has x2APIC (CPUID.01H:ECX\[21\]). For any other mode,
+///    firmware has not locked x2APIC mode (IA32_XAPIC_DISABLE_STATUS).
 ///  - No other code, an NMI handler included, uses the APIC of this CPU meanwhile, and none uses it
 ///    in the old mode later.
 pub unsafe fn switch(msr: &impl Msr, mode: ApicMode) {

@@ -20,17 +20,17 @@ const DELIVERY_PENDING: u32 = 1 << 12;
 impl<A: Access> Lapic<A> {
     /// Sends `ipi`. Stores before the call are visible to the receivers when they take it.
     ///
-    /// Safe in every context, an NMI that interrupted another send on this CPU included, be it this
-    /// driver's or another's.
+    /// Safe in every context, also in an NMI that interrupted another send on this CPU, by this
+    /// driver or by another.
     ///
     /// # Errors
     ///
     ///  - [`SendError::NotAddressable`]: the APIC ID does not fit into xAPIC mode. Nothing was
     ///    sent.
     ///  - [`SendError::Busy`]: an earlier IPI of this CPU is still under way after
-    ///    [`IDLE_POLL_LIMIT`] looks. Nothing was sent.
+    ///    [`IDLE_POLL_LIMIT`] reads of the delivery status. Nothing was sent.
     ///  - [`SendError::StillPending`]: this IPI was sent, and is still under way after
-    ///    [`IDLE_POLL_LIMIT`] looks.
+    ///    [`IDLE_POLL_LIMIT`] reads.
     ///
     /// In x2APIC mode there is no delivery status and every ID can be addressed, so a send always
     /// succeeds.
@@ -51,7 +51,7 @@ impl<A: Access> Lapic<A> {
     }
 }
 
-/// Why an IPI was not, or not provably, delivered.
+/// Why an IPI was not delivered, or may not have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
@@ -91,10 +91,10 @@ impl From<NotAddressable> for SendError {
 /// interrupted code goes on as if nothing had happened, because this function leaves the ICR as it
 /// found it in the two respects that matter:
 ///
-///  - The *upper half* is put back, so that a lower half written next goes to the destination that
-///    the interrupted code chose.
+///  - This function puts the *upper half* back, so that a lower half written next goes to the
+///    destination that the interrupted code chose.
 ///  - The *delivery status* is idle again, so that the interrupted code may write at once if it has
-///    looked before.
+///    already waited for that.
 ///
 /// A shorthand ignores the upper half, so only the waits remain.
 ///
@@ -102,7 +102,7 @@ impl From<NotAddressable> for SendError {
 /// stores of one CPU visible in program order, uncacheable ones after all earlier ones (SDM Vol.
 /// 3A, "Memory Ordering in P6 and More Recent Processor Families" and "Strong Uncacheable"). The
 /// exceptions are non-temporal stores, which the code that uses them must order. The compiler fence
-/// holds the compiler, since volatile accesses alone do not order others.
+/// keeps the compiler from moving other accesses, which volatile accesses alone do not order.
 pub(super) fn send_by_two_halves(apic: &impl Registers, ipi: &Ipi) -> Result<(), SendError> {
     let icr = ipi.to_xapic()?;
     compiler_fence(Ordering::SeqCst);

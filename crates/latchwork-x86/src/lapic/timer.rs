@@ -47,7 +47,7 @@ impl<A: Access> Lapic<A> {
     /// Starts the timer: it counts down from `initial_count`, one for every tick of its divided
     /// clock. 0 stops it.
     ///
-    /// What happens at 0 is set by [`set_timer`](Self::set_timer).
+    /// [`set_timer`](Self::set_timer) chooses what happens at 0.
     pub fn start_timer(&self, divider: Divider, initial_count: u32) {
         self.access.write(Register::TimerDivide, divider.encoding());
         self.access.write(Register::TimerInitialCount, initial_count);

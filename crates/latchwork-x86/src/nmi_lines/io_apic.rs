@@ -38,8 +38,8 @@ impl IoApicNmi {
 /// "As the bus" means active high for the first 16 interrupts, which are those of ISA, and active
 /// low for all others, which are those of PCI.
 ///
-/// An entry that cannot be used gives an error and does not end the iteration; a malformed table
-/// does. An interrupt that two entries name in the same way comes twice.
+/// An unusable entry gives an error and does not end the iteration; a malformed table does. An
+/// interrupt that two entries name in the same way comes twice.
 pub fn nmi_sources<'a, 'm, M: PhysicalMemory>(madt: &'a Madt<'m, M>) -> NmiSources<'a, 'm, M> {
     NmiSources { madt, entries: madt.entries() }
 }

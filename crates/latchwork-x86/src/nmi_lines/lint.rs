@@ -27,17 +27,18 @@ impl LintNmis {
     /// Reads the wiring of the CPU with the ACPI processor UID `processor_uid`: the entries that
     /// name it, and those for all CPUs.
     ///
-    /// "As the bus" means active high. Entries for other CPUs are passed over, however bad: some
-    /// firmware fills up its table with them. An entry that says the same as another does no harm.
+    /// "As the bus" means active high. The function passes over entries for other CPUs, however
+    /// bad: some firmware fills up its table with them. An entry that says the same as another does
+    /// no harm.
     ///
-    /// A bad entry for this CPU costs what it speaks of and no more: a pin that local APICs do not
-    /// have, or reserved flags, is left out; two entries with different polarities cost their pin;
-    /// a malformed entry hides what comes behind it. The first such fault is kept in the value
-    /// ([`fault`](Self::fault)), and a kernel ought to log it.
+    /// A bad entry for this CPU costs only what it names. The function ignores an entry with a pin
+    /// that local APICs do not have, or with reserved flags. It ignores a pin to which two entries
+    /// give different polarities. A malformed entry hides the entries behind it. The value keeps
+    /// the first such fault ([`fault`](Self::fault)), and a kernel ought to log it.
     ///
     /// # Errors
     ///
-    /// [`NoLine`]: no pin of this CPU is known to be an NMI line, and why.
+    /// [`NoLine`]: why no pin of this CPU is known to be an NMI line.
     /// [`NoLine::allows_traditional`] says whether the table is silent or wrong in a way in which
     /// [`traditional`](Self::traditional) is a sound choice:
     ///
@@ -82,8 +83,8 @@ impl LintNmis {
     }
 
     /// The wiring that PCs have by tradition: the chipset's NMI line goes to LINT1 of every local
-    /// APIC (MultiProcessor Specification 1.4, chapter 5, page 5-8, of the default
-    /// configurations), active high. For a CPU of which the MADT does not say how it is wired.
+    /// APIC (MultiProcessor Specification 1.4, chapter 5, page 5-8, of the default configurations),
+    /// active high. Use it for a CPU whose wiring the MADT does not give.
     ///
     /// Where there is no such line, programming the pin changes nothing. Where there is, it reaches
     /// all CPUs at the same time, and each CPU whose pin is unmasked takes an NMI for one signal.
@@ -108,14 +109,14 @@ impl LintNmis {
     }
 
     /// Programs the pins that are NMI lines, and leaves the others as they are. `lapic` is that of
-    /// the executing CPU, which is the one that was asked about, and is software-enabled.
+    /// the executing CPU, which is the CPU of this wiring, and is software-enabled.
     ///
-    /// A pin is masked while its polarity changes. Whoever unmasks one must look at the sources
-    /// behind it once afterwards: a line that is active already gives no edge.
+    /// The function keeps a pin masked while it changes the polarity. The caller that has unmasked
+    /// a pin must look at the sources behind it once: a line that is active already gives no edge.
     ///
     /// # Errors
     ///
-    /// As [`Lapic::set_lint`], which gives none for an NMI.
+    /// As [`Lapic::set_lint`], which never fails for an NMI.
     pub fn program<A: Access>(
         &self,
         lapic: &Lapic<A>,
@@ -158,7 +159,7 @@ impl fmt::Display for LintNmis {
 /// A local APIC NMI or local x2APIC NMI entry.
 #[derive(Clone, Copy)]
 struct LintEntry {
-    /// [`ALL_PROCESSORS`], or the UID of one.
+    /// [`ALL_PROCESSORS`], or the UID of one CPU.
     named: u32,
     flags: PinFlags,
     lint: u8,
@@ -212,7 +213,7 @@ impl Pin {
     }
 }
 
-/// What the entries for a CPU say, as far as they have been read.
+/// What the entries for a CPU say, as far as this module has read them.
 struct Pins {
     processor_uid: u32,
     lint0: Pin,

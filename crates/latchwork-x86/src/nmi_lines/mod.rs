@@ -2,7 +2,7 @@
 //! How NMI lines are wired, from the MADT to the hardware: the LINT pins of each CPU
 //! ([`LintNmis`]), and the I/O APIC pins that are to be NMIs ([`nmi_sources`]).
 //!
-//! It is for boot time and for bringing CPUs up, not for NMI context.
+//! Use it at boot and when a CPU comes online, not in an NMI.
 
 #![deny(
     clippy::panic,
@@ -28,8 +28,8 @@ use crate::lapic::lvt::Polarity;
 /// The polarity that `flags` mean on a bus whose own polarity is `of_bus`; `None` if they are
 /// reserved.
 ///
-/// An NMI is edge-triggered whatever the flags say: local APIC and I/O APIC know no other. A line
-/// that the flags call level-triggered gives its edge when it becomes active.
+/// An NMI is edge-triggered whatever the flags say: local and I/O APICs deliver it in no other way.
+/// A line that the flags call level-triggered gives its edge when it becomes active.
 const fn polarity_of(flags: PinFlags, of_bus: Polarity) -> Option<Polarity> {
     match (flags.polarity(), flags.trigger()) {
         (PinPolarity::Reserved, _) | (_, PinTrigger::Reserved) => None,

@@ -26,9 +26,9 @@ pub enum NoLine {
         /// The first UID that an NMI entry names and no usable CPU has.
         absent_uid: u32,
     },
-    /// There are entries for this CPU, and none can be used: they contradict each other, or are
-    /// bad by themselves. The first fault. Or no entry for this CPU was found before a malformed
-    /// one, behind which nothing can be read ([`WiringError::Table`]).
+    /// The first fault, where there are entries for this CPU and none is usable: they contradict
+    /// each other, or are bad by themselves. Or [`WiringError::Table`], where a malformed entry
+    /// comes before any entry for this CPU, so that nothing behind it can be read.
     BadEntries(WiringError),
     /// The table wires NMI lines to other CPUs, all of which it lists, and none to this one.
     NotHere {

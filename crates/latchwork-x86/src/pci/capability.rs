@@ -20,7 +20,7 @@ impl<P: Port> ConfigSpace<P> {
     /// The offset of the first capability `id` of the function at `address`: a multiple of 4, at
     /// least 40H.
     ///
-    /// The list has at most 48 entries, and each is visited once.
+    /// The list has at most 48 entries, and the driver visits each once.
     ///
     /// # Errors
     ///

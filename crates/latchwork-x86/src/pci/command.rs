@@ -63,9 +63,10 @@ impl<P: Port> ConfigSpace<P> {
     ///
     /// # Safety
     ///
-    ///  - Where the function is let answer in a space, its base addresses collide with nothing.
-    ///  - A function that is let write to memory has not been left, by firmware or another kernel,
-    ///    with work that writes where it must not.
+    ///  - Where the change lets the function answer in a space, its base addresses collide with
+    ///    nothing.
+    ///  - Where the change lets the function write to memory, neither firmware nor another kernel
+    ///    has left it with work that writes where it must not.
     pub unsafe fn change_command(
         &mut self,
         address: Address,

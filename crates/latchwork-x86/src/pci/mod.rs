@@ -107,7 +107,7 @@ impl<P: Port> ConfigSpace<P> {
     ///
     ///  - `port` is that of a PC, which has configuration mechanism #1 at ports CF8H to CFFH.
     ///  - Nothing else uses these ports as long as the value lives.
-    ///  - The kernel has an interrupt gate for whatever the messages raise that it programs.
+    ///  - The kernel has an interrupt gate for everything that the messages it programs raise.
     pub const unsafe fn new(port: P) -> Self {
         Self { port }
     }

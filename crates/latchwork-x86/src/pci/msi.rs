@@ -71,8 +71,8 @@ impl Msi {
         space.read(self.function, self.control) & ENABLED != 0
     }
 
-    /// Disables the capability and makes `message` the one message that the function sends. A mask
-    /// stays as it is, also one that firmware or another kernel has left set.
+    /// Disables the capability and makes `message` the one message that the function sends. It
+    /// leaves the mask as it is, even if firmware or another kernel has left it set.
     ///
     /// While disabled, the function may use its interrupt line instead
     /// ([`Command::INTERRUPT_LINE_DISABLED`](super::Command::INTERRUPT_LINE_DISABLED)). To send, it
@@ -103,8 +103,8 @@ impl Msi {
         space.write(self.function, self.control, control & !ENABLED);
     }
 
-    /// Masks or unmasks the message. One that falls due while it is masked is sent when it is
-    /// unmasked.
+    /// Masks or unmasks the message. The function sends a message that fell due while it was masked
+    /// as soon as it is unmasked.
     ///
     /// # Errors
     ///

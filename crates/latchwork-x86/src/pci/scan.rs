@@ -11,8 +11,8 @@ const LAST_DEVICE: u8 = 31;
 impl<P: Port> ConfigSpace<P> {
     /// All functions of all devices on all 256 buses, in the order of their addresses.
     ///
-    /// Asks every address, some 8,200 of them, which takes about 20 ms on hardware. Needs no bridge
-    /// to be understood: a bus that is not there does not answer.
+    /// Asks every address, some 8,200 of them, which takes about 20 ms on hardware. It need not
+    /// understand bridges: a bus that is not there does not answer.
     pub fn functions(&mut self) -> Functions<'_, P> {
         Functions { space: self, next: Address::new(0, 0, 0) }
     }

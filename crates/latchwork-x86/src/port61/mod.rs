@@ -13,10 +13,10 @@
 //! | 1, 0 | speaker; gate of timer 2 | read and written |
 //!
 //! The port has no register of its own for each bit, so every change reads it and writes it back.
-//! These are two steps. If an NMI handler, or another CPU, changes the port in the midst of a
-//! change by a thread, that thread's write undoes the change. The worst that follows is that a
-//! source is not masked, or not unmasked, or that the speaker's bits are set back; each function
-//! returns what it reads last, so that its caller can see that.
+//! These are two steps. If an NMI handler, or another CPU, changes the port between a thread's read
+//! and write, that thread's write undoes the change. At worst a source stays unmasked, or masked,
+//! or the speaker's bits go back. Each function returns what it reads last, so that its caller can
+//! see that.
 //!
 //! The chipset has one NMI line for both sources, and the CPU takes its rising edge (datasheet,
 //! 4.2.4): a source that becomes active while the other one is gives no NMI of its own. So after

@@ -43,7 +43,8 @@ pub enum Doorbell {
     Platform(u16),
 }
 
-/// How a doorbell's edges relate to the condition behind it.
+/// How a doorbell's edges relate to the *condition* behind it: a status at the source, which
+/// persists until the handler consumes it.
 ///
 /// The model belongs to the doorbell, so all handlers behind one doorbell must name the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Grants: which edges without a condition are explained.
 //!
-//! A CPU keeps a [`ledger`]: the rings that may still come to it, each until its own deadline.
+//! An *orphan* is an edge whose condition an earlier claim has already consumed. A *true unknown* is
+//! an edge that nothing explains. So a CPU keeps a [`ledger`]: the rings that may still come to it,
+//! each until its own deadline. A ring in it is a *grant*: it explains one orphan.
 //!
 //! # The rule
 //!

@@ -438,7 +438,7 @@ fn a_handler_that_wants_more_is_asked_again_in_an_nmi_of_its_own() {
 }
 
 #[test]
-fn a_storm_is_told_to_the_doorbells_owner_and_so_is_its_end() {
+fn a_storm_is_reported_to_the_doorbells_owner_and_so_is_its_end() {
     let world = World::new();
     let source = Leaked::new(Source::new());
     let kept = world.nmi.register(&local().storm_above(20), source.0).unwrap();

@@ -5,7 +5,7 @@ use super::{
     source::Source,
     world::{Leaked, World, take_nmi},
 };
-use crate::{Class, Doorbell, EdgeModel, Granted, HandlerSpec, Outcome, Request};
+use crate::{Class, Doorbell, EdgeModel, Granted, HandlerSpec, Outcome};
 
 const NOTHING: Granted = Granted { edges: [0; 4], left_ticks: 0, waits_for_send: false };
 

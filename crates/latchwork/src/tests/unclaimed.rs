@@ -29,7 +29,7 @@ impl World {
 const UNCLAIMED: StormSource = StormSource::Unclaimed { sources: None };
 
 #[test]
-fn a_storm_that_nobody_claims_is_told_once_and_its_end_once() {
+fn a_storm_that_nobody_claims_is_reported_once_and_its_end_once() {
     let world = World::new();
     world.take_unknown_nmis(LIMIT);
     assert_eq!(world.storms(), []);
@@ -60,7 +60,7 @@ fn a_storm_that_nobody_claims_is_told_once_and_its_end_once() {
 
 /// One that goes on at each look is one storm, not one a window.
 #[test]
-fn a_storm_that_goes_on_is_not_told_again() {
+fn a_storm_that_goes_on_is_not_reported_again() {
     let world = World::new();
     for _ in 0..20 {
         world.take_unknown_nmis(2 * LIMIT);

@@ -12,7 +12,7 @@ use crate::waiting::{Waiting, awaited};
 /// The victim is registered, or may still run.
 static ALIVE: AtomicBool = AtomicBool::new(false);
 
-/// The CPU that the victim does not let go any more, plus one; 0 for none. Writer: CPU 0.
+/// The CPU whose next call of the victim does not return, plus one; 0 for none. Writer: CPU 0.
 static TRAP: AtomicUsize = AtomicUsize::new(0);
 
 /// Calls of the victim, and those of them after its removal.
@@ -35,9 +35,9 @@ pub(super) fn set_trap(cpu: Option<usize>) {
     TRAP.store(cpu.map_or(0, |cpu| cpu + 1), Ordering::SeqCst);
 }
 
-/// Says that this CPU waits to be stopped, and does. It looks at nothing, so that it does not
-/// matter when exactly it is stopped. Under the deterministic clock it hints, or nobody else would
-/// have a turn.
+/// Notes that this CPU waits to be stopped, and waits. It reads nothing, so it does not matter when
+/// exactly it is stopped. It executes PAUSE; otherwise no other CPU would have a turn under the
+/// deterministic clock.
 pub(super) fn wait_to_be_stopped(cpu: usize) -> ! {
     if let Some(seat) = seat::get(cpu) {
         seat.set(Place::Trapped);
@@ -60,8 +60,8 @@ pub(super) struct Victim;
 
 pub(super) static VICTIM: Victim = Victim;
 
-// SAFETY: touches atomics in statics only. Where it does not return, its CPU is stopped and the
-// library is told.
+// SAFETY: touches atomics in statics only. Where it does not return, CPU 0 stops its CPU and tells
+// the library.
 unsafe impl NmiHandler for Victim {
     fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
         note_call(ctx.cpu());
@@ -69,7 +69,7 @@ unsafe impl NmiHandler for Victim {
         if !ALIVE.load(Ordering::SeqCst) {
             LATE_CALLS.add(1);
         }
-        // Not in a poll of a tick: an NMI on top of it would be seen.
+        // Not in a tick's poll, since its CPU would see an NMI on top of that.
         let may_trap = !ctx.is_outside_nmi();
         if may_trap && TRAP.load(Ordering::SeqCst).checked_sub(1) == Some(ctx.cpu()) {
             wait_to_be_stopped(ctx.cpu());
@@ -78,7 +78,7 @@ unsafe impl NmiHandler for Victim {
     }
 }
 
-/// Asked on every NMI.
+/// A Local handler, which the library asks on every NMI.
 pub(super) struct LocalWitness;
 
 pub(super) static LOCAL_WITNESS: LocalWitness = LocalWitness;
@@ -91,7 +91,7 @@ unsafe impl NmiHandler for LocalWitness {
     }
 }
 
-/// Asked where the Platform handlers are.
+/// A Platform handler, which the library asks in each poll.
 pub(super) struct PlatformWitness;
 
 pub(super) static PLATFORM_WITNESS: PlatformWitness = PlatformWitness;

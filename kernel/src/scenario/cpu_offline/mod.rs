@@ -4,11 +4,12 @@
 //! CPU 0 sends one CPU after the other away, in one of four ways ([`Way`]): it goes by itself and
 //! halts with NMIs open, or it is stopped by INIT, outside any NMI, inside a Local handler, or
 //! inside a Platform handler, and started again. While it is away its sender rings it past the
-//! library, as a device would: these NMIs must return at once. A handler that was registered before
-//! is removed meanwhile, and the removal must not wait for the CPU that is away, not even where it
-//! was stopped inside that handler.
+//! library, as a device would: these NMIs must return at once. Meanwhile CPU 0 removes a handler
+//! that was registered before, and the removal must not wait for the CPU that is away, not even
+//! where that CPU was stopped inside the handler.
 //!
-//! Every ring is accounted for ([`seat`]): seen online, seen offline, or cut by a stop.
+//! The scenario accounts for every ring ([`seat`]): its CPU saw it online, saw it offline, or a
+//! stop cut it.
 
 mod handlers;
 mod report;
@@ -47,7 +48,7 @@ const PATIENCE_INSTRUCTION_MS: u64 = 100;
 /// Turns of a wait of CPU 0's between two gusts.
 const TURNS_A_GUST: u32 = 400;
 
-/// The victim is asked after the witnesses.
+/// The library asks the victim after the witnesses.
 const VICTIM_PRIORITY: u8 = 100;
 
 /// How a CPU goes away.
@@ -72,7 +73,7 @@ const WAYS: [Way; 6] = [
     Way::StoppedInJob,
 ];
 
-/// What is left where nobody is inside a handler.
+/// The ways that need no CPU inside a handler.
 const WAYS_WITHOUT_NMIS: [Way; 2] = [Way::ByItself, Way::StoppedInJob];
 
 impl Way {
@@ -95,7 +96,7 @@ struct Witness {
     /// NMIs that the other CPUs took while one was away.
     edges_meanwhile: Tally,
     /// Probes of CPU 0 after a CPU was stopped inside a Platform handler, and those of them after
-    /// which the Platform handlers were asked.
+    /// which the library asked the Platform handlers.
     probes: Tally,
     asked_after_probes: Tally,
 }
@@ -118,12 +119,12 @@ static SAW: Witness = Witness {
 struct Conductor {
     cpus: usize,
     mistakes: Mistakes,
-    /// The library is told about CPUs that were stopped.
+    /// Whether CPU 0 tells the library about CPUs that it has stopped.
     marks: bool,
 }
 
 impl Conductor {
-    /// Waits until `done`, and has everybody ring meanwhile. Says whether it came.
+    /// Waits until `done`, while all other CPUs ring. Returns whether it came.
     fn wait(&self, awaited: Awaited, done: impl Fn() -> bool) -> bool {
         let limit_ms =
             if time::is_instruction_clock() { PATIENCE_INSTRUCTION_MS } else { PATIENCE_MS };
@@ -141,7 +142,7 @@ impl Conductor {
         true
     }
 
-    /// One CPU goes away and comes back. Says whether all went as it should.
+    /// Sends one CPU away and back. Returns whether all went as it should.
     fn round(&self, cpu: usize, way: Way) -> bool {
         let class = if way == Way::StoppedInPoll { Class::Platform } else { Class::Local };
         let victim = register_victim(class);
@@ -159,8 +160,8 @@ impl Conductor {
         }
         if way != Way::ByItself {
             handlers::set_trap(None);
-            // SAFETY: it was stopped. Whatever it was doing is forgotten: its job begins anew, and
-            // the victim is removed.
+            // SAFETY: it was stopped. Nothing relies on whatever it was doing: its job begins anew,
+            // and the victim is removed.
             let started = unsafe { start::start_again(cpu) };
             assert!(started, "CPU {cpu} does not start again");
         }
@@ -174,7 +175,7 @@ impl Conductor {
         is_away
     }
 
-    /// Has the CPU wait at the point in question and stops it there.
+    /// Lets the CPU come to the place of `way`, and stops it there.
     fn stop(&self, cpu: usize, way: Way) -> bool {
         let seat = seat::of(cpu);
         match way {
@@ -214,7 +215,7 @@ impl Conductor {
         true
     }
 
-    /// Removes the victim, which must not be called from then on. Says whether that was in time.
+    /// Removes the victim, which no CPU may call from then on. Returns whether that was in time.
     fn remove(&self, victim: Registration, stopped: Option<usize>) -> bool {
         let limit_ms = if time::is_instruction_clock() {
             REMOVAL_LIMIT_INSTRUCTION_MS
@@ -233,7 +234,8 @@ impl Conductor {
             if let RemoveFailure::StillRunning { cpu, .. } = error.failure {
                 SAW.waited_for.fetch_or(1 << cpu, Ordering::Relaxed);
             }
-            // Where a CPU was stopped and not marked, the removal cannot end before it is.
+            // Where CPU 0 has stopped a CPU and not marked it, the removal cannot end before it
+            // does.
             stopped.into_iter().for_each(mark);
             nmi::remove(error.registration);
         }
@@ -241,8 +243,8 @@ impl Conductor {
         in_time
     }
 
-    /// Has the Platform handlers asked, though another CPU was stopped while it asked them: by a
-    /// probe of CPU 0, or, if some tick is at it just then, by the poll that this owes.
+    /// Makes the library ask the Platform handlers, though another CPU was stopped while it asked
+    /// them: by a probe of CPU 0, or, if some tick polls just then, by the poll that this owes.
     fn probe_here(&self) {
         let seat = seat::of(0);
         let before = PLATFORM_ASKED.get();
@@ -294,7 +296,7 @@ impl Conductor {
 
 /// Tells the library about a CPU that was stopped.
 fn mark(cpu: usize) {
-    // SAFETY: INIT has stopped the CPU, which did nothing but spin, and nobody else starts or marks
+    // SAFETY: INIT has stopped the CPU, which did nothing but spin, and only CPU 0 starts or marks
     // CPUs.
     if let Err(error) = unsafe { NMI.mark_offline(cpu) } {
         panic!("CPU {cpu} could not be marked: {error}");
@@ -313,7 +315,7 @@ pub(super) fn run(run: &Run) {
     let conductor = Conductor {
         cpus: run.cpus,
         mistakes: Mistakes {
-            not_told: run.has_fault("not-told"),
+            unannounced: run.has_fault("unannounced"),
             no_storm: run.has_fault("no-storm"),
         },
         marks: !run.has_fault("not-marked"),

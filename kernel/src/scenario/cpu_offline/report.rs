@@ -58,8 +58,8 @@ pub(super) fn report(run: &Run, rounds: u64) {
     report_account(run, rounds);
 }
 
-/// A CPU that is offline answers its own NMI no later than one that is online. Where time is not
-/// counted in instructions, the two are near each other and measured roughly.
+/// Checks that a CPU that is offline answers its own NMI no later than one that is online. Where
+/// time is not counted in instructions, the two times are close, and the measurement is rough.
 fn report_time() {
     let us = |ticks: u64| ticks.saturating_mul(1000) / time::ticks_per_ms();
     let load = |ticks: &AtomicU64| ticks.load(Ordering::Relaxed);

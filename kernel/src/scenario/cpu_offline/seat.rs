@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A CPU's seat: where it is, and the account of the NMIs that it was rung and has seen.
+//! A CPU's seat: where the CPU is, and the count of its rings and of the NMIs that it has seen.
 //!
-//! Each CPU has one sender, which rings only when every earlier ring has been seen. So no two rings
-//! collapse, and every figure is exact. Between INIT and the moment at which a CPU has loaded its
-//! interrupt table it can take no NMI at all. So it is *closed* before, and the CPU that closes a
-//! seat waits until its sender is not between its look at the place and its ring.
+//! Each CPU has one sender, which rings only when the CPU has seen every earlier ring. So no two
+//! rings collapse, and every figure is exact. Between INIT and the moment at which it has loaded
+//! its interrupt table, a CPU can take no NMI at all. So CPU 0 *closes* its seat before, and waits
+//! until the sender is not between its look at the place and its ring.
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -23,17 +23,16 @@ pub(super) enum Place {
     Here = 0,
     /// Offline, and able to take NMIs: its sender rings it past the library.
     Away = 1,
-    /// Nobody rings it but itself.
+    /// Only the CPU itself rings it.
     Closed = 2,
-    /// It is inside a call that does not return: it has come to the point at which it waits to be
-    /// stopped by INIT.
+    /// It is inside a call that does not return, where it waits for the INIT that stops it.
     Trapped = 3,
 }
 
 #[derive(Debug)]
 pub(super) struct Seat {
-    /// Written by the CPU itself and, while it is stopped, by CPU 0. SeqCst, as is `ringing`: each
-    /// of sender and closer stores its own and then loads the other's.
+    /// The CPU writes it, and CPU 0 while the CPU is stopped. SeqCst, as is `ringing`: the sender
+    /// and the CPU that closes each store their own word and then load the other's.
     place: AtomicUsize,
     ringing: AtomicBool,
     /// Requests that the library accepted for this CPU.
@@ -92,19 +91,19 @@ impl Seat {
         self.place.store(place as usize, Ordering::SeqCst);
     }
 
-    /// Its sender is about to ring, or has just rung.
+    /// Whether its sender is about to ring, or has just rung.
     pub(super) fn is_being_rung(&self) -> bool {
         self.ringing.load(Ordering::SeqCst)
     }
 
-    /// How many of its rings have not been seen.
+    /// How many of its rings the CPU has not seen.
     pub(super) fn due(&self, cpu: usize) -> u64 {
         (self.sent.get() + self.bare.get()).saturating_sub(seen(cpu) + self.cut.get())
     }
 }
 
-/// Rings `cpu` unless an earlier ring is still due: through the library, and past it once that
-/// refuses. Its one sender, thread.
+/// Rings `cpu` unless an earlier ring is still due: through the library, and past it once the
+/// library refuses. Called by its one sender, in a thread.
 pub(super) fn ring(cpu: usize) {
     let seat = of(cpu);
     seat.ringing.store(true, Ordering::SeqCst);
@@ -132,8 +131,8 @@ pub(super) fn ring_bare(cpu: usize) {
     }
 }
 
-/// Sends `request` to `cpu`, whose seat is closed. Counted before: a CPU may be stopped in the NMI
-/// that it sends itself.
+/// Sends `request` to `cpu`, whose seat is closed. It counts before it sends: CPU 0 may stop a CPU
+/// in the NMI that the CPU sends itself.
 pub(super) fn send(cpu: usize, request: Request) {
     of(cpu).sent.add(1);
     if let Err(error) = NMI.send(cpu, request) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the other CPUs do: ring, go away when told to, and come back.
+//! What the other CPUs do: they ring, go away on CPU 0's order, and come back.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -18,28 +18,28 @@ use crate::{apic, idle, patience, time};
 pub(super) enum Order {
     /// Ring.
     Ring = 0,
-    /// Do nothing, so as not to be stopped in the midst of a ring: one that was posted and not made
-    /// could not be accounted for.
+    /// Do nothing, so that no stop comes between a request and its ring: nobody could account for
+    /// such a request.
     Hush = 1,
-    /// The answer to `Hush`: nothing is being done.
+    /// The answer to `Hush`: the CPU does nothing.
     Hushed = 2,
     /// Go offline and halt.
     Leave = 3,
     /// Wait, outside any NMI, to be stopped.
     WaitToBeStopped = 4,
-    /// Have the Platform handlers asked, alone.
+    /// Make the library ask the Platform handlers, and nothing else.
     Probe = 5,
     /// Come back.
     Return = 6,
 }
 
-/// Written by CPU 0 and, back to `Ring`, by the CPU itself. SeqCst, to be as strict as can be.
+/// CPU 0 writes it; the CPU itself sets it back to `Ring`. SeqCst, to be as strict as possible.
 static ORDERS: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
 
-/// Gusts of the storm: CPU 0 counts, the others send once a gust.
+/// Gusts of the storm: CPU 0 counts them, and each other CPU sends once a gust.
 static GUSTS: AtomicU64 = AtomicU64::new(0);
 
-/// The last gust has blown. Release by CPU 0, Acquire by the others.
+/// The storm is over. CPU 0 stores, Release; the others load, Acquire.
 static OVER: AtomicBool = AtomicBool::new(false);
 
 /// Round trips of NMIs that CPUs sent themselves, in ticks.
@@ -58,28 +58,28 @@ impl RoundTrips {
 pub(super) static ONLINE: RoundTrips = RoundTrips::new();
 pub(super) static OFFLINE: RoundTrips = RoundTrips::new();
 
-/// What is done wrong.
+/// The mistakes that a fault asks for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mistakes {
-    /// CPUs do not tell the library that they go.
-    pub(super) not_told: bool,
-    /// Nobody rings.
+    /// CPUs do not tell the library that they go offline.
+    pub(super) unannounced: bool,
+    /// No CPU rings.
     pub(super) no_storm: bool,
 }
 
-/// Tells `cpu` what to do. CPU 0.
+/// Gives `cpu` an order. CPU 0.
 pub(super) fn order(cpu: usize, order: Order) {
     ORDERS[cpu].store(order as usize, Ordering::SeqCst);
     blow();
 }
 
-/// Has everybody send once more. CPU 0.
+/// Makes every other CPU send once more. CPU 0.
 pub(super) fn blow() {
     GUSTS.fetch_add(1, Ordering::Release);
     apic::send_wake_to_others();
 }
 
-/// Ends the storm, and whatever somebody may still wait for. CPU 0.
+/// Ends the storm, and every wait for it. CPU 0.
 pub(super) fn end_storm(cpus: usize) {
     OVER.store(true, Ordering::Release);
     apic::send_wake_to_others();
@@ -92,17 +92,17 @@ fn is_over() -> bool {
     OVER.load(Ordering::Acquire)
 }
 
-/// Spins until `done`, or until all is over because something went wrong.
+/// Spins until `done`, or until the storm is over because something went wrong.
 fn spin_until(awaited: Awaited, done: impl Fn() -> bool) {
     patience::spin(awaited, || done() || is_over());
 }
 
-/// Whether `cpu` has this order, or has answered so.
+/// Whether `cpu` has this order, or has given this answer.
 pub(super) fn is_ordered(cpu: usize, order: Order) -> bool {
     ORDERS[cpu].load(Ordering::SeqCst) == order as usize
 }
 
-/// Whom `sender` rings: each CPU has the next one for its sender.
+/// The CPU that `sender` rings: the sender of each CPU is the next CPU.
 pub(super) fn target_of(sender: usize, cpus: usize) -> usize {
     (sender + cpus - 1) % cpus
 }
@@ -142,7 +142,7 @@ pub(super) fn attend(cpu: usize, cpus: usize, mistakes: Mistakes) {
     }
 }
 
-/// Has nobody ring this CPU any more, and waits until all that was rung has been seen.
+/// Closes this CPU's seat, so that no other CPU rings it, and waits until it has seen all rings.
 fn close(cpu: usize) {
     let seat = seat::of(cpu);
     seat.set(Place::Closed);
@@ -150,8 +150,9 @@ fn close(cpu: usize) {
     spin_until(awaited!("what was rung here to be seen"), is_calm);
 }
 
-/// Has this CPU ask the Platform handlers, with nobody else ringing it, and is stopped in there. If
-/// some tick is at it just then, the library leaves them to that one, and this CPU tries again.
+/// Makes this CPU ask the Platform handlers, while no other CPU rings it. CPU 0 stops it in there.
+/// If some tick polls just then, the library leaves the handlers to that poll, and this CPU tries
+/// again.
 fn probe(cpu: usize) {
     close(cpu);
     while !is_over() {
@@ -175,7 +176,7 @@ fn leave(cpu: usize, mistakes: Mistakes) {
     let enabled = cpu::interrupts_off();
     close(cpu);
     time_one(cpu, |cpu| seat::send(cpu, Request::Selftest), &ONLINE);
-    if !mistakes.not_told {
+    if !mistakes.unannounced {
         // A ring that comes between the two is part of the scenario: it finds the CPU online or
         // offline.
         seat::of(cpu).set(Place::Here);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The work: two items for each CPU, its *home*, one of each urgency, and an account of each.
+//! The work items: two for each CPU, their *home*, one of each urgency; and an account of each.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,11 +17,11 @@ const ITEMS: usize = MAX_CPUS * URGENCIES.len();
 /// How often the fault `lost-run` strikes.
 const LOST_RUN_EVERY: u64 = 500;
 
-/// One run of so many has NMIs come while it runs. More, and items that those queue would keep the
-/// lists full for ever.
+/// One run in this many makes NMIs come while it runs. If more did, the items that these queue
+/// would keep the lists full for ever.
 const NMIS_IN_RUN_OF: u64 = 8;
 
-/// Overflows of such a burst; each but the last queues an item.
+/// How many overflows such a burst has; each but the last queues an item.
 const BURST_IN_RUN: u64 = 3;
 
 /// The fault `lost-run`. Written before anything is queued.
@@ -106,7 +106,7 @@ pub(super) fn queue(home: usize, urgency: Urgency) {
     }
 }
 
-/// What item `NUMBER` does on `cpu`: counts, and now and then has NMIs come.
+/// Runs item `NUMBER` on `cpu`: counts, and now and then makes NMIs come.
 fn run<const NUMBER: usize>(cpu: usize) {
     let account = &ACCOUNTS[NUMBER];
     if account.is_running.swap(true, Ordering::Acquire) {

@@ -3,8 +3,9 @@
 //!
 //! Each CPU has bursts of overflows ([`super::pmu`]), each of which queues an [item](items). In
 //! between it sleeps without a tick until its lazy item has run, so its tick stops while others
-//! queue. Some runs have NMIs come on top, which queue while the list drains. And CPU 0 sends one
-//! CPU after the other offline: it runs its items itself as it goes, or leaves them to the others.
+//! queue. Some runs make NMIs come on top, which queue while the list drains. And CPU 0 sends one
+//! CPU after the other offline: that CPU runs its items itself as it goes, or leaves them to the
+//! others.
 
 mod items;
 mod report;
@@ -42,7 +43,7 @@ const PATIENCE_INSTRUCTION_MS: u64 = 50;
 /// Turns of such a wait between two bursts.
 const TURNS_A_BURST: u32 = 200;
 
-/// How long items may take to run when nobody queues any more.
+/// How long items may take to run once no CPU queues any more.
 const IDLE_LIMIT_MS: u64 = 1_000;
 
 const NOBODY: usize = MAX_CPUS;
@@ -50,19 +51,20 @@ const NOBODY: usize = MAX_CPUS;
 /// The CPU that is to be offline. Written by CPU 0, read by the others.
 static LEAVER: AtomicUsize = AtomicUsize::new(NOBODY);
 
-/// It leaves its items to others. Written before the above.
+/// Whether that CPU leaves its items to others. Written before the above.
 static LEAVES_ITEMS: AtomicBool = AtomicBool::new(false);
 
 /// The CPU that is offline. Written by that CPU.
 static AWAY: AtomicUsize = AtomicUsize::new(NOBODY);
 
-/// All is over. Written by CPU 0.
+/// The storm is over. Written by CPU 0.
 static OVER: AtomicBool = AtomicBool::new(false);
 
-/// CPUs go without a word: the fault `not-told`. Written before the storm.
-static NOT_TOLD: AtomicBool = AtomicBool::new(false);
+/// CPUs do not tell the library that they go offline: the fault `unannounced`. Written before the
+/// storm.
+static UNANNOUNCED: AtomicBool = AtomicBool::new(false);
 
-/// How many NMIs of each CPU have queued something. Own CPU, in NMI.
+/// How many NMIs of each CPU have queued something. Each CPU counts its own, in NMIs.
 static TURNS: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 
 /// How many CPUs there are. Written before the storm.
@@ -70,7 +72,7 @@ static CPUS: AtomicUsize = AtomicUsize::new(1);
 
 static ROUNDS_DONE: Tally = Tally::new();
 
-/// Inside an NMI of CPU `cpu`, which is this one: queues an item, of this CPU or the next.
+/// Queues an item of this CPU or of the next, inside an NMI of CPU `cpu`, which is this one.
 fn queue_one(cpu: usize) {
     let Some(turns) = TURNS.get(cpu) else {
         return;
@@ -101,12 +103,12 @@ fn attend(cpu: usize) {
     }
 }
 
-/// Goes offline, with items that wait, and comes back when it is told to.
+/// Goes offline, with items that wait, and comes back on CPU 0's order.
 fn be_offline(cpu: usize) {
     let enabled = cpu::interrupts_off();
     pmu::burst(cpu, BURST);
-    let told = !NOT_TOLD.load(Ordering::Relaxed);
-    if told {
+    let announced = !UNANNOUNCED.load(Ordering::Relaxed);
+    if announced {
         if let Err(error) = NMI.go_offline() {
             panic!("CPU {cpu} could not go offline: {error}");
         }
@@ -116,7 +118,7 @@ fn be_offline(cpu: usize) {
     }
     AWAY.store(cpu, Ordering::Release);
     patience::spin(awaited!("CPU 0 to call it back"), || !is_to_leave(cpu) || is_over());
-    if told {
+    if announced {
         if let Err(error) = NMI.come_online() {
             panic!("CPU {cpu} could not come online: {error}");
         }
@@ -126,7 +128,7 @@ fn be_offline(cpu: usize) {
     cpu::interrupts_restore(enabled);
 }
 
-/// CPU 0 waits until `done`, and has a burst now and then. Says whether it came.
+/// Waits on CPU 0 until `done`, with a burst now and then. Returns whether it came.
 fn wait(awaited: Awaited, done: impl Fn() -> bool) -> bool {
     let limit_ms = if time::is_instruction_clock() { PATIENCE_INSTRUCTION_MS } else { PATIENCE_MS };
     let start_ticks = time::now_ticks();
@@ -141,7 +143,7 @@ fn wait(awaited: Awaited, done: impl Fn() -> bool) -> bool {
     true
 }
 
-/// Sends `leaver` offline and back. Says whether all went as it should.
+/// Sends `leaver` offline and back. Returns whether all went as it should.
 fn round(leaver: usize, leaves_items: bool) -> bool {
     LEAVES_ITEMS.store(leaves_items, Ordering::Relaxed);
     LEAVER.store(leaver, Ordering::Release);
@@ -176,14 +178,14 @@ fn conduct(run: &Run, rounds: u64) {
 
 pub(super) fn run(run: &Run) {
     LOSE_RUNS.store(run.has_fault("lost-run"), Ordering::Relaxed);
-    NOT_TOLD.store(run.has_fault("not-told"), Ordering::Relaxed);
+    UNANNOUNCED.store(run.has_fault("unannounced"), Ordering::Relaxed);
     CPUS.store(run.cpus, Ordering::Relaxed);
     if !run.has_fault("no-nmis") {
         pmu::call_in_bursts(queue_one);
     }
     let counters = pmu::register();
     let quiet = quiet::register();
-    tick::tell_library(!run.has_fault("no-tick"));
+    tick::pass_to_library(!run.has_fault("no-tick"));
     let least = if time::is_instruction_clock() { ROUNDS_BY_INSTRUCTIONS } else { ROUNDS };
     let rounds = run.cycles(least);
 
@@ -197,7 +199,7 @@ pub(super) fn run(run: &Run) {
     nmi::remove(counters);
 }
 
-/// Waits until no item waits or runs anywhere, with every CPU ticking. Says whether that came in
+/// Waits until no item waits or runs anywhere, with every CPU ticking. Returns whether that came in
 /// time.
 fn wait_until_idle(run: &Run) -> bool {
     let are_idle = || (0..run.cpus).all(items::are_idle);

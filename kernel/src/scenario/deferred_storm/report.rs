@@ -7,7 +7,7 @@ use super::{ROUNDS_DONE, items};
 use crate::nmi::NMI;
 use crate::scenario::{Run, check, check_nothing_unknown, pmu};
 
-/// What must have been seen of each kind, for each round.
+/// How many of each kind the scenario must have seen, for each round.
 const QUEUED_A_ROUND: u64 = 10;
 
 pub(super) fn report(run: &Run, rounds: u64, all_ran: bool) {

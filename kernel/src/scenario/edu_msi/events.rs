@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The device's events, the CPUs that raise them, and the handler that takes them.
 //!
-//! Each event has a status bit of its own, and none is raised again before it was taken. So however
-//! many rings collapse into one NMI, each event can be told from the others and counted.
+//! Each event has a status bit of its own, and no CPU raises it again before the handler has taken
+//! it. So however many rings collapse into one NMI, the handler can count each event.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -15,7 +15,7 @@ use crate::once::Once;
 use crate::scenario::{Tally, sleepers};
 use crate::time;
 
-/// Events that the device's status tells apart.
+/// How many events the device's status distinguishes.
 pub(in crate::scenario) const EVENTS: usize = 32;
 
 /// How often the fault `lost-event` strikes.
@@ -26,12 +26,11 @@ pub(super) static DEVICE: Once<Edu> = Once::new();
 
 /// How often an event was raised and taken.
 struct Account {
-    /// Counted by whoever raises the event, one at a time, before the device is told.
+    /// The CPU that raises the event counts here, one at a time, before it writes to the device.
     raised: Tally,
-    /// Counted by the handler. Whoever sees it reach `raised` may raise the event again.
+    /// The handler counts here. A CPU that sees it reach `raised` may raise the event again.
     claimed: Tally,
-    /// When it was last raised and taken. Written before the two above, each by whoever counts
-    /// there.
+    /// When it was last raised and taken. The code that counts above writes each before it counts.
     raised_at_ticks: AtomicU64,
     claimed_at_ticks: AtomicU64,
 }
@@ -61,8 +60,8 @@ static IN_NEXT_EVENT: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_
 /// above.
 static ASKS_AGAIN: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
-/// Takes events: asked on every NMI that neither a request nor a grant explains, and by whoever
-/// pays a poll that is owed.
+/// Takes events. The library asks it on every NMI that neither a request nor a grant explains, and
+/// in each poll that pays a debt.
 pub(in crate::scenario) struct Taker;
 pub(in crate::scenario) static TAKER: Taker = Taker;
 
@@ -139,29 +138,29 @@ pub(in crate::scenario) fn raise_each(events: u32) {
     }
 }
 
-/// Has this CPU raise `events` inside its next NMI by request. Threads only.
+/// Makes this CPU raise `events` inside its next NMI by request. Threads only.
 pub(super) fn raise_in_next_request(cpu: usize, events: u32) {
     IN_NEXT_REQUEST[cpu].store(events, Ordering::Relaxed);
 }
 
-/// Has this CPU raise `event` inside its next NMI by request, and then send itself another request:
-/// the device's ring and that of the request are one NMI. Threads only.
+/// Makes this CPU raise `event` inside its next NMI by request, and then send itself another
+/// request: the device's ring and that of the request collapse into one NMI. Threads only.
 pub(super) fn collapse_in_next_request(cpu: usize, event: usize) {
     ASKS_AGAIN[cpu].store(true, Ordering::Relaxed);
     raise_in_next_request(cpu, 1 << event);
 }
 
-/// Has this CPU raise `events` inside the next NMI that the device sends it. Threads only.
+/// Makes this CPU raise `events` inside the next NMI that the device sends it. Threads only.
 pub(super) fn raise_in_next_event(cpu: usize, events: u32) {
     IN_NEXT_EVENT[cpu].store(events, Ordering::Relaxed);
 }
 
-/// Whether `event` was taken as often as it was raised.
+/// Whether the handler has taken `event` as often as CPUs have raised it.
 pub(in crate::scenario) fn is_taken(event: usize) -> bool {
     ACCOUNTS[event].claimed.get() >= ACCOUNTS[event].raised.get()
 }
 
-/// How long `event`, which was taken, waited for that.
+/// How long `event` waited until the handler took it.
 pub(in crate::scenario) fn waited_ticks(event: usize) -> u64 {
     let Account { raised_at_ticks, claimed_at_ticks, .. } = &ACCOUNTS[event];
     let claimed_at = claimed_at_ticks.load(Ordering::Relaxed);

@@ -2,10 +2,11 @@
 //! QEMU's `edu` device rings one CPU after the other by its MSI, an NMI: a sticky status, and a
 //! ring per event.
 //!
-//! One status may stand for several rings, so rings and events are counted apart. An NMI whose
-//! event an earlier one took is an *orphan*, which the library absorbs, since the device's doorbell
-//! says that its rings may come so. The scenario makes a known number of them, and of the opposite:
-//! events whose ring collapsed into a request's, which a poll finds that a tick or an NMI pays.
+//! One status may stand for several rings, so the scenario counts rings and events separately. An
+//! NMI whose event an earlier one took is an *orphan*. The library absorbs it, since the device's
+//! doorbell says that its rings may come late. The scenario makes a known number of orphans, and of
+//! the opposite: events whose ring collapsed into a request's, which the poll of a tick or of an
+//! NMI finds.
 
 pub(super) mod events;
 mod outcome;
@@ -27,7 +28,7 @@ use crate::device::edu::Ringing;
 use crate::nmi::{self, NMI};
 use crate::{apic, tick, trap};
 
-/// How long after its event was taken a ring may still come, and how many such rings: as many as
+/// How long after the claim of its event a ring may still come, and how many such rings: as many as
 /// the status has bits, but one.
 pub(super) const EDGES: EdgeModel =
     EdgeModel::PerEvent { late_us: 100, max_late_edges: EVENTS as u8 - 1 };
@@ -41,7 +42,7 @@ pub(super) fn run(run: &Run) {
     let edges = if run.has_fault("no-late-edges") { EdgeModel::PerCondition } else { EDGES };
     let spec = HandlerSpec::new("edu", Class::Platform, Doorbell::Platform(0), edges);
     let taker = nmi::register_as(&spec.delivery(PlatformDelivery::Cpus(&[])), &TAKER);
-    tick::tell_library(!run.has_fault("no-tick"));
+    tick::pass_to_library(!run.has_fault("no-tick"));
 
     let progress = Progress::new(run.cpus as u64);
     let mut outcomes = Outcomes::default();
@@ -66,7 +67,7 @@ pub(super) fn run(run: &Run) {
     nmi::remove(raiser);
 }
 
-/// Has the device ring `target`, unless a fault wants something else.
+/// Makes the device ring `target`, unless a fault asks for something else.
 fn aim(run: &Run, ringing: &mut Ringing, target: usize) {
     let neighbour = (target + 1) % run.cpus;
     let cpu = if run.has_fault("wrong-target") { neighbour } else { target };
@@ -91,7 +92,7 @@ pub(super) fn find_device() -> Ringing {
     ringing
 }
 
-/// Has the device ring `cpu` by NMIs.
+/// Makes the device ring `cpu` by NMIs.
 pub(super) fn ring_cpu(ringing: &mut Ringing, cpu: usize) {
     ring_by(ringing, cpu, |to| Message::nmi(to, None));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What came of a phase, and of all phases towards all targets.
+//! The results of a phase, and the sums over all targets.
 
-/// What came of one phase.
+/// The results of one phase.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Outcome {
     /// Events raised, which is how often the device rang.
@@ -14,7 +14,7 @@ pub(super) struct Outcome {
     pub(super) edges: u64,
     /// Those of them that found something.
     pub(super) claimed: u64,
-    /// Those that found nothing, and were explained by an earlier claim.
+    /// Those that found nothing, and that an earlier claim explained.
     pub(super) absorbed: u64,
     /// NMIs of all other CPUs.
     pub(super) elsewhere: u64,
@@ -46,7 +46,7 @@ impl Outcome {
     }
 }
 
-/// What all targets of each phase add up to.
+/// The sums over all targets of each phase.
 #[derive(Debug, Default)]
 pub(super) struct Outcomes {
     pub(super) lone: Outcome,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is done to one CPU after the other while it is the one that the device rings.
+//! The phases, for one CPU after the other while the device rings it.
 //!
-//! Where numbers are to be exact, grants end between two rounds ([`Run::let_grants_end`]): a ring
-//! that comes while a late one may still come is absorbed, and its event is found by the next poll
-//! that is owed.
+//! Where numbers are to be exact, the scenario lets grants end between two rounds
+//! ([`Run::let_grants_end`]). Otherwise the library could absorb a ring while a late one may still
+//! come, and only the next poll would find its event.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -22,17 +22,17 @@ pub(super) const LONE_EVENTS: u64 = 256;
 pub(super) const STORM_EVENTS: u64 = 2_000;
 /// Rounds on each target in the phases in which the target raises events inside its NMIs.
 pub(super) const NESTED_ROUNDS: u64 = 16;
-/// The same where nobody ticks.
+/// The same where no CPU ticks.
 pub(super) const TICKLESS_ROUNDS: u64 = 4;
 /// Events that are raised while the target's NMIs are blocked.
 pub(super) const MERGED_EVENTS: usize = 8;
 /// Events of each CPU in a storm.
 const OWN_EVENTS: usize = EVENTS / MAX_CPUS;
 
-/// How long nobody pays a poll where nobody ticks: longer than [`latchwork::Limits::overdue_us`].
+/// How long no CPU polls where no CPU ticks: longer than [`latchwork::Limits::overdue_us`].
 const TICKLESS_MS: u64 = 6;
 
-/// An event did not come in time: go no further.
+/// An event did not come in time: the scenario goes no further.
 static STALLED: AtomicBool = AtomicBool::new(false);
 
 /// The longest time that an event whose ring had collapsed waited for a poll, in ticks. Writer: the
@@ -63,7 +63,7 @@ fn edges_of(cpu: usize) -> u64 {
     NMI.cpu_stats(cpu).map_or(0, |stats| stats.edges as u64)
 }
 
-/// Runs one phase towards `target`, lets all of it arrive, and says what came of it.
+/// Runs one phase towards `target`, lets all its NMIs arrive, and returns its results.
 fn account(run: &Run, target: usize, phase: impl FnOnce()) -> Outcome {
     let stats_of = |cpu| NMI.cpu_stats(cpu).unwrap_or_default();
     let all_edges = || (0..run.cpus).map(edges_of).sum::<u64>();
@@ -116,8 +116,8 @@ pub(super) fn lone_events(run: &Run, target: usize, stray: bool) -> Outcome {
     })
 }
 
-/// The target raises several events inside an NMI by request: while its NMIs are blocked, the
-/// device rings several times.
+/// The target raises several events inside an NMI by request, so the device rings several times
+/// while NMIs are blocked there.
 pub(super) fn merged_rings(run: &Run, target: usize) -> Outcome {
     on_target(run, target, NESTED_ROUNDS, |_| {
         events::raise_in_next_request(target, (1 << MERGED_EVENTS) - 1);
@@ -126,8 +126,8 @@ pub(super) fn merged_rings(run: &Run, target: usize) -> Outcome {
     })
 }
 
-/// The target raises a second event inside the NMI of the first, before the device's handler is
-/// asked: that one takes both, and the second ring finds nothing.
+/// The target raises a second event inside the NMI of the first, before the library asks the
+/// device's handler: the handler takes both, and the second ring finds nothing.
 pub(super) fn orphaned_rings(run: &Run, target: usize) -> Outcome {
     let before = edges_of(target);
     on_target(run, target, NESTED_ROUNDS, |round| {
@@ -139,8 +139,8 @@ pub(super) fn orphaned_rings(run: &Run, target: usize) -> Outcome {
 }
 
 /// The device rings while the target's NMIs are blocked, and so does a request. One NMI follows,
-/// which the request explains, so the device's handler is not asked. Some CPU's tick finds the
-/// event, as `recovery` says.
+/// which the request explains, so the library does not ask the device's handler. Some CPU's tick
+/// finds the event, as `recovery` says.
 pub(super) fn collapsed_rings(run: &Run, target: usize, recovery: Recovery) -> Outcome {
     NMI.set_recovery(recovery);
     let outcome = on_target(run, target, NESTED_ROUNDS, |_| {
@@ -160,7 +160,7 @@ pub(super) fn collapsed_rings(run: &Run, target: usize, recovery: Recovery) -> O
 /// any kind finds the event.
 pub(super) fn without_ticks(run: &Run, target: usize) -> Outcome {
     account(run, target, || {
-        tick::tell_library(false);
+        tick::pass_to_library(false);
         for _ in 0..TICKLESS_ROUNDS {
             let taken = on(run, target, || {
                 events::collapse_in_next_request(target, 3);
@@ -173,7 +173,7 @@ pub(super) fn without_ticks(run: &Run, target: usize) -> Outcome {
                 break;
             }
         }
-        tick::tell_library(!run.has_fault("no-tick"));
+        tick::pass_to_library(!run.has_fault("no-tick"));
     })
 }
 
@@ -183,7 +183,7 @@ fn request(target: usize) {
     }
 }
 
-/// Does `act` on `cpu`, unless an event did not come in time, and says what it says.
+/// Does `act` on `cpu`, unless an event did not come in time, and returns its result.
 fn on(run: &Run, cpu: usize, act: impl Fn() -> bool + Sync) -> bool {
     let done = AtomicBool::new(false);
     if !stalled() && cpu < run.cpus {
@@ -208,7 +208,7 @@ fn on_target(run: &Run, target: usize, rounds: u64, round: impl Fn(u64) -> bool 
     })
 }
 
-/// All CPUs raise events of their own at once, and each again as soon as it was taken.
+/// All CPUs raise events of their own at once, and each again as soon as the handler has taken it.
 pub(super) fn storm(run: &Run, target: usize) -> Outcome {
     let share = (run.cpus * run.cpus * OWN_EVENTS) as u64;
     let rounds = run.cycles(STORM_EVENTS).div_ceil(share);

@@ -12,8 +12,8 @@ use crate::nmi::reports;
 use crate::scenario::{Run, check, check_nothing_unknown};
 use crate::time;
 
-/// How long an event whose ring had collapsed may wait for a poll. Until it is owed for a tick
-/// period, and the next tick; where CPUs run in parallel, the host says when they do.
+/// How long an event whose ring had collapsed may wait for a poll: until the poll has been owed for
+/// a tick period, and the next tick. Where CPUs run in parallel, the host decides when they run.
 const LONGEST_WAIT_US: u64 = 1_000_000;
 const LONGEST_INSTRUCTION_WAIT_US: u64 = 2_500;
 
@@ -65,15 +65,16 @@ pub(super) fn report(run: &Run, outcomes: &Outcomes, status: u32) {
     run.totals(raised.saturating_sub(claimed));
 }
 
-/// Edges were absorbed again and again, for longer than the library lets pass in silence.
+/// Checks that each CPU reported absorbed edges: it absorbed them again and again, for longer than
+/// the library tolerates without a report.
 fn check_reports(run: &Run) {
     let reports = |cpu| reports::tally(cpu).absorbed_reports.load(Ordering::Acquire);
-    let told = (0..run.cpus).filter(|cpu| reports(*cpu) != 0).count();
+    let reported = (0..run.cpus).filter(|cpu| reports(*cpu) != 0).count();
     check(
         "absorbing-is-reported",
-        told == run.cpus,
+        reported == run.cpus,
         format_args!("a report or more of absorbed NMIs of each of {} CPUs", run.cpus),
-        format_args!("of {told}"),
+        format_args!("of {reported}"),
     );
 }
 
@@ -144,14 +145,14 @@ fn check_orphaned(orphaned: &Outcome, cpus: u64) {
     );
 }
 
-fn check_collapsed(name: &str, collapsed: &Outcome, as_told: bool, cpus: u64) {
+fn check_collapsed(name: &str, collapsed: &Outcome, as_expected: bool, cpus: u64) {
     let rounds = NESTED_ROUNDS * cpus;
     let longest_us = phases::longest_wait_us();
     let limit_us =
         if time::is_instruction_clock() { LONGEST_INSTRUCTION_WAIT_US } else { LONGEST_WAIT_US };
     check(
         name,
-        as_told
+        as_expected
             && collapsed.events == rounds
             && collapsed.taken == rounds
             && collapsed.edges + collapsed.elsewhere == 2 * rounds + collapsed.probes

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An NMI leaves every register as it was, and its handlers run on sane state, whatever was
+//! An NMI leaves every register as it was, and its handlers run on sane state, whatever the NMI
 //! interrupted.
 //!
 //! The interrupted side ([`probe`]) has chosen values in all general and vector registers, MXCSR,
 //! CR2, DR7 with a breakpoint armed, the flags with DF and AC set by turns, and a GS base that is
-//! not the kernel's in three of four rounds. The handler looks at what it was given, then clobbers
-//! what handlers are free to clobber, and writes where the breakpoint watches.
+//! not the kernel's in three of four rounds. The handler checks the state that it runs on, then
+//! clobbers what handlers may clobber, and writes where the breakpoint watches.
 
 mod observer;
 mod probe;
@@ -31,8 +31,8 @@ const PATIENCE: u32 = 100_000;
 
 const DF: u64 = 1 << 10;
 const AC: u64 = 1 << 18;
-/// The flags that are compared: interrupts, direction, alignment, identification, privilege, nested
-/// task. The arithmetic flags belong to the routine's own waiting.
+/// The flags that the scenario compares: interrupts, direction, alignment, identification,
+/// privilege, nested task. The routine's own waiting changes the arithmetic flags.
 const COMPARED_FLAGS: u64 = 1 << 9 | DF | AC | 1 << 21 | 3 << 12 | 1 << 14;
 /// Bit 1 is always set; interrupts are off.
 const PLAIN_FLAGS: u64 = 1 << 1;
@@ -50,7 +50,7 @@ static CLOBBER: AtomicU32 = AtomicU32::new(0);
 const CLOBBER_GENERAL: u32 = 1;
 const CLOBBER_CONTROL: u32 = 2;
 
-/// Called for every NMI after its dispatch; makes the faults. NMI-safe.
+/// Makes the faults. The kernel calls it for every NMI after its dispatch. NMI-safe.
 pub(crate) fn after_dispatch(frame: &mut NmiFrame) {
     match CLOBBER.load(Ordering::Relaxed) {
         CLOBBER_GENERAL => frame.registers.rbx ^= 1,
@@ -68,7 +68,7 @@ struct Findings {
     control: Tally,
 }
 
-/// A value that differs between rounds and registers, and is not likely to come about otherwise.
+/// A value that differs between rounds and registers, and is unlikely to come about otherwise.
 fn pattern(round: u64, place: u64) -> u64 {
     (round << 8 | place).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The handler's side: looks at the state it runs on, then clobbers what it may.
+//! The handler: checks the state that it runs on, then clobbers what it may.
 
 use core::arch::{asm, global_asm};
 use core::sync::atomic::{AtomicU32, Ordering};

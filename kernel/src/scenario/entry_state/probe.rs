@@ -2,10 +2,10 @@
 //! The interrupted side: loads every register with a chosen value, rings, waits for the NMI, and
 //! stores what it finds.
 //!
-//! While the values are loaded no register is free, so everything else is done by memory operands
-//! relative to RIP: that is why there is one [`Block`], and CPUs take turns. The ring is the one
-//! place in the kernel that writes the ICR itself; the words come from the library's encoder, and
-//! two or three of the chosen values are what the write needs.
+//! While the values are loaded no register is free, so the routine does everything else by memory
+//! operands relative to RIP. That is why there is one [`Block`], and CPUs take turns. The ring is
+//! the one place in the kernel that writes the ICR itself; the words come from the library's
+//! encoder, and two or three of the chosen values are what the write needs.
 
 use core::arch::global_asm;
 use core::cell::UnsafeCell;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the turns of all CPUs showed, and whether that is right.
+//! The findings of all CPUs' turns, and their checks.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +10,7 @@ use crate::hpet::MachineHpet;
 use crate::scenario::{Run, Tally, check};
 use crate::time;
 
-/// What the turns of all CPUs showed.
+/// The findings of all CPUs' turns.
 #[derive(Debug)]
 pub(super) struct Findings {
     /// Claims counted in the turn of each CPU; those that the library counted on that CPU

@@ -4,14 +4,14 @@
 //!
 //! The timer's output is a level, so its status bit is a condition that stays until the handler
 //! clears it; the entry is edge-triggered, so each condition rings once. First the timer is
-//! periodic, and claims are counted against the periods of the main counter. Then it is set to fire
-//! once, again and again, and each time rings once.
+//! periodic, and the scenario compares claims with the periods of the main counter. Then each CPU
+//! sets it to fire once, again and again, and each time it rings once.
 //!
 //! Where time is counted in instructions, every period has its claim. Where CPUs share a busy host,
 //! the emulator's timer or its CPU may be late by more than a period, and two periods have one
-//! claim. Such a period is not lost: the spinning CPU looks at the status at every turn and never
-//! sees it stay set ([`turn::MAX_LOOKS`]), so no NMI was missing. Which of the two was late, and
-//! how late, is reported.
+//! claim. Such a period is not lost: the spinning CPU reads the status at every turn and never sees
+//! it stay set ([`turn::MAX_LOOKS`]), so no NMI was missing. The scenario reports which of the two
+//! was late, and how late.
 
 mod findings;
 mod periods;
@@ -67,8 +67,8 @@ pub(super) fn run(run: &Run) {
         let rung = if run.has_fault("wrong-cpu") { (target + 1) % run.cpus } else { target };
         line.route_to(rung, if run.has_fault("masked") { Mask::Masked } else { Mask::Unmasked });
         NMI.owe_poll();
-        // The poll that a new route owes may find a status that is old. Once it is paid, nobody but
-        // the CPU that is rung looks.
+        // The library owes a poll for a new route, and that poll may find an old status. After it,
+        // only the CPU that the timer rings reads the status.
         run.let_grants_end();
         let claims_before = claims();
         let complete = AtomicBool::new(false);
@@ -80,7 +80,7 @@ pub(super) fn run(run: &Run) {
             }
         });
         findings.claimed_in_turns.add(claims() - claims_before);
-        // One turn in which something did not come is enough: the others would wait in vain.
+        // After one turn in which something did not come, the others would wait in vain.
         if !complete.load(Ordering::Relaxed) {
             break;
         }

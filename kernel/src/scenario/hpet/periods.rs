@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Claims against the periods of the main counter.
+//! Compares claims with the periods of the main counter.
 //!
 //! Period *n* begins, and the timer is due for the *n*-th time, when the counter reaches *origin +
 //! n × length*. The output is a level, so a status that is still set when the next period begins
 //! stands for both. A period without a claim of its own is *merged* into the next claim, and the
-//! notes tell what was late.
+//! notes show what was late.
 //!
-//! QEMU has two ways of its own:
+//! QEMU has two peculiarities:
 //!
 //! - If it serves a periodic timer in the very tick in which it is due, as under the instruction
 //!   clock it always does, it does not count that as passed, and fires once more: an *echo*. Since
@@ -29,13 +29,14 @@ pub(super) struct Periods {
     pub(super) origin_ticks: u64,
     /// The length of a period.
     pub(super) length_ticks: u64,
-    /// How long after a period's begin the timer may fire for the second time; none if it does not.
+    /// How long after the beginning of a period the timer may fire for the second time; `None` if
+    /// it does not.
     pub(super) echo_ticks: Option<u64>,
-    /// What a difference of two counters is to be masked with: the counter may have 32 bits only.
+    /// The mask for a difference of two counters: the counter may have only 32 bits.
     pub(super) counter_mask: u64,
 }
 
-/// What a run's notes say.
+/// The account of a run's notes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Account {
     /// Claims that answer a period of their own, and others with it if those are merged.
@@ -44,17 +45,17 @@ pub(super) struct Account {
     pub(super) echoes: u64,
     /// Further claims in a period, which nothing explains.
     pub(super) repeated: u64,
-    /// Periods merged since the timer was late: another period had begun, and the status was seen
-    /// not set.
+    /// Periods merged because the timer was late: another period had begun, and the CPU saw the
+    /// status not set.
     pub(super) merged_by_timer: u64,
-    /// Periods merged since the CPU was late.
+    /// Periods merged because the CPU was late.
     pub(super) merged_by_cpu: u64,
     /// Claims before whose end the timer may have fired again: an NMI without a condition may
     /// follow each.
     pub(super) may_ring_again: u64,
     /// The last period that a claim answers.
     pub(super) answered: u64,
-    /// How long after the begin of the first period that it answers a claim came, at most.
+    /// How long a claim came at most after the beginning of the first period that it answers.
     pub(super) latest_ticks: u64,
 }
 
@@ -143,9 +144,9 @@ struct Last {
 }
 
 impl Last {
-    /// Another claim in the same period: if the last one was thought to answer more periods than
-    /// one, it came before the timer, which was late, had fired for the last of them, and one
-    /// period less was merged. Says whether that is so.
+    /// Takes in another claim in the same period. If the account had the last claim answer more
+    /// periods than one, that claim came before the late timer had fired for the last of them, and
+    /// one period less was merged. Returns whether that is so.
     fn take_merged(&mut self, account: &mut Account) -> bool {
         if self.merged_by_cpu != 0 {
             account.merged_by_cpu -= 1;

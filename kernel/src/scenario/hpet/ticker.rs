@@ -8,13 +8,13 @@ use latchwork::{Claim, NmiContext, NmiHandler};
 use crate::hpet::MachineHpet;
 use crate::scenario::Tally;
 
-/// The most claims that are noted in a run.
+/// How many claims of a run it notes at most.
 pub(super) const NOTES: usize = 512;
 
 /// How often the fault `uncounted-claim` strikes.
 const UNCOUNTED_EVERY: u64 = 16;
 
-/// What the handler is to do wrong.
+/// The mistakes that a fault asks for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mistakes {
     /// Claim, and leave the status set.
@@ -60,8 +60,8 @@ pub(super) struct Ticker {
     mistakes: Mistakes,
     /// Statuses consumed. Written by the handler.
     consumed: Tally,
-    /// Claims counted. Written by the handler, after the note; reset by threads while the timer is
-    /// stopped.
+    /// Claims counted. The handler counts after it has written the note; threads reset it while the
+    /// timer is stopped.
     claims: AtomicU64,
     notes: [Place; NOTES],
     /// When the spinning CPU last saw the status not set. Written by that CPU's thread, read by the
@@ -102,7 +102,7 @@ impl Ticker {
         })
     }
 
-    /// Looks at the status once, for the CPU that spins, and says whether it is set.
+    /// Reads the status once, for the CPU that spins. Returns whether it is set.
     pub(super) fn read_pending(&self) -> bool {
         let now_ticks = self.hpet.counter();
         let set = self.hpet.is_pending(self.timer);

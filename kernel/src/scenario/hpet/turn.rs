@@ -14,20 +14,20 @@ use crate::nmi::NMI;
 use crate::waiting::{Waiting, awaited};
 use crate::{cpu, time};
 
-/// Claims that each CPU is to make of the periodic timer.
+/// How many claims of the periodic timer each CPU makes.
 pub(super) const CLAIMS: u64 = 200;
 const _: () = assert!(CLAIMS as usize <= NOTES);
 
 /// How often each CPU sets the timer to fire once.
 pub(super) const SHOTS: u64 = 50;
 
-/// How often in a row the spinning CPU may see the status set: once, since an instruction that has
-/// begun is finished before the NMI is taken, and once more for an emulator that takes NMIs between
+/// How often in a row the spinning CPU may see the status set: once, since the CPU finishes an
+/// instruction before it takes the NMI, and once more for an emulator that takes NMIs between
 /// blocks of instructions.
 pub(super) const MAX_LOOKS: u64 = 2;
 
-/// The times of a turn: short where they are counted in instructions, long enough for a busy host
-/// where they pass by themselves.
+/// The times of a turn: short under the instruction clock, long enough for a busy host in real
+/// time.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
     period_ns: u64,
@@ -83,7 +83,7 @@ impl<'a> Turn<'a> {
         Self { cpu, hpet, wiring, ticker, pace: Pace::of_machine(), findings }
     }
 
-    /// Spins through both phases with interrupts off; says whether all came that should.
+    /// Spins through both phases with interrupts off. Returns whether everything came that should.
     pub(super) fn run(&self) -> bool {
         let enabled = cpu::interrupts_off();
         let claimed = self.stats().claimed;
@@ -106,7 +106,7 @@ impl<'a> Turn<'a> {
         NMI.cpu_stats(self.cpu).unwrap_or_default()
     }
 
-    /// Spins until `done` gives something, looking at the status at every turn; gives up if no
+    /// Spins until `done` returns something, and reads the status at every turn. Gives up if no
     /// claim comes for too long.
     fn spin_until<T>(&self, done: impl Fn() -> Option<T>) -> Option<T> {
         let silent_ticks = self.ticks_of_ns(self.pace.silent_ns);
@@ -136,7 +136,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Lets the timer be periodic until there are enough claims; says whether they came.
+    /// Lets the timer be periodic until there are enough claims. Returns whether they came.
     fn periodic(&self) -> bool {
         let Self { hpet, wiring, ticker, findings, .. } = self;
         let length_ticks = self.ticks_of_ns(self.pace.period_ns);
@@ -191,8 +191,8 @@ impl<'a> Turn<'a> {
         fired == SHOTS
     }
 
-    /// Sets the timer to fire once and waits for its claim, before which there have been `claims`;
-    /// says whether it came too early, if it came.
+    /// Sets the timer to fire once and waits for its claim, after `claims` earlier ones. Returns
+    /// whether it came too early, or `None` if it did not come.
     fn shoot(&self, claims: u64) -> Option<bool> {
         let Self { hpet, wiring, ticker, .. } = self;
         let ticks = self.ticks_of_ns(self.pace.shot_ns);
@@ -200,8 +200,8 @@ impl<'a> Turn<'a> {
         loop {
             let set_ticks = hpet.counter();
             match hpet.start_one_shot(wiring.timer, ticks as u32) {
-                // Set too late: it fired while it was being set, and its claim has been made, or
-                // not at all.
+                // The driver set it too late: it fired meanwhile, and the handler has claimed that,
+                // or it did not fire at all.
                 Err(HpetError::TooLate { .. }) if is_claimed().is_none() => {
                     self.findings.shots_set_again.add(1);
                     continue;

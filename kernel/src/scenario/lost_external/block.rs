@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The host's error block: a place in memory where it says that something has happened, before it
-//! rings by the machine's NMI button, as firmware does that reports hardware errors.
+//! The host's error block: a place in memory where the host writes that something has happened,
+//! before it rings by the machine's NMI button. Firmware reports hardware errors in this way.
 //!
 //! The condition is a byte that the host adds one to. What the handler has taken is next to it.
 
@@ -15,7 +15,7 @@ use crate::{record, time};
 struct ErrorBlock {
     /// How many events there were, modulo 256. Written by the host alone.
     raised: AtomicU8,
-    /// How many of them the handler has taken. Only one CPU at a time asks it.
+    /// How many of them the handler has taken. Only one CPU at a time asks the handler.
     taken: AtomicU8,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn ask_for_event() {
     }
 }
 
-/// Events that the host has raised, as far as a byte tells.
+/// Events that the host has raised, modulo 256.
 pub(super) fn raised() -> u8 {
     BLOCK.raised.load(Ordering::Acquire)
 }

@@ -3,16 +3,15 @@
 //!
 //! One CPU after the other is the target. Its counters overflow again and again ([`super::pmu`]),
 //! so nearly always one of its own NMIs is latched, and a ring that comes then collapses with it.
-//! Its handlers explain that NMI, so no CPU asks about the event: it is found by a poll that is
-//! owed, or never.
+//! Its handlers explain that NMI, so no CPU asks about the event: an owed poll finds it, or nothing
+//! does.
 //!
 //! Two sources raise events. QEMU's `edu` device rings by its MSI when a CPU writes to its raise
-//! register. The host writes to its [error block](block) and then rings LINT1, whenever it gets to
-//! it.
+//! register. The host writes to its [error block](block) and then rings LINT1, at some time.
 //!
-//! Each event must be found within a limit. So that this proves something, some events are then
-//! raised while no poll is ever paid, under the same flood: of these, some must not be found until
-//! polls are paid again.
+//! The library must find each event within a limit. So that this proves something, the scenario
+//! then raises some events while no CPU pays polls, under the same flood. The library must not find
+//! some of these until CPUs pay polls again.
 
 mod block;
 mod outcome;
@@ -31,8 +30,7 @@ use super::{Progress, Run, edu_msi, pmu};
 use crate::nmi::{self, NMI};
 use crate::{nmi_lines, smp};
 
-/// The host's ring comes when the host gets to it, which may be long after a poll has found what it
-/// wrote before.
+/// The host may ring long after a poll has found what it wrote.
 const BLOCK_LATE_US: u32 = 1_000_000;
 
 static SAW: Outcomes = Outcomes::new();
@@ -77,7 +75,7 @@ pub(super) fn run(run: &Run) {
     }
 }
 
-/// All that happens to one target: first with polls that are paid, then without.
+/// All rounds with one target: first CPUs pay polls, then they do not.
 fn all_rounds(run: &Run, target: usize) {
     for recovering in [true, false] {
         pay_polls(recovering && !run.has_fault("no-recovery"));
@@ -90,7 +88,7 @@ fn all_rounds(run: &Run, target: usize) {
     pay_polls(true);
 }
 
-/// Has polls that are owed paid in time, or never.
+/// Lets CPUs pay owed polls in time, or never.
 fn pay_polls(paid: bool) {
     const NEVER_US: u32 = u32::MAX;
     let limits = nmi::limits();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What came of the events towards all targets.
+//! The results of the events towards all targets.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,7 +14,7 @@ pub(super) struct Outcome {
     pub(super) found: Tally,
     /// Not found within it.
     pub(super) lost: Tally,
-    /// Of those, found once recovery was there again.
+    /// Of those, found once recovery was on again.
     pub(super) found_again: Tally,
     longest_wait_ticks: AtomicU64,
 }
@@ -30,7 +30,7 @@ impl Outcome {
         }
     }
 
-    /// Counts an event that was found after it had waited for so long, or that was not.
+    /// Counts an event that was found after `waited_ticks`, or that was not found.
     pub(super) fn note(&self, waited_ticks: Option<u64>) {
         self.events.add(1);
         match waited_ticks {
@@ -47,22 +47,22 @@ impl Outcome {
     }
 }
 
-/// Who raises events.
+/// A source of events.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Source {
-    /// The PCI device, told by one of the CPUs.
+    /// The PCI device, in which a CPU raises them.
     Device,
     /// The host.
     Host,
 }
 
-/// What came of all sources, with recovery or without.
+/// The sums over all sources, with recovery or without.
 #[derive(Debug)]
 pub(super) struct Counts {
     /// Rings towards the targets, and NMIs that came of them.
     pub(super) rings: Tally,
     pub(super) edges: Tally,
-    /// Polls for which no unexplained edge asked, and that found something.
+    /// Polls that found something though no unexplained edge had asked for them.
     pub(super) recovered: Tally,
     /// Probes that ticks sent.
     pub(super) probes: Tally,

@@ -9,8 +9,8 @@ use super::rounds::{self, DEVICE_EVENTS, HOST_EVENTS, LOSSES};
 use crate::scenario::edu_msi::events;
 use crate::scenario::{Run, check, check_nothing_unknown, pmu};
 
-/// Of the rings of events that are lost, some must have collapsed. Others may have been absorbed,
-/// which without polls is as bad.
+/// How many rings of lost events must have collapsed. The library may have absorbed others, which
+/// is as bad without polls.
 const COLLAPSED: u64 = LOSSES / 2;
 
 pub(super) fn report(run: &Run, saw: &Outcomes, status: u32) {
@@ -44,7 +44,7 @@ fn check_found(name: &str, outcome: &Outcome, events: u64) {
     );
 }
 
-/// What a poll found for which no NMI had asked had no NMI of its own.
+/// Checks that an event had no NMI of its own if a poll found it for which no NMI had asked.
 fn check_collapsed(run: &Run, saw: &Outcomes) {
     let counts = saw.counts(true);
     let (collapsed, recovered) = (counts.collapsed(), counts.recovered.get());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Events, one after the other from each that raises them, while their target has its flood.
+//! Rounds of events: each CPU raises one after the other, while the target has its flood.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
@@ -17,31 +17,31 @@ use crate::{console, patience, smp, time};
 pub(super) const DEVICE_EVENTS: u64 = 64;
 pub(super) const HOST_EVENTS: u64 = 32;
 
-/// Events of each source that must be lost where no poll is paid, over all targets together, and
-/// how many are raised for each.
+/// Events of each source that must be lost where no CPU pays polls, over all targets together; and
+/// how many events CPUs raise for each of them.
 pub(super) const LOSSES: u64 = 4;
 const TRIES_A_LOSS: u64 = 4;
 
-/// Where polls are paid, this many losses are enough.
+/// Where CPUs pay polls, a round gives up after this many losses.
 const ENOUGH_LOSSES: u64 = 3;
 
 /// Overflows in a burst.
 const BURST: u64 = 64;
 
-/// How long an event may wait: until the poll is owed for a tick period, and the next tick. Where
-/// CPUs run in parallel, the host says when they do.
+/// How long an event may wait: until the poll has been owed for a tick period, and the next tick.
+/// Where CPUs run in parallel, the host decides when they run.
 pub(super) const LIMIT_US: u64 = 1_000_000;
 pub(super) const INSTRUCTION_LIMIT_US: u64 = 2_500;
 
-/// How long an event is waited for where no poll is paid.
+/// How long to wait for an event where no CPU pays polls.
 const LOST_AFTER_MS: u64 = 40;
 const LOST_AFTER_INSTRUCTION_MS: u64 = 8;
 
-/// Events of the device that each CPU raises in its next burst, a bit each. Writer: a thread of
-/// that CPU; the NMI takes them.
+/// Events of the device that each CPU raises in its next burst, one bit each. A thread of that CPU
+/// writes them; its NMI takes them.
 static ORDERS: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
 
-/// Too many events were lost: go no further.
+/// Too many events were lost: the scenario goes no further.
 static STALLED: AtomicBool = AtomicBool::new(false);
 
 /// Whether too many events were lost.
@@ -109,9 +109,8 @@ impl<'a> Rounds<'a> {
         });
     }
 
-    /// Whether `cpu` raises events of `source`, or asks the host to. A CPU that is alone tells the
-    /// device to ring in its own NMIs; and without recovery, which everybody shares, one CPU is
-    /// enough.
+    /// Whether `cpu` raises events of `source`, or asks the host to. A CPU that is alone makes the
+    /// device ring in its own NMIs. Without recovery, which all CPUs share, one CPU is enough.
     fn raises(&self, source: Source, cpu: usize) -> bool {
         match source {
             Source::Host => cpu == 0,
@@ -184,8 +183,8 @@ impl<'a> Rounds<'a> {
         });
     }
 
-    /// Notes what comes of an event: how long it waited, if it was found. One that was not, since
-    /// no poll is paid, is looked for again.
+    /// Notes the result of an event: how long it waited, if the library found it. If it did not,
+    /// since no CPU pays polls, this function looks for it again later.
     fn watch(
         &self,
         cpu: usize,
@@ -215,8 +214,8 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// Waits until `done`, with the flood going on if this is the CPU that has it. Says whether it
-    /// came within the limit.
+    /// Waits until `done`, and keeps the flood going if this is the CPU that has it. Returns
+    /// whether it came within the limit.
     fn wait_until_or_ms(&self, cpu: usize, done: impl Fn() -> bool, limit_ms: u64) -> bool {
         let event = awaited!("an event to be found");
         if self.flooded != Some(cpu) {
@@ -231,9 +230,9 @@ impl<'a> Rounds<'a> {
         done()
     }
 
-    /// A moment of a thread that waits busily; a burst of the flood, if `cpu` has it: then without
-    /// a hint that it waits, at which the deterministic clock's host would always go on to the next
-    /// CPU between two bursts.
+    /// Passes a moment of a thread that waits busily: by a burst, if `cpu` has the flood. It then
+    /// executes no PAUSE, at which QEMU under the deterministic clock would always go on to the
+    /// next CPU between two bursts.
     fn pass_time(&self, cpu: usize) {
         if self.flooded == Some(cpu) {
             pmu::burst(cpu, BURST);

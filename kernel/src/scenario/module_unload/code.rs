@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The module's machine code: position independent, copied to a page of its own each time the
-//! module is loaded.
+//! The module's machine code, which is position independent. The loader copies it to a page of its
+//! own for each module.
 //!
-//! It calls nothing in the kernel, and finds what it needs in the module's data page. It drops both
-//! pages from this CPU's memory at each turn and once more before its end, so that, whatever it
-//! executes or touches next, the page tables are asked: were they changed under it, it faults
-//! there, and need not wait for a shootdown that cannot interrupt an NMI.
+//! It calls nothing in the kernel, and finds what it needs in the module's data page. At each turn
+//! and once more before its end, it drops both pages from this CPU's TLB, so that its next access
+//! walks the page tables. If CPU 0 has changed these, the code faults there, and need not wait for
+//! a shootdown that cannot interrupt an NMI.
 
 use core::arch::global_asm;
 use core::mem::offset_of;
 
 use super::module::Module;
 
-/// The code, wherever it was copied to: it takes its data and how many turns it waits for a removal
-/// to begin.
+/// The code, as a function: it takes its data, and how many turns it waits for a removal to begin.
 pub(super) type Code = unsafe extern "sysv64" fn(&Module, u64);
 
 /// Turns it goes on after that.
@@ -67,7 +66,7 @@ global_asm!(
     turns_after = const TURNS_AFTER,
 );
 
-/// Where the code lies in the kernel's image, from where it is copied, and its length in bytes.
+/// Where the code lies in the kernel's image, and its length in bytes.
 pub(super) fn image() -> (*const u8, usize) {
     let start = &raw const latchwork_module_start;
     (start, (&raw const latchwork_module_end).addr() - start.addr())

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Removals that fail, and leave the registration whole: the handler is asked again, and a later
-//! removal succeeds.
+//! Removals that fail and leave the registration whole: the library asks the handler again, and a
+//! later removal succeeds.
 //!
 //! On each CPU but CPU 0 a handler gets stuck, and CPU 0's removal gives up at its deadline: the
 //! error names handler and CPU. On each CPU, CPU 0 included, an NMI asks for a removal that would
-//! wait for that very NMI: it is refused, and the error names the CPU. There is no storm meanwhile,
-//! so that there is one CPU to name.
+//! wait for that very NMI: the library refuses it, and the error names the CPU. There is no storm
+//! meanwhile, so there is one CPU to name.
 
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering;
@@ -21,13 +21,13 @@ use crate::waiting::awaited;
 
 const NAME: &str = "stuck-module";
 
-/// The deadline. The handler stays stuck until it is told, so a short one will do.
+/// The deadline. The handler stays stuck until CPU 0 releases it, so a short one will do.
 const LIMIT_MS: u64 = 2;
 
 /// How long CPU 0 spins for a call to begin before it sleeps.
 const CALL_TURNS: u32 = 2_000;
 
-/// What the removals came to.
+/// The results of the removals.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Failed {
     /// Removals that gave up and whose error had handler, CPU and time right, in its fields and in
@@ -69,7 +69,7 @@ fn reads_well(error: &RemoveError, cpu: usize) -> bool {
     }
 }
 
-/// Whether the handler is asked again on `cpu`, and can be removed. Unloads the module.
+/// Whether the library asks the handler again on `cpu`, and can remove it. Unloads the module.
 fn is_whole(registration: Registration, loaded: Loaded, cpu: usize, cpus: usize) -> bool {
     let calls = || loaded.data().finished.load(Ordering::SeqCst);
     let before = calls();
@@ -82,14 +82,15 @@ fn is_whole(registration: Registration, loaded: Loaded, cpu: usize, cpus: usize)
     asked && removed
 }
 
-/// Rings `cpu` and waits for its answer; says whether it came.
+/// Rings `cpu` and waits for its answer. Returns whether it came.
 fn ring(cpu: usize) -> bool {
     let before = rings::answered(cpu);
     rings::ring(0, cpu);
     rings::wait_answered(cpu, before + 1)
 }
 
-/// A handler is stuck on `cpu`, unless `unstuck`, and CPU 0 removes it within a limit.
+/// Removes a handler on CPU 0 within a limit, while the handler is stuck on `cpu`, unless
+/// `unstuck`.
 fn give_up(cpu: usize, cpus: usize, unstuck: bool, verdicts: &mut Failed) {
     let loaded = loader::load();
     let registration = rounds::register(NAME, &loaded);
@@ -118,7 +119,7 @@ fn give_up(cpu: usize, cpus: usize, unstuck: bool, verdicts: &mut Failed) {
     verdicts.whole_after_deadline += u64::from(whole);
 }
 
-/// A removal that would wait for itself: in an NMI on `cpu`, or by a thread if `outside`.
+/// Tries a removal that would wait for itself: in an NMI on `cpu`, or by a thread if `outside`.
 fn refuse(cpu: usize, cpus: usize, outside: bool, verdicts: &mut Failed) {
     let loaded = loader::load();
     let registration = rounds::register(NAME, &loaded);
@@ -149,7 +150,7 @@ fn refuse(cpu: usize, cpus: usize, outside: bool, verdicts: &mut Failed) {
     verdicts.whole_after_refusal += u64::from(whole);
 }
 
-/// All of them. CPU 0; the others idle.
+/// Tries all of them. CPU 0; the others idle.
 pub(super) fn play(run: &Run) -> Failed {
     let mut verdicts = Failed::default();
     for cpu in 1..run.cpus {

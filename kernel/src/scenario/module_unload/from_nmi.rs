@@ -15,8 +15,8 @@ use crate::{idle, nmi, patience};
 /// Removals of each kind; more than CPUs, so that each CPU has its turn.
 const REMOVALS_A_KIND: u64 = 80;
 
-/// How often NMIs are let come for one removal, before the scenario gives up. The first tries
-/// follow each other at once, the others after a pause.
+/// How often the scenario lets NMIs come for one removal before it gives up. The first tries follow
+/// each other at once, the others after a pause.
 const TRIES: u32 = 1_000;
 const TRIES_AT_ONCE: u32 = 100;
 const PAUSE_MS: u64 = 10;
@@ -37,7 +37,7 @@ enum Kind {
 
 const KINDS: [Kind; 3] = [Kind::Itself, Kind::Another, Kind::OnTopOfWriter];
 
-/// What the removals came to.
+/// The results of the removals.
 #[derive(Debug)]
 pub(super) struct GivenUp {
     /// Removals that an NMI made, by kind: by itself, by another, on top of a writer.
@@ -66,7 +66,7 @@ impl GivenUp {
     }
 }
 
-/// What CPU 0 writes for NMIs to interrupt it.
+/// The handler that CPU 0 registers and removes, for NMIs to interrupt that.
 struct Decoy;
 static DECOY: Decoy = Decoy;
 
@@ -77,7 +77,7 @@ unsafe impl NmiHandler for Decoy {
     }
 }
 
-/// Registers and removes until an NMI has come to CPU 0, which is on its way, or for long enough.
+/// Registers and removes until the NMI that is on its way to CPU 0 has come, or for long enough.
 fn write_until_interrupted() {
     let before = rings::answered(0);
     for _ in 0..MOST_WRITES {
@@ -89,7 +89,7 @@ fn write_until_interrupted() {
     }
 }
 
-/// Has an NMI carry out the order, and says what came of it.
+/// Lets an NMI carry out the order, and returns the outcome.
 fn have_done(order: Order, storm: Storm, cpus: usize) -> Option<Outcome> {
     for attempt in 0..TRIES {
         if order.on_top_of_writer {
@@ -109,15 +109,15 @@ fn have_done(order: Order, storm: Storm, cpus: usize) -> Option<Outcome> {
     None
 }
 
-/// Waits until the removal is over; says whether it is.
+/// Waits until the removal is over. Returns whether it is.
 fn wait_for(ticket: &mut Ticket) -> bool {
     let over = awaited!("the last call of a handler that was removed");
     patience::spin_until(over, || ticket.is_over(), TICKET_TURNS)
         || patience::sleep_until(over, || ticket.is_over())
 }
 
-/// All removals. CPU 0. The first that no NMI makes is the last: others would be waited for in
-/// vain.
+/// Makes all removals. CPU 0. It stops at the first that no NMI makes: it would wait for the others
+/// in vain.
 pub(super) fn play(run: &Run, storm: Storm, verdicts: &GivenUp) {
     let unmap_at_once = run.has_fault("ticket-ignored");
     for number in 0..REMOVALS_A_KIND {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Registrations that CPU 0 hands to an NMI, to be removed there.
+//! Registrations that CPU 0 hands to an NMI, which removes them.
 //!
 //! ```text
 //! EMPTY ──offered──► OFFERED ──an NMI takes──► TAKEN ──it is done──► DONE ──collected──► EMPTY
@@ -15,27 +15,27 @@ use latchwork_x86::entry::NmiFrame;
 use super::loader;
 use crate::scenario::Tally;
 
-/// Which handler is to do it.
+/// The handler that removes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum By {
     /// The one that is removed, while it runs.
     Itself,
-    /// One that is asked before it.
+    /// One that the library asks before it.
     Another,
 }
 
-/// What it is to do.
+/// What the handler does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     /// Take the handler out without waiting, as is right in an NMI.
     TryRemove,
     /// The same, and unmap the module at once: a fault.
     TryRemoveAndUnmap,
-    /// Remove it and wait, which must be refused.
+    /// Remove it and wait, which the library must refuse.
     RemoveAndWait,
 }
 
-/// What an NMI is to do.
+/// What an NMI does.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order {
     /// On which CPU.
@@ -48,10 +48,11 @@ pub(super) struct Order {
     pub(super) first_page: usize,
 }
 
-/// What came of it.
+/// The outcome of an order.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// Taken out. When it is over, the ticket says; whether it said so in that very NMI, the flag.
+    /// The handler is taken out. The ticket says when the removal is over; the flag says whether
+    /// the ticket did so in that very NMI.
     GivenUp { ticket: Ticket, over_at_once: bool },
     /// What the removal with waiting answered.
     Answer(Result<(), RemoveError>),
@@ -69,7 +70,8 @@ const TAKEN: usize = 2;
 const DONE: usize = 3;
 
 struct HandOver {
-    /// Release by who has written the content, Acquire by who takes it over.
+    /// The context that has written the content stores, Release; the context that takes it over
+    /// loads, Acquire.
     state: AtomicUsize,
     /// The order once more, for NMIs to read before they take it.
     cpu: AtomicUsize,
@@ -119,7 +121,7 @@ pub(super) fn offer(order: Order, registration: Registration) {
     HAND_OVER.state.store(OFFERED, Ordering::Release);
 }
 
-/// What came of the offer, once an NMI is done with it. CPU 0.
+/// The outcome of the offer, once an NMI is done with it. CPU 0.
 pub(super) fn collect() -> Option<Outcome> {
     if !is_done() {
         return None;
@@ -133,7 +135,7 @@ pub(super) fn collect() -> Option<Outcome> {
     }
 }
 
-/// Whether an NMI has done what was ordered. CPU 0.
+/// Whether an NMI has carried out the order. CPU 0.
 pub(super) fn is_done() -> bool {
     HAND_OVER.state.load(Ordering::Acquire) == DONE
 }
@@ -151,7 +153,7 @@ pub(super) fn withdraw() -> Option<Registration> {
     }
 }
 
-/// Runs `write`, which registers or removes, and lets NMIs know. CPU 0.
+/// Runs `write`, which registers or removes, and notes that for NMIs. CPU 0.
 pub(super) fn in_a_writer<R>(write: impl FnOnce() -> R) -> R {
     WRITING.store(true, Ordering::Relaxed);
     let result = write();
@@ -169,7 +171,7 @@ fn interrupted_writer(ctx: &NmiContext<'_>) -> bool {
     ctx.cpu() == 0 && WRITING.load(Ordering::Relaxed) && interrupts_off
 }
 
-/// Does what is ordered, if it is ordered here. In an NMI, by the handler `by`.
+/// Carries out the order, if it is for this CPU and for the handler `by`. In an NMI.
 pub(super) fn carry_out(by: By, ctx: &NmiContext<'_>) {
     let here = HAND_OVER.cpu.load(Ordering::Relaxed) == ctx.cpu();
     match HAND_OVER.state.load(Ordering::Acquire) {
@@ -213,7 +215,7 @@ fn obey(order: Order, registration: Registration) -> Outcome {
     Outcome::GivenUp { ticket, over_at_once }
 }
 
-/// Asked before the module's handler.
+/// A handler that the library asks before the module's.
 pub(super) struct Remover;
 
 // SAFETY: touches atomics in statics, and a content that no other context touches meanwhile;

@@ -18,17 +18,17 @@ use crate::trap::exception::{BREAKPOINT, PAGE_FAULT};
 /// first module.
 static WATCHED_CPUS: AtomicUsize = AtomicUsize::new(0);
 
-/// From now on, on `cpus` CPUs, such an exception is a late call.
+/// From now on such an exception is a late call, on `cpus` CPUs.
 pub(super) fn watch(cpus: usize) {
     WATCHED_CPUS.store(cpus, Ordering::Relaxed);
 }
 
-/// If the exception is a late call, says so and ends the kernel in order: a check failed. Any
+/// If the exception is a late call, reports a failed check and ends the kernel in order. Any
 /// context.
 ///
 /// A late call faults on a page that is gone: `fault_address` of a page fault lies in the window.
-/// Or it runs into the poison in a frame that its CPU still remembers: `rip` of a breakpoint, which
-/// points behind the INT3, does.
+/// Or it runs into the poison in a frame that its CPU still has in its TLB: `rip` of a breakpoint,
+/// which points behind the INT3, lies in the window.
 pub(crate) fn end_if_late(vector: u8, fault_address: u64, rip: u64) {
     let address = match vector {
         PAGE_FAULT => fault_address,

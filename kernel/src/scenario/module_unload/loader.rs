@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Loading and unloading: two pages of the window and two frames, other ones each time.
+//! Loads and unloads modules: two pages of the window and two frames, other ones each time.
 //!
-//! CPU 0 alone loads and unloads. It looks at a module's data through the identity map, so that in
-//! the window nothing reads but the handler.
+//! CPU 0 alone loads and unloads. It reads a module's data through the identity map, so that only
+//! the handler reads in the window.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,7 +14,8 @@ use crate::paging::{PAGE_BYTES, shootdown, window};
 /// Pages of a module: code, then data.
 const PAGES: usize = 2;
 
-/// Modules until pages of the window are used again, and until frames are.
+/// How many modules the loader loads until it uses pages of the window again, and until it uses
+/// frames again.
 const PLACES: usize = window::PAGES / PAGES;
 const FRAME_PAIRS: usize = 32;
 
@@ -30,7 +31,7 @@ unsafe impl Sync for Frame {}
 static FRAMES: [[Frame; PAGES]; FRAME_PAIRS] =
     [const { [const { Frame(UnsafeCell::new([POISON; PAGE_BYTES])) }; PAGES] }; FRAME_PAIRS];
 
-/// Modules loaded so far. Writer: CPU 0; read by whoever reports a late call.
+/// Modules loaded so far. Writer: CPU 0. Reader: the CPU that reports a late call.
 static LOADED: AtomicUsize = AtomicUsize::new(0);
 
 /// Calls that the code of all unloaded modules has begun, and finished.
@@ -59,7 +60,7 @@ impl Frame {
         self.0.get().expose_provenance()
     }
 
-    /// Fills the frame. No page is mapped onto it, and no CPU remembers one that was.
+    /// Fills the frame. No page is mapped onto it, and no CPU has a TLB entry for it.
     fn fill(&self, byte: u8) {
         // SAFETY: the frame is whole, and CPU 0 has it to itself.
         unsafe { self.0.get().write_bytes(byte, 1) };
@@ -118,7 +119,8 @@ impl Loaded {
         self.first_page
     }
 
-    /// Takes its pages out of the page tables, if they are there. CPUs may remember them.
+    /// Takes its pages out of the page tables, if they are there. CPUs may still have TLB entries
+    /// for them.
     pub(super) fn unmap(&self) {
         unmap(self.first_page);
     }
@@ -145,7 +147,7 @@ pub(super) fn unmap(first_page: usize) {
     (first_page..first_page + PAGES).for_each(window::unmap);
 }
 
-/// What became of all modules so far.
+/// The counts over all modules so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Books {
     /// Modules loaded.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A handler whose code and data lie in pages of their own, which are unmapped as soon as its
-//! removal is over: a call that is late faults.
+//! A handler whose code and data lie in pages of their own, which CPU 0 unmaps as soon as the
+//! removal is over: a late call faults.
 //!
 //! # What a late call is
 //!
@@ -9,10 +9,10 @@
 //! it calls, are instances of the library's and this kernel's code and stay in the kernel. `handle`
 //! is a thunk: it reads from the data page where the code page is, and jumps there. So a call that
 //! is still to come when the pages go faults on the data page; one that has read its data, on its
-//! first instruction in the code page; one that is in the code, on the next. Each call makes its
-//! CPU forget both pages before it uses them, at each of its turns and before its last words, so
-//! what the CPU's TLB holds hides none of this. Only what has passed the code's last counting is
-//! not seen: its one `ret`.
+//! first instruction in the code page; one that is in the code, on the next. Each call drops both
+//! pages from its CPU's TLB before it uses them, at each of its turns and before its last count, so
+//! the TLB hides none of this. The scenario misses only a call that has passed the last count: its
+//! one `ret`.
 //!
 //! Such a page fault, in an NMI and at an address of the window, is a late call: it ends the
 //! scenario with a check that failed and says where ([`late_call`]). Any other exception is a
@@ -20,9 +20,9 @@
 //!
 //! # What is done
 //!
-//! - [`rounds`]: the module is loaded, registered, removed and unloaded, each time in other pages
-//!   and other frames, under a [`storm`] of NMIs on all CPUs; the frames are poisoned. Every CPU is
-//!   made to forget the pages, and then tries to read them.
+//! - [`rounds`]: CPU 0 loads, registers, removes and unloads the module, each time in other pages
+//!   and other frames, under a [`storm`] of NMIs on all CPUs, and poisons the frames. Every CPU
+//!   drops the pages from its TLB, and then tries to read them.
 //! - [`from_nmi`]: NMIs give the handler up by `try_remove`; the ticket says when the pages may go.
 //! - [`deadline`]: removals that fail leave the registration whole.
 

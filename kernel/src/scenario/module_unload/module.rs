@@ -13,11 +13,11 @@ use crate::scenario::{Tally, removals};
 /// How long a call elsewhere waits for the removal to begin, in the rounds that want it.
 pub(super) const MEETING_TURNS: u64 = 2_000;
 
-/// Calls of the handler: as the kernel counts them, before anything of the module's is touched.
+/// Calls of the handler, as the kernel counts them before they touch anything of the module.
 pub(super) static CALLS: Tally = Tally::new();
 
-/// What lies in the data page. Words are written by the loader while the module is mapped nowhere,
-/// and by whom they name.
+/// The content of the data page. The loader writes its words while the module is mapped nowhere;
+/// later only the writers that they name do.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Module {
@@ -35,7 +35,7 @@ pub(super) struct Module {
 }
 
 impl Module {
-    /// What a module begins as whose code page is mapped at `code`.
+    /// The initial data of a module whose code page is mapped at `code`.
     pub(super) fn new(code: usize) -> Self {
         Self {
             code: AtomicUsize::new(code),

@@ -8,7 +8,7 @@ use super::module::CALLS;
 use super::{ROUNDS, hand_over};
 use crate::scenario::{Run, Tally, check, removals};
 
-/// What became of the modules and of the calls of their handlers.
+/// Checks the modules and the calls of their handlers.
 pub(super) fn unloading(run: &Run, rounds: u64, stormed_cpus: usize) {
     let Books { loaded, begun, finished, probes, readable } = loader::books();
     let calls = CALLS.get();
@@ -63,7 +63,7 @@ pub(super) fn unloading(run: &Run, rounds: u64, stormed_cpus: usize) {
     }
 }
 
-/// What became of the removals in NMIs.
+/// Checks the removals in NMIs.
 pub(super) fn given_up(verdicts: &GivenUp) {
     let wanted = GivenUp::WANTED;
     let [by_itself, by_another, on_top_of_writer] = verdicts.removed.each_ref().map(Tally::get);
@@ -93,7 +93,7 @@ pub(super) fn given_up(verdicts: &GivenUp) {
     );
 }
 
-/// What became of the removals that had to fail.
+/// Checks the removals that had to fail.
 pub(super) fn failed(run: &Run, verdicts: &Failed) {
     let Failed { named, whole_after_deadline, refused, whole_after_refusal } = *verdicts;
     let others = run.cpus as u64 - 1;

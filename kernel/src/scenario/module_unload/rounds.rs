@@ -12,14 +12,14 @@ use crate::scenario::{Run, removals};
 use crate::waiting::awaited;
 use crate::{nmi, patience};
 
-/// One removal in this many is made to begin while the module's code runs: calls elsewhere wait in
-/// it for the removal to begin, and CPU 0 waits for such a call.
+/// One removal in this many begins while the module's code runs: calls elsewhere wait in it for the
+/// removal to begin, and CPU 0 waits for such a call.
 const MEETING_EVERY: u64 = 4;
 
 /// Between the remover and the closer.
 const PRIORITY: u8 = 100;
 
-/// What CPU 0 does wrong.
+/// The mistakes that a fault asks CPU 0 for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mistakes {
     unmap_early: bool,
@@ -37,7 +37,7 @@ impl Mistakes {
     }
 }
 
-/// Registers a module's handler. Whoever unloads the module has removed it before.
+/// Registers a module's handler. The code that unloads the module removes the handler before.
 pub(super) fn register(name: &str, loaded: &Loaded) -> Registration {
     // SAFETY: the registry uses the handler until its removal is over, and the module is unloaded
     // after that; where a fault of the scenario has it otherwise, a page fault is what it is after.

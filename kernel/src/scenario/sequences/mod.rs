@@ -2,8 +2,8 @@
 //! Plays [sequences of rings](latchwork_sequence), and logs to the host what happened in each:
 //! `cargo xtask compare` plays the same ones in the simulated machine, and compares.
 //!
-//! By itself, the scenario shows that nothing is lost or invented in them: each condition that was
-//! set is claimed once, each request is taken, and there are no more NMIs than rings.
+//! The scenario itself shows that the library loses and invents nothing in them: it claims each
+//! condition that was set once, takes each request, and there are no more NMIs than rings.
 
 mod report;
 mod subject;
@@ -26,8 +26,8 @@ pub(crate) use self::subject::around_dispatch;
 const SEQUENCES: u64 = 25;
 const SEQUENCES_BY_INSTRUCTIONS: u64 = 100;
 
-/// How many times as long all waits and limits are as sequences say, where instructions take long.
-/// Written before anything is played.
+/// By how much all waits and limits are longer than sequences say, where instructions take long.
+/// Written before the first sequence.
 static TIME_SCALE: AtomicU32 = AtomicU32::new(1);
 
 /// So many microseconds of a sequence, in those of this machine.
@@ -46,7 +46,7 @@ fn limits() -> Limits {
     }
 }
 
-/// Who plays. Handlers reach it in NMIs.
+/// The player. Handlers reach it in NMIs.
 static PLAYER: Player = Player::new();
 
 pub(super) fn run(run: &Run) {
@@ -59,7 +59,7 @@ pub(super) fn run(run: &Run) {
     let time_scale = run.number("time-scale").unwrap_or(1);
     TIME_SCALE.store(u32::try_from(time_scale).unwrap_or(1), Ordering::Relaxed);
     nmi::set_limits(limits());
-    tick::tell_library(false);
+    tick::pass_to_library(false);
     let registrations = subject::register(cpus);
     subject::listen(true);
 
@@ -83,7 +83,7 @@ pub(super) fn run(run: &Run) {
     }
 
     subject::listen(false);
-    tick::tell_library(true);
+    tick::pass_to_library(true);
     run.settle();
     report::report(run, sequences, &sums);
     registrations.into_iter().for_each(nmi::remove);

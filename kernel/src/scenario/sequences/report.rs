@@ -8,7 +8,7 @@ use crate::nmi::NMI;
 use crate::scenario::{Run, check, check_requests_taken, unsettled};
 use crate::time;
 
-/// What came of all sequences together.
+/// The sums over all sequences.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
     sequences: u64,
@@ -42,7 +42,7 @@ pub(super) fn report(run: &Run, sequences: u64, sums: &Sums) {
     check(
         "every-sequence-is-played",
         sums.sequences == sequences && sums.steps as u64 > sequences && sums.torn == 0,
-        format_args!("{sequences} sequences of some steps each, told whole"),
+        format_args!("{sequences} sequences of some steps each, logged completely"),
         format_args!(
             "{} sequences, {} steps, {} lines of their logs lost",
             sums.sequences, sums.steps, sums.torn

@@ -20,13 +20,13 @@ use crate::{apic, patience, time};
 /// How often a fault comes that comes now and then.
 const NOW_AND_THEN: usize = 16;
 
-/// A CPU that waits with interrupts off looks so often whether it is its turn.
+/// How often a CPU that waits with interrupts off checks whether it is its turn.
 const LOOK_EVERY_US: u64 = 2;
 
-/// NMIs are the player's. Written while nobody plays.
+/// Whether the player takes part in NMIs. Written while no sequence is played.
 static IS_HEARD: AtomicBool = AtomicBool::new(false);
 
-/// The faults of these names. Written before anything is played.
+/// The faults of these names. Written before the first sequence.
 static SKIP_ACK: AtomicBool = AtomicBool::new(false);
 static DOUBLE_RING: AtomicBool = AtomicBool::new(false);
 static LOST_SEND: AtomicBool = AtomicBool::new(false);
@@ -45,7 +45,7 @@ fn is_made_now(fault: &AtomicBool) -> bool {
         && CHANCES.fetch_add(1, Ordering::Relaxed) % NOW_AND_THEN == NOW_AND_THEN - 1
 }
 
-/// Whether the player hears of NMIs from now on. While nobody plays.
+/// Chooses whether the player takes part in NMIs from now on. Called while no sequence is played.
 pub(super) fn listen(heard: bool) {
     IS_HEARD.store(heard, Ordering::Relaxed);
 }
@@ -55,7 +55,7 @@ fn player_here() -> Option<usize> {
     area::current_cpu().filter(|cpu| *cpu < MAX_CPUS)
 }
 
-/// Calls `dispatch`, and has the player hear of it if it plays. In an NMI.
+/// Calls `dispatch`, and passes it to the player if a sequence is played. In an NMI.
 pub(crate) fn around_dispatch(dispatch: impl FnOnce() -> Outcome) {
     let player = if IS_HEARD.load(Ordering::Relaxed) { player_here() } else { None };
     let Some(cpu) = player else {

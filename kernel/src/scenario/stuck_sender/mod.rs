@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A sender freezes between its request and its ring, as a virtual CPU does that its host does not
-//! run.
+//! A sender freezes between its request and its ring, as a virtual CPU does when its host does not
+//! run it.
 //!
-//! Another edge of the receiver, its counters' ([`super::pmu`]), takes the request as well as its
-//! own condition: of two rings, one is still to come, and is granted. How long that grant lasts
-//! depends on the sender:
+//! Another edge of the receiver, that of its counters ([`super::pmu`]), takes the request as well
+//! as its own condition. Of two rings, one is still to come, and the library grants it. How long
+//! that grant lasts depends on the sender:
 //!
-//! - frozen for a while: the grant is held, however many ticks pass, and its ring is absorbed;
-//! - frozen for longer than [`Limits::hold_us`]: the grant ends. An NMI that nothing explains is
-//!   reported then, and so is the ring, as a late send, or else absorbed. The panic policy never
-//!   stops for it;
-//! - frozen, and an NMI that nothing explains comes before the ring: there is one grant, so one of
-//!   the two is absorbed and one reported.
+//! - frozen for a while: the library holds the grant, however many ticks pass, and absorbs the
+//!   ring;
+//! - frozen for longer than [`Limits::hold_us`]: the grant ends. Then the library reports an NMI
+//!   that nothing explains. It reports the ring, too, as a late send, or else absorbs it. The panic
+//!   policy never stops for it;
+//! - frozen, and an NMI that nothing explains comes before the ring: there is one grant, so the
+//!   library absorbs one of the two and reports the other.
 //!
-//! Meanwhile NMIs that nothing explains come to all other CPUs, the frozen one included, and are
-//! reported there.
+//! Meanwhile NMIs that nothing explains come to all other CPUs, the frozen one included, and the
+//! library reports them there.
 
 mod report;
 
@@ -31,10 +32,10 @@ use crate::{apic, idle, patience, smp, tick, time};
 /// Rounds in which the sender freezes for a while, for each receiver.
 const SHORT_ROUNDS: usize = 4;
 
-/// How long it freezes then, in ticks of the receiver: longer than any grant that is not held.
+/// How long it freezes then, in ticks of the receiver: longer than any grant lives without a hold.
 const SHORT_TICKS: u64 = 4;
 
-/// How long it freezes otherwise: longer than anything is held or lasts by [`Limits::BARE_METAL`].
+/// How long it freezes otherwise: longer than any hold or grant lasts by [`Limits::BARE_METAL`].
 const LONG_MS: u64 = 2 * Limits::BARE_METAL.hold_us as u64 / 1_000;
 
 /// The sender has posted its request, and has not rung. Writer: the sender.
@@ -46,12 +47,13 @@ static THAWED: AtomicBool = AtomicBool::new(false);
 /// What the receiver noted in rounds in which the sender was frozen for long, before it could go
 /// on.
 static LONGEST_HELD_TICKS: AtomicU64 = AtomicU64::new(0);
-static TOLD_WHILE_FROZEN: Tally = Tally::new();
+static UNKNOWN_WHILE_FROZEN: Tally = Tally::new();
 
 /// Its send has returned. Writers: the sender, and the conductor between rounds.
 static HAS_RUNG: AtomicBool = AtomicBool::new(false);
 
-/// Between request and ring, interrupts off: executes nothing, but for NMIs, until it may go on.
+/// Called between request and ring, with interrupts off: executes nothing but NMIs until it may go
+/// on.
 fn freeze(_: usize) {
     FROZEN.store(true, Ordering::Release);
     let _waiting = Waiting::begin(awaited!("its thaw: it is frozen between request and ring"));
@@ -83,7 +85,7 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    /// Says what the receiver and all others saw.
+    /// Runs the round. Returns what the receiver and all others saw.
     fn run(&self) -> Seen {
         nmi::set_limits(match self.kind {
             Kind::Long if self.run.has_fault("holds-for-ever") => {
@@ -164,7 +166,7 @@ impl Round<'_> {
                 let after = own_stats(self.receiver);
                 let held_ticks = after.absorbable_ticks - before.absorbable_ticks;
                 LONGEST_HELD_TICKS.fetch_max(held_ticks as u64, Ordering::Relaxed);
-                TOLD_WHILE_FROZEN.add((after.unknown - before.unknown) as u64);
+                UNKNOWN_WHILE_FROZEN.add((after.unknown - before.unknown) as u64);
             }
         }
     }
@@ -219,7 +221,7 @@ pub(super) fn run(run: &Run) {
     nmi::remove(counters);
 }
 
-/// The rounds of one receiver. Where NMIs that nothing explains end the kernel, none but late sends
+/// The rounds of one receiver. Where an NMI that nothing explains ends the kernel, only late sends
 /// may come.
 fn kinds(run: &Run) -> impl Iterator<Item = Kind> {
     let early = (!run.panics_on_unknown()).then_some(Kind::Early);

@@ -16,13 +16,13 @@ pub(super) enum Kind {
     Short,
     /// For a while, in which an NMI comes that nothing explains.
     Early,
-    /// For longer than anything is held; then NMIs come that nothing explains, but not where they
-    /// end the kernel.
+    /// For longer than any hold lasts. Then NMIs come that nothing explains, but not where they end
+    /// the kernel.
     Long,
 }
 
-/// How much longer than it should a grant may be held: until the receiver's next ticks. Where CPUs
-/// run in parallel, the host says when they come.
+/// How much longer than it should a hold may last: until the receiver's next ticks. Where CPUs run
+/// in parallel, the host decides when they come.
 const SLACK_US: u64 = 1_000_000;
 const INSTRUCTION_SLACK_US: u64 = 2_500;
 
@@ -45,7 +45,7 @@ impl Seen {
         Self { rounds: 0, edges, claimed, absorbed, unknown, late_sends, unknown_elsewhere }
     }
 
-    /// What has come since `before`, in one round.
+    /// The counts since `before`, in one round.
     pub(super) const fn since(self, before: Self) -> Self {
         Self {
             rounds: 1,
@@ -139,12 +139,13 @@ fn check_early(run: &Run, early: &Seen) {
     );
 }
 
-/// The ring of a sender that was frozen for too long is absorbed, or told as a late send.
+/// Checks that the library absorbs the ring of a sender that was frozen for too long, or reports it
+/// as a late send.
 fn check_long(run: &Run, long: &Seen) {
     let rounds = run.cpus;
     let others = if run.panics_on_unknown() { 0 } else { rounds };
     let late = long.unknown.saturating_sub(others);
-    let told = super::TOLD_WHILE_FROZEN.get();
+    let unknown = super::UNKNOWN_WHILE_FROZEN.get();
     check(
         "ring-that-comes-too-late-is-a-late-send",
         long.rounds == rounds as u64
@@ -161,11 +162,11 @@ fn check_long(run: &Run, long: &Seen) {
     if !run.panics_on_unknown() {
         check(
             "an-unknown-nmi-surfaces-beside-a-frozen-sender",
-            told == rounds as u64,
+            unknown == rounds as u64,
             format_args!(
                 "{rounds} NMIs unknown while the sender of their CPU was frozen for too long"
             ),
-            format_args!("{told}"),
+            format_args!("{unknown}"),
         );
     }
 }
@@ -182,8 +183,8 @@ fn check_held(run: &Run) {
     );
 }
 
-/// Nothing is unknown but on the receiver, and what was sent to others while the sender was frozen
-/// for long.
+/// Checks that only these NMIs are unknown: those on the receiver, and those sent to others while
+/// the sender was frozen for long.
 fn check_others(run: &Run, seen: &[Seen; 3]) {
     let expected = if run.panics_on_unknown() { 0 } else { run.cpus * (run.cpus - 1) };
     let elsewhere: usize = seen.iter().map(|seen| seen.unknown_elsewhere).sum();

@@ -6,13 +6,13 @@
 //! sends itself an NMI past the library:
 //!
 //! - *alone*: when every grant has ended. It must be unknown;
-//! - *granted*: right after a grant was made. It is absorbed: it may be the ring that was granted,
-//!   and no software can tell the two apart;
-//! - *later*: some time after. It may be either; but if it is absorbed, the grant must not be older
-//!   than it may get.
+//! - *granted*: right after a claim has made a grant. The library absorbs it: it may be the ring
+//!   that was granted, and no software can tell the two apart;
+//! - *later*: some time after. It may be either; but if the library absorbs it, the grant must not
+//!   be older than the limit.
 //!
-//! At first, though, one repeats, each time right after a grant. It is absorbed again and again,
-//! and must surface all the same, in a report of unknown or of absorbed NMIs.
+//! Before that, one NMI repeats, each time right after a grant. The library absorbs it again and
+//! again, and must report it all the same, as unknown or as absorbed.
 
 mod report;
 
@@ -32,7 +32,7 @@ const ROUNDS: u64 = 8;
 /// Overflows of a burst before each NMI that nothing explains.
 const BURST: u64 = 16;
 
-/// After so many ticks, every grant has ended, and polls are paid.
+/// After this many ticks, every grant has ended, and the CPU has paid its polls.
 const ALONE_TICKS: u64 = 3;
 
 /// In rounds of the last kind, the NMI comes after up to so long: long enough for several ticks,
@@ -40,9 +40,9 @@ const ALONE_TICKS: u64 = 3;
 const LATER_US: u64 = 64_000;
 const LATER_INSTRUCTION_US: u64 = 4_000;
 
-/// How long an NMI may repeat unseen: the library tolerates that for 10 milliseconds; it repeats
-/// with each tick, and a tick prints the report. Where CPUs run in parallel, the host says when
-/// ticks come.
+/// How long an NMI may repeat without a report: the library tolerates that for 10 milliseconds; it
+/// repeats with each tick, and a tick prints the report. Where CPUs run in parallel, the host
+/// decides when ticks come.
 const UNSEEN_MS: u64 = 2_000;
 const UNSEEN_INSTRUCTION_MS: u64 = 20;
 
@@ -56,7 +56,7 @@ const RING_TURNS: u32 = 1_000_000;
 /// a burst on each CPU.
 static ASKS: [AtomicBool; cpu::MAX_CPUS] = [const { AtomicBool::new(false) }; cpu::MAX_CPUS];
 
-/// Inside an NMI of a burst of CPU `cpu`, which is this one; the next overflow is latched.
+/// Called inside an NMI of a burst of CPU `cpu`, which is this one; the next overflow is latched.
 fn ask_inside(cpu: usize) {
     if ASKS.get(cpu).is_some_and(|asks| asks.swap(false, Ordering::Relaxed)) {
         // One that was refused makes no grant, and the scenario misses that.
@@ -64,7 +64,7 @@ fn ask_inside(cpu: usize) {
     }
 }
 
-/// Has one edge of this CPU take an overflow and a request: one more is granted.
+/// Makes one edge of this CPU take an overflow and a request, so that the library grants one more.
 fn make_grant(cpu: usize) {
     ASKS[cpu].store(true, Ordering::Relaxed);
     pmu::burst(cpu, 2);
@@ -74,7 +74,7 @@ fn own_stats(cpu: usize) -> CpuStats {
     NMI.cpu_stats(cpu).unwrap_or_default()
 }
 
-const fn untold(stats: &CpuStats) -> usize {
+const fn unsettled(stats: &CpuStats) -> usize {
     stats.edges - stats.claimed - stats.absorbed - stats.unknown
 }
 
@@ -118,12 +118,12 @@ impl Subject<'_> {
         let age_ticks = time::now_ticks().saturating_sub(granted_at_ticks);
         self.ring();
         cpu::interrupts_restore(enabled);
-        let is_settled = || untold(&own_stats(self.cpu)) == 0;
+        let is_settled = || unsettled(&own_stats(self.cpu)) == 0;
         idle::until_or_ms(awaited!("its edge to be settled"), is_settled, SETTLE_LIMIT_MS);
         SAW.note(kind, &before, &own_stats(self.cpu), age_ticks);
     }
 
-    /// An NMI that nothing explains repeats, with each tick, until it has surfaced.
+    /// Sends an NMI that nothing explains with each tick, until the library has reported it.
     fn repeat(&self) {
         let reports = || {
             let tally = reports::tally(self.cpu);
@@ -151,7 +151,7 @@ impl Subject<'_> {
         SAW.note_repeating(has_surfaced(repeats), absorbed as u64, unseen_ticks());
     }
 
-    /// One that comes alone, and whose report tells of all that were held back before.
+    /// Sends one that comes alone, and whose report counts all that the library held back before.
     fn ring_last(&self) {
         unknown::wait_until_reported();
         self.ring();
@@ -163,7 +163,7 @@ fn latest_us() -> u64 {
     if time::is_instruction_clock() { LATER_INSTRUCTION_US } else { LATER_US }
 }
 
-/// How long an NMI may repeat unseen.
+/// How long an NMI may repeat without a report.
 fn unseen_limit_ms() -> u64 {
     if time::is_instruction_clock() { UNSEEN_INSTRUCTION_MS } else { UNSEEN_MS }
 }

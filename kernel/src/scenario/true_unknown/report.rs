@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What came of the NMIs, and the scenario's checks.
+//! The results, and the scenario's checks.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,12 +27,12 @@ impl Kind {
 
 /// The ticks after which a grant has ended that is older than [`Limits::late_us`]. A probe is a
 /// claim, so the tick that sends it lets grants last until the next one. Where CPUs run in
-/// parallel, the host says when ticks come, and a grant ends after [`Limits::cap_us`] at the
+/// parallel, the host decides when ticks come, and a grant ends after [`Limits::cap_us`] at the
 /// latest.
 const TICKS_TO_END: u64 = 2;
 const TICKS_TO_END_WITH_PROBES: u64 = 3;
 
-/// What came of the rounds of one kind, on all CPUs.
+/// The results of the rounds of one kind, on all CPUs.
 struct Came {
     rounds: Tally,
     unknown: Tally,
@@ -60,7 +60,7 @@ pub(super) struct Seen {
     /// The age of the oldest grant that absorbed one of the last kind.
     oldest_ticks: AtomicU64,
     surfaced: Tally,
-    /// NMIs absorbed until one that repeated had surfaced.
+    /// NMIs that the library absorbed until it reported one that repeated.
     absorbed_unseen: Tally,
     longest_unseen_ticks: AtomicU64,
 }
@@ -75,7 +75,7 @@ pub(super) static SAW: Seen = Seen {
 };
 
 impl Seen {
-    /// Notes what one round came to, in which an NMI came when the youngest grant had that age.
+    /// Notes the result of one round, in which an NMI came when the youngest grant had that age.
     pub(super) fn note(&self, kind: Kind, before: &CpuStats, after: &CpuStats, age_ticks: u64) {
         let came = &self.by_kind[kind as usize];
         let unknown = after.unknown - before.unknown;
@@ -89,7 +89,7 @@ impl Seen {
         }
     }
 
-    /// Notes whether an NMI that repeated surfaced, and after how long.
+    /// Notes whether the library reported an NMI that repeated, and after how long.
     pub(super) fn note_repeating(&self, surfaced: bool, absorbed: u64, unseen_ticks: u64) {
         self.surfaced.add(u64::from(surfaced));
         self.absorbed_unseen.add(absorbed);
@@ -114,7 +114,7 @@ pub(super) fn report(run: &Run) {
         came.unknown.get() != 0
     });
     check_oldest(run);
-    check_told(run);
+    check_reported(run);
     check_load(run);
     run.totals(0);
 }
@@ -178,25 +178,26 @@ fn check_oldest(run: &Run) {
     );
 }
 
-/// Each unknown one is told in a report, or by the next report as held back.
-fn check_told(run: &Run) {
+/// Checks that the library reported each unknown one, or counted it in the next report as held
+/// back.
+fn check_reported(run: &Run) {
     let stats = run.stats();
     let tallies = || (0..run.cpus).map(reports::tally);
-    let told: usize = tallies().map(|tally| tally.reports.load(Ordering::Acquire)).sum();
+    let reported: usize = tallies().map(|tally| tally.reports.load(Ordering::Acquire)).sum();
     let held_back: usize = tallies().map(|tally| tally.suppressed.load(Ordering::Relaxed)).sum();
     let sent = SAW.sent.get();
     let accounted = (stats.unknown + stats.absorbed) as u64;
     check(
-        "each-is-told-or-counted-as-absorbed",
+        "each-is-reported-or-counted-as-absorbed",
         accounted == sent
-            && told + held_back == stats.unknown
+            && reported + held_back == stats.unknown
             && unsettled(&stats) == 0
             && sent != 0,
         format_args!(
             "{sent} sent, each unknown or absorbed; each unknown one in a report or held back"
         ),
         format_args!(
-            "{} unknown, {} absorbed, {} not settled; {told} reports, {held_back} held back",
+            "{} unknown, {} absorbed, {} not settled; {reported} reports, {held_back} held back",
             stats.unknown,
             stats.absorbed,
             unsettled(&stats)

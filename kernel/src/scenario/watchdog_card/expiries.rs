@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The card is left alone until it expires, again and again.
+//! Leaves the card alone until it expires, again and again.
 
 use latchwork::CpuStats;
 
@@ -14,7 +14,7 @@ use crate::waiting::awaited;
 /// How long the card is left alone.
 pub(super) const TIMEOUT_MS: u64 = 40;
 
-/// What the expiries of one phase came to.
+/// The results of the expiries of one phase.
 #[derive(Debug, Default)]
 pub(super) struct Expiries {
     /// Times that the card was started and left alone.
@@ -37,13 +37,13 @@ pub(super) struct Expiries {
     pub(super) by_bit: u64,
     /// From the start to each NMI: the shortest and the longest time. `None` before the first.
     pub(super) span_us: Option<(u64, u64)>,
-    /// An expiry did not come; no other was waited for.
+    /// An expiry did not come, and the scenario waited for no other.
     pub(super) gave_up: bool,
 }
 
 impl Expiries {
     /// Starts the card, leaves it alone, and waits until every open CPU has taken an NMI. With
-    /// `pinging`, it is not left alone.
+    /// `pinging`, it pings the card instead.
     pub(super) fn expire(&mut self, run: &Run, card: &mut Startable, pinging: bool) {
         if self.gave_up {
             return;

@@ -5,8 +5,8 @@
 //! One expiry of the card is one condition and an edge on each open CPU. The condition is the
 //! card's timeout bit, which one CPU claims, in the card's handler: a Platform handler, since the
 //! card belongs to the machine. It says which CPUs are open, so the library explains one edge on
-//! each of the others by that claim: it is absorbed where it finds the bit cleared, and deferred
-//! where it finds the claiming CPU still polling, until a later poll shows what it was.
+//! each of the others by that claim. It absorbs the edge if it finds the bit cleared. If the
+//! claiming CPU still polls, it defers the edge until a later poll shows what it was.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -27,10 +27,10 @@ pub(super) static CARD: Once<Card> = Once::new();
 /// The fault `no-clear`. Written before the handlers are registered.
 pub(super) static KEEP_EXPIRED: AtomicBool = AtomicBool::new(false);
 
-/// What one CPU has to do with the line.
+/// One CPU's end of the line.
 #[repr(align(64))]
 struct End {
-    /// The line is let in. Written by that CPU's thread while the card is stopped.
+    /// Whether the CPU lets the line in. That CPU's thread writes it while the card is stopped.
     open: AtomicBool,
     /// When the last NMI came, in ticks; 0 if none since the card was started. Writers: that CPU's
     /// NMI; CPU 0 before it starts the card.
@@ -43,7 +43,7 @@ static ENDS: [End; MAX_CPUS] =
 /// How often the timeout bit was claimed.
 static CLAIMS: Tally = Tally::new();
 
-/// Asked first, on the CPU's own account: notes the time, and explains nothing.
+/// A Local handler, which the library asks first: notes the time, and explains nothing.
 struct Watcher;
 static WATCHER: Watcher = Watcher;
 
@@ -58,7 +58,7 @@ unsafe impl NmiHandler for Watcher {
     }
 }
 
-/// Asked for the machine, one CPU at a time: claims the card's timeout bit.
+/// A Platform handler, which one CPU at a time asks: claims the card's timeout bit.
 struct CardHandler;
 static CARD_HANDLER: CardHandler = CardHandler;
 

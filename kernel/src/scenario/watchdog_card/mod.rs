@@ -2,13 +2,13 @@
 //! A watchdog card that rings the machine's NMI line when it expires: QEMU's i6300ESB with
 //! `-watchdog-action inject-nmi`.
 //!
-//! Pinged in time, it does not ring. Left alone, it rings once, after the time that was programmed,
-//! and every CPU whose LINT pin is open takes one NMI: one CPU after the other open alone, then all
-//! of them. Stopped, it does not ring.
+//! The card does not ring while the scenario pings it in time. Left alone, it rings once, after the
+//! programmed time, and every CPU whose LINT pin is open takes one NMI: first one CPU after the
+//! other is open alone, then all of them are. A stopped card does not ring.
 //!
 //! The NMI comes with the end of the second stage, at which QEMU sets the timeout bit. That bit is
-//! the condition, and stays until the handler clears it. [`mod@line`] says how the edges on the
-//! other CPUs are explained.
+//! the condition, and stays until the handler clears it. [`mod@line`] says how the library explains
+//! the edges on the other CPUs.
 
 mod expiries;
 mod line;
@@ -29,14 +29,14 @@ use crate::{idle, nmi_lines, smp, time};
 /// Expiries in each phase, at least.
 const EXPIRIES: u64 = 12;
 
-/// The pinged card's timeout, the time between two pings, and how long it is pinged. The timeout is
-/// long, so that no ping comes late where the host has much else to do.
+/// The pinged card's timeout, the time between two pings, and for how long the scenario pings. The
+/// timeout is long, so that no ping comes late on a busy host.
 const PINGED_TIMEOUT_MS: u64 = 600;
 const PING_EVERY_MS: u64 = 20;
 const PINGED_MS: u64 = 2 * PINGED_TIMEOUT_MS;
 
-/// The timeout of the card that is stopped, and how long it is watched. Long, so that the stop
-/// comes in time.
+/// The timeout of the card that is stopped, and how long the scenario watches it. Long, so that the
+/// stop comes in time.
 const STOPPED_TIMEOUT_MS: u64 = 200;
 const STOPPED_MS: u64 = 3 * STOPPED_TIMEOUT_MS;
 
@@ -109,7 +109,7 @@ fn stop(card: &mut Startable) {
     }
 }
 
-/// Opens the NMI line on the CPUs that `wanted` says, and closes it on all others. The card is
+/// Opens the NMI line on the CPUs that `wanted` names, and closes it on all others. The card is
 /// stopped.
 fn open(run: &Run, card: HandlerId, wanted: impl Fn(usize) -> bool + Sync) {
     let closed_lint = run.has_fault("closed-lint");

@@ -6,8 +6,8 @@ use super::{EXPIRIES, PINGED_MS, PINGED_TIMEOUT_MS, Quiet, STOPPED_MS, STOPPED_T
 use crate::scenario::{Run, check};
 use crate::time;
 
-/// How early an NMI may seem to be, as the TSC was measured, and how late it may be. Where CPUs run
-/// in parallel, the host says when they do.
+/// How early an NMI may seem to be, by the measured TSC, and how late it may be. Where CPUs run in
+/// parallel, the host decides when they run.
 const EARLY_US: u64 = TIMEOUT_MS * 1000 / 50;
 const LATE_US: u64 = 2_000_000;
 /// The same under the instruction clock.
@@ -106,7 +106,7 @@ fn check_times(alone: &Expiries, all: &Expiries) {
     };
     let soonest_us = TIMEOUT_MS * 1000 - early_us;
     let latest_us = TIMEOUT_MS * 1000 + late_us;
-    // Where a phase had no NMI, 0 us, which is too early.
+    // A phase without an NMI counts as 0 us, which is too early.
     let (from_us, to_us) = match (alone.span_us, all.span_us) {
         (Some(one), Some(other)) => (one.0.min(other.0), one.1.max(other.1)),
         _ => (0, 0),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One boot on Bochs: started, its serial line read to the end, and its way of ending given as
-//! QEMU's exit status would give it.
+//! One boot on Bochs: starts it, reads its serial line to the end, and translates its ending to
+//! QEMU's exit status.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -22,13 +22,13 @@ use crate::process::{Lines, Next, Supervised, interruption};
 /// How long Bochs may take to end after the guest has said that it ends.
 const AFTER_THE_END: Duration = Duration::from_secs(5);
 
-/// How much of the end of Bochs's own log is kept.
+/// How many lines of the end of Bochs's own log we keep.
 const LOG_LINES: usize = 10;
 
 /// In the log of a Bochs that ended by a triple fault (Bochs 2.7, `cpu/exception.cc`).
 const TRIPLE_FAULT: &str = "exception with no resolution";
 
-/// What QEMU's exit status is when the machine was to reset itself.
+/// QEMU's exit status when the machine resets itself.
 const EXIT_RESET: i32 = 0;
 /// Any status that no guest chooses.
 const EXIT_OUT_OF_ORDER: i32 = 1;
@@ -53,7 +53,7 @@ pub(super) fn run(
     // wait at once.
     command.args(&argv[1..]).current_dir(folder).stdin(Stdio::null());
     command.stdout(Stdio::null()).stderr(Stdio::piped());
-    // A terminal that every system describes.
+    // A terminal that every system knows.
     command.env("TERM", "linux").env_remove("BXSHARE").env_remove("DISPLAY");
     let inherit = move || fcntl(&guests_end, FcntlArg::F_SETFD(FdFlag::empty())).map(drop);
     // SAFETY: What runs between fork and exec makes one system call, which is async-signal-safe,
@@ -61,7 +61,7 @@ pub(super) fn run(
     unsafe { command.pre_exec(move || inherit().map_err(Into::into)) };
     let mut process =
         Supervised::spawn(&mut command).with_context(|| format!("cannot start {BINARY}"))?;
-    // It has our copy of the guest's end, without which the line would never end.
+    // It holds our copy of the guest's end, which would keep the line from ending.
     drop(command);
     let lines = Lines::of(File::from(line));
     let messages = screen::watch(process.child().stderr.take().context("no standard error")?);
@@ -94,8 +94,8 @@ pub(super) fn run(
     Ok(transcript)
 }
 
-/// What QEMU's exit status would be. Bochs has one status for whatever ends it: the guest's own
-/// word comes first, then the log.
+/// The exit status that QEMU would have. Bochs has one status for every ending, so the guest's own
+/// record counts first, then the log.
 fn status(of_bochs: ExitStatus, named: Option<u8>, log: &str) -> ExitStatus {
     let code = match named {
         Some(code) => i32::from(code),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{BIOS, VGA_BIOS};
 
-/// Files in a boot's own folder, which Bochs is started in, so that no path needs quoting.
+/// Files in a boot's own folder, in which we start Bochs, so that no path needs quoting.
 pub(super) const IMAGE: &str = "image.iso";
 pub(super) const CONFIG: &str = "bochsrc";
 pub(super) const LOG: &str = "bochs.log";
@@ -15,13 +15,13 @@ pub(super) const COMMANDS: &str = "commands";
 /// Has x2APIC, and no instruction that Bochs gets wrong.
 pub(super) const CPU_MODEL: &str = "corei7_ivy_bridge_3770k";
 
-/// Instructions in a second of the guest's time. Enough for what is to be done in each millisecond
-/// by a guest that watches a clock (scenario `hpet` fails with 16 million), and no more: the guest
+/// Instructions in a second of the guest's time. They are enough for the work of each millisecond
+/// of a guest that watches a clock (scenario `hpet` fails with 16 million), and no more: the guest
 /// waits for times, and where all CPUs sleep, Bochs with several CPUs goes through the time
 /// instruction by instruction.
 const INSTRUCTIONS_A_SECOND: u32 = 50_000_000;
 
-/// What a Bochs with a debugger is told to do: go on; and when anything stops it, end.
+/// Commands for a Bochs with a debugger: go on; and end when anything stops it.
 pub(super) const DEBUGGER_COMMANDS: &str = "continue\nquit\n";
 
 /// The text of `bochsrc`: the guest's serial line goes to our descriptor `serial`.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Finding Bochs, or installing it.
+//! Finds Bochs, or installs it.
 
 use super::Bochs;
 use crate::error::UserError;
@@ -10,10 +10,11 @@ const WANTED: Wanted = Wanted {
     packages: &["bochs", "bochs-term", "bochsbios", "vgabios"],
     elsewhere: "install Bochs 2.7 with several CPUs and its display `term`, and its BIOS images, \
                 with your package manager",
+    uninstalled: "",
     newest: false,
 };
 
-/// Finds Bochs, or installs it where that is allowed.
+/// Finds Bochs, or installs it if it may.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Bochs: stricter than QEMU where hardware is, and without most of QEMU's devices.
+//! Bochs, which is stricter than QEMU where hardware is, and has few of QEMU's devices.
 //!
 //! What Debian's Bochs 2.7 has, as this module uses it: several CPUs, x2APIC in its newer CPU
 //! models, a MADT from its BIOS. It boots no kernel by itself, so each boot gets an image with
@@ -38,13 +38,13 @@ const VGA_BIOS: &str = "VGABIOS-lgpl-latest";
 /// The file of the display that needs no windows.
 const TERM_DISPLAY: &str = "libbx_term_gui.so";
 
-/// The chipset that it emulates, by QEMU's name for the machine that has it: Intel 440FX.
+/// Its machine type, by QEMU's name: the chipset is Intel's 440FX.
 pub const MACHINE_TYPE: MachineType = MachineType::Pc;
 
-/// Its clock, by what QEMU's is called: it counts instructions.
+/// Its clock, by our name for QEMU's: it counts instructions.
 pub const CLOCK: Clock = Clock::Deterministic;
 
-/// A Bochs that answered, with all that a boot needs.
+/// A Bochs that answered, with everything that a boot needs.
 #[derive(Clone, Debug)]
 pub struct Bochs {
     version: String,
@@ -106,7 +106,7 @@ pub(crate) fn refuses(scenario: &Scenario) -> Option<UserError> {
     })
 }
 
-/// What every boot on Bochs needs and only once has to be found or built.
+/// What every boot on Bochs needs, and what we find or build only once.
 #[derive(Clone, Debug)]
 pub struct BochsHost {
     /// The emulator.

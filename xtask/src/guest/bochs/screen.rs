@@ -2,8 +2,8 @@
 //! Bochs's standard error, and the screen that it names there.
 //!
 //! With a debugger built in, as in Debian's, the display `term` opens a pseudo-terminal of its own
-//! and says its name. No person looks at it, but xtask must read it: otherwise what Bochs writes
-//! there would fill it up and stop Bochs, and its echo would be keys pressed in the guest.
+//! and says its name. No person looks at it, but xtask must read it: otherwise Bochs's output would
+//! fill it up and stop Bochs, and its echo would press keys in the guest.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -16,8 +16,8 @@ use std::thread::{self, JoinHandle};
 /// How many of the last messages are kept.
 const MOST_MESSAGES: usize = 20;
 
-/// Reads `messages` to their end on a thread of its own, and the screen that they name on another;
-/// gives the last of them.
+/// Reads `messages` to their end on a thread of its own, and the screen that they name on another.
+/// Returns the last of them.
 pub(super) fn watch(messages: impl Read + Send + 'static) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut last = VecDeque::new();
@@ -51,7 +51,7 @@ fn drain(screen: &str) -> io::Result<()> {
     let mut screen = OpenOptions::new().read(true).custom_flags(libc::O_NOCTTY).open(screen)?;
     without_echo(&screen)?;
     thread::spawn(move || {
-        // The error that ends it is how the other end's closing looks.
+        // It ends with an error when the other end closes.
         drop(io::copy(&mut screen, &mut io::sink()));
     });
     Ok(())

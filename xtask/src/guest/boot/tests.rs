@@ -89,7 +89,7 @@ fn a_guest_that_babbles_for_ever_is_given_up() {
 
 #[test]
 fn an_ask_is_answered_after_the_last_press() {
-    // The guest takes just one byte a time, and would wait for ever for one that is not sent.
+    // The guest takes just one byte at a time, and would wait for ever for a missing one.
     let script = r#"
         echo '@latchwork {"event":"ask","press":2}'
         echo "got $(head -c 1)"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which QEMU is used: the one that was named, or the one in `PATH`.
+//! Chooses the QEMU: the one that the user names, or the one in `PATH`.
 
 use std::env;
 use std::path::{self, Path, PathBuf};
@@ -14,8 +14,8 @@ pub const VARIABLE: &str = "LATCHWORK_QEMU";
 /// The emulator that the command line names: an absolute path.
 static CHOSEN: OnceLock<String> = OnceLock::new();
 
-/// Has this process, and every process that it starts by cargo, use the emulator at `path`. A name
-/// without a slash is looked up in `PATH`. Only the first choice counts.
+/// Makes this process, and every process that it starts by cargo, use the emulator at `path`. It
+/// looks a name without a slash up in `PATH`. Only the first choice counts.
 ///
 /// # Errors
 ///
@@ -26,21 +26,21 @@ pub fn choose(path: &Path) -> Result<(), UserError> {
     Ok(())
 }
 
-/// The same with what the environment names, if it names something. A name that leads nowhere is
-/// an error of whoever looks for the emulator: most commands need none.
+/// The same with the emulator that the environment names, if it names one. A wrong name is an error
+/// only once a command looks for the emulator: most commands need none.
 pub fn choose_by_variable() {
     if let Some(named) = env::var_os(VARIABLE).filter(|name| !name.is_empty()) {
         let _ = choose(Path::new(&named));
     }
 }
 
-/// What is run: the choice of the command line, of the environment, or [`BINARY`].
+/// The program to run: the choice of the command line, of the environment, or [`BINARY`].
 pub(super) fn program() -> String {
     let named = || env::var(VARIABLE).ok().filter(|name| !name.is_empty());
     CHOSEN.get().cloned().or_else(named).unwrap_or_else(|| String::from(BINARY))
 }
 
-/// The choice of the command line, which what we start must be told.
+/// The choice of the command line, which we pass on to what we start.
 pub(crate) fn to_pass_on() -> Option<&'static str> {
     CHOSEN.get().map(String::as_str)
 }

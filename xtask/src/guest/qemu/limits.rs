@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What QEMU cannot do in some of its releases: one table, asked before anything boots.
+//! What QEMU cannot do in some of its releases: one table, which xtask consults before it boots
+//! anything.
 
 use super::Version;
 use crate::catalog::{Device, Scenario};
 use crate::machine::{Apic, Clock, Machine, MachineType};
 
-/// The oldest release that every scenario was tried on (with 7.2, 10.0 and 11.1). Older ones are
-/// refused.
+/// The oldest release on which we have tried every scenario (besides 7.2, 10.0 and 11.1). xtask
+/// refuses older ones.
 pub(crate) const OLDEST: Version = Version::of(5, 2);
 
 /// What the releases in a range cannot do. A condition that is `None` is always met.
@@ -14,7 +15,7 @@ pub(crate) const OLDEST: Version = Version::of(5, 2);
 pub(crate) struct Limit {
     /// The first release that has it.
     since: Option<Version>,
-    /// The first release that has it no more.
+    /// The first release that no longer has it.
     until: Option<Version>,
     /// Its scenario by name; with this and `device` both `None`, no scenario can run.
     scenario: Option<&'static str>,
@@ -27,7 +28,7 @@ pub(crate) struct Limit {
     pub(crate) why: &'static str,
 }
 
-/// No condition is made.
+/// A limit without conditions.
 const ANY: Limit = Limit {
     since: None,
     until: None,

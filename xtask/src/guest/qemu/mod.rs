@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! QEMU: which one is used, whether it answers, and what it can do.
+//! QEMU: chooses one, asks whether it answers, and knows what it can do.
 
 pub(crate) mod choice;
 pub(crate) mod limits;
@@ -21,7 +21,7 @@ pub use choice::{VARIABLE, choose, choose_by_variable};
 use parts::Lacking;
 pub use version::Version;
 
-/// The program that is run where no other is chosen.
+/// The program to run where the user chooses no other.
 pub const BINARY: &str = "qemu-system-x86_64";
 
 /// How long it may take to say its version, or what it has.
@@ -36,7 +36,8 @@ pub struct Qemu {
 }
 
 impl Qemu {
-    /// Asks the chosen emulator what it is; `None` if none is chosen and there is none in `PATH`.
+    /// Asks the chosen emulator for its release; `None` if none is chosen and there is none in
+    /// `PATH`.
     ///
     /// # Errors
     ///
@@ -51,7 +52,7 @@ impl Qemu {
         }
     }
 
-    /// Asks the emulator at `path` what it is, whatever is chosen.
+    /// Asks the emulator at `path` for its release, whatever the choice is.
     ///
     /// # Errors
     ///
@@ -77,7 +78,7 @@ impl Qemu {
         Ok(Self { program: program.to_owned(), version, lacking })
     }
 
-    /// What is run: a name in `PATH`, or a path.
+    /// The program to run: a name in `PATH`, or a path.
     #[must_use]
     pub fn program(&self) -> &str {
         &self.program
@@ -89,7 +90,7 @@ impl Qemu {
         self.version
     }
 
-    /// The names of the machine types and devices that boots use and that it was built without.
+    /// The names of the machine types and devices that boots use and this QEMU was built without.
     pub(crate) fn lacks(&self) -> Vec<&'static str> {
         self.lacking.names()
     }

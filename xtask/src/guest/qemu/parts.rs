@@ -7,7 +7,7 @@ use crate::machine::MachineType;
 /// The device by which the guest ends its machine, in every boot.
 const EXIT_DEVICE: &str = "isa-debug-exit";
 
-/// What boots use and this QEMU was built without.
+/// The parts that boots use and this QEMU was built without.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Lacking {
     machine_types: Vec<MachineType>,
@@ -15,8 +15,8 @@ pub(crate) struct Lacking {
 }
 
 impl Lacking {
-    /// What is not in QEMU's list of machines, where a line begins with a name, and what it has no
-    /// word on of the [`devices`] that it was asked about.
+    /// The machine types that are missing in QEMU's list, whose lines begin with a name, and those
+    /// of the [`devices`] about which it says nothing.
     pub(super) fn from_answers(machines: &str, devices: &str) -> Self {
         let first_word = |line: &str| line.split_whitespace().next().map(str::to_owned);
         let listed: Vec<_> = machines.lines().filter_map(first_word).collect();
@@ -31,7 +31,7 @@ impl Lacking {
         }
     }
 
-    /// What every boot on `machine_type` needs and is not there.
+    /// The part that every boot on `machine_type` needs and this QEMU lacks, if there is one.
     pub(super) fn of_machine(&self, machine_type: MachineType) -> Option<String> {
         if self.machine_types.contains(&machine_type) {
             return Some(format!("machine type `{}`", machine_type.name()));
@@ -39,13 +39,13 @@ impl Lacking {
         self.devices.contains(&EXIT_DEVICE).then(|| format!("device `{EXIT_DEVICE}`"))
     }
 
-    /// The first of `devices` that is not there.
+    /// The first of `devices` that it lacks.
     pub(super) fn of_devices(&self, devices: &[Device]) -> Option<&'static str> {
         let mut needed = devices.iter().filter_map(|&device| qemus_name(device));
         needed.find(|name| self.devices.contains(name))
     }
 
-    /// The names of all that is not there.
+    /// The names of all parts that it lacks.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         let types = self.machine_types.iter().map(|it| it.name());
         types.chain(self.devices.iter().copied()).collect()

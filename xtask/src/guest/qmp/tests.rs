@@ -13,7 +13,7 @@ pub(crate) const DONE: &str = r#"{"return": {}}"#;
 const EVENT: &str = r#"{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "SOMETHING_NEW"}"#;
 
 /// Listens at `socket` for one client, sends it the lines of `script`, each but the greeting after
-/// a command of the client's, and returns the commands. An empty script closes at once.
+/// a command of the client, and returns the commands. With an empty script it closes at once.
 pub(crate) fn serve(socket: PathBuf, script: Vec<String>) -> JoinHandle<Vec<String>> {
     let listener = UnixListener::bind(socket).expect("a socket");
     thread::spawn(move || {
@@ -23,7 +23,7 @@ pub(crate) fn serve(socket: PathBuf, script: Vec<String>) -> JoinHandle<Vec<Stri
         for (number, lines) in script.iter().enumerate() {
             if number != 0 {
                 let mut command = String::new();
-                // A client that is gone says nothing, which the test sees.
+                // A client that is gone sends nothing, which the test sees.
                 reader.read_line(&mut command).expect("readable");
                 commands.push(command.trim().to_owned());
             }
@@ -89,8 +89,8 @@ fn a_closed_connection_is_an_error_at_any_point() {
         let (outcome, _) = press(script, 2, soon());
         let closed = match &outcome {
             Err(QmpError::Closed) => true,
-            // Who writes to a closed socket is told so, and who reads with an unread command under
-            // way as well.
+            // A write to a closed socket fails, and so does a read with an unread command under
+            // way.
             Err(QmpError::Connection(error)) => {
                 [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset].contains(&error.kind())
             }

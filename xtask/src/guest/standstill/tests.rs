@@ -60,7 +60,7 @@ fn memory_of(waits: [&[(u64, u64)]; 2]) -> String {
     said(&lines.collect::<String>())
 }
 
-/// What is told when the monitor says this, and what it was asked.
+/// The lines when the monitor gives these answers, and the questions that it got.
 fn told(kernel: &[u8], answers: &[String]) -> (Vec<String>, Vec<String>) {
     let folder = PrivateDir::new().expect("a folder");
     let path = folder.path().join("kernel");
@@ -69,7 +69,7 @@ fn told(kernel: &[u8], answers: &[String]) -> (Vec<String>, Vec<String>) {
     let negotiation = [GREETING, DONE].map(str::to_owned);
     let server: JoinHandle<_> = serve(monitor.socket(), [&negotiation, answers].concat());
     let lines = look(&mut monitor, &path);
-    // If it was never asked, the server still waits for somebody.
+    // If nothing asked it, the server still waits for a client.
     drop(std::os::unix::net::UnixStream::connect(monitor.socket()));
     drop(monitor);
     (lines, server.join().expect("the commands"))

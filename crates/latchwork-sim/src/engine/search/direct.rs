@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One execution that the caller directs.
+//! Runs one execution that the caller directs.
 
 use super::{Bounds, Build};
 use crate::engine::{
@@ -9,10 +9,11 @@ use crate::engine::{
     world::{Event, Violation},
 };
 
-/// Who directs an execution. It knows the world by itself, and sees here what it may do.
+/// Directs an execution. An implementation knows the world by itself; the engine tells it which
+/// events are possible.
 pub trait Director {
-    /// Makes one of these events happen now, or none. They stand in the world's order.
-    /// `everybody_rests` if no CPU can go on before something happens.
+    /// Chooses one of these events to happen now, or none. They stand in the world's order.
+    /// `everybody_rests` says that no CPU can go on before something happens.
     fn choose(&mut self, events: &[Event], everybody_rests: bool) -> Option<Event>;
 }
 
@@ -21,9 +22,9 @@ pub trait Director {
 pub struct Directed {
     /// What did not hold.
     pub violation: Option<Violation>,
-    /// It came to its end: it was not cut because it was too long.
+    /// Whether it came to its end, and the engine did not cut it because it was too long.
     pub is_whole: bool,
-    /// What [replays](super::replay()) it.
+    /// The trace that [replays](super::replay()) it.
     pub trace: Trace,
 }
 

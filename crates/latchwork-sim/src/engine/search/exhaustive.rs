@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Every execution within the preemption bound: depth-first, by running again from the beginning.
+//! Runs every execution within the preemption bound: depth-first, each from the beginning.
 
 use std::{collections::HashMap, hash::BuildHasherDefault};
 
@@ -10,12 +10,12 @@ use crate::engine::{
     timeline::Detail,
 };
 
-/// Sees every execution within `bounds`, up to the first violation.
+/// Runs every execution within `bounds`, up to the first violation.
 pub fn exhaust(bounds: &Bounds, build: &mut Build<'_>) -> Report {
     exhaust_with(bounds, build, &mut |_| ())
 }
 
-/// As [`exhaust`], and shows the state in which each execution ends that is not cut.
+/// As [`exhaust`]. It also passes on the state in which each execution ends that is not cut.
 pub(crate) fn exhaust_with(
     bounds: &Bounds,
     build: &mut Build<'_>,
@@ -59,7 +59,7 @@ pub(crate) fn exhaust_with(
     progress.report(verdict, explorer.states())
 }
 
-/// How many random executions show which words are shared, before the search that relies on it.
+/// How many random executions the search begins with, to learn which words are shared.
 const EXECUTIONS_TO_LEARN_FROM: u64 = 64;
 
 /// How many executions pass between two looks at the clock.
@@ -98,7 +98,7 @@ impl Options {
         Self(self.0 | other.0)
     }
 
-    /// Nothing but to go on.
+    /// The option to go on, alone.
     const DEFAULT: Self = Self(1);
 }
 
@@ -151,7 +151,7 @@ impl<'a> Explorer<'a> {
         self.states() >= self.bounds.states
     }
 
-    /// The options that lead to what is not seen otherwise, as far as this point itself shows.
+    /// The options that lead to something new, as far as this point itself shows.
     fn options(&self, menu: &Menu<'_>, budget: u8) -> Options {
         let mut options = Options::default();
         for option in 0..menu.choices.len() {
@@ -163,8 +163,8 @@ impl<'a> Explorer<'a> {
         options
     }
 
-    /// Those of them that were not taken in this state, with at least this budget left. They will
-    /// be.
+    /// Those of them that the search has not taken in this state, with at least this budget left.
+    /// It notes that it will.
     fn new_among(&mut self, options: Options, menu: &Menu<'_>, budget: u8) -> Options {
         if !self.bounds.prune {
             self.met += 1;

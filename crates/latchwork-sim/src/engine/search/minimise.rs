@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A shorter execution that violates the same.
+//! Finds a shorter execution that violates the same property.
 //!
-//! A trace counts choice points, so leaving one deviation out moves all later ones. Here a
-//! deviation is tied to where it was made instead (the CPU, its level, how far its context had
-//! come) and to what it did (a switch to that CPU, this event). So those that remain still find
-//! their places; one whose place or option does not come up is left out too. What then happened is
-//! the new trace.
+//! A trace counts choice points, so a deviation that is left out moves all later ones. So this
+//! module names a deviation by its location (the CPU, its level, how far its context had come) and
+//! by what it did (a switch to that CPU, this event). Those that remain still find their places;
+//! the search skips one whose place or option does not come up. Whatever then happened is the new
+//! trace.
 
 use super::{Bounds, Build, Counterexample, replay::Script};
 use crate::engine::{
@@ -15,11 +15,11 @@ use crate::engine::{
     world::Property,
 };
 
-/// The shortest execution that it finds, from this one, that violates the same property.
+/// Shortens this execution, and returns the shortest one found that violates the same property.
 ///
 /// It leaves deviations out, alone, in runs and in pairs, makes one at the place of its neighbour,
 /// and shifts one to make another needless, as long as that makes the execution shorter. If `found`
-/// does not violate anything here, it is returned as it is.
+/// violates nothing in this world, the function returns it as it is.
 pub fn minimise(bounds: &Bounds, found: &Counterexample, build: &mut Build<'_>) -> Counterexample {
     let mut minimiser = Minimiser {
         bounds,
@@ -67,7 +67,7 @@ impl Location {
         })
     }
 
-    /// Whether it is the same, interruptions counted or not.
+    /// Whether both are the same place; `exactly` compares the number of interruptions, too.
     fn matches(&self, other: &Self, exactly: bool) -> bool {
         let place = |at: &Self| (at.cpu, at.level, at.accesses);
         place(self) == place(other) && (!exactly || self.interruptions == other.interruptions)
@@ -85,7 +85,8 @@ struct Step {
 struct Located {
     found: Counterexample,
     steps: Vec<Step>,
-    /// What is to become small: deviations, switches among them, different places, choice points.
+    /// What the search makes smaller: deviations, switches among them, different places, choice
+    /// points.
     size: [usize; 4],
 }
 
@@ -126,7 +127,7 @@ impl Minimiser<'_, '_> {
     fn attempt(&mut self, steps: &[Step]) -> Option<Located> {
         [true, false].into_iter().find_map(|exactly| {
             self.attempts_left = self.attempts_left.checked_sub(1)?;
-            let inner = Retelling { rest: steps, exactly };
+            let inner = StepChooser { rest: steps, exactly };
             let mut recording = Recording { inner, steps: Vec::new() };
             let run = self.driver.run(self.bounds, self.build, &mut recording);
             let steps = recording.steps;
@@ -134,7 +135,7 @@ impl Minimiser<'_, '_> {
         })
     }
 
-    /// A smaller one, if there is.
+    /// A smaller one, if there is one.
     fn improve(&mut self, best: &Located) -> Option<Located> {
         let steps = &best.steps;
         candidates(steps).find_map(|candidate| {
@@ -143,7 +144,7 @@ impl Minimiser<'_, '_> {
     }
 }
 
-/// What to try instead of these steps, what promises most first.
+/// What to try instead of these steps, the most promising first.
 fn candidates(steps: &[Step]) -> impl Iterator<Item = Vec<Step>> + '_ {
     let count = steps.len();
     let halvings = std::iter::successors(Some(count), |length| Some(length / 2));
@@ -172,8 +173,8 @@ fn candidates(steps: &[Step]) -> impl Iterator<Item = Vec<Step>> + '_ {
     runs.chain(pairs).chain(moves).chain(shifts(steps))
 }
 
-/// One step left out, and another made somewhat earlier or later on its CPU: a switch there and one
-/// back may be one switch elsewhere.
+/// Leaves one step out, and makes another somewhat earlier or later on its CPU: one switch
+/// elsewhere may replace a switch there and one back.
 fn shifts(steps: &[Step]) -> impl Iterator<Item = Vec<Step>> + '_ {
     let count = if steps.len() <= SHIFTS_UP_TO { steps.len() } else { 0 };
     (0..count).flat_map(move |left_out| {
@@ -194,12 +195,12 @@ fn shifts(steps: &[Step]) -> impl Iterator<Item = Vec<Step>> + '_ {
 }
 
 /// Makes each step where it belongs, and skips those that cannot be made.
-struct Retelling<'a> {
+struct StepChooser<'a> {
     rest: &'a [Step],
     exactly: bool,
 }
 
-impl Chooser for Retelling<'_> {
+impl Chooser for StepChooser<'_> {
     fn next_stop(&self) -> usize {
         if self.rest.is_empty() { usize::MAX } else { 0 }
     }
@@ -223,7 +224,7 @@ impl Chooser for Retelling<'_> {
     }
 }
 
-/// Whether a base context is beyond a place that it was to come to.
+/// Whether a base context has already passed a place.
 fn has_passed(here: &Location, place: &Location) -> bool {
     here.cpu == place.cpu && place.level == 0 && here.level == 0 && here.accesses > place.accesses
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The searches, and their common words: bounds, and what came out.
+//! The searches, and what they share: bounds and results.
 
 mod direct;
 pub(crate) mod exhaustive;
@@ -28,7 +28,7 @@ use super::{
 /// [`Place`](super::Place).
 pub type Build<'a> = dyn FnMut() -> &'static (dyn World + 'static) + 'a;
 
-/// How far a search goes. What it did not see for one of these it says.
+/// How far a search goes. A search reports which of these has ended it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// How often, in one execution, a CPU that could go on may make way for another. Exhaustive
@@ -43,11 +43,11 @@ pub struct Bounds {
     /// How many stores a CPU's store buffer holds; 0: stores are in memory at once. Part of the
     /// machine, so a trace is replayed with the same.
     pub store_buffer: usize,
-    /// Whether an exhaustive search ends an execution in a state that it has met before. Off, it is
-    /// slow beyond use; it shows that pruning loses nothing.
+    /// Whether an exhaustive search ends an execution in a state that it has met before. Without, a
+    /// search is far too slow for use, but shows that pruning loses nothing.
     pub prune: bool,
     /// Whether an exhaustive search leaves out an option whose order with what the CPU has just
-    /// done cannot matter. Off, it shows that this loses nothing.
+    /// done cannot matter. A search without shows that this loses nothing.
     pub reduce: bool,
 }
 
@@ -65,14 +65,14 @@ impl Default for Bounds {
     }
 }
 
-/// A violation and what leads there.
+/// A violation and the execution that leads to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counterexample {
     /// What does not hold.
     pub violation: Violation,
     /// The execution.
     pub trace: Trace,
-    /// The seed of the execution, from random search.
+    /// The seed of the execution, if random search found it.
     pub seed: Option<u64>,
 }
 
@@ -100,12 +100,12 @@ impl fmt::Display for Limit {
 /// How a search ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing was violated in all that was to be seen: within the preemption bound, everything; in
-    /// random search, each seed.
+    /// The search has seen everything (within the preemption bound, or each seed of a random
+    /// search), and nothing was violated.
     Held,
     /// Something is violated.
     Violated(Box<Counterexample>),
-    /// Nothing was violated in what was seen, and that is not everything.
+    /// Nothing was violated in what the search has seen, and that is not everything.
     Unfinished(Limit),
 }
 
@@ -125,11 +125,11 @@ impl Verdict {
 pub struct Report {
     /// How it ended.
     pub verdict: Verdict,
-    /// How many states with a choice were met. Exhaustive search only.
+    /// How many states with a choice the search met. Exhaustive search only.
     pub states: usize,
-    /// How many executions were begun.
+    /// How many executions it began.
     pub executions: usize,
-    /// How many choice points were passed.
+    /// How many choice points it passed.
     pub points: u64,
     /// How long it took.
     pub elapsed: Duration,

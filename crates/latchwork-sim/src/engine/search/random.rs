@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Random executions, each from its seed.
 //!
-//! How often an execution leaves the default course is drawn first: some are calm, so that long
-//! undisturbed stretches occur, and some are wild.
+//! The search first draws how often an execution leaves the default course: in some seldom, so that
+//! long undisturbed stretches occur, and in some often.
 
 use std::ops::Range;
 
@@ -41,7 +41,7 @@ pub(super) struct Dice {
     random: Rng,
     /// The mean number of choice points between two deviations.
     mean_gap: f64,
-    /// One in so many choices is the default where the CPU that runs cannot go on.
+    /// One choice in this many is the default where the CPU that runs cannot go on.
     calm: u32,
     next_stop: usize,
 }
@@ -62,7 +62,7 @@ impl Dice {
         self.next_stop = from.saturating_add(gap as usize);
     }
 
-    /// Draws a kind of option first, or many events would drown the switches.
+    /// Draws a kind of option first. Otherwise many events would leave few draws for switches.
     fn draw_option(&mut self, choices: &[Choice], from: usize) -> usize {
         let kinds = [
             kind(choices, from, |choice| matches!(choice, Choice::Go | Choice::Switch(_))),

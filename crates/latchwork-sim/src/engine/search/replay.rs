@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One execution again, with its timeline.
+//! Runs one execution again, and records its timeline.
 
 use super::{Bounds, Build};
 use crate::engine::{
@@ -9,18 +9,18 @@ use crate::engine::{
     world::Violation,
 };
 
-/// One execution, told.
+/// One execution with its timeline.
 #[derive(Clone, Debug)]
 pub struct Replay {
     /// What did not hold.
     pub violation: Option<Violation>,
-    /// The first deviation for which there was no such option: the trace is of another world.
+    /// The first deviation whose option did not exist: the trace is of another world.
     pub strayed: Option<Deviation>,
     /// What happened.
     pub timeline: Timeline,
 }
 
-/// Runs the execution of a trace and tells it.
+/// Runs the execution of a trace and records its timeline.
 pub fn replay(bounds: &Bounds, trace: &Trace, detail: Detail, build: &mut Build<'_>) -> Replay {
     let mut driver = Driver::new(detail);
     let mut script = Script::new(trace);
@@ -33,7 +33,7 @@ pub fn replay(bounds: &Bounds, trace: &Trace, detail: Detail, build: &mut Build<
     Replay { violation, strayed, timeline: driver.engine.recorder.end() }
 }
 
-/// Takes the deviations of a trace.
+/// The chooser that takes the deviations of a trace.
 pub(super) struct Script<'a> {
     rest: &'a [Deviation],
     strayed: Option<Deviation>,

@@ -206,7 +206,7 @@ fn a_search_is_the_same_again() {
 }
 
 #[test]
-fn too_many_states_are_told() {
+fn too_many_states_are_reported() {
     let report = exhausted(MIXED, &Bounds { states: 20, ..Bounds::default() });
     assert_eq!(report.verdict, Verdict::Unfinished(Limit::States));
 }

@@ -78,7 +78,7 @@ fn the_minimiser_finds_the_minimum() {
 }
 
 #[test]
-fn a_trace_of_another_world_is_told() {
+fn a_trace_of_another_world_is_reported() {
     let stray = Deviation { point: 1, option: 9 };
     let trace = Trace { deviations: vec![stray] };
     let replay = replay(&Bounds::default(), &trace, Detail::Notes, &mut toys(LOST_UPDATE));
@@ -89,8 +89,8 @@ fn a_trace_of_another_world_is_told() {
 fn a_timeline_has_a_column_for_each_cpu_and_one_for_the_machine() {
     let plan = Plan { scripts: &[|toy| toy.store(0, 1), |_| ()], edges: 1, ..Plan::default() };
     let mut build = toys(plan);
-    let told = replay(&Bounds::default(), &Trace::default(), Detail::Notes, &mut build);
-    let text = told.timeline.to_string();
+    let replay = replay(&Bounds::default(), &Trace::default(), Detail::Notes, &mut build);
+    let text = replay.timeline.to_string();
     let mut lines = text.lines();
     assert_eq!(lines.next().unwrap().split_whitespace().collect::<Vec<_>>().len(), 6);
     assert!(text.contains("an edge lands"), "{text}");

@@ -34,7 +34,7 @@ pub(super) struct Toy {
     pub(super) words: [AtomicUsize; 4],
     /// One for each CPU.
     pub(super) own: [OwnWord; 4],
-    /// What each CPU has to say in the end. Not simulated memory.
+    /// The result of each CPU. Not simulated memory.
     pub(super) said: [Cell<usize>; 4],
     pub(super) edges_left: Cell<usize>,
     latched: Cell<bool>,

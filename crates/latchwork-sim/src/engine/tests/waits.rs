@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Busy waits: they end when another CPU ends them, cost nothing else, and a deadlock is found.
+//! Busy waits: another CPU ends them, they cost nothing else, and the search finds a deadlock.
 
 use latchwork::simulation::Ordering;
 
@@ -129,7 +129,7 @@ fn polling_is_no_progress() {
     assert_eq!(found(plan, &Bounds::default()), None);
 }
 
-/// What others do meanwhile does not make a wait's turns count.
+/// A wait's turns do not count as states, whatever other CPUs do meanwhile.
 #[test]
 fn a_wait_costs_few_states() {
     let plan = Plan {
@@ -152,7 +152,7 @@ fn a_wait_costs_few_states() {
 }
 
 #[test]
-fn an_execution_without_end_is_told() {
+fn an_execution_without_end_is_reported() {
     let plan = Plan {
         scripts: &[
             |toy| {

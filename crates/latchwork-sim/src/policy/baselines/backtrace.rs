@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Linux's backtraces of other CPUs (`nmi_trigger_cpumask_backtrace`, `nmi_cpu_backtrace`): one
-//! request at a time in the whole machine. A sender that finds the flag set goes away; one that
+//! request at a time in the whole machine. A sender that finds the flag set gives up; one that
 //! finds it clear waits for the answers.
 //!
-//! Left out: the end of the wait after ten seconds, which no scenario lasts.
+//! This model leaves out the end of the wait after ten seconds, which no scenario lasts.
 
 use latchwork::simulation::{AtomicBool, AtomicUsize, Ordering};
 
-use super::drivers::tell;
+use super::drivers::note;
 use crate::{
     driver::{lapic, report},
     engine,
 };
 
-/// What all CPUs share of it.
+/// What all CPUs share.
 pub(super) struct Backtraces {
-    /// `backtrace_flag`: somebody asks. Set by a locked instruction, cleared by who has set it.
+    /// `backtrace_flag`: a CPU asks. The asking CPU sets it by a locked instruction, and clears it.
     flag: AtomicBool,
-    /// `backtrace_mask`: who has not answered yet. Set by who asks, plainly; each CPU looks plainly
-    /// and clears its own bit by a locked instruction.
+    /// `backtrace_mask`: the CPUs that have not answered yet. The asking CPU sets it by a plain
+    /// store. Each CPU reads it by a plain load, and clears its own bit by a locked instruction.
     mask: AtomicUsize,
 }
 
@@ -44,14 +44,14 @@ impl Backtraces {
         self.flag.store(false, Ordering::Release);
     }
 
-    /// The handler: how many requests it has served.
+    /// The handler. Returns how many requests it has served.
     pub(super) fn handle(&self, cpu: usize) -> usize {
         if self.mask.load(Ordering::Relaxed) & 1 << cpu == 0 {
             return 0;
         }
         self.mask.fetch_and(!(1 << cpu), Ordering::AcqRel);
         report::served(1, 1);
-        tell(|| "is asked for a backtrace".to_owned());
+        note(|| "is asked for a backtrace".to_owned());
         1
     }
 }

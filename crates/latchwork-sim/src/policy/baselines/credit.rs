@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `call-all` and `credit-cap-one`: the two simplest dispatchers that ask every handler.
 //!
-//! They model no one kernel, but what several have in common. NetBSD's `nmi(9)` and illumos call
+//! They model no single kernel, but what several have in common. NetBSD's `nmi(9)` and illumos call
 //! every handler and remember nothing: `call-all`. FreeBSD's `hwpmc_amd` remembers a small number
-//! of further edges per CPU, which is `credit-cap-one` here: an NMI with k claims leaves k − 1
-//! edges to be absorbed, and of these no more than one is kept. So that the cap is all that is
-//! wrong with it, the credit ends as ours does: at the first tick after the longest time that an
-//! edge is under way.
+//! of further edges per CPU, as `credit-cap-one` does here: an NMI with k claims leaves k − 1 edges
+//! to be absorbed, of which the policy keeps one at most. So that only the cap is wrong with it,
+//! the credit ends as ours does: at the first tick after the longest time that an edge is under
+//! way.
 //!
-//! Both ask every handler, machine-wide ones too, in every NMI; both count the sends of a CPU's
-//! request word, so that two sends which are taken at once are two claims. Left out: registration,
-//! which has no part in this, and whatever reports do besides being made.
+//! Both ask every handler, machine-wide ones too, in every NMI. Both count the sends of a CPU's
+//! request word, so that two sends which one NMI takes are two claims. The models leave out
+//! registration, which has no part in this, and whatever a report leads to.
 
 use latchwork::simulation::{AtomicUsize, Ordering};
 
@@ -25,11 +25,11 @@ use crate::{
 /// The most CPUs that it runs on: those on which costs are measured.
 const CPUS: usize = 256;
 
-/// A dispatcher that asks everybody.
+/// A dispatcher that asks every handler.
 #[derive(Debug)]
 pub(super) struct CallAll {
     pub(super) name: &'static str,
-    /// As many edges may be absorbed at a time.
+    /// How many edges it may have left to absorb.
     pub(super) most_credit: usize,
 }
 
@@ -38,8 +38,8 @@ struct Kernel {
     cpus: [PerCpu; CPUS],
 }
 
-/// One CPU's. Requests are added by any CPU and taken by its own, with locked instructions; the
-/// rest is its own, and plain.
+/// The state of one CPU. Any CPU adds requests, and this CPU takes them, with locked instructions.
+/// Only this CPU uses the rest, by plain accesses.
 struct PerCpu {
     stops: AtomicUsize,
     other_requests: AtomicUsize,
@@ -74,7 +74,7 @@ impl CallAll {
             let ends_ticks = clock::now_ticks() + current().timing.late_us;
             cpu.credit_ends_ticks.store(ends_ticks as usize, Ordering::Relaxed);
             cpu.credit.store(credit, Ordering::Relaxed);
-            drivers::tell(|| format!("has a credit of {credit}"));
+            drivers::note(|| format!("has a credit of {credit}"));
         }
         Ending::Claimed
     }
@@ -113,7 +113,7 @@ impl Policy for CallAll {
         let sends = stops + cpu.other_requests.swap(0, Ordering::AcqRel);
         if sends != 0 {
             report::served(sends, sends);
-            drivers::tell(|| format!("takes {sends} requests"));
+            drivers::note(|| format!("takes {sends} requests"));
         }
         let mut claims = sends;
         for bell in kernel.plan.attended {

@@ -2,28 +2,29 @@
 //! The series of 2014 for Linux, "x86, nmi: Implement delayed irq_work mechanism to handle lost
 //! NMIs" (Don Zickus, 15 May 2014, discussed on linux-kernel with Peter Zijlstra; never merged).
 //!
-//! Whenever an NMI was claimed, a work item is queued that runs at this CPU's next tick, sets this
-//! CPU's flag and sends the CPU an NMI: the dummy, which goes round all handlers once more. A dummy
-//! that no handler claims finds the flag, clears it and is not reported.
+//! After each claimed NMI the kernel queues a work item. At this CPU's next tick the item sets this
+//! CPU's flag and sends the CPU an NMI: the dummy, for which the kernel asks all handlers once
+//! more. If no handler claims the dummy, the kernel finds the flag set, clears it and reports
+//! nothing.
 //!
-//! * There is one item for the whole machine: while it waits on one CPU, queueing it on another
-//!   fails.
-//! * After queueing, and only if that did not fail, the flag is cleared unless the item is BUSY.
-//!   Queueing itself sets BUSY, so that *as posted* the flag is never cleared there. *As intended*
-//!   by the comment, BUSY means that the item ran when it was queued.
-//! * A dummy that comes together with something that is claimed does not clear the flag. The next
-//!   dummy of this CPU does, if there is one.
+//! * There is one item for the whole machine: while it waits on one CPU, another CPU cannot queue
+//!   it.
+//! * After it has queued the item, the kernel clears the flag unless the item is BUSY. Queueing
+//!   itself sets BUSY, so *as posted* the kernel never clears the flag there. *As intended* by the
+//!   comment, BUSY means that the item ran when it was queued.
+//! * A dummy in whose NMI a handler claims something does not clear the flag. The next dummy of
+//!   this CPU does, if there is one.
 //!
-//! The item's flags are changed with locked instructions, as in `kernel/irq_work.c` of that time.
-//! The flag of the CPU is plain, but for an exchange where the item sets it.
+//! CPUs change the item's flags with locked instructions, as in `kernel/irq_work.c` of that time.
+//! The accesses to a CPU's own flag are plain, but the item sets it by an exchange.
 //!
-//! Left out: the interrupt that runs lazy work where the tick is stopped.
+//! This model leaves out the interrupt that runs lazy work where the tick is stopped.
 
 use std::{cell::Cell, hash::Hash};
 
 use latchwork::simulation::{AtomicBool, AtomicUsize, Ordering};
 
-use super::drivers::tell;
+use super::drivers::note;
 use crate::{
     driver::{lapic, report},
     engine::Fingerprint,
@@ -47,13 +48,13 @@ struct PerCpu {
     listed: AtomicBool,
     /// `nmi_delayed_work_pending`: a dummy is expected.
     expected: AtomicBool,
-    /// How many dummies have not been taken, as only those know who judge.
+    /// How many dummies the CPU has not taken yet. Kept for the monitors.
     on_their_way: Cell<usize>,
-    /// The flag is set for a dummy that has not rung yet; likewise.
+    /// The flag is set for a dummy that has not rung yet. Kept for the monitors.
     is_sending: Cell<bool>,
-    /// A dummy rang for the NMI that is handled, or for one that nests in it; likewise.
+    /// A dummy rang for the NMI in progress, or for one that nests in it. Kept for the monitors.
     has_come: Cell<bool>,
-    /// In how many NMIs the CPU is.
+    /// How many NMIs the CPU is in.
     depth: Cell<usize>,
 }
 
@@ -78,23 +79,23 @@ impl DelayedWork {
         let cpu = &self.cpus[cpu];
         let before = self.item_flags.fetch_or(PENDING | BUSY, Ordering::AcqRel);
         if before & PENDING != 0 {
-            tell(|| "queues no dummy: one is queued".to_owned());
+            note(|| "queues no dummy: one is queued".to_owned());
             return;
         }
         cpu.listed.swap(true, Ordering::AcqRel);
-        tell(|| "queues a dummy".to_owned());
+        note(|| "queues a dummy".to_owned());
         let flags = match as_intended {
             true => before,
             false => self.item_flags.load(Ordering::Relaxed),
         };
         if flags & BUSY == 0 {
             cpu.expected.store(false, Ordering::Relaxed);
-            tell(|| "clears the flag".to_owned());
+            note(|| "clears the flag".to_owned());
         }
     }
 
-    /// `nmi_queue_work_clear`, in an NMI that nobody has claimed: whether it is taken for the
-    /// dummy.
+    /// `nmi_queue_work_clear`, in an NMI that no handler has claimed. Returns how it ends, if the
+    /// kernel takes it for the dummy.
     pub(super) fn swallow(&self, cpu: usize) -> Option<Ending> {
         let cpu = &self.cpus[cpu];
         let expected = cpu.expected.load(Ordering::Relaxed);
@@ -102,9 +103,9 @@ impl DelayedWork {
         if !expected {
             return None;
         }
-        tell(|| "takes it for the dummy, clears the flag".to_owned());
-        // Which of two edges is the dummy nobody can know, so that it is the policy's own as long
-        // as there is one.
+        note(|| "takes it for the dummy, clears the flag".to_owned());
+        // No software can know which of two edges is the dummy, so the edge counts as the policy's
+        // own as long as there is a dummy.
         let has_dummy = cpu.has_come.get() || cpu.on_their_way.get() != 0 || cpu.is_sending.get();
         Some(if has_dummy { Ending::Claimed } else { Ending::Absorbed })
     }
@@ -118,19 +119,19 @@ impl DelayedWork {
         self.item_flags.swap(BUSY, Ordering::AcqRel);
         cpu.expected.swap(true, Ordering::AcqRel);
         cpu.is_sending.set(true);
-        tell(|| "sets the flag".to_owned());
+        note(|| "sets the flag".to_owned());
         lapic::send_nmi(number);
-        tell(|| "has sent the dummy".to_owned());
+        note(|| "has sent the dummy".to_owned());
         // In x2APIC mode, nothing comes between the ring and this.
         cpu.on_their_way.set(cpu.on_their_way.get() + 1);
         cpu.is_sending.set(false);
-        // Fails if it was queued meanwhile.
+        // Fails if a CPU has queued it meanwhile.
         let _ = self.item_flags.compare_exchange(BUSY, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    /// Tells those who judge whether a dummy rang for the NMI that begins: it asks to go round all
-    /// handlers, and that is done now. Nothing is decided by it but whether a swallowed edge is
-    /// called the policy's own.
+    /// Tells the monitors whether a dummy rang for the NMI that begins: the dummy asks for all
+    /// handlers to be asked, which the kernel does now. The policy only uses it to tell whether an
+    /// edge that it swallows is its own.
     pub(super) fn nmi_begins(&self, number: usize) {
         let cpu = &self.cpus[number];
         let on_their_way = current().with(|state| {

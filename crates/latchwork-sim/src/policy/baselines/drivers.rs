@@ -7,11 +7,11 @@ use crate::{
     policy::{self, Action},
 };
 
-/// How often a driver goes round as long as its status is set.
+/// How often a driver acknowledges while its status is set again.
 const ROUNDS: u32 = 3;
 
-/// A line in the timeline, in this CPU's column.
-pub(super) fn tell(text: impl Fn() -> String) {
+/// Adds a line to the timeline, in this CPU's column.
+pub(super) fn note(text: impl Fn() -> String) {
     policy::say(text);
 }
 
@@ -23,18 +23,18 @@ pub(super) fn ask(bell: Bell) -> usize {
             Bell::External(index) => external::service(index).into(),
             _ => line_61(),
         };
-        tell(|| format!("asks {bell}: {claims}"));
+        note(|| format!("asks {bell}: {claims}"));
         claims
     })
 }
 
-/// The entry for performance counters masks itself.
+/// Whether the entry for performance counters masks itself.
 pub(super) fn lvt_masks_itself() -> bool {
     current().hardware.pmu == PmuKind::Masking
 }
 
-/// Handles PMIs, and counts the overflows. Where the entry masks itself, the counters are stopped
-/// until all is acknowledged, and the entry is unmasked before they go on.
+/// Handles PMIs, and counts the overflows. Where the entry masks itself, the driver stops the
+/// counters until it has acknowledged all overflows, and unmasks the entry before they go on.
 pub(super) fn pmis() -> usize {
     let mut status = pmu::read_status();
     if status == 0 {
@@ -60,7 +60,7 @@ pub(super) fn pmis() -> usize {
     overflows
 }
 
-/// Clears what port 0x61 shows, until it shows nothing: only then its line rings again.
+/// Clears the statuses of port 0x61 until none is set: only then can its line ring again.
 fn line_61() -> usize {
     let mut claims = 0;
     for _ in 0..ROUNDS {
@@ -73,8 +73,8 @@ fn line_61() -> usize {
     claims
 }
 
-/// What is up to a driver or to the rest of the kernel, so that its NMI code does not hear of it.
-/// Says whether it was that.
+/// Does what a driver or the rest of the kernel does without its NMI code. Returns whether the
+/// action was of that kind.
 pub(super) fn act_without_the_nmi_code(action: Action) -> bool {
     match action {
         Action::ClaimOutside(bell) => {
@@ -89,7 +89,7 @@ pub(super) fn act_without_the_nmi_code(action: Action) -> bool {
     true
 }
 
-/// Whether it is up to them.
+/// Whether a driver or the rest of the kernel does this without the NMI code.
 pub(super) fn can_act_without_the_nmi_code(action: Action) -> bool {
     matches!(
         action,

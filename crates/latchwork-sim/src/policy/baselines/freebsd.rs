@@ -1,31 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! FreeBSD on amd64: the list of handlers that commit 459dc427873c of 2024 brought ("x86: Refactor
-//! kernel-mode NMI handling", review D46421), and what became of it.
+//! FreeBSD on amd64: the list of handlers of commit 459dc427873c of 2024 ("x86: Refactor
+//! kernel-mode NMI handling", review D46421), and its later versions.
 //!
-//! * The dispatcher asks the stop handler first, outside the list, and if the NMI is its own, no
-//!   other handler (`nmi_handle_intr`).
-//! * Then the handlers in the list, the last one registered first. `freebsd-landed` asks all of
-//!   them. Since 194bb58b80c1 the first claim ends it: `freebsd-first-claim`.
+//! * The dispatcher first asks the stop handler, which is not in the list. If that handler claims
+//!   the NMI, the dispatcher asks no other (`nmi_handle_intr`).
+//! * Then it asks the handlers in the list, the last one registered first. `freebsd-landed` asks
+//!   all of them. Since 194bb58b80c1 the dispatcher stops at the first claim:
+//!   `freebsd-first-claim`.
 //! * Only if no handler claims, the dispatcher reads port 0x61 (`isa_nmi`), then ACPI's error
 //!   blocks (`apei_nmi`), and then the NMI is unknown (`nmi_call_kdb`).
-//! * Handlers come and go as in [`HandlerList`].
+//! * Handlers are registered and removed as in [`HandlerList`].
 //!
 //! In the review, the author reports that his test, `pmcstat` together with the PT driver, ends in
 //! the debugger if the stop handler is in the list, too; no message says why, and that state of the
-//! patch is not public. Three causes are possible, and each is enough. Here each is alone:
+//! patch is not public. Three causes are possible, and each is enough. Each has a baseline of its
+//! own:
 //!
 //! * `freebsd-stop-inverted`: the stop handler returns 0 for "mine", where the list takes 0 for
 //!   "not mine".
-//! * `freebsd-stop-double`: with that put right, one NMI is claimed by the stop handler and by the
-//!   PMCs', and the second edge finds nothing.
+//! * `freebsd-stop-double`: with that corrected, the stop handler and the PMCs' handler claim one
+//!   NMI, and the second edge finds nothing.
 //! * `freebsd-late-topa`: `hwpmc` unmasks the entry before PT's handler has acknowledged, so that a
 //!   second ToPA PMI rings for a status that goes away with the first.
 //!
-//! Left out: the sender's wait until the other has stopped, by a timeout (two stops at a time are
-//! one here, and the second sender is refused); `nmi_is_broadcast`, by which one CPU reports for
-//! all; what the debugger does; that an NMI which nests overwrites the outer one's stack; that
-//! `isa_nmi` and `apei_nmi` may end in a panic, where these acknowledge and go on. None of that
-//! comes before the violations.
+//! The model leaves out the sender's wait, with a timeout, until the other CPU has stopped (two
+//! stops at a time are one here, and the second sender is refused); `nmi_is_broadcast`, by which
+//! one CPU reports for all; what the debugger does; that a nested NMI overwrites the outer one's
+//! stack; and that `isa_nmi` and `apei_nmi` may panic, where the model acknowledges and goes on.
+//! None of that comes before the violations.
 
 use latchwork::simulation::{AtomicUsize, Ordering};
 
@@ -42,11 +44,11 @@ use crate::{
     policy::{Action, Arrival, Ask, Plan, Policy},
 };
 
-/// Which FreeBSD.
+/// A version of FreeBSD.
 #[derive(Debug)]
 pub(super) struct FreeBsd {
     pub(super) name: &'static str,
-    /// The first claim ends the walk.
+    /// Whether the dispatcher stops at the first claim.
     pub(super) first_claim_ends: bool,
     pub(super) stop_handler: StopHandler,
     pub(super) drivers: Drivers,
@@ -117,10 +119,10 @@ impl FreeBsd {
         let mut claimed = false;
         for element in kernel().handlers.elements() {
             if let Some(function) = Function::of(element.pointer()) {
-                drivers::tell(|| format!("reads the pointer to {function:?}"));
+                drivers::note(|| format!("reads the pointer to {function:?}"));
                 claimed |= element.run(|| self.call(function, cpu));
                 if claimed && self.first_claim_ends {
-                    drivers::tell(|| "asks nobody else".to_owned());
+                    drivers::note(|| "asks nobody else".to_owned());
                     break;
                 }
             }
@@ -132,7 +134,7 @@ impl FreeBsd {
         match function {
             Function::Stop => {
                 let is_mine = stops(cpu);
-                drivers::tell(|| format!("Stop: {}", if is_mine { "mine" } else { "not mine" }));
+                drivers::note(|| format!("Stop: {}", if is_mine { "mine" } else { "not mine" }));
                 is_mine == (self.stop_handler == StopHandler::Listed)
             }
             Function::Pmc => report::call(Bell::Lvt, || {

@@ -5,18 +5,18 @@
 //! * An element has a count of the calls in progress. The dispatcher reads the pointer, then
 //!   counts, then calls.
 //! * A remover clears the pointer, by a plain store, and waits until the count is 0. Elements stay
-//!   in the list, and are filled again.
-//! * Linking, filling and counting are locked instructions; all else is plain. A new element is
-//!   linked with release and found with acquire.
+//!   in the list, and later registrations fill them again.
+//! * Linking, filling and counting are locked instructions; all other accesses are plain. A
+//!   registration links a new element with release, and dispatchers find it with acquire.
 //!
-//! Left out: the assertion that a handler is not registered twice, and the panic where one that is
-//! not registered is removed. Elements come from a fixed array instead of `malloc`.
+//! The model leaves out the assertion that a handler is not registered twice, and the panic at the
+//! removal of one that is not registered. Elements come from a fixed array instead of `malloc`.
 
 use std::cell::Cell;
 
 use latchwork::simulation::{AtomicUsize, Ordering};
 
-use super::drivers::tell;
+use super::drivers::note;
 use crate::engine::{self, Fingerprint};
 
 /// How many elements there are.
@@ -50,7 +50,7 @@ impl HandlerList {
         Self { head: AtomicUsize::new(0), elements, allocated: Cell::new(0) }
     }
 
-    /// The elements, each looked for when it is asked for.
+    /// The elements, each of which the iterator looks up when it comes to it.
     pub(super) fn elements(&self) -> impl Iterator<Item = &Element> {
         let mut link = &self.head;
         std::iter::from_fn(move || {
@@ -87,11 +87,11 @@ impl HandlerList {
     pub(super) fn remove(&self, pointer: usize) {
         if let Some(element) = self.elements().find(|element| element.pointer() == pointer) {
             element.function.store(0, Ordering::Relaxed);
-            tell(|| "clears the pointer".to_owned());
+            note(|| "clears the pointer".to_owned());
             while element.running.load(Ordering::Relaxed) != 0 {
                 engine::relax();
             }
-            tell(|| "sees no call in progress".to_owned());
+            note(|| "sees no call in progress".to_owned());
         }
     }
 
@@ -115,7 +115,7 @@ impl Element {
         returned
     }
 
-    /// Fills it, if it is empty.
+    /// Fills it if it is empty. Returns whether it did.
     fn is_filled_with(&self, pointer: usize) -> bool {
         let is_filled = self.pointer() == 0
             && self

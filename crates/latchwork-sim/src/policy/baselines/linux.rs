@@ -2,30 +2,31 @@
 //! Linux on x86-64, as of 6.12 (`arch/x86/kernel/nmi.c`: `exc_nmi`, `default_do_nmi`,
 //! `nmi_handle`), and the series of 2014 on top of it.
 //!
-//! * Every local handler is called, and what they return is added up. Only if that is nothing, port
-//!   0x61 is read, under a raw spinlock: SERR, or else IOCHK.
-//! * If local handlers returned more than one, the next unclaimed NMI is swallowed, provided that
-//!   it comes back to back: at the same instruction as the one before.
-//! * An NMI that nests in the handler of another is remembered, and the outer one goes round again.
+//! * The kernel calls every local handler, and adds up what they return. Only if the sum is 0, it
+//!   reads port 0x61, under a raw spinlock: SERR, or else IOCHK.
+//! * If local handlers returned more than one, the kernel swallows the next unclaimed NMI, provided
+//!   that it comes back to back: at the same instruction as the one before.
+//! * The kernel remembers an NMI that nests in the handler of another, and the outer one then asks
+//!   all handlers again.
 //! * `linux-amd-100ms`: on AMD's CPUs, for 100 ms after a counter was handled, perf's handler
 //!   returns "handled" for every NMI that it knows nothing about (`amd_pmu_adjust_nmi_window`).
 //! * `linux-2014-posted`, `linux-2014-intended`: see [`DelayedWork`].
 //!
-//! What a baseline says with [`Ending`] is what it does and not what it calls it: an NMI that only
-//! AMD's window claims is absorbed.
+//! An [`Ending`] says what a baseline does and not what it calls that: an NMI that only AMD's
+//! window claims is absorbed.
 //!
-//! Handlers of external devices are local ones, as GHES's is, whose error blocks are behind a gate
-//! for one CPU at a time. In the series of 2014 they are external, as is port 0x61. What software
-//! sends are [`Backtraces`].
+//! Handlers of external devices are local ones, as GHES's is, which lets one CPU at a time read its
+//! error blocks. In the series of 2014 they are external, as is port 0x61. Software sends
+//! [`Backtraces`].
 //!
-//! Left out: DR7, CR2 and the stack's layout, which the machine has none of; NMI_UNKNOWN's
-//! handlers, which would claim after all that matters here; the two seconds for which an IOCHK is
-//! kept disabled with the lock held; RCU and the removal of handlers, which scenarios therefore do
-//! not ask of it. PMIs are handled with the entry unmasked before the counters go on, as the kernel
-//! does on some CPUs: on others it unmasks later, and whether an overflow is lost there no manual
-//! says. None of this makes an edge more or less. The machine traces on while PT's PMI is handled,
-//! where Linux stops it for most of that, so that what scenarios with PT's buffer show is not held
-//! against Linux.
+//! The model leaves out DR7, CR2 and the stack's layout, which the machine does not have;
+//! NMI_UNKNOWN's handlers, which would claim after all that matters here; the two seconds for which
+//! the kernel keeps an IOCHK disabled with the lock held; and RCU and the removal of handlers,
+//! which scenarios therefore do not ask of it. The PMI handler unmasks the entry before the
+//! counters go on, as the kernel does on some CPUs. On others the kernel unmasks later, and no
+//! manual says whether an overflow is lost there. None of this adds or removes an edge. The machine
+//! keeps tracing while the handler of PT's PMI runs, where Linux stops it for most of that time, so
+//! scenarios with PT's buffer show nothing against Linux.
 
 use latchwork::simulation::{AtomicBool, AtomicUsize, Ordering};
 
@@ -42,7 +43,7 @@ const CPUS: usize = 256;
 /// For how long AMD's perf handler claims everything.
 const WINDOW_MS: u64 = 100;
 
-/// Which Linux.
+/// A version of Linux.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Linux {
     /// As it is.
@@ -58,18 +59,18 @@ pub(super) enum Linux {
 struct Kernel {
     plan: Plan,
     cpus: [PerCpu; CPUS],
-    /// `nmi_reason_lock`: a raw spinlock of all CPUs, taken with acquire and released.
+    /// `nmi_reason_lock`: a raw spinlock of all CPUs: acquire to take it, release to free it.
     reason_lock: AtomicBool,
-    /// `ghes_in_nmi`: likewise of all CPUs, tried once.
+    /// `ghes_in_nmi`: also shared by all CPUs, which try it once.
     ghes_gate: AtomicBool,
     backtraces: Backtraces,
     delayed_work: DelayedWork,
 }
 
-/// All of it is plain: only the CPU itself uses it.
+/// The state of one CPU. All accesses are plain, since only that CPU makes them.
 struct PerCpu {
     nmi_state: AtomicUsize,
-    /// The number of the NMI that nested, for the report.
+    /// The number of the NMI that nested, for its report.
     nested_serial: AtomicUsize,
     swallow_nmi: AtomicBool,
     /// `perf_nmi_tstamp`.
@@ -94,7 +95,7 @@ impl PerCpu {
 /// What the local handlers returned.
 struct Handled {
     count: usize,
-    /// Of that, what only AMD's window claims.
+    /// The part of that which only AMD's window claims.
     by_window: usize,
 }
 
@@ -117,7 +118,7 @@ impl Linux {
         if this.nmi_state.load(Ordering::Relaxed) != NOT_RUNNING {
             this.nested_serial.store(arrival.serial, Ordering::Relaxed);
             this.nmi_state.store(LATCHED, Ordering::Relaxed);
-            drivers::tell(|| "leaves it to the NMI in which it nests".to_owned());
+            drivers::note(|| "leaves it to the NMI in which it nests".to_owned());
             return Ending::Deferred;
         }
         this.nmi_state.store(EXECUTING, Ordering::Relaxed);
@@ -125,7 +126,8 @@ impl Linux {
         // One instruction, which an NMI cannot divide.
         while this.nmi_state.fetch_sub(1, Ordering::Relaxed) == LATCHED {
             let serial = this.nested_serial.load(Ordering::Relaxed);
-            // It is told by the registers that the outer one has saved, so it is back to back.
+            // The kernel compares the registers that the outer one has saved, so this one is back
+            // to back.
             self.handle(arrival.cpu, serial, true);
         }
         ending
@@ -147,9 +149,9 @@ impl Linux {
             match delayed_work {
                 Some(work) => {
                     work.queue(cpu, self == Self::Intended);
-                    drivers::tell(|| "asks nobody external".to_owned());
+                    drivers::note(|| "asks nobody external".to_owned());
                 }
-                None => drivers::tell(|| "does not read port 0x61".to_owned()),
+                None => drivers::note(|| "does not read port 0x61".to_owned()),
             }
             let truly = local.count > local.by_window;
             return if truly { Ending::Claimed } else { Ending::Absorbed };
@@ -164,7 +166,7 @@ impl Linux {
             return ending;
         }
         if back_to_back && this.swallow_nmi.load(Ordering::Relaxed) {
-            drivers::tell(|| "swallows it, back to back".to_owned());
+            drivers::note(|| "swallows it, back to back".to_owned());
             return Ending::Absorbed;
         }
         report::report(serial, Reported::Unknown);
@@ -206,11 +208,11 @@ impl Linux {
         } else if now_ticks <= ends_ticks.load(Ordering::Relaxed) as u64 {
             handled.count += 1;
             handled.by_window += 1;
-            drivers::tell(|| "claims it all the same, soon after a PMI".to_owned());
+            drivers::note(|| "claims it all the same, soon after a PMI".to_owned());
         }
     }
 
-    /// What is asked under the lock.
+    /// Asks the external handlers under the lock.
     fn external_handlers(self) -> bool {
         let lock = &kernel().reason_lock;
         while lock.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
@@ -229,10 +231,11 @@ impl Linux {
     }
 }
 
-/// Port 0x61: SERR is cleared and stays disabled; or else IOCHK is cleared and enabled again.
+/// Handles port 0x61: clears SERR and leaves it disabled; or else clears IOCHK and enables it
+/// again.
 fn reason() -> bool {
     let reason = port61::read();
-    drivers::tell(|| format!("reads port 0x61: {reason:#x}"));
+    drivers::note(|| format!("reads port 0x61: {reason:#x}"));
     if reason & bit::SERR != 0 {
         port61::write(bit::SERR_OFF);
     } else if reason & bit::IOCHK != 0 {
@@ -244,7 +247,8 @@ fn reason() -> bool {
     true
 }
 
-/// A driver's handler. GHES's, of an error block, lets one CPU in at a time, and the others go on.
+/// A driver's handler. That of GHES, for an error block, lets one CPU in at a time, and the others
+/// go on.
 fn external_handler(index: u8) -> usize {
     if current().hardware.externals[usize::from(index)].bus != Bus::Memory {
         return drivers::ask(Bell::External(index));
@@ -271,7 +275,7 @@ impl Policy for Linux {
     fn can(&self, action: Action) -> bool {
         match action {
             Action::Send { ask, .. } => ask == Ask::Backtrace,
-            // The tick does not stop as long as lazy work waits for it, which is not told here.
+            // The tick does not stop as long as lazy work waits for it, which the model leaves out.
             Action::StopTick | Action::StartTick => !self.has_delayed_work(),
             _ => drivers::can_act_without_the_nmi_code(action),
         }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Models of other kernels' NMI code, small and written anew, to be broken by the same searches
-//! that ours has to withstand. What a baseline keeps is what the properties can tell apart: the
-//! order in which it asks, what it remembers from one NMI to the next, what CPUs share and by which
+//! Models of other kernels' NMI code, small and written anew, which the same searches break that
+//! ours has to withstand. A baseline keeps what makes a difference to the properties: the order in
+//! which it asks, what it remembers from one NMI to the next, what CPUs share and by which
 //! instructions.
 //!
-//! Sources are named by each of them. No code was taken from any.
+//! Each names its sources. We took no code from any of them.
 
 mod backtrace;
 mod credit;
@@ -34,13 +34,12 @@ pub struct Baseline {
     pub summary: &'static str,
     /// Makes it.
     pub policy: fn() -> Box<dyn Policy>,
-    /// The properties that it breaks in [`scenario`](Self::scenario): these and no others. The
-    /// first is what it is here for.
+    /// The properties that it breaks in [`scenario`](Self::scenario): these and no others. It is
+    /// here to break the first.
     pub breaks: &'static [Property],
     /// The scenario that shows it.
     pub scenario: &'static str,
-    /// One of the scenarios in which it breaks nothing: it does what it was made for, as far as
-    /// that reaches.
+    /// A scenario in which it breaks nothing, and so does what it was made for.
     pub holds_in: &'static str,
 }
 
@@ -160,7 +159,7 @@ static BASELINES: &[Baseline] = &[
     },
 ];
 
-/// As it landed.
+/// FreeBSD as the commit landed.
 const fn freebsd(name: &'static str) -> FreeBsd {
     FreeBsd {
         name,

@@ -7,24 +7,25 @@ use crate::{driver::pmu, machine::pmu::bit};
 
 const COUNTERS: u8 = bit::COUNTER_0 | bit::COUNTER_1;
 
-/// Which of them, and how they do it.
+/// Which of the two handlers there are, and how they work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Drivers {
-    /// `hwpmc` alone, for all that is behind the entry, which it unmasks last.
+    /// `hwpmc` alone, for everything behind the entry, which it unmasks last.
     Careful,
-    /// As they are in the tree: `hwpmc` unmasks before it acknowledges, and acknowledges whatever
-    /// was set. PT's handler comes before it, and clears its bit even if it has read it as clear.
+    /// Both as in FreeBSD's source: `hwpmc` unmasks before it acknowledges, and acknowledges
+    /// whatever was set. PT's handler comes first, and clears its bit even if it has read it as
+    /// clear.
     Landed,
-    /// As they are, but each acknowledges its own only, and only what it has seen; and `hwpmc`'s
-    /// comes first, as it does if it is loaded last.
+    /// The same, but each acknowledges only its own bits, and only those that it has seen set.
+    /// `hwpmc`'s handler comes first, as it does if the module is loaded last.
     PmcUnmasksFirst,
 }
 
-/// `core2_intr`. Says whether one of the counters had overflowed.
+/// `core2_intr`. Returns whether one of the counters had overflowed.
 pub(super) fn pmc_handler(drivers: Drivers) -> bool {
     if drivers == Drivers::Careful {
         let is_own = drivers::pmis() != 0;
-        drivers::tell(|| format!("Pmc: {}", if is_own { "mine" } else { "not mine" }));
+        drivers::note(|| format!("Pmc: {}", if is_own { "mine" } else { "not mine" }));
         return is_own;
     }
     let status = pmu::read_status();
@@ -33,11 +34,11 @@ pub(super) fn pmc_handler(drivers: Drivers) -> bool {
     unmask();
     pmu::acknowledge(if drivers == Drivers::Landed { status } else { own });
     pmu::stop_counters(false);
-    drivers::tell(|| format!("Pmc: saw {status:#x}"));
+    drivers::note(|| format!("Pmc: saw {status:#x}"));
     own != 0
 }
 
-/// `pt_topa_intr`. Says whether PT's buffer was full.
+/// `pt_topa_intr`. Returns whether PT's buffer was full.
 pub(super) fn pt_handler(drivers: Drivers) -> bool {
     let is_own = pmu::read_status() & bit::TOPA != 0;
     if is_own || drivers == Drivers::Landed {
@@ -46,7 +47,7 @@ pub(super) fn pt_handler(drivers: Drivers) -> bool {
     if is_own {
         unmask();
     }
-    drivers::tell(|| format!("Pt: {}", if is_own { "mine" } else { "not mine" }));
+    drivers::note(|| format!("Pt: {}", if is_own { "mine" } else { "not mine" }));
     is_own
 }
 

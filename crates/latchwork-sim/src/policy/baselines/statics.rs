@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where a kernel's `static`s lie: at the same addresses in each execution.
+//! The place of a kernel's `static`s, which lie at the same addresses in each execution.
 
 use std::cell::Cell;
 
@@ -12,12 +12,12 @@ pub(super) struct Statics<T: 'static> {
 }
 
 impl<T> Statics<T> {
-    /// None yet.
+    /// Holds nothing yet.
     pub(super) fn new() -> Self {
         Self { place: Place::new(), current: Cell::new(None) }
     }
 
-    /// The kernel boots. What it had before is gone.
+    /// Builds the `static`s anew, as the kernel boots.
     pub(super) fn boot(&self, build: impl FnOnce() -> T) {
         self.current.set(None);
         // SAFETY: the former content was reached through `current` only, by CPUs of an execution
@@ -25,7 +25,7 @@ impl<T> Statics<T> {
         self.current.set(Some(unsafe { self.place.rebuild(build) }));
     }
 
-    /// What it has.
+    /// The content.
     pub(super) fn get(&self) -> &'static T {
         self.current.get().expect("the policy is set up before time begins")
     }

@@ -91,7 +91,7 @@ fn delivery(route: Route) -> PlatformDelivery<'static> {
     }
 }
 
-/// As what the handler of that doorbell is registered.
+/// How the handler of that doorbell is registered.
 pub(super) fn spec(bell: Bell, hardware: &Hardware) -> HandlerSpec<'static> {
     match bell {
         Bell::Lvt => {

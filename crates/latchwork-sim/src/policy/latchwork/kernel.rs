@@ -13,7 +13,7 @@ use crate::{
     policy::{Action, Ask, Plan},
 };
 
-/// The most CPUs that an explored scenario has. Their areas lie at fixed addresses.
+/// The most CPUs that an explored scenario has. Their per-CPU areas lie at fixed addresses.
 const CPUS: usize = 4;
 
 /// What a kernel has in its `static`s.
@@ -38,7 +38,7 @@ impl Kernel {
         }
     }
 
-    /// The areas of so many CPUs.
+    /// The areas of `cpus` CPUs.
     pub(super) fn areas(&'static self, cpus: usize) -> &'static [PerCpu] {
         match self.areas.get(..cpus) {
             Some(areas) => areas,
@@ -54,7 +54,8 @@ impl Kernel {
         registered.chain(tickets.iter().map(|(bell, _)| *bell)).collect()
     }
 
-    /// Registers that doorbell's handler; the trace buffer's, where the counters' is there.
+    /// Registers that doorbell's handler: that of the trace buffer, where that of the counters is
+    /// registered already.
     pub(super) fn register(&'static self, bell: Bell) {
         let spec = handlers::spec(bell, &current().hardware);
         let registration = match bell {
@@ -162,8 +163,8 @@ impl Kernel {
         Some(tickets.remove(place).1)
     }
 
-    /// A driver that stops looks at its condition, with interrupts off, and consumes it if it is
-    /// there.
+    /// Acts as a driver that stops: reads its condition, with interrupts off, and consumes it if it
+    /// is set.
     fn claim_outside(&self, bell: Bell) {
         let were_on = interrupts::disable();
         if has_condition(bell) {
@@ -200,13 +201,13 @@ impl Kernel {
         interrupts::restore(true);
     }
 
-    /// The edges of this CPU that were deferred and are not settled.
+    /// How many deferred edges of this CPU are not settled.
     pub(super) fn unsettled_edges(&self) -> usize {
         let stats = self.nmi.cpu_stats(current().this_cpu()).unwrap_or_default();
         stats.edges.saturating_sub(stats.claimed + stats.absorbed + stats.unknown)
     }
 
-    /// The requests that were dropped on this CPU so far.
+    /// How many requests this CPU has dropped so far.
     pub(super) fn requests_dropped(&self) -> usize {
         let stats = self.nmi.cpu_stats(current().this_cpu());
         stats.map_or(0, |stats| stats.requests_dropped)
@@ -223,7 +224,7 @@ fn set_masked(bell: Bell, masked: bool) {
     }
 }
 
-/// Consumes the condition of a machine-wide doorbell, which is known to be there.
+/// Consumes the condition of a machine-wide doorbell, which is set.
 fn acknowledge(bell: Bell) {
     match bell {
         Bell::Lvt => pmu::acknowledge(pmu::read_status()),
@@ -234,7 +235,7 @@ fn acknowledge(bell: Bell) {
     }
 }
 
-/// Looks whether the condition is there.
+/// Whether the condition is set.
 fn has_condition(bell: Bell) -> bool {
     match bell {
         Bell::Lvt => pmu::read_status() != 0,

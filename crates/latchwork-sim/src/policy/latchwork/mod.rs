@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Ours: the real source, with the machine's registers behind its handlers.
+//! Our policy: the real source, with the machine's registers behind its handlers.
 
 mod deeds;
 mod handlers;
@@ -19,7 +19,7 @@ use crate::{
     machine::{Ending, Machine, current},
 };
 
-/// How a debt is paid.
+/// How a tick pays a debt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recovery {
     /// By a poll outside NMIs.
@@ -67,7 +67,7 @@ impl Policy for Latchwork {
             Recovery::Poll => latchwork::Recovery::Poll,
             Recovery::Probe => latchwork::Recovery::ProbeNmi,
         });
-        // Then each report is made, and not one in 100 ms.
+        // Under this policy the library makes each report, and not one in 100 ms.
         kernel.nmi.set_unknown_policy(UnknownPolicy::Panic);
         for bell in plan.attended {
             kernel.register(*bell);
@@ -89,7 +89,7 @@ impl Policy for Latchwork {
         // SAFETY: 1. The world calls this in NMI context, which ends after it returns. 2. Only NMIs
         // interrupt it. 3. No handler looks at the frame.
         let outcome = unsafe { kernel.nmi.dispatch(&interrupted) };
-        deeds::tell_since(deeds);
+        deeds::log_since(deeds);
         match outcome {
             Outcome::Claimed => Ending::Claimed,
             Outcome::Absorbed => Ending::Absorbed,
@@ -105,7 +105,7 @@ impl Policy for Latchwork {
     fn tick(&self) {
         let deeds = deeds::so_far();
         kernel().nmi.tick();
-        deeds::tell_since(deeds);
+        deeds::log_since(deeds);
         report::unsettled(kernel().unsettled_edges());
     }
 
@@ -130,7 +130,7 @@ impl Policy for Latchwork {
     }
 }
 
-/// The stated times, as the scenario has them.
+/// The library's limits, with the scenario's times.
 fn limits(machine: &Machine) -> Limits {
     let timing = &machine.timing;
     Limits {

@@ -17,7 +17,8 @@ const KINDS: [(GrantKind, &str); 4] = [
     (GrantKind::OutsideNmi, "claimed outside"),
 ];
 
-/// What `cpu` is granted and what is owed. What still lies in a store buffer is not seen.
+/// The grants of `cpu` and the debt, as they are in memory. It does not see what still lies in a
+/// store buffer.
 pub(super) fn of(cpu: usize) -> Standing {
     engine::peek(|| {
         current().drive(cpu);

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Claim, Class, Doorbell, EdgeModel, HandlerSpec, Limits, Outcome, PlatformDelivery, Recovery,
-    Registration, Request, primitive::Ordering,
+    Registration, primitive::Ordering,
 };
 
 /// What is so on CPU 0.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What other people's NMI code breaks at, where no scenario of ours shows just that.
+//! Scenarios in which other kernels' NMI code breaks, where no scenario of ours shows just that.
 
 use super::{ONE_CPU, PMU_AND_EXTERNAL, Scenario, Step, TWO_CPUS, overflow};
 use crate::{

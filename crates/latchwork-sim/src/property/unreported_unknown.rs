@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! N3, of single edges: a true unknown that is called one is reported, and one that is deferred is
-//! settled.
+//! N3, for single edges: the library reports a true unknown that it calls unknown, and settles one
+//! that it defers.
 //!
-//! An NMI that ends as unknown has been reported in it. Where it may be a late send's, since one
-//! was stuck for long enough, and there was a report shortly before, it may only be counted. A true
-//! unknown that came alone, is deferred, and meets nothing claimed that could explain it is
-//! reported within [`SETTLED_WITHIN_US`] of time in which its CPU ticks. What a policy says that it
-//! has deferred and not settled is settled within [`WAITS_TICKS`] after the last deferral.
+//! The library reports an NMI that ends as unknown before that NMI ends. It may only count one that
+//! may be a late send's, since a send was stuck for long enough, if there was a report shortly
+//! before. If a true unknown came alone and was deferred, and no claim could explain it, the
+//! library reports it within [`SETTLED_WITHIN_US`] of time in which its CPU ticks. It settles
+//! whatever the policy says that it has deferred within [`WAITS_TICKS`] after the last deferral.
 
 use std::hash::Hash;
 
@@ -16,17 +16,17 @@ use crate::{
     machine::{Bell, CpuSet, Edge, Ending, Fact, Hardware, Reported, Timing},
 };
 
-/// For how many tick periods an edge waits: until the debt is old enough and its tick comes, twice
-/// where somebody else polls just then, and one for clocks that differ.
+/// For how many tick periods an edge waits: until the debt is old enough and the tick comes, twice
+/// where another CPU polls just then, and one for clocks that differ.
 const WAITS_TICKS: u64 = 5;
 
-/// After a report, late sends may be held back that long, in microseconds. They are counted in the
-/// next.
+/// For how long after a report the library may hold back those of late sends, in microseconds. The
+/// next report counts them.
 const UNKNOWNS_APART_US: u64 = 100_000;
 
-/// The monitor of what is told.
+/// The monitor of N3 for single edges.
 #[derive(Debug)]
-pub struct Told {
+pub struct UnreportedUnknown {
     cpus: Vec<Cpu>,
     /// For how long a claim may explain an edge.
     explains_us: u64,
@@ -37,20 +37,20 @@ pub struct Told {
 
 #[derive(Clone, Debug, Default, Hash)]
 struct Cpu {
-    /// For each NMI that is handled, the innermost last.
+    /// One for each NMI in progress, the innermost last.
     dispatches: Vec<Dispatch>,
     /// True unknowns that are deferred and that nothing explains.
     deferred: Vec<Deferred>,
-    /// How long ago something was claimed that may still explain an edge.
+    /// The age of the last claim, while it may still explain an edge.
     claimed_us: Option<u64>,
     /// How long ago an edge was deferred, unless all are settled.
     waits_us: Option<u64>,
     unfinished_sends: u8,
-    /// For how long there has been one.
+    /// For how long there has been an unfinished send.
     unfinished_us: u64,
-    /// A send to it has been unfinished for so long that it may have been written off.
+    /// A send to it has been unfinished for so long that the library may have written it off.
     may_meet_late_sends: bool,
-    /// Late sends may be held back for that much longer.
+    /// For how much longer the library may hold back reports of late sends.
     held_back_us: u64,
 }
 
@@ -66,7 +66,7 @@ struct Deferred {
     ticking_us: u64,
 }
 
-impl Told {
+impl UnreportedUnknown {
     /// For that machine.
     pub fn new(hardware: &Hardware, timing: &Timing) -> Self {
         Self {
@@ -103,7 +103,7 @@ impl Told {
             if !ticking.has(number) {
                 continue;
             }
-            // Beyond the limit, ages need not be told apart.
+            // Beyond the limit, ages need not differ.
             cpu.waits_us = cpu.waits_us.map(|age_us| (age_us + by_us).min(self.waits_us + 1));
             cpu.deferred.iter_mut().for_each(|edge| edge.ticking_us += by_us);
             if cpu.deferred.iter().any(|edge| edge.ticking_us > SETTLED_WITHIN_US) {
@@ -121,9 +121,9 @@ fn broken(text: String) -> Violation {
 impl Cpu {
     fn reported(&mut self, serial: usize) {
         let own = self.deferred.iter().position(|edge| edge.serial == serial);
-        let told_already = self.dispatches.last().is_none_or(|dispatch| dispatch.reported);
-        // Several that are settled together are reported in the name of the first.
-        let settled = own.or(self.deferred.len().checked_sub(1).filter(|_| told_already));
+        let already_reported = self.dispatches.last().is_none_or(|dispatch| dispatch.reported);
+        // One report covers several edges that are settled together, in the name of the first.
+        let settled = own.or(self.deferred.len().checked_sub(1).filter(|_| already_reported));
         if let Some(place) = settled {
             self.deferred.remove(place);
         } else if let Some(dispatch) = self.dispatches.last_mut() {
@@ -131,12 +131,12 @@ impl Cpu {
         }
     }
 
-    /// Says whether that is an unknown nobody was told of.
+    /// Returns whether it is an unknown NMI without a report.
     fn ended(&mut self, serial: usize, ending: Ending) -> bool {
         let Some(dispatch) = self.dispatches.pop() else { return false };
         if ending == Ending::Deferred {
             self.waits_us = Some(0);
-            // It may have been settled before its NMI ends.
+            // The CPU may have settled it before its NMI ends.
             let is_open = dispatch.is_unknown_alone && !dispatch.reported;
             if is_open && self.claimed_us.is_none() {
                 self.deferred.push(Deferred { serial, ticking_us: 0 });
@@ -147,7 +147,7 @@ impl Cpu {
     }
 }
 
-impl Monitor for Told {
+impl Monitor for UnreportedUnknown {
     fn note(&mut self, _: u64, fact: &Fact) -> Result<(), Violation> {
         match *fact {
             Fact::Taken { cpu, serial, edge } => {
@@ -175,8 +175,8 @@ impl Monitor for Told {
                 }
             }
             Fact::Ended { cpu, serial, ending, .. } => {
-                let is_untold = self.cpus[cpu].ended(serial, ending);
-                return match is_untold {
+                let is_unreported = self.cpus[cpu].ended(serial, ending);
+                return match is_unreported {
                     true => {
                         Err(broken(format!("CPU {cpu} calls an edge unknown and reports nothing")))
                     }
@@ -216,12 +216,13 @@ impl Monitor for Told {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::{ended, passed, report, taken, tell};
+    use super::super::history::{ended, passed, report, taken, verdict};
     use super::*;
 
     fn judge(history: &[Fact]) -> Result<(), Property> {
         let hardware = Hardware { cpus: 1, ..Hardware::BARE };
-        tell(Told::new(&hardware, &Timing::SHORT), history).map_err(|violation| violation.property)
+        verdict(UnreportedUnknown::new(&hardware, &Timing::SHORT), history)
+            .map_err(|violation| violation.property)
     }
 
     fn deferred() -> Vec<Fact> {
@@ -230,12 +231,13 @@ mod tests {
 
     #[test]
     fn what_is_called_unknown_is_reported() {
-        let told =
+        let reported =
             [taken(1, &[Bell::Button]), report(1, Reported::Unknown), ended(1, Ending::Unknown)];
-        assert_eq!(judge(&told), Ok(()));
+        assert_eq!(judge(&reported), Ok(()));
         let kept = [taken(1, &[Bell::Button]), ended(1, Ending::Unknown)];
         assert_eq!(judge(&kept), Err(Property::N3));
-        let after = |us, begin: &[Fact]| judge(&[begin, &told[..], &[passed(us)], &kept].concat());
+        let after =
+            |us, begin: &[Fact]| judge(&[begin, &reported[..], &[passed(us)], &kept].concat());
         let stuck = [Fact::SendBegan { to: 0 }, passed(Timing::SHORT.hold_us)];
         assert_eq!(after(99_999, &stuck), Ok(()), "it may be that send's");
         assert_eq!(after(100_000, &stuck), Err(Property::N3));
