@@ -73,6 +73,8 @@ mod rationing;
 mod rings;
 mod routes;
 mod seen;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 pub(crate) use doorbell::{MOST_LATE_US, RingTarget, SlotDoorbell};
 pub(crate) use entry::{Due, Grant};

@@ -386,12 +386,14 @@ pub(super) fn step_outside(nmi: &'static Nmi<TestPlatform>) -> impl Drop {
 }
 
 /// Another CPU claims the condition of Platform slot 0, in a poll that the test makes.
+#[cfg(not(loom))]
 pub(crate) fn publish_claim(nmi: &'static Nmi<TestPlatform>) {
     let slot = nmi.core.registry.slot(crate::contract::Class::Platform, 0).unwrap();
     nmi.publish_claim(slot, 0, None);
 }
 
 /// CPU 1 posts a request to CPU 0, and does not ring.
+#[cfg(not(loom))]
 pub(crate) fn begin_send(nmi: &'static Nmi<TestPlatform>) {
     let cpus = nmi.core.cpus();
     cpus[1].own.sending.begin();
@@ -399,6 +401,7 @@ pub(crate) fn begin_send(nmi: &'static Nmi<TestPlatform>) {
 }
 
 /// CPU 1 has rung, in the send that it began. Sends of its own that nest end with the lowest.
+#[cfg(not(loom))]
 pub(crate) fn finish_send(nmi: &'static Nmi<TestPlatform>) {
     let cpus = nmi.core.cpus();
     cpus[0].senders.mailbox.finish();

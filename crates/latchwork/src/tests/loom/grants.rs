@@ -5,7 +5,7 @@ use loom::thread;
 
 use super::{explore, recovery::external};
 use crate::{
-    Outcome,
+    Class, Doorbell, EdgeModel, HandlerSpec, Outcome,
     tests::{
         source::Source,
         world::{Leaked, World, become_cpu, take_nmi},
@@ -83,4 +83,68 @@ fn a_claim_is_adopted_once_however_early_it_is_seen() {
         assert_eq!([take_nmi(nmi), take_nmi(nmi)], [Outcome::Absorbed, Outcome::Unknown]);
         kept.remove().unwrap();
     });
+}
+
+/// What another CPU does while a driver takes long to clear the status of what it claims.
+#[derive(Clone, Copy, PartialEq)]
+enum Meanwhile {
+    /// It looks at the claim when that begins.
+    LooksAtItsBeginning,
+    /// It has adopted the claim, and looks again when that ends.
+    LooksAgainAtItsEnd,
+    /// It looks when the claim ends.
+    LooksAtItsEnd,
+}
+
+/// The ring comes to the other CPU as late after the end of the claim as its doorbell says.
+fn a_slow_claim_outside_nmis(meanwhile: Meanwhile) {
+    explore(move || {
+        let world = World::new();
+        let nmi = world.nmi;
+        let source = Leaked::new(Source::new());
+        let edges = EdgeModel::PerEvent { late_us: 1_000, max_late_edges: 0 };
+        let doorbell = Doorbell::Platform(1);
+        let spec = HandlerSpec::new("late", Class::Platform, doorbell, edges);
+        let kept = nmi.register(&spec, source.0).unwrap();
+        world.wait_us(100_000);
+        nmi.core.recovery.hot.debt.take();
+        source.0.raise();
+        let look = move || {
+            become_cpu(Some(1));
+            nmi.entering_idle();
+        };
+        let at_beginning =
+            (meanwhile == Meanwhile::LooksAtItsBeginning).then(|| thread::spawn(look));
+        let at_end = kept.claim_outside_nmi(|| {
+            if let Some(other_cpu) = at_beginning {
+                other_cpu.join().unwrap();
+            }
+            if meanwhile == Meanwhile::LooksAgainAtItsEnd {
+                look();
+                become_cpu(Some(0));
+            }
+            world.wait_us(3_000);
+            source.0.clear();
+            (meanwhile != Meanwhile::LooksAtItsBeginning).then(|| thread::spawn(look))
+        });
+        if let Some(other_cpu) = at_end {
+            other_cpu.join().unwrap();
+        }
+        world.wait_us(700);
+        look();
+        assert_eq!([take_nmi(nmi), take_nmi(nmi)], [Outcome::Absorbed, Outcome::Unknown]);
+        become_cpu(Some(0));
+        kept.remove().unwrap();
+    });
+}
+
+#[test]
+fn whoever_sees_a_slow_claim_outside_nmis_waits_for_its_end() {
+    a_slow_claim_outside_nmis(Meanwhile::LooksAtItsBeginning);
+}
+
+#[test]
+fn whoever_sees_the_end_of_a_slow_claim_outside_nmis_sees_its_deadline() {
+    a_slow_claim_outside_nmis(Meanwhile::LooksAgainAtItsEnd);
+    a_slow_claim_outside_nmis(Meanwhile::LooksAtItsEnd);
 }

@@ -164,7 +164,8 @@ fn a_cpu_that_was_offline_knows_of_each_sender_that_saw_it_online_before() {
         become_cpu(Some(1));
         nmi.go_offline().unwrap();
         let rung = || nmi.platform.rung[1].load(Ordering::Relaxed);
-        let knows_of_none = cpus[1].wait_for_sends_under_way(cpus).is_none();
+        let wait = cpus[1].wait_for_what_is_under_way(cpus);
+        let knows_of_none = cpus[1].have_sends_finished(wait, cpus);
         let rung_then = rung();
         match sender.join().unwrap() {
             Ok(()) => assert!(!knows_of_none || rung_then == 1, "it rings unknown"),

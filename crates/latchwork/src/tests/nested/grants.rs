@@ -6,9 +6,10 @@ use super::{arm, at_every_access, came};
 use crate::{
     Class, Doorbell, EdgeModel, HandlerSpec, Nmi, Outcome, Registration, Request, Storm,
     StormSource,
+    primitive::Ordering,
     tests::{
         source::{Source, time_passes},
-        world::{Leaked, TestPlatform, World, become_cpu, take_nmi},
+        world::{Leaked, TestPlatform, World, become_cpu, take_nmi, take_work_interrupt},
     },
 };
 
@@ -268,6 +269,31 @@ fn a_ring_on_top_of_a_claim_outside_nmis() {
         assert_eq!(unknown(nmi), 0);
         interrupted
     });
+}
+
+/// The tick of the CPU is stopped. If an edge on top waits for what comes next, it asks for a tick.
+#[test]
+fn a_cpu_does_not_sleep_over_an_edge_on_top_of_its_claim_outside_nmis() {
+    let waited = core::cell::Cell::new(0);
+    at_every_access(12, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let source = Leaked::new(Source::new());
+        let kept = nmi.register(&local(4, EdgeModel::PerCondition), source.0).unwrap();
+        nmi.tick_stopped();
+        arm(accesses_before, move || {
+            take_nmi(nmi);
+        });
+        kept.claim_outside_nmi(|| ());
+        let interrupted = came();
+        let waits = nmi.core.cpus()[0].has_open_edges();
+        take_work_interrupt(nmi);
+        let wanted = nmi.platform.ticks_wanted.load(Ordering::Relaxed);
+        assert!(wanted == 1 || !waits);
+        waited.set(waited.get() + usize::from(waits));
+        interrupted
+    });
+    assert!(waited.get() > 3, "{} edges on top waited", waited.get());
 }
 
 /// Another CPU adopts the claim while the driver is at it, and finds the ring late from when the

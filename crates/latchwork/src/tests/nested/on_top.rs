@@ -15,6 +15,7 @@ use crate::{
 };
 
 const LATE_US: usize = 8_000;
+const CAP_US: usize = Limits::BARE_METAL.cap_us as usize;
 const OVERDUE_US: usize = Limits::BARE_METAL.overdue_us as usize;
 
 /// A CPU that has claimed a message, which rings once more, and asks the Platform handlers at its
@@ -152,5 +153,90 @@ fn an_unknown_on_top_of_a_dispatch_is_reported() {
         assert_eq!((stats.claimed, stats.unknown), (1, usize::from(nested)));
         assert_eq!(nmi.platform.unknowns.lock().unwrap().len(), usize::from(nested));
         nested
+    });
+}
+
+/// An edge on top is judged before the outermost NMI returns, however late in it the edge comes: no
+/// tick need follow.
+#[test]
+fn what_came_on_top_does_not_wait_for_a_tick() {
+    for edges in 1..=3 {
+        at_every_access(20, |accesses_before| {
+            let world = World::new();
+            let nmi = world.nmi;
+            arm(accesses_before, move || {
+                for _ in 0..edges {
+                    take_nmi(nmi);
+                }
+            });
+            take_nmi(nmi);
+            let nested = came();
+            assert!(!nmi.core.cpus()[0].has_open_edges());
+            let unknown = 1 + if nested { edges } else { 0 };
+            assert_eq!(nmi.cpu_stats(0).unwrap().unknown, unknown);
+            nested
+        });
+    }
+}
+
+/// Two more on top of what claims their conditions, the second on top of the first, which leaves
+/// its edge to the code underneath.
+#[test]
+fn a_ring_on_top_of_one_that_is_left_to_the_code_underneath() {
+    for between in 0..30 {
+        at_every_access(20, |accesses_before| {
+            let world = World::new();
+            let nmi = world.nmi;
+            let sources = [(); 3].map(|()| Leaked::new(Source::new()));
+            let _kept: [Registration; 3] = core::array::from_fn(|index| {
+                let doorbell = Doorbell::Local(index as u8);
+                let edges = EdgeModel::PerCondition;
+                let spec = HandlerSpec::new("local", Class::Local, doorbell, edges);
+                nmi.register(&spec, sources[index].0).unwrap()
+            });
+            world.wait_us(20_000);
+            sources.iter().for_each(|source| source.0.raise());
+            arm(accesses_before, move || {
+                arm(between, move || {
+                    take_nmi(nmi);
+                });
+                take_nmi(nmi);
+            });
+            take_nmi(nmi);
+            let nested = came();
+            let edges = || nmi.cpu_stats(0).unwrap().edges;
+            while edges() < 3 {
+                assert_eq!(take_nmi(nmi), Outcome::Absorbed);
+            }
+            assert_all_is_used_up(nmi);
+            nested
+        });
+    }
+}
+
+/// The code underneath takes longer than any grant lasts. What comes on top then is no longer left
+/// to it, and neither is what comes too often.
+#[test]
+fn a_dispatch_that_does_not_return_hides_no_unknown() {
+    at_every_access(10, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        arm(accesses_before, move || {
+            take_nmi(nmi);
+            time_passes(nmi, CAP_US + 100);
+            assert_eq!(take_nmi(nmi), Outcome::Unknown, "it is stuck");
+        });
+        take_nmi(nmi);
+        came()
+    });
+    at_every_access(10, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        arm(accesses_before, move || {
+            let unknown = |_: &usize| take_nmi(nmi) == Outcome::Unknown;
+            assert!((0..100).find(unknown).is_some(), "so many are a storm");
+        });
+        take_nmi(nmi);
+        came()
     });
 }
