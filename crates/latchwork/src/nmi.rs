@@ -4,7 +4,7 @@
 use core::{error::Error, fmt};
 
 use crate::{
-    contract::{HandlerId, InDispatch, MAX_CPUS, Platform, UnknownPolicy},
+    contract::{HandlerId, InDispatch, InterruptState, MAX_CPUS, Platform, UnknownPolicy},
     cpu::PerCpu,
     dispatch::PanicElection,
     primitive::{AtomicBool, AtomicPtr, AtomicUsize, Counter, Ordering, const_unless_loom},
@@ -116,15 +116,13 @@ impl<P: Platform> Nmi<P> {
         act: impl FnOnce(usize, &PerCpu) -> R,
     ) -> Result<R, Option<usize>> {
         let interrupts = self.platform.disable_interrupts();
+        let _until_here = InterruptsOff { platform: &self.platform, interrupts };
         let this_cpu = self.platform.current_cpu();
         let area = this_cpu.and_then(|cpu| Some((cpu, self.core.cpus().get(cpu)?)));
-        let done = match area {
+        match area {
             Some((cpu, area)) => Ok(act(cpu, area)),
             None => Err(this_cpu),
-        };
-        // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
-        unsafe { self.platform.restore_interrupts(interrupts) };
-        done
+        }
     }
 
     pub(crate) fn limits(&self) -> InTicks<'_> {
@@ -137,6 +135,20 @@ impl<P: Platform> Nmi<P> {
 
     pub(crate) fn core_and_platform(&'static self) -> (&'static Core, &'static dyn Platform) {
         (&self.core, &self.platform)
+    }
+}
+
+/// Restores the interrupts when it is dropped, also where what it encloses unwinds.
+struct InterruptsOff<'p, P: Platform> {
+    platform: &'p P,
+    interrupts: InterruptState,
+}
+
+impl<P: Platform> Drop for InterruptsOff<'_, P> {
+    fn drop(&mut self) {
+        // SAFETY: from the `disable_interrupts` of the code that made this, on the same CPU since
+        // interrupts were off.
+        unsafe { self.platform.restore_interrupts(self.interrupts) };
     }
 }
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Running queued items: at the interrupt for work, at the tick, and for CPUs that are offline.
 
+use core::cell::Cell;
+
 use super::item::{Urgency, Work};
 use crate::{contract::Platform, cpu::PerCpu, nmi::Nmi};
 
 impl<P: Platform> Nmi<P> {
     /// Runs this CPU's items of urgency [`Now`](Urgency::Now), and also the lazy ones if its tick
     /// is stopped or it is offline. Runs what CPUs that are offline left as well. Returns how many
-    /// items ran. Not NMI-safe: in an NMI it does nothing.
+    /// items ran. Not NMI-safe: in an NMI it does nothing, and in an item it runs none: the run that
+    /// the item is part of goes on with those behind it.
     ///
     /// The kernel calls it
     ///
@@ -77,7 +80,7 @@ impl<P: Platform> Nmi<P> {
     fn run_here(&self, runs_lazy: impl FnOnce(&PerCpu) -> bool) -> usize {
         let ran = self.on_this_cpu(|cpu, area| {
             let mut ran: usize = 0;
-            if area.is_in_dispatch() {
+            if area.is_in_dispatch() || area.work.is_running_one() {
                 return ran;
             }
             let mut run = |item| {
@@ -109,10 +112,31 @@ impl<P: Platform> Nmi<P> {
     fn run_item(&self, cpu: usize, area: &PerCpu, item: &'static Work) {
         item.begin();
         let outer = area.work.set_running(core::ptr::from_ref(item).addr());
+        let run = Run { nmi: self, cpu, area, item, outer, has_returned: Cell::new(false) };
         item.call(cpu);
-        area.work.set_running(outer);
-        if let Some(place) = item.end() {
-            self.push_and_notify(item, place);
+        run.has_returned.set(true);
+    }
+}
+
+/// A run of an item: it ends when this is dropped, also where the item unwinds.
+struct Run<'a, P: Platform> {
+    nmi: &'a Nmi<P>,
+    cpu: usize,
+    area: &'a PerCpu,
+    item: &'static Work,
+    outer: usize,
+    has_returned: Cell<bool>,
+}
+
+impl<P: Platform> Drop for Run<'_, P> {
+    fn drop(&mut self) {
+        self.area.work.set_running(self.outer);
+        if let Some(place) = self.item.end() {
+            self.nmi.push_and_notify(self.item, place);
+        }
+        if !self.has_returned.get() {
+            // The run of the list ends here: another one takes those behind the item.
+            self.nmi.platform.interrupt_for_work(self.cpu);
         }
     }
 }
