@@ -22,8 +22,9 @@ impl<P: Platform> Nmi<P> {
     /// [`CpuStats::offline`](crate::CpuStats::offline), and drops and counts the requests that it
     /// takes. Not NMI-safe. On a CPU that is offline this does nothing.
     ///
-    /// Call [`run_work`](crate::Nmi::run_work) next: it runs the deferred work that waits here.
-    /// Otherwise another CPU runs it at its next tick.
+    /// Call [`run_work`](crate::Nmi::run_work) next: it runs the deferred work that waits here, and
+    /// pays the debt, if this CPU made it. Otherwise another CPU runs it, and answers for that: the
+    /// library raises its interrupt for work.
     ///
     /// Call this pinned, with interrupts off, before the CPU halts for good or loses power. A
     /// sender that looked at this CPU before it went offline may still post its request and ring.
@@ -39,7 +40,9 @@ impl<P: Platform> Nmi<P> {
                 return Err(PresenceError::InDispatch(InDispatch { cpu }));
             }
             area.presence().go_away();
-            self.mark_work_left_by(area);
+            let is_maker = self.is_maker(area);
+            self.leave_to_others(area, is_maker);
+            self.interrupt_another_for_what_is_left(cpu);
             Ok(())
         })
         .unwrap_or_else(|cpu| Err(PresenceError::NoSuchCpu { cpu }))
@@ -82,6 +85,9 @@ impl<P: Platform> Nmi<P> {
             // in `PollLock::begin`.
             fence(Ordering::SeqCst);
             self.owe(cpu, area);
+            if area.work.has_items() {
+                self.platform.interrupt_for_work(cpu);
+            }
             Ok(())
         })
         .unwrap_or_else(|cpu| Err(PresenceError::NoSuchCpu { cpu }))
@@ -98,8 +104,8 @@ impl<P: Platform> Nmi<P> {
     /// never run, and the item that was running never ends. So stop a CPU only where it does none
     /// of these.
     ///
-    /// What merely waits on its lists is not lost: another CPU runs it, at its next tick or by
-    /// [`run_work`](crate::Nmi::run_work).
+    /// What merely waits on its lists is not lost: the library raises another CPU's interrupt for
+    /// work, which runs it.
     ///
     /// # Errors
     ///
@@ -118,7 +124,7 @@ impl<P: Platform> Nmi<P> {
         self.core.panic.abandon(cpu);
         area.own.abandon();
         area.presence().mark_away();
-        self.mark_work_left_by(area);
+        self.leave_to_others(area, false);
         let was_sending = area.own.sending.abandon();
         area.correct_sends_account(self.core.cpus());
         if was_sending {
@@ -126,6 +132,7 @@ impl<P: Platform> Nmi<P> {
         }
         // It may have made the debt, or taken it and not polled.
         let _ = self.on_this_cpu(|cpu, area| self.take_debt_over(cpu, area));
+        self.interrupt_another_for_what_is_left(cpu);
         Ok(())
     }
 
@@ -135,13 +142,26 @@ impl<P: Platform> Nmi<P> {
         self.core.cpus().get(cpu).map(|area| !area.presence().is_away())
     }
 
-    /// Leaves to the others what waits for a CPU that has just been taken offline. The fence has
-    /// its partner in `Nmi::notify_cpu`: either this CPU sees the item that a producer put there,
-    /// or the producer sees the CPU offline. So has it in `SendWord::begin`, for sends.
-    fn mark_work_left_by(&self, area: &PerCpu) {
+    /// Leaves to the others what waits for a CPU that has just been taken offline, the debt too, if
+    /// that CPU made it. The fence has its partner in `Nmi::notify_cpu`: either this CPU sees the
+    /// item that a producer put there, or the producer sees the CPU offline. So has it in `SendWord::begin`, for sends.
+    fn leave_to_others(&self, area: &PerCpu, made_the_debt: bool) {
         fence(Ordering::SeqCst);
-        if area.work.has_items() {
-            self.core.mark_work_left();
+        if area.work.has_items() || made_the_debt {
+            self.core.mark_something_left();
+        }
+    }
+
+    /// Has an online CPU look at what the CPUs that are offline have left: no tick need come. If it
+    /// goes offline before it has looked, it interrupts another. Without one it waits for the first
+    /// CPU that comes online and ticks.
+    fn interrupt_another_for_what_is_left(&self, this_cpu: usize) {
+        if self.core.something_is_left() {
+            let mut others = self.core.cpus().iter().enumerate();
+            let online = others.find(|(cpu, area)| *cpu != this_cpu && !area.presence().is_away());
+            if let Some((cpu, _)) = online {
+                self.platform.interrupt_for_work(cpu);
+            }
         }
     }
 }

@@ -3,12 +3,16 @@
 
 use std::string::ToString;
 
-use super::world::{
-    CPUS, Leaked, Stops, Victim, World, become_cpu, served, spec, take_nmi, take_nmi_and_stop,
+use super::{
+    item::Item,
+    world::{
+        CPUS, Leaked, Stops, Victim, World, become_cpu, served, spec, take_all_work_interrupts,
+        take_nmi, take_nmi_and_stop,
+    },
 };
 use crate::{
     AfterLeave, Claim, Class, InDispatch, Outcome, PresenceError, RemoveFailure, Request,
-    SendError, UnknownPolicy, primitive::Ordering,
+    SendError, UnknownPolicy, Urgency, primitive::Ordering,
 };
 
 #[test]
@@ -256,6 +260,28 @@ fn after_leave_of_a_parked_cpu_is_forgotten_with_it() {
     nmi.come_online().unwrap();
     assert_eq!(take_nmi(nmi), Outcome::Unknown);
     assert!(nmi.platform.left.lock().unwrap().is_empty());
+}
+
+/// The kernel calls nothing more: not `run_work` on the CPU that went or came, and no tick.
+#[test]
+fn what_an_offline_cpu_has_on_its_lists_runs_though_no_cpu_ticks() {
+    for stays_alive in [true, false] {
+        let item = Item::new();
+        let world = World::new();
+        let nmi = world.nmi;
+        nmi.tick_stopped();
+        become_cpu(Some(1));
+        nmi.queue(item.work.0, Urgency::Lazy).unwrap();
+        if stays_alive {
+            nmi.go_offline().unwrap();
+        } else {
+            become_cpu(Some(0));
+            // SAFETY: no thread is CPU 1.
+            unsafe { nmi.mark_offline(1) }.unwrap();
+        }
+        take_all_work_interrupts(nmi);
+        assert_eq!(item.ran_on(), [0]);
+    }
 }
 
 /// Its request was posted, and no ring came, nor ever would.

@@ -102,7 +102,7 @@ impl<P: Platform> Nmi<P> {
     fn notify_cpu(&self, place: Place, area: &PerCpu) {
         fence(Ordering::SeqCst);
         if area.presence().is_away() {
-            self.core.mark_work_left();
+            self.core.mark_something_left();
             if let Some(this_cpu) = self.platform.current_cpu() {
                 self.platform.interrupt_for_work(this_cpu);
             }

@@ -13,9 +13,7 @@ impl<P: Platform> Nmi<P> {
     ///
     /// 1. from the interrupt that [`Platform::interrupt_for_work`] raises;
     /// 2. after [`go_offline`](Self::go_offline), before the CPU is halted: so a CPU runs its own
-    ///    items before it leaves;
-    /// 3. after [`come_online`](Self::come_online), and, on the calling CPU, after
-    ///    [`mark_offline`](Self::mark_offline).
+    ///    items before it leaves. If the kernel does not, another CPU runs them.
     ///
     /// It runs what was queued before it began. An item that is queued meanwhile raises an
     /// interrupt of its own.
@@ -32,7 +30,7 @@ impl<P: Platform> Nmi<P> {
             self.ask_again(cpu, area);
             if area.presence().is_away() {
                 self.pay_before_leaving(cpu, area);
-            } else if area.work.tick_is_stopped() && self.needs_tick(area) {
+            } else if area.work.tick_is_stopped() && self.needs_tick(cpu, area) {
                 self.platform.restart_tick();
             }
         });
@@ -62,7 +60,7 @@ impl<P: Platform> Nmi<P> {
     /// ever, so that the interrupt ends the idling.
     pub fn tick_stopped(&'static self) {
         let _ = self.on_this_cpu(|cpu, area| {
-            if area.work.stop_tick() || self.needs_tick(area) {
+            if area.work.stop_tick() || self.needs_tick(cpu, area) {
                 self.platform.interrupt_for_work(cpu);
             }
         });
@@ -88,7 +86,8 @@ impl<P: Platform> Nmi<P> {
             if runs_lazy(area) {
                 area.work.list(Urgency::Lazy).run_all(&mut run);
             }
-            if !area.presence().is_away() && self.core.take_left_work() {
+            if !area.presence().is_away() && self.core.take_what_is_left() {
+                self.answer_for_what_is_owed(cpu, area);
                 self.run_left_work(&mut run);
             }
             ran
