@@ -70,7 +70,8 @@ impl<P: Platform> Nmi<P> {
 
     /// Gives the subsystem its per-CPU areas, one for each number that [`Platform::current_cpu`]
     /// can return. Call it once, from ordinary context, before anything is registered. CPUs that
-    /// are not running cost nothing.
+    /// are not running cost nothing. The calling CPU is online from then on; every other one is not
+    /// until it [comes online](Self::come_online).
     ///
     /// From then on the areas are this subsystem's, for ever: no other subsystem takes one of them.
     ///
@@ -78,7 +79,10 @@ impl<P: Platform> Nmi<P> {
     ///
     /// See [`InitError`]; nothing has changed then, and the areas are as free as before.
     pub fn init(&'static self, cpus: &'static [PerCpu]) -> Result<(), InitError> {
-        self.core.init(cpus)
+        self.core.init(cpus)?;
+        // Nothing is registered yet, so no poll is owed.
+        let _ = self.on_this_cpu(|_, area| area.presence().come_back());
+        Ok(())
     }
 
     /// The kernel's services.

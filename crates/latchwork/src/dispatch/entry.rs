@@ -94,8 +94,8 @@ impl<P: Platform> Nmi<P> {
             self.core.too_early.fetch_add(1, Ordering::Relaxed);
             return Outcome::TooEarly;
         };
-        if area.presence().turns_away() {
-            return self.turn_away(area);
+        if !area.presence().is_online_here() && self.turns_away(cpu, area) {
+            return Outcome::Offline;
         }
         let outer_nmis = area.own.nmis_in_progress();
         if outer_nmis != 0 {
@@ -151,13 +151,5 @@ impl<P: Platform> Nmi<P> {
             area.grants.note_leave(Timestamp::from_ticks(left_ticks), unsettled, limits);
         }
         outcome
-    }
-
-    /// Handles an NMI on a CPU that is offline.
-    #[cold]
-    pub(crate) fn turn_away(&self, area: &PerCpu) -> Outcome {
-        area.counters.record_offline();
-        area.drop_requests();
-        Outcome::Offline
     }
 }

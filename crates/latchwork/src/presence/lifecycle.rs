@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! CPUs that go offline and come back.
 //!
-//! An *offline* CPU takes no part: its NMIs return immediately, no CPU asks it for anything, and no
-//! removal waits for it. All of this rests on one invariant: **an offline CPU is in no dispatch**.
+//! A CPU that was never started takes no part: no CPU asks it for anything. It comes online by
+//! [`Nmi::come_online`], or by itself where it first shows that it runs and can take NMIs: at an
+//! NMI, a tick, an interrupt for work, where it idles, or where it calls [`Nmi::init`].
+//!
+//! An *offline* CPU takes no part either: its NMIs return immediately, no CPU asks it for anything,
+//! and no removal waits for it. All of this rests on one invariant: **an offline CPU is in no dispatch**.
 //! For a CPU that goes offline by itself, the check in [`Nmi::go_offline`] ensures it. For a CPU
 //! that was stopped wherever it was, [`Nmi::mark_offline`] does. So a CPU that comes back needs to
 //! reset nothing, and an NMI can come between any two of its steps.
@@ -10,7 +14,7 @@
 use core::{error::Error, fmt};
 
 use crate::{
-    contract::{InDispatch, Platform},
+    contract::{Class, InDispatch, Platform},
     cpu::PerCpu,
     nmi::Nmi,
     primitive::{Ordering, fence},
@@ -48,15 +52,19 @@ impl<P: Platform> Nmi<P> {
         .unwrap_or_else(|cpu| Err(PresenceError::NoSuchCpu { cpu }))
     }
 
-    /// Brings the calling CPU back online; call it before this CPU relies on NMIs. It drops and
+    /// Brings the calling CPU online; call it before this CPU relies on NMIs. Until then other CPUs
+    /// can send it nothing and queue nothing on it. On a CPU that went offline it drops and
     /// counts the requests that were left for this CPU. From the return on, this CPU dispatches its
     /// NMIs. On a CPU that is online it does nothing, so every CPU may call it when it starts. Not
     /// NMI-safe.
     ///
+    /// A CPU that has not been offline before also comes online by itself, at its first NMI, tick
+    /// or interrupt for work, where it first idles, and where it calls [`init`](Self::init).
+    ///
     /// *Ordering*: a sender whose [`send`](Self::send) is no longer refused sees what this CPU did
     /// before.
     ///
-    /// NMIs that come before, while the CPU sets itself up, return immediately. From here on the
+    /// NMIs that come to an offline CPU before, while it sets itself up, return immediately. From here on the
     /// library owes a poll of the Platform handlers. What was granted to this CPU before it went
     /// offline, and what it had deferred, counts no more.
     ///
@@ -78,19 +86,49 @@ impl<P: Platform> Nmi<P> {
             area.sends.reset();
             area.grants.reset(self.now());
             area.deferred.reset();
-            area.presence().come_back();
-            // A CPU that saw this CPU offline while it queued work for it: its item is seen by this
-            // CPU's next look at its lists. Partner: the fence in `Nmi::notify_cpu`. And the poll
-            // that is owed now sees what was asserted while this CPU was away. Partner: the fence
-            // in `PollLock::begin`.
-            fence(Ordering::SeqCst);
-            self.owe(cpu, area);
+            self.be_online(cpu, area);
             if area.work.has_items() {
                 self.platform.interrupt_for_work(cpu);
             }
             Ok(())
         })
         .unwrap_or_else(|cpu| Err(PresenceError::NoSuchCpu { cpu }))
+    }
+
+    /// Makes this CPU an online one, which has nothing left of the time before.
+    fn be_online(&self, cpu: usize, area: &PerCpu) {
+        area.presence().come_back();
+        // A CPU that saw this CPU offline while it queued work for it: its item is seen by this
+        // CPU's next look at its lists. Partner: the fence in `Nmi::notify_cpu`. And the poll that
+        // is owed now sees what was asserted while this CPU was away. Partner: the fence in
+        // `PollLock::begin`. Who registers a Platform handler that is not seen here owes a poll
+        // after this. Partner: the fence in `Nmi::owe_poll`.
+        fence(Ordering::SeqCst);
+        if !self.core.registry.order(Class::Platform).is_empty() {
+            self.owe(cpu, area);
+        }
+    }
+
+    /// Brings this CPU online if it has not come yet, and no CPU has taken it offline: it shows
+    /// that it runs. So a kernel that does not call [`come_online`](Self::come_online) loses
+    /// nothing by that. Own CPU, in NMI or with interrupts off.
+    #[inline]
+    pub(crate) fn be_online_if_just_started(&self, cpu: usize, area: &PerCpu) {
+        if area.presence().is_not_started() {
+            self.be_online(cpu, area);
+        }
+    }
+
+    /// Handles an NMI on a CPU that is not known to be online. Returns whether it is turned away.
+    #[cold]
+    pub(crate) fn turns_away(&self, cpu: usize, area: &PerCpu) -> bool {
+        self.be_online_if_just_started(cpu, area);
+        if area.presence().is_online_here() {
+            return false;
+        }
+        area.counters.record_offline();
+        area.drop_requests();
+        true
     }
 
     /// Takes offline a CPU that executes nothing any more: it got an INIT, was reset, or is dead.
@@ -136,7 +174,7 @@ impl<P: Platform> Nmi<P> {
         Ok(())
     }
 
-    /// Whether `cpu` is online; `None` if there is no such CPU. **NMI-safe.** About another CPU,
+    /// Whether `cpu` is online, and not offline or not started yet; `None` if there is no such CPU. **NMI-safe.** About another CPU,
     /// the answer may be a moment old.
     pub fn is_online(&self, cpu: usize) -> Option<bool> {
         self.core.cpus().get(cpu).map(|area| !area.presence().is_away())

@@ -92,6 +92,7 @@ impl<P: Platform> Nmi<P> {
     pub fn entering_idle(&'static self) {
         let _ = self.on_this_cpu(|cpu, area| {
             if !area.is_in_dispatch() {
+                self.be_online_if_just_started(cpu, area);
                 let now = self.now();
                 self.update_hold(area, now);
                 self.note_open_point(cpu, area, now);

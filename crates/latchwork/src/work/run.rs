@@ -27,6 +27,7 @@ impl<P: Platform> Nmi<P> {
             if area.is_in_dispatch() {
                 return;
             }
+            self.be_online_if_just_started(cpu, area);
             self.ask_again(cpu, area);
             if area.presence().is_away() {
                 self.pay_before_leaving(cpu, area);
@@ -45,7 +46,11 @@ impl<P: Platform> Nmi<P> {
     /// left. Returns how many items ran. Not NMI-safe: in an NMI it does nothing.
     pub fn tick(&'static self) -> usize {
         let _ = self.on_this_cpu(|cpu, area| {
-            if !area.is_in_dispatch() && !area.presence().is_away() {
+            if area.is_in_dispatch() {
+                return;
+            }
+            self.be_online_if_just_started(cpu, area);
+            if !area.presence().is_away() {
                 self.run_tick_duties(cpu, area);
             }
         });
@@ -60,6 +65,9 @@ impl<P: Platform> Nmi<P> {
     /// ever, so that the interrupt ends the idling.
     pub fn tick_stopped(&'static self) {
         let _ = self.on_this_cpu(|cpu, area| {
+            if !area.is_in_dispatch() {
+                self.be_online_if_just_started(cpu, area);
+            }
             if area.work.stop_tick() || self.needs_tick(cpu, area) {
                 self.platform.interrupt_for_work(cpu);
             }
