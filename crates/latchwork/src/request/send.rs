@@ -94,7 +94,8 @@ pub enum SendError {
         /// Its number; `None` if it has none yet.
         cpu: Option<usize>,
     },
-    /// That CPU is [offline](crate::Nmi::go_offline). The library sent nothing.
+    /// That CPU is [offline](crate::Nmi::go_offline), or it was never started and has not [come
+    /// online](crate::Nmi::come_online) yet. The library sent nothing.
     Offline {
         /// That CPU.
         cpu: usize,
@@ -116,7 +117,7 @@ impl fmt::Display for SendError {
             Self::NoSuchCpu { cpu } => write!(f, "there is no CPU {cpu}"),
             Self::NoSender { cpu: Some(cpu) } => write!(f, "the sender, CPU {cpu}, has no area"),
             Self::NoSender { cpu: None } => f.write_str("the sender has no number yet"),
-            Self::Offline { cpu } => write!(f, "CPU {cpu} is offline"),
+            Self::Offline { cpu } => write!(f, "CPU {cpu} is offline or not started"),
             Self::ToSelfOnly(request) => write!(f, "{request:?} is sent to the own CPU only"),
             Self::Saturated(request) => {
                 write!(f, "too many {request:?} requests are pending there")

@@ -16,9 +16,7 @@ impl<P: Platform> Nmi<P> {
     ///
     /// 1. from the interrupt that [`Platform::interrupt_for_work`] raises;
     /// 2. after [`go_offline`](Self::go_offline), before the CPU is halted: so a CPU runs its own
-    ///    items before it leaves;
-    /// 3. after [`come_online`](Self::come_online), and, on the calling CPU, after
-    ///    [`mark_offline`](Self::mark_offline).
+    ///    items before it leaves. If the kernel does not, another CPU runs them.
     ///
     /// It runs what was queued before it began. An item that is queued meanwhile raises an
     /// interrupt of its own.
@@ -32,10 +30,11 @@ impl<P: Platform> Nmi<P> {
             if area.is_in_dispatch() {
                 return;
             }
+            self.be_online_if_just_started(cpu, area);
             self.ask_again(cpu, area);
             if area.presence().is_away() {
                 self.pay_before_leaving(cpu, area);
-            } else if area.work.tick_is_stopped() && self.needs_tick(area) {
+            } else if area.work.tick_is_stopped() && self.needs_tick(cpu, area) {
                 self.platform.restart_tick();
             }
         });
@@ -50,7 +49,11 @@ impl<P: Platform> Nmi<P> {
     /// left. Returns how many items ran. Not NMI-safe: in an NMI it does nothing.
     pub fn tick(&'static self) -> usize {
         let _ = self.on_this_cpu(|cpu, area| {
-            if !area.is_in_dispatch() && !area.presence().is_away() {
+            if area.is_in_dispatch() {
+                return;
+            }
+            self.be_online_if_just_started(cpu, area);
+            if !area.presence().is_away() {
                 self.run_tick_duties(cpu, area);
             }
         });
@@ -65,7 +68,10 @@ impl<P: Platform> Nmi<P> {
     /// ever, so that the interrupt ends the idling.
     pub fn tick_stopped(&'static self) {
         let _ = self.on_this_cpu(|cpu, area| {
-            if area.work.stop_tick() || self.needs_tick(area) {
+            if !area.is_in_dispatch() {
+                self.be_online_if_just_started(cpu, area);
+            }
+            if area.work.stop_tick() || self.needs_tick(cpu, area) {
                 self.platform.interrupt_for_work(cpu);
             }
         });
@@ -91,7 +97,8 @@ impl<P: Platform> Nmi<P> {
             if runs_lazy(area) {
                 area.work.list(Urgency::Lazy).run_all(&mut run);
             }
-            if !area.presence().is_away() && self.core.take_left_work() {
+            if !area.presence().is_away() && self.core.take_what_is_left() {
+                self.answer_for_what_is_owed(cpu, area);
                 self.run_left_work(&mut run);
             }
             ran
