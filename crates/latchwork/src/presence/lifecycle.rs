@@ -83,6 +83,7 @@ impl<P: Platform> Nmi<P> {
                 };
             }
             area.drop_requests();
+            area.own.forget_after_leave();
             area.sends.reset();
             area.grants.reset(self.now());
             area.deferred.reset();

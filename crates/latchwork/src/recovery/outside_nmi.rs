@@ -3,7 +3,7 @@
 
 use super::reason::{PollOutcome, PollReason};
 use crate::{
-    contract::{Interrupted, NmiContext, Platform, Request},
+    contract::{Interrupted, NmiContext, Platform},
     cpu::PerCpu,
     grant::{BroughtBy, Claims},
     nmi::Nmi,
@@ -49,13 +49,8 @@ impl<P: Platform> Nmi<P> {
         if outermost && area.deferred.has_waiting() {
             self.answer_for_edge(cpu, area);
         }
-        if outermost && area.own.has_after_leave() {
-            if self.send(cpu, Request::Again).is_ok() {
-                return;
-            }
-            if let Some(due) = area.own.take_after_leave() {
-                self.after_leave(&ctx, due);
-            }
+        if outermost {
+            self.retry_after_leave(cpu, area);
         }
     }
 }

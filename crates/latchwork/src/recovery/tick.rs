@@ -16,6 +16,7 @@ impl<P: Platform> Nmi<P> {
         let now = self.now();
         self.update_hold(area, now);
         self.ask_again(cpu, area);
+        self.retry_after_leave(cpu, area);
         self.pay_debt(cpu, area, now);
         if area.deferred.has_waiting() {
             self.inside_read_side(cpu, area, |_| {});

@@ -13,4 +13,5 @@ pub(crate) use account::SendsAccount;
 pub(crate) use account::{SendWait, UnfinishedSends};
 pub(crate) use mailbox::Mailbox;
 pub use send::SendError;
+pub(crate) use send::ring_this_cpu;
 pub(crate) use send_word::SendWord;
