@@ -84,6 +84,7 @@ impl<P: Platform> Nmi<P> {
                 };
             }
             area.drop_requests();
+            area.own.forget_after_leave();
             area.sends.reset();
             self.begin_with_an_empty_ledger(area);
             self.be_online(cpu, area);

@@ -14,8 +14,8 @@ impl<P: Platform> Nmi<P> {
     /// interrupts off.
     pub(crate) fn run_tick_duties(&'static self, cpu: usize, area: &PerCpu) {
         let now = self.now();
-        self.retry_after_leave(cpu, area);
         self.ask_again(cpu, area);
+        self.retry_after_leave(cpu, area);
         self.pay_debt(cpu, area, now);
         self.note_open_point(cpu, area, now);
         self.end_storms(cpu, area);

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     AfterLeave, Claim, Class, InDispatch, Nmi, Outcome, PresenceError, RemoveFailure, Request,
-    SendError, UnknownPolicy, Urgency, primitive::Ordering,
+    RingError, SendError, UnknownPolicy, Urgency, primitive::Ordering,
 };
 
 #[test]
@@ -374,4 +374,25 @@ fn a_cpu_that_was_taken_offline_before_it_started_comes_only_when_told() {
         nmi.come_online().unwrap();
         assert_eq!((take_nmi(nmi), nmi.is_online(1)), (Outcome::Unknown, Some(true)));
     }
+}
+
+/// It came due while the CPU could not take it, nor ring itself for it.
+#[test]
+fn what_is_due_after_leaving_is_tried_again_at_each_tick_until_the_cpu_has_rung() {
+    let world = World::new();
+    let nmi = world.nmi;
+    let rung = || nmi.platform.rung[0].load(Ordering::Relaxed);
+    nmi.core.cpus()[0].own.post_after_leave(AfterLeave::STOP);
+    *nmi.platform.ring_fails.lock().unwrap() = Some(RingError::Busy);
+    nmi.tick_stopped();
+    take_all_work_interrupts(nmi);
+    assert_eq!(nmi.platform.ticks_wanted.load(Ordering::Relaxed), 1, "it asks for its tick");
+    nmi.tick_restarted();
+    nmi.tick();
+    assert_eq!(rung(), 0);
+    *nmi.platform.ring_fails.lock().unwrap() = None;
+    nmi.tick();
+    assert_eq!((rung(), nmi.platform.left.lock().unwrap().len()), (1, 0), "not outside an NMI");
+    take_nmi(nmi);
+    assert_eq!(nmi.platform.left.lock().unwrap()[..], [(0, AfterLeave::STOP, true)]);
 }
