@@ -52,7 +52,7 @@ impl Ledger {
     /// # Errors
     ///
     /// What it ought not to have said.
-    pub(super) fn end(&mut self, stats: CpuStats) -> Result<(), String> {
+    pub(super) fn end(&mut self, stats: CpuStats, judges_absorbed: bool) -> Result<(), String> {
         let before = core::mem::replace(&mut self.before, stats);
         let absorbed = stats.absorbed - before.absorbed;
         let unknown = stats.unknown - before.unknown;
@@ -62,7 +62,7 @@ impl Ledger {
         self.waiting.drain(..settled.min(self.waiting.len()));
         let there = self.rings.len();
         self.rings.drain(..(absorbed + claimed).min(there));
-        if absorbed > there {
+        if judges_absorbed && absorbed > there {
             return Err(format!("{absorbed} edges are absorbed by {there} rings"));
         }
         if stats.unknown > self.true_unknowns {

@@ -212,6 +212,16 @@ impl Machine {
         });
     }
 
+    /// Another CPU acts, or has acted, while this one is parked.
+    fn enter_other(&self, other: usize, by: isize) {
+        self.cpu.set(other);
+        self.with(|state| {
+            state.nesting = state.nesting.wrapping_add_signed(by);
+            let calls = &mut state.cpus[other].calls;
+            *calls = calls.wrapping_add_signed(by);
+        });
+    }
+
     /// What is done now, for a violation.
     pub(super) fn set_at(&self, at: String) {
         self.with(|state| state.at = at);
@@ -472,13 +482,13 @@ unsafe impl Platform for Machine {
         }
         // A parked CPU holds up nobody: another one takes the writer lock.
         if let Some(nmi) = self.nmi.get() {
-            self.with(|state| state.nesting += 1);
-            self.cpu.set((cpu + 1) % CPUS);
-            if self.with(|state| state.cpus[(cpu + 1) % CPUS].calls == 0) {
+            let other = (cpu + 1) % CPUS;
+            if self.with(|state| state.cpus[other].calls == 0) {
+                self.enter_other(other, 1);
                 let _ = nmi.set_boot_cpu(0);
+                self.enter_other(other, -1);
+                self.cpu.set(cpu);
             }
-            self.cpu.set(cpu);
-            self.with(|state| state.nesting -= 1);
         }
     }
     fn fatal(&self, error: Fatal) -> ! {

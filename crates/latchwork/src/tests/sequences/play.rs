@@ -16,12 +16,14 @@ use super::{
     step::{CPUS, ITEMS, SOURCES, Scope, Step},
 };
 use crate::{
-    Class, Interrupted, Limits, Mode, Nmi, OpaqueFrame, PerCpu, PlatformDelivery, Recovery,
-    Registration, Request, SendError, Ticket, Urgency, Work, primitive::checked::interrupt,
+    Class, Interrupted, Limits, Mode, Nmi, OpaqueFrame, Outcome, PerCpu, PlatformDelivery,
+    Recovery, Registration, Request, SendError, Ticket, Urgency, Work,
+    primitive::checked::interrupt,
 };
 
 /// What a sequence is played with, leaked until it is over.
 pub(super) struct Play {
+    scope: Scope,
     nmi: &'static Nmi<Machine>,
     machine: &'static Machine,
     cpus: &'static [PerCpu],
@@ -71,6 +73,7 @@ pub(super) fn play(scope: Scope, steps: &[Step]) -> Result<(), String> {
     let machine = nmi.platform();
     let sources = (0..SOURCES).map(|index| Source { machine, index }).collect();
     let play: &'static Play = Box::leak(Box::new(Play {
+        scope,
         nmi,
         machine,
         cpus: Vec::leak((0..CPUS).map(|_| PerCpu::new()).collect()),
@@ -85,7 +88,7 @@ pub(super) fn play(scope: Scope, steps: &[Step]) -> Result<(), String> {
     }));
     PLAY.set(Some(play));
     let played = catch_unwind(AssertUnwindSafe(|| {
-        play.begin(scope);
+        play.begin();
         while let Some(step) = play.take_step() {
             play.take(step);
         }
@@ -150,10 +153,10 @@ impl Play {
         Some(step)
     }
 
-    fn begin(&'static self, scope: Scope) {
+    fn begin(&'static self) {
         self.machine.nmi.set(Some(self.nmi));
         self.nmi.init(self.cpus).unwrap();
-        for cpu in 0..if scope.starts { 1 } else { CPUS } {
+        for cpu in 0..if self.scope.starts { 1 } else { CPUS } {
             self.come_online(cpu);
         }
         for source in 0..SOURCES {
@@ -185,7 +188,7 @@ impl Play {
             if it.interrupts_off {
                 return Err("interrupts stay off".to_string());
             }
-            it.ledger.end(stats)
+            it.ledger.end(stats, self.scope.absorbed)
         });
         if let Err(what) = said {
             self.machine.violated(format!("CPU {cpu}: {what}"));
@@ -287,28 +290,28 @@ impl Play {
         let is_asked = ring.of.is_some_and(|(source, _)| self.with(|it| it.is_registered[source]));
         // Nobody is asked for it, nor owes a poll for it.
         let is_local = ring.of.is_some_and(|(source, _)| SPECS[source].class == Class::Local);
-        if !self.is_online(ring.cpu) || is_local && !is_asked {
+        if is_local && !is_asked {
             self.machine.forget(ring);
         }
         if ring.is_excused || ring.due.is_none() && !(is_set && is_asked) {
             self.with(|state| state.cpus[ring.cpu].ledger.true_unknowns += 1);
         }
-        self.arrive(ring.cpu, nests);
+        if self.arrive(ring.cpu, nests) == Some(Outcome::Offline) {
+            self.machine.forget(ring);
+        }
     }
 
-    /// An edge arrives at `cpu`.
-    fn arrive(&'static self, cpu: usize, nests: bool) {
+    /// An edge arrives at `cpu`. Returns what came of it, unless it is latched.
+    fn arrive(&'static self, cpu: usize, nests: bool) -> Option<Outcome> {
         let takes = self.with(|state| {
             let it = &mut state.cpus[cpu];
             it.has_latched |= it.nmis != 0 && !nests;
             (it.nmis == 0 || nests) && !it.is_dead && it.nmis < 8
         });
-        if takes {
-            self.take_nmi(cpu);
-        }
+        takes.then(|| self.take_nmi(cpu))
     }
 
-    fn take_nmi(&'static self, cpu: usize) {
+    fn take_nmi(&'static self, cpu: usize) -> Outcome {
         let interrupted = Interrupted {
             ip: 0x1000,
             sp: 0x2000,
@@ -317,7 +320,7 @@ impl Play {
             frame: core::ptr::NonNull::<OpaqueFrame>::dangling().as_ptr(),
             sources: None,
         };
-        self.call(cpu, || {
+        let outcome = self.call(cpu, || {
             let were_off = self.with(|state| {
                 state.cpus[cpu].nmis += 1;
                 core::mem::replace(&mut state.cpus[cpu].interrupts_off, true)
@@ -331,6 +334,7 @@ impl Play {
                 it.interrupts_off = were_off;
                 it.ledger.took(outcome, now);
             });
+            outcome
         });
         let latched = self.with(|state| {
             let it = &mut state.cpus[cpu];
@@ -339,6 +343,7 @@ impl Play {
         if latched {
             self.take_nmi(cpu);
         }
+        outcome
     }
 
     /// Lets time pass; rings arrive before it is too late.
@@ -346,6 +351,12 @@ impl Play {
         let until = self.machine.now.get() + us * TICKS_PER_US;
         if self.with(|state| state.nesting != 0 && us * 2 > u64::from(state.limits.hold_us)) {
             self.stalled.set(true);
+            // Whatever was to be explained in an NMI that lasts longer than grants do.
+            self.with(|state| {
+                for it in &mut state.cpus {
+                    it.ledger.true_unknowns += if it.calls == 0 { 0 } else { it.nmis + 1 };
+                }
+            });
         }
         loop {
             let ring = self.with(|state| {
@@ -409,7 +420,7 @@ impl Play {
         });
         let waits = self.with(|state| {
             let since = state.cpus[cpu].ledger.waits_since()?;
-            (since + state.lasts < now).then_some(now - since)
+            (since + state.lasts < now).then(|| now - since)
         });
         if let Some(ticks) = waits {
             self.machine.violated(format!("CPU {cpu}: an edge waits for {ticks} ticks"));
@@ -498,12 +509,16 @@ impl Play {
         let Some(cpu) = self.writer().filter(|_| !is_alive) else {
             return;
         };
+        let spec = match self.scope.elsewhere {
+            true => SPECS[source],
+            false => SPECS[source].delivery(PlatformDelivery::All),
+        };
         self.with(|state| {
             state.is_alive[source] = true;
-            state.routes[source] = State::route_of(SPECS[source]);
+            state.routes[source] = State::route_of(spec);
         });
         let handler = &self.sources[source];
-        let registered = self.call(cpu, || self.nmi.register(&SPECS[source], handler));
+        let registered = self.call(cpu, || self.nmi.register(&spec, handler));
         match registered {
             Ok(it) => {
                 self.registrations[source].set(Some(it));

@@ -129,6 +129,10 @@ pub(super) struct Scope {
     pub(super) long_waits: bool,
     pub(super) removals: bool,
     pub(super) outside: bool,
+    /// Platform doorbells ring some CPUs only.
+    pub(super) elsewhere: bool,
+    /// Each edge that is absorbed is judged, too.
+    pub(super) absorbed: bool,
     /// Handlers want more.
     pub(super) more: bool,
 }
@@ -149,6 +153,8 @@ impl Scope {
             long_waits: is("long"),
             removals: is("removals"),
             outside: is("outside"),
+            elsewhere: is("elsewhere"),
+            absorbed: is("absorbed"),
             more: is("more"),
         }
     }
