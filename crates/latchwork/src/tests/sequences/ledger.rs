@@ -52,7 +52,7 @@ impl Ledger {
     /// # Errors
     ///
     /// What it ought not to have said.
-    pub(super) fn end(&mut self, stats: CpuStats, judges_absorbed: bool) -> Result<(), String> {
+    pub(super) fn end(&mut self, stats: CpuStats) -> Result<(), String> {
         let before = core::mem::replace(&mut self.before, stats);
         let absorbed = stats.absorbed - before.absorbed;
         let unknown = stats.unknown - before.unknown;
@@ -62,12 +62,12 @@ impl Ledger {
         self.waiting.drain(..settled.min(self.waiting.len()));
         let there = self.rings.len();
         self.rings.drain(..(absorbed + claimed).min(there));
-        if judges_absorbed && absorbed > there {
-            return Err(format!("{absorbed} edges are absorbed by {there} rings"));
-        }
         if stats.unknown > self.true_unknowns {
             let Self { true_unknowns, .. } = self;
             return Err(format!("{} unknowns are said of {true_unknowns}", stats.unknown));
+        }
+        if absorbed > there {
+            return Err(format!("{absorbed} edges are absorbed by {there} rings"));
         }
         Ok(())
     }
@@ -75,6 +75,11 @@ impl Ledger {
     /// When the edge came that has waited longest.
     pub(super) fn waits_since(&self) -> Option<u64> {
         self.waiting.first().copied()
+    }
+
+    /// What it had deferred counts no more: it has come online.
+    pub(super) fn settle_all(&mut self) {
+        self.waiting.clear();
     }
 
     /// How many edges wait.

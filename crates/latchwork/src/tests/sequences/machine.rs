@@ -202,8 +202,11 @@ impl Machine {
         act(&mut self.state.borrow_mut())
     }
 
-    /// Notes the first violation.
+    /// Notes the first violation, but for those that are [known](super::is_known).
     pub(super) fn violated(&self, what: String) {
+        if super::is_known(&what) {
+            return;
+        }
         let us = self.now.get() / TICKS_PER_US;
         self.with(|state| {
             if state.violated.is_none() {

@@ -131,8 +131,6 @@ pub(super) struct Scope {
     pub(super) outside: bool,
     /// Platform doorbells ring some CPUs only.
     pub(super) elsewhere: bool,
-    /// Each edge that is absorbed is judged, too.
-    pub(super) absorbed: bool,
     /// Handlers want more.
     pub(super) more: bool,
 }
@@ -154,7 +152,6 @@ impl Scope {
             removals: is("removals"),
             outside: is("outside"),
             elsewhere: is("elsewhere"),
-            absorbed: is("absorbed"),
             more: is("more"),
         }
     }
