@@ -485,8 +485,10 @@ unsafe impl Platform for Machine {
         }
         // A parked CPU holds up nobody: another one takes the writer lock.
         if let Some(nmi) = self.nmi.get() {
-            let other = (cpu + 1) % CPUS;
-            if self.with(|state| state.cpus[other].calls == 0) {
+            let is_free = |cpu: &usize| {
+                self.with(|state| state.cpus[*cpu].is_online && state.cpus[*cpu].calls == 0)
+            };
+            if let Some(other) = (0..CPUS).find(is_free) {
                 self.enter_other(other, 1);
                 let _ = nmi.set_boot_cpu(0);
                 self.enter_other(other, -1);

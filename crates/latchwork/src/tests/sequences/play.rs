@@ -298,7 +298,9 @@ impl Play {
         if ring.is_excused || ring.due.is_none() && !(is_set && is_asked) {
             self.with(|state| state.cpus[ring.cpu].ledger.true_unknowns += 1);
         }
-        if self.arrive(ring.cpu, nests) == Some(Outcome::Offline) {
+        let outcome = self.arrive(ring.cpu, nests);
+        let is_dead = self.with(|state| state.cpus[ring.cpu].is_dead);
+        if outcome == Some(Outcome::Offline) || is_dead {
             self.machine.forget(ring);
         }
     }
