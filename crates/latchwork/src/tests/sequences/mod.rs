@@ -10,9 +10,13 @@
 //! `LATCHWORK_SCOPE` names the [steps](step::Scope) that there are, with commas in between, and
 //! `LATCHWORK_KNOWN` parts of what is not to be told.
 
+mod deeds;
 mod ledger;
 mod machine;
+mod platform;
 mod play;
+mod rest;
+mod settings;
 mod step;
 
 use core::cell::Cell;

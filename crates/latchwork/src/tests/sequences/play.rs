@@ -3,7 +3,6 @@
 
 use core::cell::{Cell, RefCell};
 use std::{
-    boxed::Box,
     format,
     panic::{AssertUnwindSafe, catch_unwind},
     string::{String, ToString},
@@ -12,31 +11,31 @@ use std::{
 };
 
 use super::{
-    machine::{Deadlock, Machine, ROUTES, Ring, SPECS, Source, State, TICKS_PER_US, lasts},
+    machine::{Machine, ROUTES, Ring, SPECS, State, TICKS_PER_US},
+    platform::{Deadlock, Source},
     step::{CPUS, ITEMS, SOURCES, Scope, Step},
 };
 use crate::{
-    Class, Interrupted, Limits, Mode, Nmi, OpaqueFrame, Outcome, PerCpu, PlatformDelivery,
-    Recovery, Registration, Request, SendError, Ticket, Urgency, Work,
-    primitive::checked::interrupt,
+    Class, Interrupted, Mode, Nmi, OpaqueFrame, Outcome, PerCpu, Recovery, Registration, Ticket,
+    Urgency, Work, primitive::checked::interrupt, tests::world::Leaked,
 };
 
 /// What a sequence is played with, leaked until it is over.
 pub(super) struct Play {
-    scope: Scope,
-    nmi: &'static Nmi<Machine>,
-    machine: &'static Machine,
-    cpus: &'static [PerCpu],
-    sources: &'static [Source],
-    items: &'static [Work],
-    registrations: [Cell<Option<Registration>>; SOURCES],
-    tickets: RefCell<Vec<(usize, Ticket)>>,
-    steps: Vec<Step>,
-    next: Cell<usize>,
+    pub(super) scope: Scope,
+    pub(super) nmi: &'static Nmi<Machine>,
+    pub(super) machine: &'static Machine,
+    pub(super) cpus: &'static [PerCpu; CPUS],
+    pub(super) sources: &'static [Source; SOURCES],
+    pub(super) items: &'static [Work; ITEMS],
+    pub(super) registrations: [Cell<Option<Registration>>; SOURCES],
+    pub(super) tickets: RefCell<Vec<(usize, Ticket)>>,
+    pub(super) steps: Vec<Step>,
+    pub(super) next: Cell<usize>,
     /// How often items have run in the present step.
-    runs: Cell<usize>,
+    pub(super) runs: Cell<usize>,
     /// A step amid others has lasted longer than sends hold.
-    stalled: Cell<bool>,
+    pub(super) stalled: Cell<bool>,
 }
 
 thread_local! {
@@ -69,23 +68,26 @@ fn run<const ITEM: usize>(_: usize) {
 ///
 /// What was not as it ought to be.
 pub(super) fn play(scope: Scope, steps: &[Step]) -> Result<(), String> {
-    let nmi: &'static Nmi<Machine> = Box::leak(Box::new(Nmi::new(Machine::new())));
-    let machine = nmi.platform();
-    let sources = (0..SOURCES).map(|index| Source { machine, index }).collect();
-    let play: &'static Play = Box::leak(Box::new(Play {
+    let nmi = Leaked::new(Nmi::new(Machine::new()));
+    let machine = nmi.0.platform();
+    let cpus = Leaked::new([const { PerCpu::new() }; CPUS]);
+    let sources = Leaked::new(core::array::from_fn(|index| Source { machine, index }));
+    let items = Leaked::new(FUNCTIONS.each_ref().map(Work::new));
+    let leaked = Leaked::new(Play {
         scope,
-        nmi,
+        nmi: nmi.0,
         machine,
-        cpus: Vec::leak((0..CPUS).map(|_| PerCpu::new()).collect()),
-        sources: Vec::leak(sources),
-        items: Vec::leak(FUNCTIONS.iter().map(|function| Work::new(function)).collect()),
+        cpus: cpus.0,
+        sources: sources.0,
+        items: items.0,
         registrations: [const { Cell::new(None) }; SOURCES],
         tickets: RefCell::new(Vec::new()),
         steps: steps.to_vec(),
         next: Cell::new(0),
         runs: Cell::new(0),
         stalled: Cell::new(false),
-    }));
+    });
+    let play = leaked.0;
     PLAY.set(Some(play));
     let played = catch_unwind(AssertUnwindSafe(|| {
         play.begin();
@@ -98,18 +100,17 @@ pub(super) fn play(scope: Scope, steps: &[Step]) -> Result<(), String> {
     interrupt::disarm();
     PLAY.set(None);
     let violated = machine.with(|state| state.violated.take());
+    if let (Ok(()), None) = (&played, &violated) {
+        return Ok(());
+    }
+    // A handler may be registered, and a CPU inside the library: what they use stays.
+    play.registrations.iter().for_each(|it| core::mem::forget(it.take()));
+    core::mem::forget((nmi, cpus, sources, items, leaked));
     match (played, violated) {
-        (_, Some(violated)) => {
-            play.registrations.iter().for_each(|it| core::mem::forget(it.take()));
-            Err(violated)
-        }
-        // A known violation, after which nothing can go on.
+        (_, Some(violated)) => Err(violated),
+        // It is known, and after it nothing can go on.
         (Err(what), None) if what.is::<Deadlock>() => Ok(()),
-        (Err(_), None) => Err("it panicked".to_string()),
-        (Ok(()), None) => {
-            play.free();
-            Ok(())
-        }
+        _ => Err("it panicked".to_string()),
     }
 }
 
@@ -129,24 +130,11 @@ pub(super) fn shortest(scope: Scope, mut steps: Vec<Step>) -> (Vec<Step>, String
 }
 
 impl Play {
-    fn free(&'static self) {
-        let Self { nmi, cpus, sources, items, .. } = *self;
-        // SAFETY: all of these are from `Box::leak` and `Vec::leak` in `play`; every handler is
-        // removed, no item is queued, and nothing else refers to them.
-        unsafe {
-            drop(Box::from_raw(core::ptr::from_ref(nmi).cast_mut()));
-            drop(Box::from_raw(core::ptr::from_ref(cpus).cast_mut()));
-            drop(Box::from_raw(core::ptr::from_ref(sources).cast_mut()));
-            drop(Box::from_raw(core::ptr::from_ref(items).cast_mut()));
-            drop(Box::from_raw(core::ptr::from_ref(self).cast_mut()));
-        }
-    }
-
-    fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
+    pub(super) fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         self.machine.with(act)
     }
 
-    fn take_step(&self) -> Option<Step> {
+    pub(super) fn take_step(&self) -> Option<Step> {
         if self.with(|state| state.violated.is_some()) {
             return None;
         }
@@ -155,21 +143,8 @@ impl Play {
         Some(step)
     }
 
-    fn begin(&'static self) {
-        self.machine.nmi.set(Some(self.nmi));
-        self.nmi.init(self.cpus).unwrap();
-        for cpu in 0..if self.scope.starts { 1 } else { CPUS } {
-            self.come_online(cpu);
-        }
-        for source in 0..SOURCES {
-            self.register(source);
-        }
-        self.wait(2_000);
-        self.tick(0);
-    }
-
     /// What `cpu` does, or what it does on top of what it is doing.
-    fn call<R>(&self, cpu: usize, act: impl FnOnce() -> R) -> R {
+    pub(super) fn call<R>(&self, cpu: usize, act: impl FnOnce() -> R) -> R {
         let before = self.machine.cpu.replace(cpu);
         let now = self.machine.now.get();
         self.with(|state| {
@@ -199,21 +174,15 @@ impl Play {
         result
     }
 
-    fn is_at_rest(&self, cpu: usize) -> bool {
+    pub(super) fn is_at_rest(&self, cpu: usize) -> bool {
         self.with(|state| state.cpus[cpu].calls == 0 && !state.cpus[cpu].is_dead)
     }
 
-    fn is_online(&self, cpu: usize) -> bool {
+    pub(super) fn is_online(&self, cpu: usize) -> bool {
         self.with(|state| state.cpus[cpu].is_online)
     }
 
-    /// A CPU that registers and sets, where nothing is amid anything.
-    fn writer(&self) -> Option<usize> {
-        let at_rest = self.with(|state| state.nesting) == 0;
-        (0..CPUS).find(|cpu| at_rest && self.is_online(*cpu) && self.is_at_rest(*cpu))
-    }
-
-    fn take(&'static self, step: Step) {
+    pub(super) fn take(&'static self, step: Step) {
         if self.with(|state| state.nesting) == 0 {
             self.runs.set(0);
             self.stalled.set(false);
@@ -234,7 +203,7 @@ impl Play {
             }
             Step::Spurious { cpu, nests } => {
                 self.with(|state| state.cpus[cpu].ledger.true_unknowns += 1);
-                self.arrive(cpu, nests);
+                self.arrive(cpu, None, nests);
             }
             Step::Send { from, to, request } => self.send(from, to, request),
             Step::FailRing => self.with(|state| state.fails_ring = true),
@@ -268,7 +237,7 @@ impl Play {
     }
 
     /// Takes the next step, and amid it those behind it.
-    fn take_next_amid(&'static self, accesses: usize, steps: usize) {
+    pub(super) fn take_next_amid(&'static self, accesses: usize, steps: usize) {
         let Some(next) = self.take_step() else {
             return;
         };
@@ -287,7 +256,7 @@ impl Play {
         interrupt::disarm();
     }
 
-    fn deliver(&'static self, ring: Ring, nests: bool) {
+    pub(super) fn deliver(&'static self, ring: Ring, nests: bool) {
         let is_set = self.machine.is_condition_set(ring);
         let is_asked = ring.of.is_some_and(|(source, _)| self.with(|it| it.is_registered[source]));
         // Nobody is asked for it, nor owes a poll for it.
@@ -298,7 +267,7 @@ impl Play {
         if ring.is_excused || ring.due.is_none() && !(is_set && is_asked) {
             self.with(|state| state.cpus[ring.cpu].ledger.true_unknowns += 1);
         }
-        let outcome = self.arrive(ring.cpu, nests);
+        let outcome = self.arrive(ring.cpu, Some(ring), nests);
         let is_dead = self.with(|state| state.cpus[ring.cpu].is_dead);
         if outcome == Some(Outcome::Offline) || is_dead {
             self.machine.forget(ring);
@@ -306,16 +275,23 @@ impl Play {
     }
 
     /// An edge arrives at `cpu`. Returns what came of it, unless it is latched.
-    fn arrive(&'static self, cpu: usize, nests: bool) -> Option<Outcome> {
+    pub(super) fn arrive(
+        &'static self,
+        cpu: usize,
+        ring: Option<Ring>,
+        nests: bool,
+    ) -> Option<Outcome> {
         let takes = self.with(|state| {
             let it = &mut state.cpus[cpu];
-            it.has_latched |= it.nmis != 0 && !nests;
+            if it.nmis != 0 && !nests {
+                it.latched.push(ring);
+            }
             (it.nmis == 0 || nests) && !it.is_dead && it.nmis < 8
         });
         takes.then(|| self.take_nmi(cpu))
     }
 
-    fn take_nmi(&'static self, cpu: usize) -> Outcome {
+    pub(super) fn take_nmi(&'static self, cpu: usize) -> Outcome {
         let interrupted = Interrupted {
             ip: 0x1000,
             sp: 0x2000,
@@ -341,15 +317,15 @@ impl Play {
             outcome
         });
         // The end of an NMI lets the next one in, whatever is underneath.
-        let latched = self.with(|state| core::mem::take(&mut state.cpus[cpu].has_latched));
-        if latched {
-            self.take_nmi(cpu);
+        let latched = self.with(|state| core::mem::take(&mut state.cpus[cpu].latched));
+        if !latched.is_empty() && self.take_nmi(cpu) == Outcome::Offline {
+            latched.into_iter().flatten().for_each(|ring| self.machine.forget(ring));
         }
         outcome
     }
 
     /// Lets time pass; rings arrive before it is too late.
-    fn wait(&'static self, us: u64) {
+    pub(super) fn wait(&'static self, us: u64) {
         let until = self.machine.now.get() + us * TICKS_PER_US;
         if self.with(|state| state.nesting != 0 && us * 2 > u64::from(state.limits.hold_us)) {
             self.stalled.set(true);
@@ -375,412 +351,12 @@ impl Play {
         self.pass_until(until);
     }
 
-    fn pass_until(&self, then: u64) {
+    pub(super) fn pass_until(&self, then: u64) {
         self.machine.pass_ticks(then.saturating_sub(self.machine.now.get()));
-    }
-
-    fn send(&'static self, from: usize, to: usize, request: Request) {
-        if self.with(|state| state.cpus[from].is_dead || !state.cpus[from].is_online) {
-            return;
-        }
-        let (was_online, life) = self.with(|state| {
-            let it = &mut state.cpus[to];
-            it.stops += usize::from(request == Request::Stop);
-            (it.is_online, it.life)
-        });
-        let began = self.machine.now.get();
-        self.with(|state| state.sends.push(began));
-        let sent = self.call(from, || self.nmi.send(to, request));
-        let accepted = matches!(sent, Ok(()) | Err(SendError::NotRung(_)));
-        self.with(|state| {
-            state.sends.pop();
-            let it = &mut state.cpus[to];
-            if it.life != life {
-                it.is_unsure = true;
-                let rings = state.rings.iter_mut().filter(|ring| ring.cpu == to);
-                rings.for_each(|ring| ring.is_excused = true);
-            } else if accepted {
-                it.accepted[request as usize] += 1;
-            } else {
-                it.stops -= usize::from(request == Request::Stop);
-            }
-        });
-        if accepted && !was_online && !self.is_online(to) {
-            self.machine.violated(format!("a send to CPU {to} is accepted, which is not there"));
-        }
-    }
-
-    fn tick(&'static self, cpu: usize) {
-        if !self.is_online(cpu) || !self.is_at_rest(cpu) {
-            return;
-        }
-        let now = self.machine.now.get();
-        self.call(cpu, || {
-            self.with(|state| state.cpus[cpu].interrupts_off = true);
-            self.nmi.tick();
-            self.with(|state| state.cpus[cpu].interrupts_off = false);
-        });
-        let waits = self.with(|state| {
-            let since = state.cpus[cpu].ledger.waits_since()?;
-            (since + state.lasts < now).then(|| now - since)
-        });
-        if let Some(ticks) = waits {
-            self.machine.violated(format!("CPU {cpu}: an edge waits for {ticks} ticks"));
-        }
-    }
-
-    /// The interrupt for work, if it is pending.
-    fn interrupt(&'static self, cpu: usize) {
-        if !self.is_online(cpu) || !self.is_at_rest(cpu) {
-            return;
-        }
-        if self.with(|state| core::mem::take(&mut state.cpus[cpu].is_interrupted)) {
-            let ticked = self.with(|state| state.cpus[cpu].ticks);
-            self.call(cpu, || self.nmi.run_work());
-            if !ticked && self.with(|state| state.cpus[cpu].ticks) {
-                self.call(cpu, || self.nmi.tick_restarted());
-            }
-        }
-    }
-
-    fn go_offline(&'static self, cpu: usize) {
-        let others = (0..CPUS).any(|other| other != cpu && self.is_online(other));
-        if !others || !self.is_online(cpu) || !self.is_at_rest(cpu) {
-            return;
-        }
-        if self.call(cpu, || self.nmi.go_offline()).is_ok() {
-            self.is_away(cpu);
-            self.call(cpu, || self.nmi.run_work());
-        }
-    }
-
-    fn is_away(&self, cpu: usize) {
-        self.with(|state| {
-            state.cpus[cpu].is_online = false;
-            state.cpus[cpu].is_interrupted = false;
-        });
-        self.machine.forget_local_conditions(cpu);
-    }
-
-    fn excuse_rings(&self, cpu: usize) {
-        self.with(|state| {
-            let rings = state.rings.iter_mut().filter(|ring| ring.cpu == cpu);
-            rings.for_each(|ring| ring.is_excused = true);
-        });
-    }
-
-    fn come_online(&'static self, cpu: usize) {
-        if self.is_online(cpu) || !self.is_at_rest(cpu) {
-            return;
-        }
-        self.excuse_rings(cpu);
-        self.with(|state| {
-            let it = &mut state.cpus[cpu];
-            it.life += 1;
-            (it.stops, it.parked) = (0, 0);
-            it.accepted = it.served;
-            (it.is_online, it.ticks) = (true, true);
-        });
-        let came = self.call(cpu, || self.nmi.come_online());
-        self.excuse_rings(cpu);
-        if self.with(|state| state.cpus[cpu].ledger.waits_since()).is_some() || came.is_err() {
-            self.machine.violated(format!("CPU {cpu}: a deferred edge is in no count, {came:?}"));
-        }
-        self.with(|state| state.cpus[cpu].ledger.settle_all());
-        self.call(cpu, || self.nmi.tick_restarted());
-        self.call(cpu, || self.nmi.run_work());
-    }
-
-    fn mark(&'static self, cpu: usize, by: usize) {
-        let is_meant = cpu != by && self.is_online(by) && self.is_at_rest(by);
-        if !is_meant || !self.is_at_rest(cpu) {
-            return;
-        }
-        self.with(|state| state.cpus[cpu].is_dead = true);
-        self.call(by, || {
-            // SAFETY: nothing is amid anything on that CPU, and it does nothing while it is dead.
-            let marked = unsafe { self.nmi.mark_offline(cpu) };
-            self.is_away(cpu);
-            marked.unwrap();
-        });
-        self.with(|state| state.cpus[cpu].is_dead = false);
-        self.call(by, || self.nmi.run_work());
-    }
-
-    fn register(&'static self, source: usize) {
-        let is_alive = self.with(|state| state.is_alive[source]);
-        let Some(cpu) = self.writer().filter(|_| !is_alive) else {
-            return;
-        };
-        let spec = match self.scope.elsewhere {
-            true => SPECS[source],
-            false => SPECS[source].delivery(PlatformDelivery::All),
-        };
-        self.with(|state| {
-            state.is_alive[source] = true;
-            state.routes[source] = State::route_of(spec);
-        });
-        let handler = &self.sources[source];
-        let registered = self.call(cpu, || self.nmi.register(&spec, handler));
-        match registered {
-            Ok(it) => {
-                self.registrations[source].set(Some(it));
-                self.with(|state| state.is_registered[source] = true);
-            }
-            Err(_) => self.with(|state| state.is_alive[source] = false),
-        }
-    }
-
-    fn remove(&'static self, source: usize, tries: bool) {
-        let cpu = self.writer();
-        let Some(registration) = self.registrations[source].take() else {
-            return;
-        };
-        match cpu {
-            _ if tries => {
-                self.with(|state| state.is_registered[source] = false);
-                self.machine.abandon(source);
-                let ticket = self.call(self.machine.cpu.get(), || registration.try_remove());
-                self.tickets.borrow_mut().push((source, ticket));
-            }
-            None => self.registrations[source].set(Some(registration)),
-            Some(cpu) => {
-                self.with(|state| state.is_registered[source] = false);
-                self.machine.abandon(source);
-                match self.call(cpu, || registration.remove_within_ms(2)) {
-                    Ok(()) => self.with(|state| state.is_alive[source] = false),
-                    Err(error) => {
-                        self.registrations[source].set(Some(error.registration));
-                        self.with(|state| state.is_registered[source] = true);
-                    }
-                }
-            }
-        }
-    }
-
-    fn end_removals(&self) {
-        self.tickets.borrow_mut().retain_mut(|(source, ticket)| {
-            let is_over = ticket.is_over();
-            if is_over {
-                self.with(|state| state.is_alive[*source] = false);
-            }
-            !is_over
-        });
-    }
-
-    fn claim_outside(&'static self, source: usize, cpu: usize) {
-        let is_set = self.machine.is_set(source, cpu);
-        if !is_set || !self.is_online(cpu) || !self.is_at_rest(cpu) {
-            return;
-        }
-        let Some(registration) = self.registrations[source].take() else {
-            return;
-        };
-        if self.with(|state| state.nesting) == 0 && SPECS[source].class != Class::Unknown {
-            // The ring may be absorbed before the condition is claimed.
-            let began = self.machine.now.get();
-            self.machine.may_ring(source, cpu);
-            self.call(cpu, || {
-                registration.claim_outside_nmi(|| {
-                    let _ = self.machine.claim(source, cpu);
-                    if self.machine.now.get() - began > 100 * TICKS_PER_US {
-                        self.machine.may_ring(source, cpu);
-                    }
-                });
-            });
-        }
-        self.registrations[source].set(Some(registration));
-    }
-
-    fn queue(&self, from: usize, to: usize, item: usize, urgency: Urgency) {
-        if self.with(|state| state.cpus[from].is_dead) {
-            return;
-        }
-        let item_there = &self.items[item];
-        let queued = self.call(from, || self.nmi.queue_on(to, item_there, urgency));
-        if queued == Ok(true) {
-            self.with(|state| state.queued[item] += 1);
-        }
-    }
-
-    fn set_route(&'static self, source: usize, route: &'static [usize]) {
-        let Some(cpu) = self.writer().filter(|_| SPECS[source].class == Class::Platform) else {
-            return;
-        };
-        let Some(registration) = self.registrations[source].take() else {
-            return;
-        };
-        self.with(|state| route.iter().for_each(|cpu| state.routes[source][*cpu] = true));
-        let delivery = PlatformDelivery::Cpus(route);
-        let set = self.call(cpu, || self.nmi.set_delivery(registration.id(), delivery));
-        self.registrations[source].set(Some(registration));
-        if set.is_ok() {
-            self.with(|state| {
-                state.routes[source] = core::array::from_fn(|cpu| route.contains(&cpu));
-                let is_of_it = |ring: &Ring| ring.of.is_some_and(|(of, _)| of == source);
-                // Their condition may be claimed later, when they ring here no more.
-                for ring in state.rings.iter_mut().filter(|ring| is_of_it(ring)) {
-                    ring.is_excused |= ring.due.is_none() && !route.contains(&ring.cpu);
-                }
-            });
-        }
-    }
-
-    /// What is under way, or waits, goes by what was set before: nothing has to explain it.
-    fn excuse_all(&self) {
-        (0..CPUS).for_each(|cpu| self.excuse_rings(cpu));
-        self.with(|state| {
-            for it in &mut state.cpus {
-                it.ledger.true_unknowns += it.ledger.waiting();
-            }
-        });
-    }
-
-    fn set_limits(&'static self, which: usize) {
-        let small = Limits { late_us: 1_000, cap_us: 5_000, hold_us: 2_000, ..Limits::BARE_METAL };
-        let Some(cpu) = self.writer() else {
-            return;
-        };
-        let limits = [Limits::BARE_METAL, Limits::HYPERVISOR, small][which];
-        self.excuse_all();
-        self.with(|state| state.lasts = state.lasts.max(lasts(limits)));
-        if self.call(cpu, || self.nmi.set_limits(limits)).is_ok() {
-            self.with(|state| state.limits = limits);
-        }
-        self.excuse_all();
-    }
-
-    fn reset_clocks(&'static self, ticks: u64) {
-        if self.with(|state| state.nesting) == 0 {
-            self.excuse_all();
-            self.machine.shown.set(ticks);
-        }
     }
 
     pub(super) fn has_stalled(&self) -> bool {
         self.stalled.get()
-    }
-
-    fn deliver_all(&'static self) {
-        loop {
-            let ring = self.with(|state| state.rings.pop());
-            let Some(ring) = ring else {
-                return;
-            };
-            self.deliver(ring, false);
-        }
-    }
-
-    fn run_ms(&'static self, ms: usize) {
-        for _ in 0..ms {
-            self.runs.set(0);
-            self.wait(1_000);
-            for cpu in 0..CPUS {
-                self.deliver_all();
-                self.interrupt(cpu);
-                if self.with(|state| state.cpus[cpu].ticks) {
-                    self.tick(cpu);
-                }
-                self.deliver_all();
-                self.interrupt(cpu);
-            }
-        }
-        self.end_removals();
-    }
-
-    /// Lets everything come to rest, and judges what is left.
-    fn end(&'static self) {
-        self.with(|state| {
-            state.requeues = [false; ITEMS];
-            state.wants_more = [false; SOURCES];
-            state.fails_ring = false;
-        });
-        self.machine.set_at("at the end".to_string());
-        self.deliver_all();
-        self.run_ms(30);
-        for (source, cpu) in (0..SOURCES).flat_map(|source| (0..CPUS).map(move |cpu| (source, cpu)))
-        {
-            let is_asked = self.with(|state| state.is_registered[source]) && self.is_online(cpu);
-            if is_asked && self.machine.is_set(source, cpu) {
-                self.machine.violated(format!("source {source} on CPU {cpu} is not claimed"));
-            }
-        }
-        if self.with(|state| state.is_alive != state.is_registered) {
-            self.machine.violated("a removal is not over".to_string());
-        }
-        for cpu in 0..CPUS {
-            self.come_online(cpu);
-            self.with(|state| state.cpus[cpu].ticks = true);
-            self.call(cpu, || self.nmi.tick_restarted());
-        }
-        self.run_ms(5);
-        self.wait(self.with(|state| state.lasts) / TICKS_PER_US);
-        self.run_ms(5);
-        self.machine.set_at("after the end".to_string());
-        self.expect_repeated_unknowns();
-        self.wait(400_000);
-        self.run_ms(3);
-        self.expect_served();
-        self.machine.check_storms();
-        if self.with(|state| state.violated.is_none()) {
-            for registration in &self.registrations {
-                if let Some(it) = registration.take() {
-                    it.remove().unwrap();
-                }
-            }
-        }
-    }
-
-    /// Nothing is under way: an unknown that comes three times is said three times, and is not
-    /// taken for a late send.
-    fn expect_repeated_unknowns(&'static self) {
-        const TIMES: usize = 3;
-        for cpu in 0..CPUS {
-            let said = |cpu| self.nmi.cpu_stats(cpu).map_or(0, |stats| stats.unknown);
-            // It may take a request whose ring failed.
-            self.with(|state| state.cpus[cpu].ledger.true_unknowns += 1);
-            self.take_nmi(cpu);
-            self.run_ms(30);
-            self.wait(self.with(|state| state.lasts) / TICKS_PER_US);
-            self.run_ms(2);
-            let before = said(cpu);
-            self.with(|state| state.late_sends = 0);
-            for _ in 0..TIMES {
-                self.with(|state| state.cpus[cpu].ledger.true_unknowns += 1);
-                self.take_nmi(cpu);
-                self.wait(120_000);
-                self.run_ms(2);
-            }
-            let (late_sends, said) = (self.with(|state| state.late_sends), said(cpu) - before);
-            if said != TIMES || late_sends > 1 {
-                let what = format!("CPU {cpu}: {said} of {TIMES} said, {late_sends} as late sends");
-                self.machine.violated(what);
-            }
-        }
-    }
-
-    fn expect_served(&self) {
-        for cpu in 0..CPUS {
-            let unserved = self.with(|state| {
-                let it = &state.cpus[cpu];
-                let but_again = ..Request::Again as usize;
-                let is_served = it.accepted[but_again] == it.served[but_again];
-                // The library sends probes as well.
-                let probes = Request::Probe as usize;
-                let others = it.accepted.iter().zip(&it.served).enumerate();
-                let served = others.take(5).all(|(kind, (to, by))| kind == probes || to == by);
-                let parked = it.stops == 0 || it.parked != 0;
-                (!it.is_unsure && !(is_served || served) || !it.is_unsure && !parked)
-                    .then(|| format!("{:?} accepted, {:?} served", it.accepted, it.served))
-            });
-            if let Some(what) = unserved {
-                self.machine.violated(format!("CPU {cpu}: {what}"));
-            }
-        }
-        let (queued, ran) = self.with(|state| (state.queued, state.ran));
-        if queued != ran {
-            self.machine.violated(format!("items were queued {queued:?} times, and ran {ran:?}"));
-        }
     }
 }
 
