@@ -291,6 +291,21 @@ impl Play {
         takes.then(|| self.take_nmi(cpu))
     }
 
+    /// A CPU that has never been offline comes online by its first NMI.
+    fn shows_that_it_runs(&self, cpu: usize) {
+        let was_offline = self.with(|state| {
+            let it = &mut state.cpus[cpu];
+            let was_offline = !it.is_online && it.life != 0;
+            if !it.is_online && it.life == 0 {
+                (it.life, it.is_online, it.ticks) = (1, true, true);
+            }
+            was_offline
+        });
+        if was_offline {
+            self.machine.violated(format!("CPU {cpu}: an NMI brings it back from being offline"));
+        }
+    }
+
     pub(super) fn take_nmi(&'static self, cpu: usize) -> Outcome {
         let interrupted = Interrupted {
             ip: 0x1000,
@@ -307,6 +322,9 @@ impl Play {
             });
             // SAFETY: the thread plays a CPU in NMI context; no handler looks at the frame.
             let outcome = unsafe { self.nmi.dispatch(&interrupted) };
+            if outcome != Outcome::Offline {
+                self.shows_that_it_runs(cpu);
+            }
             let now = self.machine.now.get();
             self.with(|state| {
                 let it = &mut state.cpus[cpu];
