@@ -257,6 +257,13 @@ impl Cell {
         matches!(self.place, Place::Kernel | Place::Disc)
     }
 
+    /// Whether it keeps no processor busy, most of the time: by the parallel clock, a guest that
+    /// waits halts, and so does QEMU; the host waits for one that hangs.
+    pub(crate) fn mostly_waits(&self) -> bool {
+        self.machine.clock == Clock::Parallel
+            || matches!(self.wanted(), Wanted::Broken(Breakage::Hung, _))
+    }
+
     /// How many seconds it takes on an idle machine, roughly.
     pub(crate) fn guess_s(&self) -> f64 {
         let of_a_boot = match (self.place, self.machine.apic, self.machine.clock) {

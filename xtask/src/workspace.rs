@@ -64,11 +64,16 @@ pub(crate) fn free_mib(folder: &Path) -> Option<u64> {
     Some(seen.blocks_available().saturating_mul(seen.fragment_size()) / MIB)
 }
 
-/// The cargo that started us, run from the top folder. Programs that it starts use our QEMU.
+/// What a panic does in profile `dev`. The workspace says `abort`, for the kernel; tests unwind
+/// whatever it says. Where that differs, cargo compiles all that programs and tests share twice.
+pub(crate) const DEV_PANIC: &str = "CARGO_PROFILE_DEV_PANIC";
+
+/// The cargo that started us, run from the top folder, with panics that unwind in profile `dev`.
+/// Programs that it starts use our QEMU.
 pub(crate) fn cargo() -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
-    command.current_dir(root());
+    command.current_dir(root()).env(DEV_PANIC, "unwind");
     if let Some(program) = choice::to_pass_on() {
         command.env(choice::VARIABLE, program);
     }

@@ -177,6 +177,8 @@ pub(super) fn build(name: &CheckName, tree: &Tree) -> anyhow::Result<Program> {
             command
                 .args(["latchwork", "--lib", "--profile", LOOM_PROFILE])
                 .env("RUSTFLAGS", LOOM_FLAGS)
+                // One test is sooner over than the core is optimised.
+                .env("CARGO_PROFILE_LOOM_OPT_LEVEL", "0")
                 .env("CARGO_TARGET_DIR", build_dir);
         }
         CheckName::Unit { package, .. } => {
@@ -196,8 +198,9 @@ pub(super) fn build(name: &CheckName, tree: &Tree) -> anyhow::Result<Program> {
         }
     }
     command.args(["--no-run", "--quiet", "--message-format=json-render-diagnostics"]);
-    // Nobody debugs a mutant.
-    command.env("CARGO_PROFILE_DEV_DEBUG", "false");
+    // Nobody debugs a mutant. One differs little from the other, also where CI builds all else but
+    // once.
+    command.env("CARGO_PROFILE_DEV_DEBUG", "false").env("CARGO_INCREMENTAL", "1");
     let output = process::output(command.stderr(Stdio::piped())).context("cannot run cargo")?;
     if !output.status.success() {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());

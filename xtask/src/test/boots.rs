@@ -7,7 +7,7 @@ use super::KERNEL;
 use super::commands;
 use super::log::Log;
 use super::outcome::Outcome;
-use super::step::{Group, Resource, Step};
+use super::step::{Group, Load, Step};
 use crate::cells::{self, Cell};
 use crate::guest::hosts::Hosts;
 use crate::guest::kernel::{self, Kernel};
@@ -118,7 +118,7 @@ pub(super) fn steps(places: &[Place], all: bool) -> Vec<Step> {
     for (place, cells) in older.iter().map(|it| (it, &few)).chain([(newest, &whole)]) {
         let (own, there) = (place.clone(), cells.clone());
         let find = Step::new(place.step(), Group::Preparations, move |log| own.find(&there, log));
-        steps.push(if place.suite.is_some() { find.using(Resource::Network) } else { find });
+        steps.push(if place.suite.is_some() { find.loading(Load::Network) } else { find });
         steps.extend(cells.iter().map(|cell| boot(place, *cell)));
     }
     steps.extend(iso::Trial::ALL.map(|trial| image(newest, trial)));
@@ -141,11 +141,12 @@ fn boot(place: &Place, cell: Cell) -> Step {
     let seconds = cell.guess_s();
     let own = place.clone();
     let work = move |_: &Log| own.verify(&cell);
+    let load = if cell.mostly_waits() { Load::Clock } else { Load::Processor };
     if cell.is_on_qemu() {
-        let step = Step::new(place.name(&cell.name()), Group::Boots, work);
+        let step = Step::new(place.name(&cell.name()), Group::Boots, work).loading(load);
         step.after(KERNEL).after(place.step()).about(seconds)
     } else {
-        Step::new(cell.name(), Group::Boots, work).after(KERNEL).about(seconds)
+        Step::new(cell.name(), Group::Boots, work).loading(load).after(KERNEL).about(seconds)
     }
 }
 

@@ -48,7 +48,10 @@ pub(super) fn steps(trials: &Trials, qemu: Qemu) -> Vec<Step> {
     let loom_dir = workspace::target_dir().join("loom").to_string_lossy().into_owned();
     let under_loom =
         |check: Check| check.with("RUSTFLAGS", LOOM_FLAGS).with("CARGO_TARGET_DIR", &loom_dir);
-    let clippy = Check::cargo("clippy", "clippy --workspace --all-targets -- -D warnings");
+    let clippy = Check::cargo("clippy", "clippy --workspace --all-targets");
+    let clippy = clippy.and_arguments("--exclude latchwork-kernel -- -D warnings");
+    let kernel_clippy =
+        Check::cargo("kernel-clippy", "clippy -p latchwork-kernel --all-targets -- -D warnings");
     let loom_clippy =
         Check::cargo("loom-clippy", "clippy -p latchwork --all-targets -- -D warnings");
     let documentation =
@@ -65,6 +68,7 @@ pub(super) fn steps(trials: &Trials, qemu: Qemu) -> Vec<Step> {
         simulation,
         Check::cargo("fmt", "fmt --all --check").step(),
         clippy.step().using(TARGET).about(60.0),
+        kernel_clippy.with(workspace::DEV_PANIC, "abort").step().using(TARGET).about(8.0),
         under_loom(loom_clippy).step().using(LOOM_TARGET).about(20.0),
         documentation.with("RUSTDOCFLAGS", "-D warnings").step().using(TARGET).about(15.0),
         tests.with_tests(&trials.tests).step().using(TARGET).about(120.0),

@@ -8,7 +8,7 @@ use super::step::{Group, Resource, Step};
 use crate::mutants::{Copies, Mutant, Trials};
 
 /// Roughly how long one check of a mutant takes, with the build of what it needs.
-const CHECK_S: f64 = 8.0;
+const CHECK_S: f64 = 2.0;
 
 /// Everything of `trials`.
 pub(super) fn steps(trials: Trials) -> Vec<Step> {
@@ -22,7 +22,7 @@ pub(super) fn steps(trials: Trials) -> Vec<Step> {
             Err(error) => Outcome::Failed(format!("{error:#}")),
         };
         let step = Step::new(name, Group::Mutants, work).using(Resource::Copies);
-        steps.push(step.about(4.0 * CHECK_S));
+        steps.push(step.about(20.0));
     }
     for mutant in trials.mutants {
         steps.push(step(mutant, Arc::clone(&copies)));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask test`: every check of the CI tier.
 //!
-//! Each check is a step with a name. As many steps run at a time as there are processors. xtask
-//! records the result of each and how long it took, to say how long the next run will take, to
-//! begin with the longest steps, and to resume.
+//! Each check is a step with a name. As many steps run at a time as there are processors, and a few
+//! more that wait most of the time. xtask records the result of each and how long it took, to say
+//! how long the next run will take, to begin with the longest steps, and to resume.
 
 mod boots;
 mod choice;
@@ -18,7 +18,7 @@ mod step;
 mod tables;
 mod toolchains;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -115,7 +115,7 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     let groups: BTreeMap<_, _> = chosen.iter().map(|it| (it.name.clone(), it.group)).collect();
     let started = Instant::now();
     let reporter = Reporter::new(chosen.len(), record, source);
-    let lanes = Lanes { steps: processors(), copies: Copies::count() };
+    let lanes = Lanes { busy: processors(), waiting: jobs(), copies: Copies::count() };
     let rows = pool::run(chosen, lanes, &logs, &|row, log| reporter.report(row, log));
     let seconds = started.elapsed().as_secs_f64();
     if passed_before == 0 {
@@ -222,17 +222,21 @@ fn print_refusals(options: &Options, places: &[Place]) {
     }
 }
 
-/// Sorts the steps: first those that others wait for or that hold a lock, then those that take
-/// longest.
+/// Sorts the steps: first those that others wait for, the most awaited first, and those that hold a
+/// lock, then those that take longest.
 fn by_urgency(steps: &mut [Step], record: &Record) {
-    let awaited: BTreeSet<_> = steps.iter().flat_map(|step| step.needs.clone()).collect();
-    let rank = |step: &Step| match () {
-        () if awaited.contains(&step.name) => 0,
-        () if matches!(step.uses, Some(step::Resource::Builds(_))) => 1,
-        () => 2,
-    };
+    let mut awaited: BTreeMap<String, usize> = BTreeMap::new();
+    for name in steps.iter().flat_map(|step| &step.needs) {
+        *awaited.entry(name.clone()).or_default() += 1;
+    }
+    let awaiting = |step: &Step| awaited.get(&step.name).copied().unwrap_or_default();
+    let holds_lock = |step: &Step| matches!(step.uses, Some(step::Resource::Builds(_)));
     let seconds = |step: &Step| record.seconds(&step.name).unwrap_or(step.guess_s);
-    steps.sort_by(|a, b| rank(a).cmp(&rank(b)).then(seconds(b).total_cmp(&seconds(a))));
+    steps.sort_by(|a, b| {
+        let by_awaiting = awaiting(b).cmp(&awaiting(a));
+        let by_lock = holds_lock(b).cmp(&holds_lock(a));
+        by_awaiting.then(by_lock).then(seconds(b).total_cmp(&seconds(a)))
+    });
 }
 
 /// Prints each step that is over, and keeps the record.
@@ -293,12 +297,13 @@ fn conclude(rows: &[Row], groups: &BTreeMap<String, Group>, matrices: bool) {
     }
 }
 
-/// How many steps run at a time.
+/// How many steps run at a time that keep a processor busy.
 fn processors() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// How many compilers each build of a step may run: builds run beside other steps.
+/// How many compilers each build of a step may run, and how many steps run that mostly wait: both
+/// are beside other steps.
 fn jobs() -> usize {
     (processors() / 2).max(1)
 }

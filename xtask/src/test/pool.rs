@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::log::Log;
 use super::outcome::{Outcome, Row};
-use super::step::{Resource, Step};
+use super::step::{Load, Resource, Step};
 
 /// The state of all steps, under one lock.
 #[derive(Debug)]
@@ -32,10 +32,12 @@ enum Next {
     Stop,
 }
 
-/// How many steps run at a time, and how many of them may use a copy of the source.
+/// How many steps run at a time that keep a processor busy, how many beside them that wait for a
+/// guest's clock, and how many may use a copy of the source.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lanes {
-    pub(super) steps: usize,
+    pub(super) busy: usize,
+    pub(super) waiting: usize,
     pub(super) copies: usize,
 }
 
@@ -51,26 +53,30 @@ pub(super) fn run(
     let state = Mutex::new(State { waiting: steps, in_use, over, rows: Vec::new() });
     let changed = Condvar::new();
     thread::scope(|scope| {
-        scope.spawn(|| lane(&state, &changed, lanes, true, logs, finished));
-        for _ in 0..lanes.steps.max(1) {
-            scope.spawn(|| lane(&state, &changed, lanes, false, logs, finished));
+        let (state, changed) = (&state, &changed);
+        for (load, count) in
+            [(Load::Network, 1), (Load::Clock, lanes.waiting), (Load::Processor, lanes.busy)]
+        {
+            for _ in 0..count.max(1) {
+                scope.spawn(move || lane(state, changed, lanes, load, logs, finished));
+            }
         }
     });
     state.into_inner().unwrap_or_else(PoisonError::into_inner).rows
 }
 
-/// One step after the other: those that wait for the network, or all others.
+/// One step after the other, of those with this load.
 fn lane(
     state: &Mutex<State>,
     changed: &Condvar,
     lanes: Lanes,
-    on_network: bool,
+    load: Load,
     logs: &Path,
     finished: &(dyn Fn(&Row, &Log) + Sync),
 ) {
     let mut now = locked(state);
     loop {
-        let (name, uses, log, outcome, seconds) = match now.next(lanes, on_network) {
+        let (name, uses, log, outcome, seconds) = match now.next(lanes, load) {
             Next::Stop => return,
             Next::Wait => {
                 now = changed.wait(now).unwrap_or_else(PoisonError::into_inner);
@@ -102,12 +108,12 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
-    fn next(&mut self, lanes: Lanes, on_network: bool) -> Next {
+    fn next(&mut self, lanes: Lanes, load: Load) -> Next {
         let hopeless = |(at, step): (usize, &Step)| Some((at, self.without_hope(step)?));
         if let Some((place, outcome)) = self.waiting.iter().enumerate().find_map(hopeless) {
             return Next::GiveUp(self.waiting.remove(place), outcome);
         }
-        let is_mine = |step: &Step| (step.uses == Some(Resource::Network)) == on_network;
+        let is_mine = |step: &Step| step.load == load;
         let can_begin = |step: &Step| {
             is_mine(step)
                 && step.needs.iter().all(|name| self.over.get(name) == Some(&Outcome::Passed))
@@ -137,7 +143,7 @@ impl State {
 
     fn is_free(&self, resource: &Resource, lanes: Lanes) -> bool {
         let most = match resource {
-            Resource::Builds(_) | Resource::Network => 1,
+            Resource::Builds(_) => 1,
             Resource::Copies => lanes.copies,
         };
         self.in_use.get(resource).copied().unwrap_or_default() < most
@@ -162,7 +168,7 @@ mod tests {
     use super::*;
     use crate::private_dir::PrivateDir;
 
-    const LANES: Lanes = Lanes { steps: 4, copies: 2 };
+    const LANES: Lanes = Lanes { busy: 4, waiting: 1, copies: 2 };
 
     fn step(name: &str, outcome: Outcome) -> Step {
         Step::new(name, Group::Checks, move |_| outcome)
@@ -197,27 +203,27 @@ mod tests {
     }
 
     #[test]
-    fn the_network_is_waited_for_beside_the_lanes() {
-        let (there, came) = std::sync::mpsc::channel();
-        let download = Step::new("download", Group::Preparations, move |_| {
-            match came.recv_timeout(Duration::from_secs(60)) {
-                Ok(()) => Outcome::Passed,
-                Err(_) => Outcome::Failed("the only lane waits, too".into()),
-            }
-        });
-        let other = Step::new("other", Group::Checks, move |_| {
-            there.send(()).map_or_else(|_| Outcome::Failed("late".into()), |()| Outcome::Passed)
-        });
-        let steps = vec![download.using(Resource::Network), other];
-        let rows = done(steps, Lanes { steps: 1, copies: 1 });
-        assert!(rows.iter().all(Row::passed), "{rows:?}");
+    fn what_only_waits_does_so_beside_the_lanes() {
+        for load in [Load::Network, Load::Clock] {
+            let (there, came) = std::sync::mpsc::channel();
+            let waits = Step::new("waits", Group::Preparations, move |_| {
+                match came.recv_timeout(Duration::from_secs(60)) {
+                    Ok(()) => Outcome::Passed,
+                    Err(_) => Outcome::Failed("the only lane waits, too".into()),
+                }
+            });
+            let other = Step::new("other", Group::Checks, move |_| {
+                there.send(()).map_or_else(|_| Outcome::Failed("late".into()), |()| Outcome::Passed)
+            });
+            let steps = vec![waits.loading(load), other];
+            let rows = done(steps, Lanes { busy: 1, waiting: 1, copies: 1 });
+            assert!(rows.iter().all(Row::passed), "{rows:?}");
+        }
     }
 
     #[test]
     fn no_resource_is_used_by_more_than_it_is_for() {
-        for (resource, most) in
-            [(Resource::Builds("x"), 1), (Resource::Copies, 2), (Resource::Network, 1)]
-        {
+        for (resource, most) in [(Resource::Builds("x"), 1), (Resource::Copies, 2)] {
             let (now, peak) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
             let steps = (0..12).map(|number| {
                 let (now, peak) = (Arc::clone(&now), Arc::clone(&peak));
@@ -237,7 +243,7 @@ mod tests {
     #[test]
     fn one_lane_keeps_the_order() {
         let steps = ["c", "a", "b"].map(|name| step(name, Outcome::Passed));
-        let rows = done(steps.into(), Lanes { steps: 1, copies: 1 });
+        let rows = done(steps.into(), Lanes { busy: 1, waiting: 1, copies: 1 });
         assert_eq!(rows.iter().map(|row| row.name.as_str()).collect::<String>(), "cab");
     }
 }

@@ -28,6 +28,15 @@ pub(super) enum Resource {
     Builds(&'static str),
     /// A copy of the source that is mutated.
     Copies,
+}
+
+/// What a step keeps busy, by which it finds its lane.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Load {
+    /// A processor.
+    Processor,
+    /// Hardly anything: most of the time it waits for a guest's clock.
+    Clock,
     /// The network, one download at a time. A step that uses it keeps no processor busy.
     Network,
 }
@@ -40,6 +49,7 @@ pub(super) struct Step {
     /// Its name, which also chooses it on the command line.
     pub(super) name: String,
     pub(super) group: Group,
+    pub(super) load: Load,
     /// What it uses while it runs.
     pub(super) uses: Option<Resource>,
     /// The steps that must have passed before.
@@ -58,11 +68,17 @@ impl Step {
         Self {
             name: name.into(),
             group,
+            load: Load::Processor,
             uses: None,
             needs: Vec::new(),
             guess_s: 1.0,
             work: Box::new(work),
         }
+    }
+
+    pub(super) const fn loading(mut self, load: Load) -> Self {
+        self.load = load;
+        self
     }
 
     pub(super) fn using(mut self, resource: Resource) -> Self {
