@@ -26,4 +26,5 @@ pub(crate) use edge::{Edge, EdgeRecord};
 pub use entry::{MAX_NESTING, Outcome};
 pub(crate) use panic_election::PanicElection;
 pub(crate) use report_limiter::ReportLimiter;
+pub(crate) use storm_watch::end_storms_of_removed;
 pub(crate) use tray::{ClaimsOnTop, Tray};

@@ -48,6 +48,7 @@ impl<P: Platform> Nmi<P> {
             let is_maker = self.is_maker(area);
             self.leave_to_others(area, is_maker);
             self.interrupt_another_for_what_is_left(cpu);
+            self.end_all_storms(cpu, area);
             Ok(())
         })
         .unwrap_or_else(|cpu| Err(PresenceError::NoSuchCpu { cpu }))
@@ -169,6 +170,7 @@ impl<P: Platform> Nmi<P> {
         if was_sending {
             self.ring_for_dead_sender();
         }
+        self.end_all_storms(cpu, area);
         // It may have made the debt, or taken it and not polled.
         let _ = self.on_this_cpu(|cpu, area| self.take_debt_over(cpu, area));
         self.interrupt_another_for_what_is_left(cpu);

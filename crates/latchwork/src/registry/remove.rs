@@ -6,6 +6,7 @@
 use super::{error::RemoveFailure, quiescence::Quiescence, slot::SlotState, writer::Writer};
 use crate::{
     contract::{HandlerId, Name, Platform},
+    dispatch::end_storms_of_removed,
     nmi::Core,
     primitive::{Ordering, fence},
 };
@@ -35,6 +36,7 @@ pub(crate) fn remove(
         }
         platform.relax();
     }
+    end_storms_of_removed(core, platform, id);
     let writer = Writer::lock(core, platform);
     if let Some(slot) = core.slot_of(id) {
         writer.with_record(slot, |record| slot.free(record));

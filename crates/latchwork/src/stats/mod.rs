@@ -13,8 +13,8 @@ mod unclaimed;
 
 pub use cpu::CpuStats;
 pub(crate) use cpu::{CpuCounters, Ending};
-pub(crate) use handler::HandlerCounters;
 pub use handler::{HISTOGRAM_COLUMNS, HandlerStats};
+pub(crate) use handler::{HandlerCounters, Millisecond};
 pub use query::StatsError;
 pub(crate) use storm::{StormLimit, Storms};
 
