@@ -344,6 +344,18 @@ fn a_claim_outside_an_nmi_explains_its_ring_however_soon_it_comes() {
 }
 
 #[test]
+fn a_claim_outside_an_nmi_is_due_as_late_as_its_doorbell_rings() {
+    let world = World::new();
+    let source = Leaked::new(Source::new());
+    let kept = add(&world, local(4, MESSAGE), &source);
+    kept.claim_outside_nmi(|| ());
+    world.nmi.entering_idle();
+    world.wait_us(450);
+    world.nmi.entering_idle();
+    assert_eq!(outcomes(&world, 4), [Absorbed, Absorbed, Absorbed, Unknown]);
+}
+
+#[test]
 fn what_was_granted_does_not_outlive_being_offline() {
     let world = World::new();
     let source = Leaked::new(Source::new());

@@ -10,7 +10,7 @@ use crate::{
     Class, Doorbell, EdgeModel, HandlerSpec, Limits, Outcome, Registration,
     tests::{
         source::{Source, time_passes},
-        world::{Leaked, World, take_nmi},
+        world::{Leaked, World, become_cpu, take_nmi},
     },
 };
 
@@ -181,6 +181,38 @@ fn what_came_on_top_does_not_wait_for_a_tick() {
         });
     }
     assert!(both.get() > 1_000, "both came {} times only", both.get());
+}
+
+/// A ring explains the edge on top, and hides that of an external event in it. What the dispatch
+/// underneath owes may be paid before that event.
+#[test]
+fn an_edge_on_top_that_a_ring_explains_owes_a_poll() {
+    at_every_access(40, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let sources = [(); 3].map(|()| Leaked::new(Source::new()));
+        let specs = [
+            HandlerSpec::new("a", Class::Local, Doorbell::Local(1), EdgeModel::PerCondition),
+            HandlerSpec::new("b", Class::Local, Doorbell::Local(2), EdgeModel::PerCondition),
+            HandlerSpec::new("c", Class::Platform, Doorbell::Platform(1), EdgeModel::PerCondition),
+        ];
+        let _kept: [Registration; 3] =
+            core::array::from_fn(|index| nmi.register(&specs[index], sources[index].0).unwrap());
+        let external = sources[2].0;
+        sources[..2].iter().for_each(|source| source.0.raise());
+        arm(accesses_before, move || {
+            become_cpu(Some(1));
+            take_nmi(nmi);
+            become_cpu(Some(0));
+            external.raise();
+            take_nmi(nmi);
+        });
+        take_nmi(nmi);
+        let nested = came();
+        let owed = nmi.core.recovery.hot.debt.owed().is_some();
+        assert!(owed || !external.is_raised(), "nobody will look for it");
+        nested
+    });
 }
 
 /// Two more on top of what claims their conditions, the second on top of the first, which leaves
