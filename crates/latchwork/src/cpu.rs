@@ -48,8 +48,8 @@ pub(crate) struct OwnLine {
     /// How many NMIs this CPU is in, parking included. Own CPU only, so program order suffices; a
     /// nested NMI leaves it as it found it.
     nmis: Counter,
-    /// What is due once the depth is 0. Own CPU only: a nested dispatch adds, the outermost one
-    /// takes.
+    /// What is due once the depth is 0, and the mark [`KEPT`]. Own CPU only: a nested dispatch adds,
+    /// the outermost one takes, unless code underneath keeps it from that.
     after_leave: AtomicUsize,
     /// Software requests taken since the beginning, the receiver's part of the request account.
     pub(crate) taken: AtomicUsize,
@@ -157,6 +157,9 @@ impl PerCpu {
     }
 }
 
+/// In the word of what is due after leaving: it stays there.
+const KEPT: usize = 1 << (usize::BITS - 1);
+
 impl Default for PerCpu {
     fn default() -> Self {
         Self::new()
@@ -190,16 +193,36 @@ impl OwnLine {
 
     /// Own CPU.
     pub(crate) fn has_after_leave(&self) -> bool {
-        self.after_leave.load(Ordering::Relaxed) != 0
+        self.after_leave.load(Ordering::Relaxed) & !KEPT != 0
     }
 
-    /// Own CPU, at depth 0.
+    /// Forgets what is due: this CPU comes back from being offline.
+    pub(crate) fn forget_after_leave(&self) {
+        self.after_leave.store(0, Ordering::Relaxed);
+    }
+
+    /// From here on no NMI on this CPU takes what is due: this CPU holds what other CPUs wait for.
+    /// Own CPU, outside dispatch, with interrupts off.
+    pub(crate) fn keep_after_leave(&self) {
+        self.after_leave.fetch_or(KEPT, Ordering::Relaxed);
+    }
+
+    /// Ends that. Returns whether something is due.
+    pub(crate) fn release_after_leave(&self) -> bool {
+        self.after_leave.fetch_and(!KEPT, Ordering::Relaxed) & !KEPT != 0
+    }
+
+    /// Own CPU, at depth 0. An NMI on top may take it first.
     #[inline(always)]
     pub(crate) fn take_after_leave(&self) -> Option<AfterLeave> {
-        if self.after_leave.load(Ordering::Relaxed) == 0 {
-            return None;
+        match self.after_leave.load(Ordering::Relaxed) {
+            0 => None,
+            due if due & KEPT != 0 => None,
+            _ => match self.after_leave.swap(0, Ordering::Relaxed) {
+                0 => None,
+                due => Some(AfterLeave::from_word(due)),
+            },
         }
-        Some(AfterLeave::from_word(self.after_leave.swap(0, Ordering::Relaxed)))
     }
 }
 

@@ -112,6 +112,10 @@ impl Policy for Performer {
         STAGE.set(Some(stage));
         let cpus = current().hardware.cpus;
         stage.nmi.init(&stage.areas[..cpus]).expect("it is new");
+        for cpu in (0..cpus).rev() {
+            current().drive(cpu);
+            stage.nmi.come_online().expect("it is in no NMI");
+        }
         let limits = Limits {
             late_us: time::LATE_US,
             cap_us: time::CAP_US,

@@ -94,8 +94,8 @@ impl<P: Platform> Nmi<P> {
             self.core.too_early.fetch_add(1, Ordering::Relaxed);
             return Outcome::TooEarly;
         };
-        if area.presence().turns_away() {
-            return self.turn_away(area);
+        if !area.presence().is_online_here() && self.turns_away(cpu, area) {
+            return Outcome::Offline;
         }
         let outer_nmis = area.own.nmis_in_progress();
         if outer_nmis != 0 {
@@ -174,13 +174,5 @@ impl<P: Platform> Nmi<P> {
         if !area.tray.is_empty() {
             self.answer_for_edge(ctx.cpu, area);
         }
-    }
-
-    /// Handles an NMI on a CPU that is offline.
-    #[cold]
-    pub(crate) fn turn_away(&self, area: &PerCpu) -> Outcome {
-        area.counters.record_offline();
-        area.drop_requests();
-        Outcome::Offline
     }
 }

@@ -84,12 +84,17 @@ impl Ledger {
             return;
         }
         let registered = slots.registered().fold(0, |bits, index| bits | bit_of(index));
-        let mut rest = registered | self.routes.bits();
+        let routed = self.routes.at(at.as_of);
+        let mut rest = registered | routed;
         while rest != 0 {
             let index = rest.trailing_zeros() as usize;
             rest &= rest.wrapping_sub(1);
             if let Some((slot, seen)) = slots.slot(index).zip(self.seen.of_slot.get(index)) {
-                self.adopt_of(slot, seen, self.routes.ring_target(index), at);
+                let ring = match routed & bit_of(index) {
+                    0 => RingTarget::OtherCpus,
+                    _ => RingTarget::ThisCpu,
+                };
+                self.adopt_of(slot, seen, ring, at);
             }
         }
         self.seen.of_all.store(count, Ordering::Relaxed);
@@ -132,7 +137,7 @@ impl Ledger {
         limits: InTicks<'_>,
     ) -> Timestamp {
         let mut latest = self.outside_due(now, limits).map_or(now, |due| due.later_of(now));
-        let mut routed = self.routes.bits();
+        let mut routed = self.routes.at(now);
         while routed != 0 {
             let index = routed.trailing_zeros() as usize;
             routed &= routed.wrapping_sub(1);

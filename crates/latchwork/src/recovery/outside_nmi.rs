@@ -3,7 +3,7 @@
 
 use super::reason::{PollOutcome, PollReason};
 use crate::{
-    contract::{GrantKind, Interrupted, NmiContext, Platform, Request},
+    contract::{GrantKind, Interrupted, NmiContext, Platform},
     cpu::PerCpu,
     grant::Rings,
     nmi::Nmi,
@@ -50,16 +50,6 @@ impl<P: Platform> Nmi<P> {
             self.answer_for_edge(cpu, area);
         }
         self.retry_after_leave(cpu, area);
-    }
-
-    /// What `act` of [`inside_read_side`](Self::inside_read_side) left to do outside the read side
-    /// waits until the CPU takes an NMI: parking needs NMI context. Where the CPU cannot ring
-    /// itself, its next tick tries again.
-    pub(crate) fn retry_after_leave(&'static self, cpu: usize, area: &PerCpu) {
-        if area.own.has_after_leave() {
-            // Refused, it stays due: the next NMI here does it, or the next tick rings again.
-            let _ = self.send(cpu, Request::Again);
-        }
     }
 
     /// Settles, in an NMI, what another NMI on top has left after the last look.

@@ -88,7 +88,7 @@ impl<P: Platform> Nmi<P> {
         let taken = recovery.hot.debt.take();
         let begun = recovery.polls.begin(free, ctx.cpu);
         if let (Err(_), Some(taken)) = (begun, taken) {
-            self.answer_for_debt(ctx.cpu, ctx.area, recovery.hot.debt.put_back(taken));
+            self.make_debt(ctx.cpu, ctx.area, |debt| debt.put_back(taken));
         }
         begun
     }

@@ -168,4 +168,15 @@ mod tests {
         let other = lock.take(1).unwrap();
         assert_eq!(lock.begin(free, 0), Err(other));
     }
+
+    #[test]
+    fn a_later_poll_is_later_across_the_wrap_of_the_numbers() {
+        let lock = PollLock(AtomicUsize::new(usize::MAX & !HOLDER_MASK));
+        let last = lock.take(0).unwrap();
+        lock.end(last);
+        assert!(!lock.has_ended_after(last));
+        let first = lock.take(0).unwrap();
+        lock.end(first);
+        assert!(lock.has_ended_after(last) && !lock.has_ended_after(first));
+    }
 }

@@ -14,8 +14,8 @@ impl<P: Platform> Nmi<P> {
     /// interrupts off.
     pub(crate) fn run_tick_duties(&'static self, cpu: usize, area: &PerCpu) {
         let now = self.now();
-        self.retry_after_leave(cpu, area);
         self.ask_again(cpu, area);
+        self.retry_after_leave(cpu, area);
         self.pay_debt(cpu, area, now);
         self.note_open_point(cpu, area, now);
         self.end_storms(cpu, area);
@@ -49,10 +49,9 @@ impl<P: Platform> Nmi<P> {
             return;
         }
         if recovery.mode() == Recovery::ProbeNmi {
-            let Some(renewed) = recovery.hot.debt.renew(owed, now) else {
+            if self.make_debt(cpu, area, |debt| debt.renew(owed, now)).is_none() {
                 return;
-            };
-            area.duties.set_own_debt(renewed);
+            }
             recovery.counters.count_tick(Recovery::ProbeNmi);
             if self.send(cpu, Request::Probe).is_ok() {
                 return;
@@ -85,6 +84,7 @@ impl<P: Platform> Nmi<P> {
     pub fn entering_idle(&'static self) {
         let _ = self.on_this_cpu(|cpu, area| {
             if !area.is_in_dispatch() {
+                self.be_online_if_just_started(cpu, area);
                 self.note_open_point(cpu, area, self.now());
             }
         });

@@ -11,4 +11,5 @@ mod send_word;
 pub(crate) use account::{SendWait, SendsAccount, UnfinishedSends, sends_under_way};
 pub(crate) use mailbox::Mailbox;
 pub use send::SendError;
+pub(crate) use send::ring_this_cpu;
 pub(crate) use send_word::SendWord;

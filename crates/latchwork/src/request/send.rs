@@ -37,7 +37,7 @@ impl<P: Platform> Nmi<P> {
             area.own.sending.begin();
             let sent = match target.presence().is_away() {
                 true => Err(SendError::Offline { cpu }),
-                false => self.post_and_ring(cpu, target, request),
+                false => post_and_ring(&self.platform, cpu, target, request),
             };
             area.own.sending.end();
             sent
@@ -52,23 +52,11 @@ impl<P: Platform> Nmi<P> {
             for (cpu, target) in self.core.cpus().iter().enumerate() {
                 area.own.sending.begin();
                 if !target.presence().is_away() && target.senders.mailbox.lacks_own_ring() {
-                    let _ = self.post_and_ring(cpu, target, Request::Again);
+                    let _ = post_and_ring(&self.platform, cpu, target, Request::Again);
                 }
                 area.own.sending.end();
             }
         });
-    }
-
-    fn post_and_ring(
-        &self,
-        cpu: usize,
-        target: &PerCpu,
-        request: Request,
-    ) -> Result<(), SendError> {
-        target.senders.mailbox.post(request).map_err(|_| SendError::Saturated(request))?;
-        let rung = self.platform.ring(cpu);
-        target.senders.mailbox.finish();
-        rung.map_err(SendError::NotRung)
     }
 
     /// How many sends to `cpu` are posted whose ring is not known to be made; `None` if there is no
@@ -76,6 +64,34 @@ impl<P: Platform> Nmi<P> {
     pub fn unfinished_sends(&self, cpu: usize) -> Option<usize> {
         self.core.cpus().get(cpu).map(PerCpu::unfinished_sends)
     }
+}
+
+/// Has the calling CPU take an NMI for what it has noted for itself. Interrupts are off.
+pub(crate) fn ring_this_cpu(
+    platform: &dyn Platform,
+    cpu: usize,
+    area: &PerCpu,
+) -> Result<(), SendError> {
+    area.own.sending.begin();
+    let sent = match area.presence().is_away() {
+        true => Err(SendError::Offline { cpu }),
+        false => post_and_ring(platform, cpu, area, Request::Again),
+    };
+    area.own.sending.end();
+    sent
+}
+
+/// The caller has announced the send.
+fn post_and_ring(
+    platform: &dyn Platform,
+    cpu: usize,
+    target: &PerCpu,
+    request: Request,
+) -> Result<(), SendError> {
+    target.senders.mailbox.post(request).map_err(|_| SendError::Saturated(request))?;
+    let rung = platform.ring(cpu);
+    target.senders.mailbox.finish();
+    rung.map_err(SendError::NotRung)
 }
 
 /// The library did not send a software NMI.
@@ -94,7 +110,8 @@ pub enum SendError {
         /// Its number; `None` if it has none yet.
         cpu: Option<usize>,
     },
-    /// That CPU is [offline](crate::Nmi::go_offline). The library sent nothing.
+    /// That CPU is [offline](crate::Nmi::go_offline), or it was never started and has not [come
+    /// online](crate::Nmi::come_online) yet. The library sent nothing.
     Offline {
         /// That CPU.
         cpu: usize,
@@ -116,7 +133,7 @@ impl fmt::Display for SendError {
             Self::NoSuchCpu { cpu } => write!(f, "there is no CPU {cpu}"),
             Self::NoSender { cpu: Some(cpu) } => write!(f, "the sender, CPU {cpu}, has no area"),
             Self::NoSender { cpu: None } => f.write_str("the sender has no number yet"),
-            Self::Offline { cpu } => write!(f, "CPU {cpu} is offline"),
+            Self::Offline { cpu } => write!(f, "CPU {cpu} is offline or not started"),
             Self::ToSelfOnly(request) => write!(f, "{request:?} is sent to the own CPU only"),
             Self::Saturated(request) => {
                 write!(f, "too many {request:?} requests are pending there")

@@ -4,6 +4,7 @@
 //! * [`loom`]: what other CPUs may do and see, exhaustively, on the real code.
 //! * [`nested`]: an NMI on the same CPU between any two accesses of the real code, exhaustively.
 //! * [`hostile`]: what whoever uses the API carelessly, or an odd clock, can do to it.
+//! * [`sequences`]: what a kernel may do, in random sequences.
 //! * [`faults`]: what two hostile readings of the core found.
 //! * the rest: what each call promises.
 
@@ -39,6 +40,8 @@ mod registry;
 mod requests;
 #[cfg(not(loom))]
 mod scene;
+#[cfg(not(loom))]
+mod sequences;
 #[cfg(not(loom))]
 mod sharing;
 #[cfg(not(loom))]

@@ -161,6 +161,7 @@ impl World {
     pub(super) fn with_cpus(cpus: usize) -> Self {
         let world = Self::not_initialised(cpus);
         world.nmi.init(world.cpus).unwrap();
+        world.cpus.iter().for_each(|area| area.presence().come_back());
         world
     }
 

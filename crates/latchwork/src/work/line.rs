@@ -74,6 +74,11 @@ impl WorkLine {
         self.running.swap(item, Ordering::Relaxed)
     }
 
+    /// Whether this CPU is running an item. Own CPU.
+    pub(super) fn is_running_one(&self) -> bool {
+        self.running.load(Ordering::Relaxed) != 0
+    }
+
     /// Own CPU.
     pub(super) fn is_running(&self, item: &Work) -> bool {
         self.running.load(Ordering::Relaxed) == core::ptr::from_ref(item).addr()

@@ -95,12 +95,13 @@ impl WorkList {
             return;
         }
         let mut wanted: usize = 1;
+        let turn = Turn(self);
         loop {
             self.run_once(&mut run);
             let ended =
                 self.wanted.compare_exchange(wanted, 0, Ordering::Release, Ordering::Acquire);
             match ended {
-                Ok(_) => return,
+                Ok(_) => return core::mem::forget(turn),
                 Err(more) => wanted = more,
             }
         }
@@ -139,5 +140,15 @@ impl WorkList {
         }
         self.oldest.store(next, Ordering::Relaxed);
         Some(item)
+    }
+}
+
+/// The turn of the one consumer, which ends when an item unwinds: so that another may take the
+/// items behind that one. Those who came meanwhile find them at their next run.
+struct Turn<'l>(&'l WorkList);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.wanted.swap(0, Ordering::AcqRel);
     }
 }

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Running queued items: at the interrupt for work, at the tick, and for CPUs that are offline.
 
+use core::cell::Cell;
+
 use super::item::{Urgency, Work};
 use crate::{contract::Platform, cpu::PerCpu, nmi::Nmi};
 
 impl<P: Platform> Nmi<P> {
     /// Runs this CPU's items of urgency [`Now`](Urgency::Now), and also the lazy ones if its tick
     /// is stopped or it is offline. Runs what CPUs that are offline left as well. Returns how many
-    /// items ran. Not NMI-safe: in an NMI it does nothing.
+    /// items ran. Not NMI-safe: in an NMI it does nothing, and in an item it runs none: the run that
+    /// the item is part of goes on with those behind it.
     ///
     /// The kernel calls it
     ///
     /// 1. from the interrupt that [`Platform::interrupt_for_work`] raises;
     /// 2. after [`go_offline`](Self::go_offline), before the CPU is halted: so a CPU runs its own
-    ///    items before it leaves;
-    /// 3. after [`come_online`](Self::come_online), and, on the calling CPU, after
-    ///    [`mark_offline`](Self::mark_offline).
+    ///    items before it leaves. If the kernel does not, another CPU runs them.
     ///
     /// It runs what was queued before it began. An item that is queued meanwhile raises an
     /// interrupt of its own.
@@ -29,10 +30,11 @@ impl<P: Platform> Nmi<P> {
             if area.is_in_dispatch() {
                 return;
             }
+            self.be_online_if_just_started(cpu, area);
             self.ask_again(cpu, area);
             if area.presence().is_away() {
                 self.pay_before_leaving(cpu, area);
-            } else if area.work.tick_is_stopped() && self.needs_tick(area) {
+            } else if area.work.tick_is_stopped() && self.needs_tick(cpu, area) {
                 self.platform.restart_tick();
             }
         });
@@ -47,7 +49,11 @@ impl<P: Platform> Nmi<P> {
     /// left. Returns how many items ran. Not NMI-safe: in an NMI it does nothing.
     pub fn tick(&'static self) -> usize {
         let _ = self.on_this_cpu(|cpu, area| {
-            if !area.is_in_dispatch() && !area.presence().is_away() {
+            if area.is_in_dispatch() {
+                return;
+            }
+            self.be_online_if_just_started(cpu, area);
+            if !area.presence().is_away() {
                 self.run_tick_duties(cpu, area);
             }
         });
@@ -62,7 +68,10 @@ impl<P: Platform> Nmi<P> {
     /// ever, so that the interrupt ends the idling.
     pub fn tick_stopped(&'static self) {
         let _ = self.on_this_cpu(|cpu, area| {
-            if area.work.stop_tick() || self.needs_tick(area) {
+            if !area.is_in_dispatch() {
+                self.be_online_if_just_started(cpu, area);
+            }
+            if area.work.stop_tick() || self.needs_tick(cpu, area) {
                 self.platform.interrupt_for_work(cpu);
             }
         });
@@ -77,7 +86,7 @@ impl<P: Platform> Nmi<P> {
     fn run_here(&self, runs_lazy: impl FnOnce(&PerCpu) -> bool) -> usize {
         let ran = self.on_this_cpu(|cpu, area| {
             let mut ran: usize = 0;
-            if area.is_in_dispatch() {
+            if area.is_in_dispatch() || area.work.is_running_one() {
                 return ran;
             }
             let mut run = |item| {
@@ -88,7 +97,8 @@ impl<P: Platform> Nmi<P> {
             if runs_lazy(area) {
                 area.work.list(Urgency::Lazy).run_all(&mut run);
             }
-            if !area.presence().is_away() && self.core.take_left_work() {
+            if !area.presence().is_away() && self.core.take_what_is_left() {
+                self.answer_for_what_is_owed(cpu, area);
                 self.run_left_work(&mut run);
             }
             ran
@@ -109,10 +119,31 @@ impl<P: Platform> Nmi<P> {
     fn run_item(&self, cpu: usize, area: &PerCpu, item: &'static Work) {
         item.begin();
         let outer = area.work.set_running(core::ptr::from_ref(item).addr());
+        let run = Run { nmi: self, cpu, area, item, outer, has_returned: Cell::new(false) };
         item.call(cpu);
-        area.work.set_running(outer);
-        if let Some(place) = item.end() {
-            self.push_and_notify(item, place);
+        run.has_returned.set(true);
+    }
+}
+
+/// A run of an item: it ends when this is dropped, also where the item unwinds.
+struct Run<'a, P: Platform> {
+    nmi: &'a Nmi<P>,
+    cpu: usize,
+    area: &'a PerCpu,
+    item: &'static Work,
+    outer: usize,
+    has_returned: Cell<bool>,
+}
+
+impl<P: Platform> Drop for Run<'_, P> {
+    fn drop(&mut self) {
+        self.area.work.set_running(self.outer);
+        if let Some(place) = self.item.end() {
+            self.nmi.push_and_notify(self.item, place);
+        }
+        if !self.has_returned.get() {
+            // The run of the list ends here: another one takes those behind the item.
+            self.nmi.platform.interrupt_for_work(self.cpu);
         }
     }
 }

@@ -62,6 +62,10 @@ impl Policy for Latchwork {
         KERNEL.set(Some(kernel));
         let machine = current();
         kernel.nmi.init(kernel.areas(machine.hardware.cpus)).expect("it is new");
+        for cpu in (0..machine.hardware.cpus).rev() {
+            machine.drive(cpu);
+            kernel.nmi.come_online().expect("it is in no NMI");
+        }
         kernel.nmi.set_limits(limits(machine)).expect("they agree");
         kernel.nmi.set_recovery(match self.0 {
             Recovery::Poll => latchwork::Recovery::Poll,
