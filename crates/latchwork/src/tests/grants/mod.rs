@@ -165,6 +165,21 @@ fn the_cap_ends_a_grant_without_open_points() {
     assert_eq!(outcomes(&world, 1), [Unknown]);
 }
 
+/// The CPU has left no NMI yet, so 0 is no moment at which it did.
+#[test]
+fn the_cap_ends_a_grant_on_a_clock_that_starts_anywhere() {
+    for ticks in [1_000, 1 << 63] {
+        let world = World::new();
+        world.nmi.platform.ticks.store(ticks, Ordering::Relaxed);
+        let source = Leaked::new(Source::new());
+        let kept = add(&world, local(4, EdgeModel::PerCondition), &source);
+        kept.claim_outside_nmi(|| ());
+        world.nmi.entering_idle();
+        world.wait_us(LATE_US + CAP_US + 1_000);
+        assert_eq!(outcomes(&world, 1), [Unknown], "from {ticks:#x}");
+    }
+}
+
 /// Time in an NMI, parking included, is no time in which the CPU could take another.
 #[test]
 fn a_parked_cpu_meets_its_grants_as_it_left_them() {
@@ -341,6 +356,18 @@ fn a_claim_outside_an_nmi_explains_its_ring_however_soon_it_comes() {
     });
     assert_eq!(outcomes(&world, 1), [Unknown]);
     assert_eq!(world.nmi.cpu_stats(0).unwrap().absorbed_by_kind, [0, 0, 0, 1]);
+}
+
+#[test]
+fn a_claim_outside_an_nmi_is_due_as_late_as_its_doorbell_rings() {
+    let world = World::new();
+    let source = Leaked::new(Source::new());
+    let kept = add(&world, local(4, MESSAGE), &source);
+    kept.claim_outside_nmi(|| ());
+    world.nmi.entering_idle();
+    world.wait_us(450);
+    world.nmi.entering_idle();
+    assert_eq!(outcomes(&world, 4), [Absorbed, Absorbed, Absorbed, Unknown]);
 }
 
 #[test]
