@@ -311,12 +311,13 @@ impl Machine {
         });
     }
 
-    /// The handler of `source` goes: the rings of conditions that it leaves are true unknowns.
+    /// The handler of `source` goes, and its device is silenced: the rings of conditions that it
+    /// leaves are true unknowns.
     pub(super) fn abandon(&self, source: usize) {
         self.with(|state| {
-            let is_left = state.conditions[source].is_some();
+            let is_left = state.conditions[source].take().is_some();
             for it in &mut state.cpus {
-                let left = is_left || it.conditions[source].is_some();
+                let left = it.conditions[source].take().is_some() || is_left;
                 it.ledger.true_unknowns += usize::from(left);
             }
         });
