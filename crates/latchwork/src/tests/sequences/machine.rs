@@ -70,6 +70,8 @@ pub(super) struct Cpu {
     conditions: [Option<usize>; SOURCES],
     /// Stops that this CPU has accepted since it came online, and those that it has parked for.
     pub(super) stops: usize,
+    /// Stops that are being sent.
+    pub(super) stops_under_way: usize,
     pub(super) parked: usize,
     pub(super) accepted: [usize; 6],
     pub(super) served: [usize; 6],
