@@ -4,21 +4,19 @@
 //!
 //! The names of the tests begin with the number of the fault. These are mended, each by its test:
 //!
-//! | fault | tests |
-//! |---|---|
-//! | 1 | `sharing::an_area_belongs_to_one_subsystem`, `sharing::a_refused_init_claims_nothing_…` |
-//! | 2 | `hostile::more::a_platform_handler_that_wants_more_is_asked_again_though_its_cpu_goes_offline` |
-//! | 12 | `hostile::clock::what_is_absorbed_is_reported_after_a_suspend_that_resets_the_clock` |
-//! | 18 | `hostile::clock::a_ring_elsewhere_is_explained_within_the_skew_that_is_allowed` |
-//! | 21 | `refusals::a_send_cannot_hold_grants_for_longer_than_any_may_last` |
-//! | 22 | `refusals::an_edge_model_that_grants_cannot_keep_to_is_refused`, `hostile::more::of_a_handler_…` |
-//! | 23 | `hostile::limits::the_largest_edge_model_is_kept_to`, `refusals::no_limit_is_zero` |
-//! | 24 | `hostile::more::a_local_handler_that_wants_more_is_asked_again_though_the_ring_failed` |
-//! | 25 | `hostile::clock::a_removal_keeps_its_limit_when_the_clock_restarts` |
-//! | 26, a tick that stops | `unclaimed::a_cpu_does_not_sleep_over_a_storm` |
-//! | 30, two subsystems | `sharing::an_item_belongs_to_the_subsystem_that_queued_it_first` |
-//! | 31 | `hostile::requests::sends_in_nmis_that_nest_as_deep_as_they_may_spill_into_no_other_kind` |
-//! | 33 | `hostile::clock::a_step_back_in_an_nmi_is_no_long_dispatch` |
+//! * 1: `sharing::an_area_belongs_to_one_subsystem`
+//! * 2: `hostile::more::a_platform_handler_that_wants_more_…_though_its_cpu_goes_offline`
+//! * 12: `hostile::clock::what_is_absorbed_is_reported_after_a_suspend_that_resets_the_clock`
+//! * 18: `hostile::clock::a_ring_elsewhere_is_explained_within_the_skew_that_is_allowed`
+//! * 21: `refusals::a_send_cannot_hold_grants_for_longer_than_any_may_last`
+//! * 22: `refusals::an_edge_model_that_grants_cannot_keep_to_is_refused`
+//! * 23: `hostile::limits::the_largest_edge_model_is_kept_to`, `refusals::no_limit_is_zero`
+//! * 24: `hostile::more::a_local_handler_that_wants_more_is_asked_again_though_the_ring_failed`
+//! * 25: `hostile::clock::a_removal_keeps_its_limit_when_the_clock_restarts`
+//! * 26, where the tick stops: `unclaimed::a_cpu_does_not_sleep_over_a_storm`
+//! * 30, two subsystems: `sharing::an_item_belongs_to_the_subsystem_that_queued_it_first`
+//! * 31: `hostile::requests::sends_in_nmis_that_nest_as_deep_…_spill_into_no_other_kind`
+//! * 33: `hostile::clock::a_step_back_in_an_nmi_is_no_long_dispatch`
 
 mod false_unknown;
 mod lifecycle;

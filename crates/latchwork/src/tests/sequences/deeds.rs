@@ -17,7 +17,7 @@ impl Play {
         }
         let (was_online, life) = self.with(|state| {
             let it = &mut state.cpus[to];
-            it.stops += usize::from(request == Request::Stop);
+            it.stops_under_way += usize::from(request == Request::Stop);
             (it.is_online, it.life)
         });
         let began = self.machine.now.get();
@@ -27,14 +27,14 @@ impl Play {
         self.with(|state| {
             state.sends.pop();
             let it = &mut state.cpus[to];
+            it.stops_under_way -= usize::from(request == Request::Stop);
+            it.stops += usize::from(request == Request::Stop && accepted);
             if it.life != life {
                 it.is_unsure = true;
                 let rings = state.rings.iter_mut().filter(|ring| ring.cpu == to);
                 rings.for_each(|ring| ring.is_excused = true);
             } else if accepted {
                 it.accepted[request as usize] += 1;
-            } else {
-                it.stops -= usize::from(request == Request::Stop);
             }
         });
         if accepted && !was_online && !self.is_online(to) {

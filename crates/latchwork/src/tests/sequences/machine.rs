@@ -70,6 +70,8 @@ pub(super) struct Cpu {
     conditions: [Option<usize>; SOURCES],
     /// Stops that this CPU has accepted since it came online, and those that it has parked for.
     pub(super) stops: usize,
+    /// Stops that are being sent.
+    pub(super) stops_under_way: usize,
     pub(super) parked: usize,
     pub(super) accepted: [usize; 6],
     pub(super) served: [usize; 6],
@@ -311,12 +313,13 @@ impl Machine {
         });
     }
 
-    /// The handler of `source` goes: the rings of conditions that it leaves are true unknowns.
+    /// The handler of `source` goes, and its device is silenced: the rings of conditions that it
+    /// leaves are true unknowns.
     pub(super) fn abandon(&self, source: usize) {
         self.with(|state| {
-            let is_left = state.conditions[source].is_some();
+            let is_left = state.conditions[source].take().is_some();
             for it in &mut state.cpus {
-                let left = is_left || it.conditions[source].is_some();
+                let left = it.conditions[source].take().is_some() || is_left;
                 it.ledger.true_unknowns += usize::from(left);
             }
         });

@@ -131,7 +131,7 @@ unsafe impl Platform for Machine {
         let (in_nmi, parks) = self.with(|state| {
             let it = &mut state.cpus[cpu];
             it.parked += usize::from(due.stop());
-            (it.nmis != 0, it.parked <= it.stops)
+            (it.nmis != 0, it.parked <= it.stops + it.stops_under_way)
         });
         if !in_nmi {
             self.violated("a CPU parks outside an NMI".to_string());
