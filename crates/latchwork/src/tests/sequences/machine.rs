@@ -96,6 +96,8 @@ pub(super) struct State {
     /// May be called: it is registered, or its removal is not over.
     pub(super) is_alive: [bool; SOURCES],
     pub(super) routes: [[bool; CPUS]; SOURCES],
+    /// Until when a ring of before may come to each CPU that has left a route.
+    pub(super) former: [[u64; CPUS]; SOURCES],
     pub(super) wants_more: [bool; SOURCES],
     pub(super) limits: Limits,
     /// The longest that a claim may explain a ring, so far.
@@ -125,12 +127,22 @@ impl State {
         for (on, it) in self.cpus.iter_mut().enumerate() {
             let rings_there = match SPECS[source].class {
                 Class::Local => on == cpu,
-                _ => self.routes[source][on],
+                _ => self.routes[source][on] || now <= self.former[source][on],
             };
             if rings_there {
                 it.ledger.add(rings, until);
             }
         }
+    }
+
+    /// The doorbell of `source` rings these CPUs from `now` on.
+    pub(super) fn change_route(&mut self, source: usize, route: [bool; CPUS], now: u64) {
+        for cpu in 0..CPUS {
+            if self.routes[source][cpu] && !route[cpu] {
+                self.former[source][cpu] = now + self.lasts;
+            }
+        }
+        self.routes[source] = route;
     }
 
     pub(super) fn route_of(spec: HandlerSpec<'_>) -> [bool; CPUS] {
@@ -171,6 +183,7 @@ impl Machine {
             is_registered: [false; SOURCES],
             is_alive: [false; SOURCES],
             routes: SPECS.map(State::route_of),
+            former: [[0; CPUS]; SOURCES],
             wants_more: [false; SOURCES],
             limits: Limits::BARE_METAL,
             lasts: lasts(Limits::BARE_METAL),

@@ -139,8 +139,11 @@ unsafe impl Platform for Machine {
         if due.stop() && !parks {
             self.violated("a CPU parks for no Stop of this life".to_string());
         }
-        // A parked CPU holds up nobody: another one takes the writer lock.
-        if let Some(nmi) = self.nmi.get() {
+        // A parked CPU holds up nobody: another one takes the writer lock, unless a third has it,
+        // which cannot go on here.
+        let calls = |it: usize| self.with(|state| state.cpus[it].calls);
+        let is_alone = (0..CPUS).all(|other| other == cpu || calls(other) == 0);
+        if let Some(nmi) = self.nmi.get().filter(|_| is_alone) {
             let is_free = |cpu: &usize| {
                 self.with(|state| state.cpus[*cpu].is_online && state.cpus[*cpu].calls == 0)
             };

@@ -24,9 +24,10 @@ impl Play {
             true => SPECS[source],
             false => SPECS[source].delivery(PlatformDelivery::All),
         };
+        let now = self.machine.now.get();
         self.with(|state| {
             state.is_alive[source] = true;
-            state.routes[source] = State::route_of(spec);
+            state.change_route(source, State::route_of(spec), now);
         });
         let handler = &self.sources[source];
         let registered = self.call(cpu, || self.nmi.register(&spec, handler));
@@ -88,12 +89,14 @@ impl Play {
         let set = self.call(cpu, || self.nmi.set_delivery(registration.id(), delivery));
         self.registrations[source].set(Some(registration));
         if set.is_ok() {
+            let now = self.machine.now.get();
             self.with(|state| {
-                state.routes[source] = core::array::from_fn(|cpu| route.contains(&cpu));
+                let route = core::array::from_fn(|cpu| route.contains(&cpu));
+                state.change_route(source, route, now);
                 let is_of_it = |ring: &Ring| ring.of.is_some_and(|(of, _)| of == source);
                 // Their condition may be claimed later, when they ring here no more.
                 for ring in state.rings.iter_mut().filter(|ring| is_of_it(ring)) {
-                    ring.is_excused |= ring.due.is_none() && !route.contains(&ring.cpu);
+                    ring.is_excused |= ring.due.is_none() && !route[ring.cpu];
                 }
             });
         }
