@@ -3,8 +3,8 @@
 
 use crate::{
     contract::{AfterLeave, Class, HANDLERS_PER_CLASS, Requests},
-    dispatch::{ReportLimiter, Tray},
-    grant::Ledger,
+    dispatch::ReportLimiter,
+    grant::{Ledger, Tray},
     presence::Presence,
     primitive::{AtomicUsize, Counter, Ordering, const_unless_loom},
     recovery::{DeferredEdges, Duties},

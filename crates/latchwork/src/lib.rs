@@ -31,7 +31,9 @@ mod work; // what an NMI leaves for later
 
 // What ties these modules together: the state that all CPUs share, and that of each CPU.
 mod cpu;
+mod edge; // what the library remembers of an NMI
 mod nmi;
+mod self_ring;
 mod subsystem; // and whose a thing is, where there are several
 
 // What they are made of.

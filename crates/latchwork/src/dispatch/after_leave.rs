@@ -13,7 +13,6 @@ use crate::{
     contract::{AfterLeave, NmiContext, Platform},
     cpu::PerCpu,
     nmi::Nmi,
-    request::ring_this_cpu,
 };
 
 impl<P: Platform> Nmi<P> {
@@ -29,7 +28,7 @@ impl<P: Platform> Nmi<P> {
     /// Has this CPU take an NMI for what is due after leaving, if anything is. Own CPU, outside
     /// dispatch, with interrupts off. If that fails, this CPU keeps its tick, or gets it back.
     pub(crate) fn retry_after_leave(&self, cpu: usize, area: &PerCpu) {
-        if area.own.has_after_leave() && ring_this_cpu(&self.platform, cpu, area).is_err() {
+        if area.own.has_after_leave() && !area.ring_itself(&self.platform, cpu) {
             self.answer_for_edge(cpu, area);
         }
     }

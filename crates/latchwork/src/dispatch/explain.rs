@@ -11,17 +11,24 @@
 //!
 //! An NMI [on top](super::on_top) of other code of the library decides only the first row.
 
-use super::{edge::Edge, entry::Outcome};
+use super::entry::Outcome;
 use crate::{
     contract::{
         AfterLeave, Claim, Class, GrantKind, NmiContext, Platform, Request, Requests, SourceMap,
         UnknownKind,
     },
+    edge::Edge,
     grant::{RingTarget, Rings},
     nmi::Nmi,
     recovery::{PollOutcome, PollReason},
-    time::HandlerClock,
+    time::{HandlerClock, Timestamp},
 };
+
+/// The edge of an NMI.
+pub(super) const fn edge_of(ctx: &NmiContext<'_>) -> Edge {
+    let arrived = Timestamp::from_ticks(ctx.arrived_ticks);
+    Edge { arrived, ip: ctx.ip(), mode: ctx.mode() }
+}
 
 impl<P: Platform> Nmi<P> {
     /// Serves the requests and asks the Local handlers. Returns the rings that were claimed.
@@ -99,7 +106,7 @@ impl<P: Platform> Nmi<P> {
         if ctx.area.deferred.has_waiting() {
             self.settle_deferred(ctx, clock);
         }
-        let edge = Edge::of(ctx);
+        let edge = edge_of(ctx);
         if self.must_ask_platform(ctx, clock).is_none() && self.absorb(ctx, &edge) {
             self.owe_for_skipping(ctx);
             return Outcome::Absorbed;

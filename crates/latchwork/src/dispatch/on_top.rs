@@ -9,7 +9,7 @@
 //! It does not wait for ever: if an edge has lain in the tray for longer than the cap, the code
 //! underneath is stuck, and each further edge is called unknown immediately.
 
-use super::{edge::Edge, entry::Outcome};
+use super::{entry::Outcome, explain::edge_of};
 use crate::{
     contract::{NmiContext, Platform, UnknownKind},
     grant::Rings,
@@ -34,7 +34,7 @@ impl<P: Platform> Nmi<P> {
             }
             return Outcome::Claimed;
         }
-        let edge = Edge::of(ctx);
+        let edge = edge_of(ctx);
         let cap = self.limits().cap();
         let is_stuck = tray.oldest().is_some_and(|oldest| edge.arrived.since(oldest) > cap);
         if is_stuck || !tray.leave_edge(&edge) {

@@ -2,10 +2,11 @@
 //! Settling what is open before the outermost code of a CPU leaves: what NMIs on top have left to
 //! it, and edges that this CPU had deferred.
 
-use super::{edge::Edge, entry::Outcome};
+use super::entry::Outcome;
 use crate::{
     contract::{GrantKind, NmiContext, Platform, UnknownKind},
     cpu::PerCpu,
+    edge::Edge,
     nmi::Nmi,
     time::{HandlerClock, Timestamp},
 };

@@ -3,12 +3,13 @@
 
 use core::marker::PhantomData;
 
-use super::{edge::Edge, entry::Outcome, report_limiter::Due};
+use super::{entry::Outcome, explain::edge_of, report_limiter::Due};
 use crate::{
     contract::{
         AfterLeave, Class, Interrupted, NmiContext, Platform, Requests, UnknownKind, UnknownNmi,
         UnknownPolicy,
     },
+    edge::Edge,
     nmi::Nmi,
     time::HandlerClock,
 };
@@ -45,7 +46,7 @@ impl<P: Platform> Nmi<P> {
                 self.count_and_report_unknown(ctx, kind, self.platform.now_ticks());
             }
         };
-        if *edge == Edge::of(ctx) {
+        if *edge == edge_of(ctx) {
             ask(ctx);
         } else {
             let interrupted = Interrupted { ip: edge.ip, mode: edge.mode, ..Interrupted::NOWHERE };

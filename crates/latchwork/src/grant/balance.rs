@@ -2,14 +2,15 @@
 //! The balance of a CPU: the rings that it claimed against the edges that it took.
 
 use super::{
+    adopt::AdoptAt,
     entry::{Due, Grant},
     rings::Rings,
-    seen::AdoptAt,
+    tray::ClaimsOnTop,
 };
 use crate::{
     contract::{AbsorbedNmi, GrantKind, NmiContext, Platform},
     cpu::PerCpu,
-    dispatch::{ClaimsOnTop, Edge},
+    edge::Edge,
     nmi::Nmi,
     primitive::{Ordering, fence},
     request::{UnfinishedSends, sends_under_way},

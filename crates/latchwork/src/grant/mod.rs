@@ -12,7 +12,7 @@
 //!   [`EdgeModel`](crate::EdgeModel) names besides.
 //! * Claims of other CPUs, and claims made [outside an
 //!   NMI](crate::Registration::claim_outside_nmi), add theirs: they are [`published`], and each CPU
-//!   on the [route](routes) adopts them when it might need them, [once](seen).
+//!   on the [route](routes) [adopts](adopt) them when it might need them, [once](seen).
 //! * An edge **takes** the ring that is due earliest. If there is none, nothing explains the edge.
 //! * An *open point* **drops** the rings that were due before it: it is a moment at which this CPU
 //!   would have taken any edge that had come. A CPU's tick is one, its entry into idle, and, once
@@ -60,9 +60,10 @@
 //!
 //! Only the outermost code of its CPU, inside the read side: a dispatch on top of nothing, or
 //! ordinary code with interrupts off. So plain loads and stores do. An NMI on top leaves what it
-//! claims in the [tray](crate::dispatch). Writers, on any CPU, write the routes, under the writer
+//! claims in the [`tray`]. Writers, on any CPU, write the routes, under the writer
 //! lock. Other CPUs only read, to [show it](crate::Granted).
 
+mod adopt;
 mod balance;
 mod doorbell;
 mod entry;
@@ -75,11 +76,13 @@ mod routes;
 mod seen;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod tray;
 
+pub(crate) use adopt::{PlatformSlot, PlatformSlots};
 pub(crate) use doorbell::{MOST_LATE_US, RingTarget, SlotDoorbell};
 pub(crate) use entry::{Due, Grant};
 pub(crate) use ledger::Ledger;
 pub(crate) use live_time::LiveTime;
 pub(crate) use published::{MachineWideClaims, PublishedClaims};
 pub(crate) use rings::Rings;
-pub(crate) use seen::{PlatformSlot, PlatformSlots};
+pub(crate) use tray::Tray;

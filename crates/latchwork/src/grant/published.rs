@@ -4,7 +4,7 @@
 //!
 //! Rule: a CPU that claims such a condition does not write to the CPUs on its route, of which there
 //! may be thousands. It publishes, in the handler's slot, one more claim and a deadline. Each CPU
-//! [adopts](super::seen) them when it might need it.
+//! [adopts](super::adopt) them when it might need it.
 //!
 //! # Orderings
 //!

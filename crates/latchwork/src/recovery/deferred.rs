@@ -13,7 +13,7 @@
 
 use super::poll_lock::{PollLock, PollNumber};
 use crate::{
-    dispatch::{Edge, EdgeRecord},
+    edge::{Edge, EdgeRecord},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
     time::{InTicks, Timestamp},
 };

@@ -6,9 +6,9 @@
 use super::{error::RemoveFailure, quiescence::Quiescence, slot::SlotState, writer::Writer};
 use crate::{
     contract::{HandlerId, Name, Platform},
-    dispatch::end_storms_of_removed,
     nmi::Core,
     primitive::{Ordering, fence},
+    stats::end_storms_of_removed,
 };
 
 /// Removes the handler and waits until no CPU can be inside it, without bound or up to `limit_ms`.

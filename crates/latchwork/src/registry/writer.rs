@@ -15,7 +15,6 @@ use crate::{
     cpu::PerCpu,
     nmi::Core,
     primitive::{Ordering, fence},
-    request::ring_this_cpu,
 };
 
 /// The writer lock, held: interrupts are off on this CPU, and the records of all slots are its
@@ -62,10 +61,7 @@ impl<'a> Writer<'a> {
     fn release_after_leave(&self) {
         if let Some((cpu, area)) = self.here {
             let is_due = area.own.release_after_leave();
-            if is_due
-                && ring_this_cpu(self.platform, cpu, area).is_err()
-                && area.work.tick_is_stopped()
-            {
+            if is_due && !area.ring_itself(self.platform, cpu) && area.work.tick_is_stopped() {
                 self.platform.interrupt_for_work(cpu);
             }
         }

@@ -7,9 +7,12 @@ mod account;
 mod mailbox;
 mod send;
 mod send_word;
+mod wait;
+mod walk;
 
-pub(crate) use account::{SendWait, SendsAccount, UnfinishedSends, sends_under_way};
+pub(crate) use account::SendsAccount;
 pub(crate) use mailbox::Mailbox;
 pub use send::SendError;
-pub(crate) use send::ring_this_cpu;
 pub(crate) use send_word::SendWord;
+pub(crate) use wait::{SendWait, UnfinishedSends};
+pub(crate) use walk::sends_under_way;

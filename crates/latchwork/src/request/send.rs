@@ -66,21 +66,6 @@ impl<P: Platform> Nmi<P> {
     }
 }
 
-/// Has the calling CPU take an NMI for what it has noted for itself. Interrupts are off.
-pub(crate) fn ring_this_cpu(
-    platform: &dyn Platform,
-    cpu: usize,
-    area: &PerCpu,
-) -> Result<(), SendError> {
-    area.own.sending.begin();
-    let sent = match area.presence().is_away() {
-        true => Err(SendError::Offline { cpu }),
-        false => post_and_ring(platform, cpu, area, Request::Again),
-    };
-    area.own.sending.end();
-    sent
-}
-
 /// The caller has announced the send.
 fn post_and_ring(
     platform: &dyn Platform,

@@ -115,6 +115,9 @@ pub(super) struct State {
     pub(super) violated: Option<String>,
 }
 
+/// So many claims of one source are there at most while one of them may still ring.
+const MOST_CLAIMS: usize = 8;
+
 impl State {
     /// The condition of `source` was claimed on `cpu`: adds what may ring for it to the ledgers of
     /// the CPUs that it may ring.
@@ -140,6 +143,10 @@ impl State {
         for cpu in 0..CPUS {
             if self.routes[source][cpu] && !route[cpu] {
                 self.former[source][cpu] = now + self.lasts;
+            }
+            // It may take a claim of shortly before for one that rings it.
+            if !self.routes[source][cpu] && route[cpu] {
+                self.cpus[cpu].ledger.add(MOST_CLAIMS, now + self.lasts);
             }
         }
         self.routes[source] = route;

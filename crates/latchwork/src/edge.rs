@@ -3,7 +3,7 @@
 //! was.
 
 use crate::{
-    contract::{Mode, NmiContext},
+    contract::Mode,
     primitive::{Ordering, OwnWord, const_unless_loom},
     time::{OwnTime, Timestamp},
 };
@@ -18,13 +18,8 @@ pub(crate) struct Edge {
 
 impl Edge {
     /// No edge, in a place for one.
-    pub(super) const NONE: Self =
+    pub(crate) const NONE: Self =
         Self { arrived: Timestamp::from_ticks(0), ip: 0, mode: Mode::Kernel };
-
-    pub(crate) const fn of(ctx: &NmiContext<'_>) -> Self {
-        let arrived = Timestamp::from_ticks(ctx.arrived_ticks);
-        Self { arrived, ip: ctx.ip(), mode: ctx.mode() }
-    }
 }
 
 /// A place for an edge.

@@ -8,9 +8,9 @@
 //! on: so they reserve a record before they fill it. The outermost code empties the tray by
 //! exchanges; an NMI that comes in between makes the exchange fail, or finds the tray empty.
 
-use super::edge::{Edge, EdgeRecord};
+use super::rings::Rings;
 use crate::{
-    grant::Rings,
+    edge::{Edge, EdgeRecord},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
     time::Timestamp,
 };
@@ -51,7 +51,7 @@ pub(crate) struct ClaimsOnTop {
 
 /// The edges that nothing has explained, as the outermost code takes them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct EdgesOnTop {
+pub(crate) struct EdgesOnTop {
     edges: usize,
     records: [Edge; RECORDS],
 }
@@ -84,7 +84,7 @@ impl Tray {
     }
 
     /// Leaves what an NMI on top claimed. The rings come first: whoever finds the edge finds them.
-    pub(super) fn leave_claims(&self, rings: &Rings) {
+    pub(crate) fn leave_claims(&self, rings: &Rings) {
         self.doorbells.fetch_add(rings.of_doorbells(), Ordering::Relaxed);
         self.sends.fetch_add(rings.sends(), Ordering::Relaxed);
         self.late_edges.fetch_add(rings.late_edges(), Ordering::Relaxed);
@@ -100,7 +100,7 @@ impl Tray {
 
     /// Leaves an edge that nothing has explained. Returns whether there was room.
     #[must_use]
-    pub(super) fn leave_edge(&self, edge: &Edge) -> bool {
+    pub(crate) fn leave_edge(&self, edge: &Edge) -> bool {
         let place = self.edges.fetch_add(1, Ordering::Relaxed);
         if place >= MOST_EDGES {
             self.edges.fetch_add(usize::MAX, Ordering::Relaxed);
@@ -134,7 +134,7 @@ impl Tray {
     }
 
     /// Takes the edges. The outermost code, which then takes the claims as well.
-    pub(super) fn take_edges(&self) -> EdgesOnTop {
+    pub(crate) fn take_edges(&self) -> EdgesOnTop {
         self.left.store(0, Ordering::Relaxed);
         let mut records = [Edge::NONE; RECORDS];
         for _ in 0..TRIES {
@@ -153,7 +153,7 @@ impl Tray {
 }
 
 impl EdgesOnTop {
-    pub(super) fn iter(&self) -> impl Iterator<Item = Edge> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Edge> {
         let last = RECORDS.saturating_sub(1);
         (0..self.edges).filter_map(move |edge| self.records.get(edge.min(last)).copied())
     }
