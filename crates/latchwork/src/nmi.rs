@@ -4,7 +4,7 @@
 use core::{error::Error, fmt};
 
 use crate::{
-    contract::{HandlerId, InDispatch, MAX_CPUS, Platform, UnknownPolicy},
+    contract::{HandlerId, InDispatch, InterruptState, MAX_CPUS, Platform, UnknownPolicy},
     cpu::PerCpu,
     dispatch::PanicElection,
     primitive::{AtomicBool, AtomicPtr, AtomicUsize, Counter, Ordering, const_unless_loom},
@@ -119,16 +119,13 @@ impl<P: Platform> Nmi<P> {
         &self,
         act: impl FnOnce(usize, &PerCpu) -> R,
     ) -> Result<R, Option<usize>> {
-        let interrupts = self.platform.disable_interrupts();
+        let _interrupts = InterruptsOff::new(&self.platform);
         let this_cpu = self.platform.current_cpu();
         let area = this_cpu.and_then(|cpu| Some((cpu, self.core.cpus().get(cpu)?)));
-        let done = match area {
+        match area {
             Some((cpu, area)) => Ok(act(cpu, area)),
             None => Err(this_cpu),
-        };
-        // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
-        unsafe { self.platform.restore_interrupts(interrupts) };
-        done
+        }
     }
 
     pub(crate) fn limits(&self) -> InTicks<'_> {
@@ -141,6 +138,26 @@ impl<P: Platform> Nmi<P> {
 
     pub(crate) fn core_and_platform(&'static self) -> (&'static Core, &'static dyn Platform) {
         (&self.core, &self.platform)
+    }
+}
+
+/// Interrupts are off on this CPU until this is dropped, also where code in between unwinds.
+struct InterruptsOff<'a, P: Platform> {
+    platform: &'a P,
+    before: InterruptState,
+}
+
+impl<'a, P: Platform> InterruptsOff<'a, P> {
+    fn new(platform: &'a P) -> Self {
+        Self { platform, before: platform.disable_interrupts() }
+    }
+}
+
+impl<P: Platform> Drop for InterruptsOff<'_, P> {
+    fn drop(&mut self) {
+        // SAFETY: from the `disable_interrupts` in `new`, on the same CPU since interrupts were off
+        // and this does not leave the scope.
+        unsafe { self.platform.restore_interrupts(self.before) };
     }
 }
 
