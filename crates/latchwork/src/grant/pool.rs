@@ -154,6 +154,7 @@ impl Grants {
     ) {
         if self.may_open(unsettled) {
             self.open_points.note(now);
+            self.routes.note_open_point(now, limits);
         }
         self.update_live_time(now, limits);
     }
