@@ -32,6 +32,7 @@ mod work; // what an NMI leaves for later
 // What ties these modules together: the state that all CPUs share, and that of each CPU.
 mod cpu;
 mod nmi;
+mod read_word; // and whether a CPU is inside something
 mod subsystem; // and whose a thing is, where there are several
 
 // What they are made of.

@@ -22,4 +22,3 @@ mod unexplained;
 pub use entry::{MAX_NESTING, Outcome};
 pub(crate) use panic_election::PanicElection;
 pub(crate) use report_limiter::ReportLimiter;
-pub(crate) use storm_watch::end_storms_of_removed;

@@ -3,8 +3,9 @@
 //! the kernel when a storm begins, so that the kernel masks what rings, and when it is over, so
 //! that the kernel may unmask it.
 //!
-//! A storm ends at the tick of its CPU. Where no such tick is to come it ends before: a CPU that goes
-//! offline ends all of its storms, and a CPU that removes a handler ends those of that handler.
+//! A storm ends at the tick of its CPU. Where no such tick is to come it ends before: a CPU that
+//! goes offline ends all of its storms, and a CPU that removes a handler ends those of that
+//! handler.
 //!
 //! The library only counts and calls. It masks nothing itself: only the owner of a doorbell knows
 //! how to mask it, and which others are behind it.
@@ -12,8 +13,8 @@
 use crate::{
     contract::{Class, HANDLERS_PER_CLASS, HandlerId, Platform, Storm, StormSource},
     cpu::PerCpu,
-    nmi::{Core, Nmi},
-    registry::Slot,
+    nmi::Nmi,
+    registry::{Slot, end_storm},
     stats::{Millisecond, Storms},
 };
 
@@ -111,23 +112,5 @@ impl<P: Platform> Nmi<P> {
 
     fn ms_of(&self, ticks: u64) -> Millisecond {
         Millisecond::new(ticks.checked_div(self.platform.ticks_per_ms()).unwrap_or(0))
-    }
-}
-
-/// Calls the kernel about the end of the storms of a handler that is being removed, on any CPU: no
-/// CPU can be inside it any more, and its slot is not free yet.
-pub(crate) fn end_storms_of_removed(core: &Core, platform: &dyn Platform, id: HandlerId) {
-    for (cpu, area) in core.cpus().iter().enumerate() {
-        if area.storms.generation(id.class, id.slot, id.generation) == id.generation {
-            end_storm(platform, (cpu, area), id);
-        }
-    }
-}
-
-/// Ends the storm of a handler on a CPU, if there is one, and calls the kernel about it.
-fn end_storm(platform: &dyn Platform, (cpu, area): (usize, &PerCpu), id: HandlerId) {
-    if area.storms.end(Storms::of(id.class, id.slot)) {
-        let source = StormSource::Handler(id);
-        platform.storm_ended(&Storm { cpu, source, count: 0, within_ms: 1 });
     }
 }

@@ -6,10 +6,10 @@
 //! for another. So such a route *fades*: it counts until the CPU has had an open point at which it
 //! noticed that, and then one that is later by the longest lateness that there is, the cap.
 //!
-//! *On*: written by the holder of the writer lock, on any CPU; read by the CPU itself, with Relaxed.
-//! A CPU that sees the order that names a handler sees the route with which it was registered. It
-//! may see a route that changes later as it was a moment ago; the CPU that changes it owes a poll
-//! afterwards.
+//! *On*: written by the holder of the writer lock, on any CPU; read by the CPU itself, with
+//! Relaxed. A CPU that sees the order that names a handler sees the route with which it was
+//! registered. It may see a route that changes later as it was a moment ago; the CPU that changes
+//! it owes a poll afterwards.
 //!
 //! *Fading*: the holder of the writer lock adds bits and a change, before it changes the route, so
 //! that at each moment one of the two words names the CPU; the Release of that store, and the

@@ -3,10 +3,12 @@
 //! Only the one owner of a registration calls these functions, so two removals of one handler never
 //! meet.
 
-use super::{error::RemoveFailure, quiescence::Quiescence, slot::SlotState, writer::Writer};
+use super::{
+    error::RemoveFailure, quiescence::Quiescence, slot::SlotState,
+    storm_end::end_storms_of_removed, writer::Writer,
+};
 use crate::{
     contract::{HandlerId, Name, Platform},
-    dispatch::end_storms_of_removed,
     nmi::Core,
     primitive::{Ordering, fence},
 };

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Requests: NMIs that software sends. [Sending](send) one, the [mailbox] that carries it, the
-//! [word](send_word) by which a CPU says that it is in a send, and the receiver's [account] of sends
-//! that may not have rung yet.
+//! [word](send_word) by which a CPU says that it is in a send, and the [receiver]'s [account] of
+//! sends that may not have rung yet.
 
 mod account;
 mod mailbox;
+mod receiver;
 mod send;
 mod send_word;
 
