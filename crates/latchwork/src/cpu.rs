@@ -7,8 +7,8 @@ use crate::{
     grant::{Ledger, Tray},
     presence::Presence,
     primitive::{AtomicUsize, Counter, Ordering, const_unless_loom},
+    read_word::ReadWord,
     recovery::{DeferredEdges, Duties},
-    registry::ReadWord,
     request::{Mailbox, SendWord, SendsAccount},
     stats::{CpuCounters, HandlerCounters, Storms},
     subsystem::Owner,
@@ -48,8 +48,8 @@ pub(crate) struct OwnLine {
     /// How many NMIs this CPU is in, parking included. Own CPU only, so program order suffices; a
     /// nested NMI leaves it as it found it.
     nmis: Counter,
-    /// What is due once the depth is 0, and the mark [`KEPT`]. Own CPU only: a nested dispatch adds,
-    /// the outermost one takes, unless code underneath keeps it from that.
+    /// What is due once the depth is 0, and the mark [`KEPT`]. Own CPU only: a nested dispatch
+    /// adds, the outermost one takes, unless code underneath keeps it from that.
     after_leave: AtomicUsize,
     /// Software requests taken since the beginning, the receiver's part of the request account.
     pub(crate) taken: AtomicUsize,

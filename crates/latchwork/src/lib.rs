@@ -33,7 +33,9 @@ mod work; // what an NMI leaves for later
 mod cpu;
 mod edge; // what the library remembers of an NMI
 mod nmi;
+mod read_word; // by which a CPU says where it is
 mod self_ring;
+mod send_wait;
 mod subsystem; // and whose a thing is, where there are several
 
 // What they are made of.

@@ -12,7 +12,7 @@ use crate::{
     cpu::PerCpu,
     nmi::Nmi,
     primitive::Ordering,
-    registry::Nesting,
+    read_word::Nesting,
     stats::Ending,
     time::{HandlerClock, Timestamp},
 };

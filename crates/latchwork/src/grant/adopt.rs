@@ -16,7 +16,7 @@ use super::{
 use crate::{
     contract::{GrantKind, HANDLERS_PER_CLASS},
     primitive::{Ordering, OwnWord},
-    request::SendWait,
+    send_wait::SendWait,
     time::{InTicks, Timestamp},
 };
 

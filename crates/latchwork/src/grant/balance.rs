@@ -13,7 +13,7 @@ use crate::{
     edge::Edge,
     nmi::Nmi,
     primitive::{Ordering, fence},
-    request::{UnfinishedSends, sends_under_way},
+    send_wait::UnfinishedSends,
     time::Timestamp,
 };
 
@@ -69,7 +69,7 @@ impl<P: Platform> Nmi<P> {
         area.counters.record_edges_dropped(dropped);
         let wait = area.wait_for_what_is_under_way(self.core.cpus());
         let due = Due::After { wait, taken: Some(now) };
-        let rings = sends_under_way(self.core.cpus());
+        let rings = PerCpu::sends_under_way(self.core.cpus());
         area.ledger.add(Grant { kind: GrantKind::Collapsed, rings, due }, now, limits);
     }
 

@@ -4,7 +4,7 @@
 use crate::{
     contract::GrantKind,
     primitive::{Ordering, OwnWord, const_unless_loom},
-    request::SendWait,
+    send_wait::SendWait,
     time::{OwnTime, Timestamp},
 };
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     contract::{GrantKind, Granted},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
-    request::SendWait,
+    send_wait::SendWait,
     time::{InTicks, OwnTime, Timestamp},
 };
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     contract::GrantKind,
-    request::SendWait,
+    send_wait::SendWait,
     time::{LimitsInForce, Timestamp},
 };
 

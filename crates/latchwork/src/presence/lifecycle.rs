@@ -6,10 +6,10 @@
 //! NMI, a tick, an interrupt for work, where it idles, or where it calls [`Nmi::init`].
 //!
 //! An *offline* CPU takes no part either: its NMIs return immediately, no CPU asks it for anything,
-//! and no removal waits for it. All of this rests on one invariant: **an offline CPU is in no dispatch**.
-//! For a CPU that goes offline by itself, the check in [`Nmi::go_offline`] ensures it. For a CPU
-//! that was stopped wherever it was, [`Nmi::mark_offline`] does. So a CPU that comes back needs to
-//! reset nothing, and an NMI can come between any two of its steps.
+//! and no removal waits for it. All of this rests on one invariant: **an offline CPU is in no
+//! dispatch**. For a CPU that goes offline by itself, the check in [`Nmi::go_offline`] ensures it.
+//! For a CPU that was stopped wherever it was, [`Nmi::mark_offline`] does. So a CPU that comes back
+//! needs to reset nothing, and an NMI can come between any two of its steps.
 
 use core::{error::Error, fmt};
 
@@ -66,9 +66,9 @@ impl<P: Platform> Nmi<P> {
     /// *Ordering*: a sender whose [`send`](Self::send) is no longer refused sees what this CPU did
     /// before.
     ///
-    /// NMIs that come to an offline CPU before, while it sets itself up, return immediately. From here on the
-    /// library owes a poll of the Platform handlers. What was granted to this CPU before it went
-    /// offline, and what it had deferred, counts no more.
+    /// NMIs that come to an offline CPU before, while it sets itself up, return immediately. From
+    /// here on the library owes a poll of the Platform handlers. What was granted to this CPU
+    /// before it went offline, and what it had deferred, counts no more.
     ///
     /// # Errors
     ///
@@ -138,11 +138,11 @@ impl<P: Platform> Nmi<P> {
     /// CPUs can ask the Platform handlers again. Not NMI-safe.
     ///
     /// What that CPU was doing is lost: the work of a handler, requests that it had taken and not
-    /// served. A send that it was making is not: if the request is pending, the library rings. If it was stopped while it registered or
-    /// removed a handler, no CPU can do so any more, since it holds the writer lock for ever. If it
-    /// was stopped while it queued or ran deferred work, the items behind that one on the list
-    /// never run, and the item that was running never ends. So stop a CPU only where it does none
-    /// of these.
+    /// served. A send that it was making is not: if the request is pending, the library rings. If
+    /// it was stopped while it registered or removed a handler, no CPU can do so any more, since it
+    /// holds the writer lock for ever. If it was stopped while it queued or ran deferred work, the
+    /// items behind that one on the list never run, and the item that was running never ends. So
+    /// stop a CPU only where it does none of these.
     ///
     /// What merely waits on its lists is not lost: the library raises another CPU's interrupt for
     /// work, which runs it.
@@ -177,15 +177,16 @@ impl<P: Platform> Nmi<P> {
         Ok(())
     }
 
-    /// Whether `cpu` is online, and not offline or not started yet; `None` if there is no such CPU. **NMI-safe.** About another CPU,
-    /// the answer may be a moment old.
+    /// Whether `cpu` is online, and not offline or not started yet; `None` if there is no such CPU.
+    /// **NMI-safe.** About another CPU, the answer may be a moment old.
     pub fn is_online(&self, cpu: usize) -> Option<bool> {
         self.core.cpus().get(cpu).map(|area| !area.presence().is_away())
     }
 
     /// Leaves to the others what waits for a CPU that has just been taken offline, the debt too, if
     /// that CPU made it. The fence has its partner in `Nmi::notify_cpu`: either this CPU sees the
-    /// item that a producer put there, or the producer sees the CPU offline. So has it in `SendWord::begin`, for sends.
+    /// item that a producer put there, or the producer sees the CPU offline. So has it in
+    /// `SendWord::begin`, for sends.
     fn leave_to_others(&self, area: &PerCpu, made_the_debt: bool) {
         fence(Ordering::SeqCst);
         if area.work.has_items() || made_the_debt {

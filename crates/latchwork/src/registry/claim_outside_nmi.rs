@@ -2,13 +2,14 @@
 //! Claims outside an NMI: a driver stops its device and clears the status, while its ring may still
 //! be on its way.
 
-use super::{read_word::Nesting, registration::Registration, slot::Slot};
+use super::{registration::Registration, slot::Slot};
 use crate::{
     contract::{Class, GrantKind, HandlerId, Platform},
     cpu::PerCpu,
     grant::{Due, Grant},
     nmi::Core,
     primitive::{Ordering, fence},
+    read_word::Nesting,
     time::{InTicks, Timestamp},
 };
 

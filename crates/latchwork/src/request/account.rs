@@ -18,8 +18,10 @@
 //! Own CPU only: the outermost dispatch, or ordinary code with interrupts off that is inside the
 //! read side. So these are plain loads and stores.
 
-use super::wait::SendWait;
-use crate::primitive::{Ordering, OwnWord, const_unless_loom};
+use crate::{
+    primitive::{Ordering, OwnWord, const_unless_loom},
+    send_wait::SendWait,
+};
 
 /// One CPU's walk over the sends that are under way.
 #[derive(Debug)]

@@ -18,8 +18,8 @@
 //! and read before *pending*, so that a send in between counts as unfinished, never as finished
 //! twice.
 //!
-//! *Taken*: written and read by the receiving CPU; an atomic add because an NMI may nest in it. Also
-//! written, while that CPU executes nothing, by the CPU that marks it offline.
+//! *Taken*: written and read by the receiving CPU; an atomic add because an NMI may nest in it.
+//! Also written, while that CPU executes nothing, by the CPU that marks it offline.
 
 use crate::{
     contract::{Request, Requests},
@@ -83,8 +83,8 @@ impl Mailbox {
         finished.wrapping_sub(pending).wrapping_add(unfinished)
     }
 
-    /// Whether requests are pending, and none of them is an [`Again`](Request::Again), which whoever
-    /// asks this adds then.
+    /// Whether requests are pending, and none of them is an [`Again`](Request::Again), which
+    /// whoever asks this adds then.
     pub(super) fn lacks_own_ring(&self) -> bool {
         let pending = Requests::from_word(self.pending.load(Ordering::Relaxed));
         !pending.is_empty() && pending.count(Request::Again) == 0

@@ -107,7 +107,8 @@ pub enum SendError {
     /// sent nothing.
     Saturated(Request),
     /// The request is pending, but the platform did not send its NMI. That CPU takes the request in
-    /// its next NMI.
+    /// its next NMI. It cannot know that no ring is to come for it, so one NMI that nothing
+    /// explains may be taken for that ring, for no longer than after a send that rang.
     NotRung(RingError),
 }
 

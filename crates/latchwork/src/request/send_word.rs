@@ -13,7 +13,7 @@
 
 use crate::{
     primitive::const_unless_loom,
-    registry::{Observed, ReadWord},
+    read_word::{Observed, ReadWord},
 };
 
 /// One CPU's announcement that it is in a send.

@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The walk over the send words of all CPUs, by which a receiver waits.
 
-use super::{
-    account::SendsAccount,
-    wait::{SendWait, UnfinishedSends},
+use super::account::SendsAccount;
+use crate::{
+    cpu::PerCpu,
+    primitive::Ordering,
+    read_word::Observed,
+    send_wait::{SendWait, UnfinishedSends},
 };
-use crate::{cpu::PerCpu, primitive::Ordering, registry::Observed};
 
 /// At how many CPUs one look looks.
 const CPUS_AT_A_LOOK: usize = 64;
 
 impl PerCpu {
+    /// How many sends are under way, to whichever CPU.
+    pub(crate) fn sends_under_way(cpus: &[Self]) -> usize {
+        cpus.iter().map(|area| area.own.sending.observe().depth()).fold(0, usize::wrapping_add)
+    }
+
     /// Begins to wait for the sends that are under way. Call it after this CPU has taken requests; it
     /// may have taken some before they rang. `None` if all that it took have rung: their edges are
     /// due within `late` of a clock that is read after this call. Own CPU, outermost, inside the
@@ -72,7 +79,7 @@ impl PerCpu {
     ///
     /// The count may be too high until the first walk, never too low.
     pub(crate) fn correct_sends_account(&self, cpus: &[PerCpu]) {
-        let under_way = sends_under_way(cpus);
+        let under_way = Self::sends_under_way(cpus);
         let taken = self.senders.mailbox.taken_if_unfinished(under_way);
         self.own.taken.store(taken, Ordering::Relaxed);
     }
@@ -95,11 +102,6 @@ fn go_on(sends: &SendsAccount, cpus: &[PerCpu]) -> bool {
         sends.passed.store(index.wrapping_add(1), Ordering::Relaxed);
     }
     !sends.is_in_progress(cpus.len())
-}
-
-/// How many sends are under way, to whichever CPU.
-pub(crate) fn sends_under_way(cpus: &[PerCpu]) -> usize {
-    cpus.iter().map(|area| area.own.sending.observe().depth()).fold(0, usize::wrapping_add)
 }
 
 #[cfg(all(test, not(loom)))]

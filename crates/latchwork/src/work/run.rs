@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Running queued items: at the interrupt for work, at the tick, and for CPUs that are offline.
 
-use core::cell::Cell;
-
 use super::item::{Urgency, Work};
 use crate::{contract::Platform, cpu::PerCpu, nmi::Nmi};
 
 impl<P: Platform> Nmi<P> {
     /// Runs this CPU's items of urgency [`Now`](Urgency::Now), and also the lazy ones if its tick
     /// is stopped or it is offline. Runs what CPUs that are offline left as well. Returns how many
-    /// items ran. Not NMI-safe: in an NMI it does nothing, and in an item it runs none: the run that
-    /// the item is part of goes on with those behind it.
+    /// items ran. Not NMI-safe: in an NMI it does nothing.
     ///
     /// The kernel calls it
     ///
@@ -19,7 +16,7 @@ impl<P: Platform> Nmi<P> {
     ///    items before it leaves. If the kernel does not, another CPU runs them.
     ///
     /// It runs what was queued before it began. An item that is queued meanwhile raises an
-    /// interrupt of its own.
+    /// interrupt of its own. So an item that calls this runs nothing by it.
     ///
     /// It also does what this CPU noted in an NMI. If the CPU's tick is stopped and the CPU made a
     /// debt or deferred an edge, it asks for a tick ([`Platform::restart_tick`]). If the CPU is
@@ -86,11 +83,11 @@ impl<P: Platform> Nmi<P> {
     fn run_here(&self, runs_lazy: impl FnOnce(&PerCpu) -> bool) -> usize {
         let ran = self.on_this_cpu(|cpu, area| {
             let mut ran: usize = 0;
-            if area.is_in_dispatch() || area.work.is_running_one() {
+            if area.is_in_dispatch() || area.work.is_running_any() {
                 return ran;
             }
             let mut run = |item| {
-                self.run_item(cpu, area, item);
+                Run::begin(self, cpu, area, item).call();
                 ran = ran.wrapping_add(1);
             };
             area.work.list(Urgency::Now).run_all(&mut run);
@@ -115,34 +112,40 @@ impl<P: Platform> Nmi<P> {
             }
         }
     }
-
-    fn run_item(&self, cpu: usize, area: &PerCpu, item: &'static Work) {
-        item.begin();
-        let outer = area.work.set_running(core::ptr::from_ref(item).addr());
-        let run = Run { nmi: self, cpu, area, item, outer, has_returned: Cell::new(false) };
-        item.call(cpu);
-        run.has_returned.set(true);
-    }
 }
 
-/// A run of an item: it ends when this is dropped, also where the item unwinds.
+/// A run of an item. It ends where this is dropped, also where the item unwinds.
 struct Run<'a, P: Platform> {
     nmi: &'a Nmi<P>,
     cpu: usize,
     area: &'a PerCpu,
     item: &'static Work,
-    outer: usize,
-    has_returned: Cell<bool>,
+    has_returned: bool,
+}
+
+impl<'a, P: Platform> Run<'a, P> {
+    fn begin(nmi: &'a Nmi<P>, cpu: usize, area: &'a PerCpu, item: &'static Work) -> Self {
+        item.begin();
+        area.work.set_running(Some(item));
+        Self { nmi, cpu, area, item, has_returned: false }
+    }
+
+    fn call(mut self) {
+        self.item.call(self.cpu);
+        self.has_returned = true;
+    }
 }
 
 impl<P: Platform> Drop for Run<'_, P> {
     fn drop(&mut self) {
-        self.area.work.set_running(self.outer);
+        self.area.work.set_running(None);
         if let Some(place) = self.item.end() {
             self.nmi.push_and_notify(self.item, place);
         }
-        if !self.has_returned.get() {
-            // The run of the list ends here: another one takes those behind the item.
+        if !self.has_returned {
+            // Whatever is behind the item that unwinds, on whichever list, runs in an interrupt of
+            // its own.
+            self.nmi.core.mark_something_left();
             self.nmi.platform.interrupt_for_work(self.cpu);
         }
     }

@@ -23,7 +23,7 @@ impl SendWait {
         if self.is_before(other) { other } else { self }
     }
 
-    pub(super) const fn next(self) -> Self {
+    pub(crate) const fn next(self) -> Self {
         Self(self.0.wrapping_add(1))
     }
 }
