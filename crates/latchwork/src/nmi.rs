@@ -301,7 +301,8 @@ impl Core {
         self.something_is_left.store(true, Ordering::Release);
     }
 
-    /// Whether a CPU must look at what the CPUs that are offline have left. If so, it is the caller.
+    /// Whether a CPU must look at what the CPUs that are offline have left. If so, it is the
+    /// caller.
     pub(crate) fn take_what_is_left(&self) -> bool {
         self.something_is_left() && self.something_is_left.swap(false, Ordering::Acquire)
     }

@@ -3,8 +3,8 @@
 //!
 //! | what the CPU finds | the edge is | the CPU |
 //! |---|---|---|
-//! | a request, or a Local claim | claimed | balances its ledger; owes a poll if there are Platform handlers |
-//! | a ring that may still come | absorbed | takes that ring away; owes a poll likewise |
+//! | a request, or a Local claim | claimed | balances its ledger; owes a poll |
+//! | a ring that may still come | absorbed | takes that ring away; owes a poll |
 //! | a Platform claim whose ring comes here | claimed | balances its ledger |
 //! | the poll lock held by another CPU | deferred | judges it once a later poll is over |
 //! | nothing | unknown | asks the Unknown handlers, and reports it |

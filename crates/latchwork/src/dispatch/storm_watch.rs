@@ -3,8 +3,9 @@
 //! the kernel when a storm begins, so that the kernel masks what rings, and when it is over, so
 //! that the kernel may unmask it.
 //!
-//! A storm ends at the tick of its CPU. Where no such tick is to come it ends before: a CPU that goes
-//! offline ends all of its storms, and a CPU that removes a handler ends those of that handler.
+//! A storm ends at the tick of its CPU. Where no such tick is to come it ends before: a CPU that
+//! goes offline ends all of its storms, and a CPU that removes a handler ends those of that
+//! handler.
 //!
 //! The library only counts and calls. It masks nothing itself: only the owner of a doorbell knows
 //! how to mask it, and which others are behind it.

@@ -60,8 +60,8 @@ impl<P: Platform> Nmi<P> {
         ledger.add(Grant { kind: GrantKind::Late, rings: rings.late_edges(), due }, now, limits);
     }
 
-    /// Forgets what this CPU, which comes online, was granted before and had deferred. A send that is
-    /// under way may still ring it, though its request is dropped.
+    /// Forgets what this CPU, which comes online, was granted before and had deferred. A send that
+    /// is under way may still ring it, though its request is dropped.
     pub(crate) fn begin_with_an_empty_ledger(&self, area: &PerCpu) {
         let (now, limits) = (self.now(), self.limits());
         area.ledger.reset(now);

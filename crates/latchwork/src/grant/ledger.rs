@@ -172,9 +172,9 @@ impl Ledger {
         });
     }
 
-    /// Notes that this CPU leaves an NMI. The end of the one before is an open point, if `may_open`:
-    /// whatever had come by then this CPU has taken since, as the NMI that it leaves or as one in
-    /// between. When the NMI that it leaves was delivered, nobody knows.
+    /// Notes that this CPU leaves an NMI. The end of the one before is an open point, if
+    /// `may_open`: whatever had come by then this CPU has taken since, as the NMI that it leaves or
+    /// as one in between. When the NMI that it leaves was delivered, nobody knows.
     pub(crate) fn note_leave(&self, left: Timestamp, may_open: bool) {
         let before = self.last_leave.get();
         // A moment that is still to come is of a clock that was reset.
@@ -190,7 +190,8 @@ impl Ledger {
     }
 
     /// Looks at what rings without a deadline wait for, and which of it `has_finished` says has
-    /// finished. Claims outside an NMI are due by `claims_due` then. Reads the clock after the look.
+    /// finished. Claims outside an NMI are due by `claims_due` then. Reads the clock after the
+    /// look.
     pub(crate) fn look_again(
         &self,
         has_finished: impl Fn(SendWait) -> bool,

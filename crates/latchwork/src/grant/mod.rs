@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Grants: which edges without a condition are explained.
 //!
-//! An *orphan* is an edge whose condition an earlier claim has already consumed. A *true unknown* is
-//! an edge that nothing explains. So a CPU keeps a [`ledger`]: the rings that may still come to it,
-//! each until its own deadline. A ring in it is a *grant*: it explains one orphan.
+//! An *orphan* is an edge whose condition an earlier claim has already consumed. A *true unknown*
+//! is an edge that nothing explains. So a CPU keeps a [`ledger`]: the rings that may still come to
+//! it, each until its own deadline. A ring in it is a *grant*: it explains one orphan.
 //!
 //! # The rule
 //!
-//! * A claim **adds** the [`rings`] that it stands for: one for each [`doorbell`] and each send that
-//!   was claimed and that may ring this CPU, and those that the doorbell's
+//! * A claim **adds** the [`rings`] that it stands for: one for each [`doorbell`] and each send
+//!   that was claimed and that may ring this CPU, and those that the doorbell's
 //!   [`EdgeModel`](crate::EdgeModel) names besides.
 //! * Claims of other CPUs, and claims made [outside an
 //!   NMI](crate::Registration::claim_outside_nmi), add theirs: they are [`published`], and each CPU

@@ -10,9 +10,9 @@
 //!
 //! *Writers*: the holder of the poll lock, a CPU that claims outside an NMI, and a CPU that marks
 //! the lock's holder offline. *Readers*: every CPU. A writer stores first the deadline, then the
-//! slot's count, Release, then the count of all, Release; a reader loads them in the opposite order,
-//! Acquire. So a CPU that sees a count sees the deadline of that claim or of a later one. Two CPUs
-//! may publish at the same time, so a deadline is replaced by a later one only.
+//! slot's count, Release, then the count of all, Release; a reader loads them in the opposite
+//! order, Acquire. So a CPU that sees a count sees the deadline of that claim or of a later one.
+//! Two CPUs may publish at the same time, so a deadline is replaced by a later one only.
 //!
 //! A CPU that claims outside an NMI counts itself as claiming before it publishes, and no longer,
 //! Release, after it has stored the deadline by which the ring is due. So a CPU that sees its claim

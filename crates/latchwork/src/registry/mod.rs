@@ -3,9 +3,9 @@
 //! them.
 //!
 //! * Dispatch reads the [table] of [slots](slot), and the [order] of each class.
-//! * Drivers [register] and [remove] handlers under the [writer] lock. A removal
-//!   waits for [quiescence]: until no CPU's [read word](crate::read_word) says that it may be inside
-//!   the handler.
+//! * Drivers [register] and [remove] handlers under the [writer] lock. A removal waits for
+//!   [quiescence]: until no CPU's [read word](crate::read_word) says that it may be inside the
+//!   handler.
 //! * Drivers name [doorbells](doorbell), and change what these are like ([delivery]).
 //! * Drivers hold a [registration], a [pinned] node, or a [ticket].
 

@@ -12,8 +12,8 @@
 //! next one, which begins when the first has finished. A look goes a bounded way.
 //!
 //! A CPU that dies in a send is passed once it is marked offline. Its send stays in the count, and
-//! a walk that finishes takes it out: a send that was taken before the walk began, and is unfinished
-//! now, is none that lives.
+//! a walk that finishes takes it out: a send that was taken before the walk began, and is
+//! unfinished now, is none that lives.
 //!
 //! Own CPU only: the outermost dispatch, or ordinary code with interrupts off that is inside the
 //! read side. So these are plain loads and stores.

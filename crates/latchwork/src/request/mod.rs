@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Requests: NMIs that software sends. [Sending](send) one, the [mailbox] that carries it, the
-//! [word](send_word) by which a CPU says that it is in a send, and the receiver's [account] of sends
-//! that may not have rung yet, by a [walk] over these words.
+//! [word](send_word) by which a CPU says that it is in a send, and the receiver's [account] of
+//! sends that may not have rung yet, by a [walk] over these words.
 
 mod account;
 mod mailbox;

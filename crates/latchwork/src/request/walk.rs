@@ -18,10 +18,10 @@ impl PerCpu {
         cpus.iter().map(|area| area.own.sending.observe().depth()).fold(0, usize::wrapping_add)
     }
 
-    /// Begins to wait for the sends that are under way. Call it after this CPU has taken requests; it
-    /// may have taken some before they rang. `None` if all that it took have rung: their edges are
-    /// due within `late` of a clock that is read after this call. Own CPU, outermost, inside the
-    /// read side.
+    /// Begins to wait for the sends that are under way. Call it after this CPU has taken requests;
+    /// it may have taken some before they rang. `None` if all that it took have rung: their edges
+    /// are due within `late` of a clock that is read after this call. Own CPU, outermost, inside
+    /// the read side.
     pub(crate) fn wait_for_unfinished_sends(&self, cpus: &[PerCpu]) -> Option<UnfinishedSends> {
         let count = self.unfinished_sends();
         if count == 0 {
@@ -31,8 +31,8 @@ impl PerCpu {
         (!self.have_sends_finished(wait, cpus)).then_some(UnfinishedSends { count, wait })
     }
 
-    /// Begins to wait for all that is under way on any CPU: sends, whether posted or not, and claims
-    /// outside an NMI. Own CPU, outermost, inside the read side.
+    /// Begins to wait for all that is under way on any CPU: sends, whether posted or not, and
+    /// claims outside an NMI. Own CPU, outermost, inside the read side.
     pub(crate) fn wait_for_what_is_under_way(&self, cpus: &[PerCpu]) -> SendWait {
         match self.sends.is_in_progress(cpus.len()) {
             true => self.sends.walk().next(),
