@@ -88,7 +88,7 @@ fn a_claim_is_adopted_once_however_early_it_is_seen() {
 /// What another CPU does while a driver takes long to clear the status of what it claims.
 #[derive(Clone, Copy, PartialEq)]
 enum Meanwhile {
-    /// It looks at the claim when that begins.
+    /// It looks at the claim when that begins, and whether that is over.
     LooksAtItsBeginning,
     /// It has adopted the claim, and looks again when that ends.
     LooksAgainAtItsEnd,
@@ -113,8 +113,12 @@ fn a_slow_claim_outside_nmis(meanwhile: Meanwhile) {
             become_cpu(Some(1));
             nmi.entering_idle();
         };
+        let look_twice = move || {
+            look();
+            look();
+        };
         let at_beginning =
-            (meanwhile == Meanwhile::LooksAtItsBeginning).then(|| thread::spawn(look));
+            (meanwhile == Meanwhile::LooksAtItsBeginning).then(|| thread::spawn(look_twice));
         let at_end = kept.claim_outside_nmi(|| {
             if let Some(other_cpu) = at_beginning {
                 other_cpu.join().unwrap();
