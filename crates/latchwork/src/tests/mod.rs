@@ -40,7 +40,7 @@ mod registry;
 mod requests;
 #[cfg(not(loom))]
 mod scene;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, latchwork_simulated)))]
 mod sequences;
 #[cfg(not(loom))]
 mod sharing;

@@ -140,12 +140,13 @@ impl State {
 
     /// The doorbell of `source` rings these CPUs from `now` on.
     pub(super) fn change_route(&mut self, source: usize, route: [bool; CPUS], now: u64) {
-        for cpu in 0..CPUS {
-            if self.routes[source][cpu] && !route[cpu] {
+        for (cpu, rings) in route.into_iter().enumerate() {
+            let rang = self.routes[source][cpu];
+            if rang && !rings {
                 self.former[source][cpu] = now + self.lasts;
             }
             // It may take a claim of shortly before for one that rings it.
-            if !self.routes[source][cpu] && route[cpu] {
+            if !rang && rings {
                 self.cpus[cpu].ledger.add(MOST_CLAIMS, now + self.lasts);
             }
         }
