@@ -2,7 +2,7 @@
 //! An external device with a sticky status: level-held, or with a message for each event, or
 //! firmware that waits until its error block was acknowledged.
 
-use super::{ExternalKind, Ring};
+use super::{ExternalKind, Ring, Route};
 
 /// The device's registers, and its entry in the I/O APIC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -10,6 +10,8 @@ pub struct External {
     status: bool,
     /// How often it has rung since the status was clear.
     rings: u8,
+    /// Whom it rings, if that was changed.
+    route: Option<Route>,
     /// The entry is masked: a rising edge is lost (82093AA, "Interrupt Mask").
     masked: bool,
 }
@@ -46,6 +48,16 @@ impl External {
         self.masked = masked;
     }
 
+    /// Writes the destination.
+    pub fn set_route(&mut self, route: Route) {
+        self.route = Some(route);
+    }
+
+    /// Whom it rings.
+    pub fn route(&self, kind: &ExternalKind) -> Route {
+        self.route.unwrap_or(kind.route)
+    }
+
     /// Its line or message goes nowhere.
     pub fn is_masked(&self) -> bool {
         self.masked
@@ -63,7 +75,6 @@ pub struct Asserted {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Route;
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ mod latchwork;
 
 use crate::{
     engine::{self, Fingerprint},
-    machine::{Bell, Ending, current},
+    machine::{Bell, Ending, Route, current},
     telling::{self, What},
 };
 
@@ -156,6 +156,12 @@ pub enum Action {
     GoOffline,
     /// Bring it back.
     ComeOnline,
+    /// Mark that CPU offline, if it hangs.
+    MarkOffline(usize),
+    /// Forget the next call that a kernel need not make, on this CPU.
+    Forget,
+    /// Have that doorbell ring these CPUs from now on.
+    SetRoute(Bell, Route),
     /// This CPU's clock begins anew, at that reading.
     ResetClock(u64),
 }

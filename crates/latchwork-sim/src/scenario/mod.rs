@@ -64,6 +64,8 @@ pub enum Step {
     Wait(u64),
     /// Runs for that many microseconds with interrupts off.
     Busy(u64),
+    /// Has its kernel do this so many times, one right after the other.
+    Repeat(usize, Action),
 }
 
 /// Counter 0 of that CPU overflows.
@@ -135,7 +137,7 @@ impl Scenario {
     pub fn suits(&self, policy: &dyn Policy) -> bool {
         let steps = self.scripts.iter().copied().flatten();
         let actions = steps.filter_map(|step| match step {
-            Step::Do(action) => Some(*action),
+            Step::Do(action) | Step::Repeat(_, action) => Some(*action),
             Step::Wait(_) | Step::Busy(_) => None,
         });
         actions.chain(self.plan.on_pmi).all(|action| policy.can(action))
