@@ -172,6 +172,8 @@ pub enum Property {
     Q,
     /// Every queued item runs exactly once.
     D,
+    /// What is accepted is honoured.
+    H,
     /// Not everybody waits for somebody. The engine's own.
     Deadlock,
     /// Nothing panics. The engine's own.
@@ -189,6 +191,7 @@ impl fmt::Display for Property {
             Self::W => "W",
             Self::Q => "Q",
             Self::D => "D",
+            Self::H => "H",
             Self::Deadlock => "deadlock",
             Self::Panic => "panic",
         })

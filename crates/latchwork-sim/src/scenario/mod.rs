@@ -44,6 +44,8 @@ pub struct Scenario {
     pub preemptions: u8,
     /// How many stores a CPU's store buffer holds. 0: stores are in memory at once.
     pub store_buffer: usize,
+    /// It is judged by the [stricter](crate::property::Judges::strictly) monitors as well.
+    pub is_strict: bool,
 }
 
 /// How large an execution may grow.
@@ -97,6 +99,7 @@ impl Scenario {
         long_us: 50_000,
         preemptions: 2,
         store_buffer: 0,
+        is_strict: false,
     };
 
     /// The scenario of that name.
