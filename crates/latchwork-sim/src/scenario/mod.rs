@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Scenarios: a small machine, what its software does, and what may happen to it.
 
+mod absent;
 mod catalog;
+mod clocks;
 mod collapse;
+mod elsewhere;
+mod going;
+mod hung;
 mod late;
 mod lifecycle;
+mod open;
 mod retold;
+mod rings;
 mod sends;
+mod slow;
 mod stillness;
 mod unknowns;
 mod work;
@@ -18,6 +26,7 @@ use crate::{
 };
 
 pub use catalog::SCENARIOS;
+pub use open::{OPEN, Open};
 
 /// A scenario.
 #[derive(Clone, Copy, Debug)]
@@ -102,9 +111,10 @@ impl Scenario {
         is_strict: false,
     };
 
-    /// The scenario of that name.
+    /// The scenario of that name, of those that hold and of those that do not yet.
     pub fn named(name: &str) -> Option<&'static Self> {
-        SCENARIOS.iter().copied().find(|scenario| scenario.name == name)
+        let open = OPEN.iter().map(|open| open.scenario);
+        SCENARIOS.iter().copied().chain(open).find(|scenario| scenario.name == name)
     }
 
     /// What may happen, and how often.
