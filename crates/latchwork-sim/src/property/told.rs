@@ -87,8 +87,8 @@ impl Told {
     }
 
     /// The same, more strictly: a claim explains edges only where its rings go, and only edges that
-    /// came while it could not be settled what they were. And each edge that was deferred before its
-    /// CPU went offline is in some count when that is back.
+    /// came while it could not be settled what they were. And each edge that was deferred before
+    /// its CPU went offline is in some count when that is back.
     #[must_use]
     pub fn strictly(hardware: &Hardware, timing: &Timing) -> Self {
         let claims_count_us = Some(timing.cap_us + hardware.tick_period_us);

@@ -9,7 +9,8 @@ use crate::{
 
 pub(super) static CLAIMED_ELSEWHERE: Scenario = Scenario {
     name: "claimed-elsewhere",
-    summary: "a true unknown comes to one CPU while another claims a line that rings that one alone",
+    summary: "a true unknown comes to one CPU while another claims a line that does not ring the \
+              first",
     hardware: Hardware {
         externals: &[ExternalKind::level_held(Route::Bsp)],
         button: Route::Some(&[1]),
