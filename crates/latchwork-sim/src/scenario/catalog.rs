@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! All scenarios.
 
-use super::{Scenario, collapse, late, lifecycle, other_kernels, sends, stillness, unknowns, work};
+use super::{
+    Scenario, clocks, collapse, late, lifecycle, other_kernels, rings, sends, stillness, unknowns,
+    work,
+};
 
 /// All scenarios, by subject.
 pub static SCENARIOS: &[&Scenario] = &[
@@ -57,4 +60,6 @@ pub static SCENARIOS: &[&Scenario] = &[
     &work::QUEUED_IN_NMI,
     &work::QUEUED_FOR_OTHERS,
     &work::QUEUED_AS_TICK_STOPS,
+    &rings::RING_FAILS,
+    &clocks::CLOCK_STEPS,
 ];

@@ -14,7 +14,7 @@ use latchwork::{Interrupted, Limits, Mode, Outcome, SourceMap, UnknownPolicy};
 use self::kernel::Kernel;
 use super::{Action, Arrival, Plan, Policy, Standing};
 use crate::{
-    driver::report,
+    driver::{memory, report},
     engine::{Fingerprint, Place},
     machine::{Ending, Machine, current},
 };
@@ -118,7 +118,9 @@ impl Policy for Latchwork {
     }
 
     fn idle_entry(&self) {
-        kernel().nmi.entering_idle();
+        if !memory::forgets() {
+            kernel().nmi.entering_idle();
+        }
     }
 
     fn act(&self, action: Action) {
@@ -143,6 +145,6 @@ fn limits(machine: &Machine) -> Limits {
         tick_period_us: machine.hardware.tick_period_us as u32,
         overdue_us: timing.overdue_us as u32,
         hold_us: timing.hold_us as u32,
-        ..Limits::BARE_METAL
+        unknowns_per_100_ms: timing.unknowns_per_100_ms,
     }
 }
