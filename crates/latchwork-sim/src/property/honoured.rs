@@ -148,7 +148,7 @@ impl Monitor for Honoured {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::{passed, tell};
+    use super::super::history::{passed, verdict};
     use super::*;
 
     const BEGAN: Fact = Fact::SendBegan { to: 0 };
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_storm_has_an_end() {
         assert_eq!(judge(&[Fact::StormBegan(0), Fact::StormEnded(0)]), Ok(()));
-        let told = verdict(Honoured::new(&Hardware::BARE), &[Fact::StormBegan(0)]);
-        assert!(told.is_err());
+        let found = verdict(Honoured::new(&Hardware::BARE), &[Fact::StormBegan(0)]);
+        assert!(found.is_err());
     }
 }

@@ -123,12 +123,13 @@ impl Monitor for Said {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::{ended, passed, report, taken, tell};
+    use super::super::history::{ended, passed, report, taken, verdict};
     use super::*;
 
     fn judge(history: &[Fact]) -> Result<(), Property> {
         let hardware = Hardware { cpus: 1, ..Hardware::BARE };
-        verdict(Said::new(&hardware, &Timing::SHORT), history).map_err(|violation| violation.property)
+        verdict(Said::new(&hardware, &Timing::SHORT), history)
+            .map_err(|violation| violation.property)
     }
 
     fn occurs(serial: usize, ending: Ending) -> [Fact; 2] {

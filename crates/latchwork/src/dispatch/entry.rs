@@ -132,8 +132,8 @@ impl<P: Platform> Nmi<P> {
             if area.has_open_edges() {
                 self.settle(&ctx, &mut clock);
             }
-            if !area.ledger.is_empty() {
-                self.note_leave(area, clock.now());
+            if self.has_ledger_to_note(area) {
+                self.note_leave(area, Timestamp::from_ticks(ctx.arrived_ticks), clock.now());
             }
         }
         let ending = match outcome {
@@ -148,6 +148,13 @@ impl<P: Platform> Nmi<P> {
             self.after_outermost(&ctx);
         }
         outcome
+    }
+
+    /// Whether a ring may still come to this CPU, or one that it has not adopted.
+    #[inline(always)]
+    fn has_ledger_to_note(&self, area: &PerCpu) -> bool {
+        let ledger = &area.ledger;
+        !ledger.is_empty() || ledger.has_unseen_claims(&self.core.recovery.hot.machine_wide)
     }
 
     /// What the outermost dispatch does outside the read side.

@@ -97,7 +97,7 @@ impl<P: Platform> Nmi<P> {
 
     #[cold]
     fn balance_claimed(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, rings: &Rings) {
-        self.balance(ctx.area, rings, 1, GrantKind::Collapsed, clock.now());
+        self.balance(ctx, rings, 1, GrantKind::Collapsed, clock.now());
     }
 
     /// Handles an edge that nothing Local explains.
@@ -128,7 +128,7 @@ impl<P: Platform> Nmi<P> {
             self.ask_again_later(ctx.cpu, ctx.area);
         }
         if rings.explain_an_edge() {
-            self.balance(ctx.area, &rings, 1, GrantKind::Collapsed, clock.now());
+            self.balance(ctx, &rings, 1, GrantKind::Collapsed, clock.now());
             return Outcome::Claimed;
         }
         if self.absorb(ctx, edge) {

@@ -30,7 +30,7 @@ impl<P: Platform> Nmi<P> {
 
     fn settle_what_came_on_top(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
         let edges = ctx.area.tray.take_edges();
-        self.take_claims_on_top(ctx.area);
+        self.take_claims_on_top(ctx);
         for edge in edges.iter() {
             if self.absorb(ctx, &edge) {
                 self.owe_for_skipping(ctx);
@@ -70,11 +70,13 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// Looks at what is unfinished, and notes that this CPU leaves an NMI at `left`. Own CPU,
-    /// outermost, inside the read side.
+    /// Looks at what is unfinished, and notes that this CPU leaves the NMI that `arrived` then at
+    /// `left`. A ring that came meanwhile waits in its latch, however long the NMI lasted, so the
+    /// CPU adopts what was claimed since. Own CPU, outermost, inside the read side.
     #[cold]
-    pub(crate) fn note_leave(&self, area: &PerCpu, left: Timestamp) {
+    pub(crate) fn note_leave(&self, area: &PerCpu, arrived: Timestamp, left: Timestamp) {
         self.look_at_what_is_unfinished(area);
+        self.adopt(area, arrived, left);
         area.ledger.note_leave(left, area.oldest_edge().is_none());
     }
 }

@@ -19,16 +19,18 @@ use crate::{
 
 impl<P: Platform> Nmi<P> {
     /// Adds the rings that this CPU claimed at `now`, as grants of `kind`, and takes one away for
-    /// each of the `edges` that brought it to claim them.
+    /// each of the `edges` that brought it to claim them. A ring that came since this NMI or poll
+    /// arrived waits in the CPU's latch, however long ago that was.
     pub(crate) fn balance(
         &self,
-        area: &PerCpu,
+        ctx: &NmiContext<'_>,
         rings: &Rings,
         edges: usize,
         kind: GrantKind,
         now: Timestamp,
     ) {
-        self.adopt(area, now, now);
+        let area = ctx.area;
+        self.adopt(area, Timestamp::from_ticks(ctx.arrived_ticks), now);
         self.add_rings(area, rings, kind, now);
         for _ in 0..edges {
             // There is a ring for each: the one that was claimed, or one that is due earlier.
@@ -74,10 +76,10 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// Takes what NMIs on top have claimed into the balance. Own CPU, outermost.
-    pub(crate) fn take_claims_on_top(&self, area: &PerCpu) {
-        let ClaimsOnTop { edges, rings } = area.tray.take_claims();
+    pub(crate) fn take_claims_on_top(&self, ctx: &NmiContext<'_>) {
+        let ClaimsOnTop { edges, rings } = ctx.area.tray.take_claims();
         if edges != 0 || rings.explain_an_edge() {
-            self.balance(area, &rings, edges, GrantKind::Collapsed, self.now());
+            self.balance(ctx, &rings, edges, GrantKind::Collapsed, self.now());
         }
     }
 
@@ -100,7 +102,7 @@ impl<P: Platform> Nmi<P> {
         // `claim_outside_nmi`.
         fence(Ordering::Acquire);
         if !ctx.area.tray.is_empty() {
-            self.take_claims_on_top(ctx.area);
+            self.take_claims_on_top(ctx);
         }
         if !ctx.area.ledger.is_empty() {
             self.look_at_what_is_unfinished(ctx.area);

@@ -17,7 +17,7 @@ impl<P: Platform> Nmi<P> {
             let mut rings = Rings::default();
             let asked = self.poll_platform(ctx, clock, &mut rings, PollReason::Debt);
             if asked == PollOutcome::Claimed {
-                self.balance(area, &rings, 0, GrantKind::MachineWide, clock.now());
+                self.balance(ctx, &rings, 0, GrantKind::MachineWide, clock.now());
             }
             if rings.wants_more() {
                 self.ask_again_later(cpu, area);

@@ -3,7 +3,7 @@
 
 use std::{sync::mpsc, thread, vec::Vec};
 
-use super::{Polled, on, polled};
+use super::{Amid, Polled, on, polled};
 use crate::{
     Class, Doorbell, EdgeModel, HandlerSpec, Nmi, Outcome, PlatformDelivery, Request,
     primitive::{Ordering, checked::interrupt},
@@ -267,6 +267,26 @@ fn fault_20_a_slot_is_used_again_while_a_ring_is_in_flight() {
     let spec = HandlerSpec::new("next", Class::Platform, doorbell, EdgeModel::PerCondition)
         .delivery(PlatformDelivery::Cpus(&[1]));
     polled.kept.push(nmi.register(&spec, next.0).unwrap());
+    assert_eq!(take_nmi(nmi), Outcome::Absorbed);
+    polled.kept.clear();
+}
+
+/// A handler takes longer than the cap. Meanwhile another CPU claims a condition, whose ring waits
+/// in the latch of the CPU that is in the handler.
+#[test]
+fn a_ring_that_comes_amid_a_long_handler_finds_its_claim() {
+    let (counter, long) = (Leaked::new(Source::new()), Leaked::new(Amid::new()));
+    let mut polled = polled(2, PlatformDelivery::All);
+    let (nmi, external) = (polled.world.nmi, polled.external.0);
+    polled.kept.push(nmi.register(&local(), counter.0).unwrap());
+    polled.kept.push(nmi.register(&other_local(), long.0).unwrap());
+    long.0.next(move || {
+        external.raise();
+        assert_eq!(on(nmi, 1, || take_nmi(nmi)), Outcome::Claimed);
+        time_passes(nmi, 30_000);
+    });
+    counter.0.raise();
+    assert_eq!(take_nmi(nmi), Outcome::Claimed);
     assert_eq!(take_nmi(nmi), Outcome::Absorbed);
     polled.kept.clear();
 }
