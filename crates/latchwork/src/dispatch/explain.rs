@@ -155,7 +155,11 @@ impl<P: Platform> Nmi<P> {
 
     /// Whether the Platform handlers must be asked whatever else explains the edge, and why.
     #[inline(always)]
-    fn must_ask_platform(&self, ctx: &NmiContext<'_>, clock: &HandlerClock) -> Option<PollReason> {
+    pub(super) fn must_ask_platform(
+        &self,
+        ctx: &NmiContext<'_>,
+        clock: &HandlerClock,
+    ) -> Option<PollReason> {
         if ctx.requests.count(Request::Probe) != 0 {
             return Some(PollReason::Debt);
         }

@@ -26,6 +26,9 @@ impl<P: Platform> Nmi<P> {
         rings: Rings,
     ) -> Outcome {
         let tray = &ctx.area.tray;
+        if self.must_ask_platform(ctx, clock).is_some() {
+            tray.leave_question();
+        }
         if rings.explain_an_edge() {
             tray.leave_claims(&rings);
             self.owe_for_skipping(ctx);

@@ -31,6 +31,9 @@ impl<P: Platform> Nmi<P> {
     fn settle_what_came_on_top(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
         let edges = ctx.area.tray.take_edges();
         self.take_claims_on_top(ctx);
+        if ctx.area.tray.take_question() {
+            self.poll_for_no_edge(ctx, clock);
+        }
         for edge in edges.iter() {
             if self.absorb(ctx, &edge) {
                 self.owe_for_skipping(ctx);

@@ -184,9 +184,17 @@ impl Ledger {
         self.last_leave.set(left);
     }
 
-    /// Notes that this CPU was parked in an NMI until now, while it could take no other.
+    /// Notes that this CPU was parked in an NMI until now, while it could take no other, nor go on
+    /// with a send of its own that the NMI interrupted: such a send is written off no sooner.
     pub(crate) fn note_end_of_parking(&self, now: Timestamp) {
         self.last_leave.set(now);
+        for entry in self.entries.iter().chain([&self.taken]) {
+            if let Some(Grant { due: Due::After { wait, taken: Some(_) }, kind, rings }) =
+                entry.get()
+            {
+                entry.set(Grant { kind, rings, due: Due::After { wait, taken: Some(now) } });
+            }
+        }
     }
 
     /// Looks at what rings without a deadline wait for, and which of it `has_finished` says has

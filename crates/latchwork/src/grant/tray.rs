@@ -40,6 +40,8 @@ pub(crate) struct Tray {
     doorbells: OwnWord,
     sends: OwnWord,
     late_edges: OwnWord,
+    /// Whether an NMI has to ask the Platform handlers: a probe, or one whose source says so.
+    asks_platform: OwnWord,
 }
 
 /// What NMIs on top claimed, as the outermost code takes it.
@@ -68,6 +70,7 @@ impl Tray {
                 doorbells: OwnWord::new(0),
                 sends: OwnWord::new(0),
                 late_edges: OwnWord::new(0),
+                asks_platform: OwnWord::new(0),
             }
         }
     }
@@ -90,6 +93,17 @@ impl Tray {
         self.late_edges.fetch_add(rings.late_edges(), Ordering::Relaxed);
         self.claimed_edges.fetch_add(1, Ordering::Relaxed);
         self.left.store(1, Ordering::Relaxed);
+    }
+
+    /// Leaves it to the outermost code to ask the Platform handlers.
+    pub(crate) fn leave_question(&self) {
+        self.asks_platform.store(1, Ordering::Relaxed);
+        self.left.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether the Platform handlers must be asked; if so, the caller asks them.
+    pub(crate) fn take_question(&self) -> bool {
+        self.asks_platform.swap(0, Ordering::Relaxed) != 0
     }
 
     /// Leaves rings that no edge has brought.

@@ -13,16 +13,20 @@ use crate::{
 impl<P: Platform> Nmi<P> {
     /// Asks the Platform handlers outside an NMI, with interrupts off.
     pub(crate) fn poll_outside_nmi(&'static self, cpu: usize, area: &PerCpu) {
-        self.inside_read_side(cpu, area, |ctx, clock| {
-            let mut rings = Rings::default();
-            let asked = self.poll_platform(ctx, clock, &mut rings, PollReason::Debt);
-            if asked == PollOutcome::Claimed {
-                self.balance(ctx, &rings, 0, GrantKind::MachineWide, clock.now());
-            }
-            if rings.wants_more() {
-                self.ask_again_later(cpu, area);
-            }
-        });
+        self.inside_read_side(cpu, area, |ctx, clock| self.poll_for_no_edge(ctx, clock));
+    }
+
+    /// Asks the Platform handlers, and adds the rings of what they claim: no edge brought this CPU
+    /// here. Outermost, inside the read side.
+    pub(crate) fn poll_for_no_edge(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
+        let mut rings = Rings::default();
+        let asked = self.poll_platform(ctx, clock, &mut rings, PollReason::Debt);
+        if asked == PollOutcome::Claimed {
+            self.balance(ctx, &rings, 0, GrantKind::MachineWide, clock.now());
+        }
+        if rings.wants_more() {
+            self.ask_again_later(ctx.cpu, ctx.area);
+        }
     }
 
     /// Calls `act` inside the read side, outside an NMI, with interrupts off, so that removals wait
