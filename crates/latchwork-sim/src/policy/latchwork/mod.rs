@@ -62,7 +62,8 @@ impl Policy for Latchwork {
         KERNEL.set(Some(kernel));
         let machine = current();
         kernel.nmi.init(kernel.areas(machine.hardware.cpus)).expect("it is new");
-        for cpu in (0..machine.hardware.cpus).rev() {
+        let absent = machine.hardware.absent;
+        for cpu in (0..machine.hardware.cpus).rev().filter(|cpu| !absent.contains(cpu)) {
             machine.drive(cpu);
             kernel.nmi.come_online().expect("it is in no NMI");
         }
