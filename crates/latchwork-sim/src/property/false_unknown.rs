@@ -39,6 +39,9 @@ struct Cpu {
     open: Vec<OpenEdge>,
     /// True unknowns that were not reported.
     excuses: Vec<Excuse>,
+    /// True unknowns that were taken for a late send. A stuck send excuses one edge, so the edge of
+    /// that send may be reported in their place.
+    taken_for_late_sends: u8,
     /// Machine-wide doorbells whose rings came and were not reported, and whose condition is still
     /// set, as far as the monitor knows.
     unanswered: Vec<Bell>,
@@ -128,8 +131,16 @@ impl FalseUnknown {
             open.reported = true;
             std::mem::take(&mut open.is_unknown)
         });
-        let late_send = reported == Reported::LateSend && edge.has(Bell::LateSoftware);
-        if own || unattended || late_send {
+        let is_late_send = edge.has(Bell::LateSoftware);
+        let exchanged = &mut cpu_state.taken_for_late_sends;
+        if reported == Reported::LateSend && !is_late_send {
+            *exchanged = exchanged.saturating_add(1);
+        }
+        if own || unattended || reported == Reported::LateSend && is_late_send {
+            return Ok(());
+        }
+        if is_late_send && *exchanged != 0 {
+            *exchanged -= 1;
             return Ok(());
         }
         if cpu_state.excuses.pop().is_some() {

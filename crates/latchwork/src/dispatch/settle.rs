@@ -43,17 +43,13 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// Judges every edge that waits: this CPU is about to go offline. Own CPU, outside dispatch.
+    /// Has every edge judged that waits: this CPU is about to go offline. So it makes the later poll
+    /// itself, as soon as another CPU's has ended. Own CPU, outside dispatch, interrupts off.
     pub(crate) fn judge_what_waits(&'static self, cpu: usize, area: &PerCpu) {
-        if !area.has_open_edges() {
-            return;
+        while area.has_open_edges() {
+            self.poll_outside_nmi(cpu, area);
+            self.platform.relax();
         }
-        self.inside_read_side(cpu, area, |ctx, clock| {
-            self.settle(ctx, clock);
-            while let Some(edge) = area.deferred.next() {
-                self.judge(ctx, clock, &edge);
-            }
-        });
     }
 
     /// Judges this CPU's deferred edges for which that is due: what the poll that an edge

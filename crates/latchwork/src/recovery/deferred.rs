@@ -108,14 +108,6 @@ impl DeferredEdges {
         Some(edge)
     }
 
-    /// Takes out an edge, whatever is known of it.
-    pub(crate) fn next(&self) -> Option<Edge> {
-        let record = self.records.first().filter(|_| self.has_waiting())?;
-        let edge = record.edge.get();
-        self.take_first(record);
-        Some(edge)
-    }
-
     /// Forgets all; returns how many edges that were.
     pub(crate) fn reset(&self) -> usize {
         let records = self.records.iter().take(self.in_use.swap(0, Ordering::Relaxed));

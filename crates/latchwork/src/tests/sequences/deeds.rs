@@ -82,6 +82,10 @@ impl Play {
         if !others || !self.is_online(cpu) || !self.is_at_rest(cpu) {
             return;
         }
+        // It waits for the poll of another CPU, which cannot go on here.
+        if self.with(|state| state.nesting != 0 && state.cpus[cpu].ledger.waiting() != 0) {
+            return;
+        }
         if self.call(cpu, || self.nmi.go_offline()).is_ok() {
             self.is_away(cpu);
             self.call(cpu, || self.nmi.run_work());
