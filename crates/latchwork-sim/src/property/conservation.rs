@@ -115,8 +115,10 @@ impl Monitor for Conservation {
         if let Some(condition) = left {
             return Err(broken(format!("{condition} stays set, and nobody looks any more")));
         }
+        // What is still under way is the send of a CPU that hangs, and may have been served.
         let is_open = |cpu: usize, it: &Requests| {
-            !self.hung.has(cpu) && !(-it.left - it.uncertain..=0).contains(&it.owed)
+            let at_least = -it.left - it.uncertain - it.under_way;
+            !self.hung.has(cpu) && !(at_least..=0).contains(&it.owed)
         };
         match self.requests.iter().find(|(cpu, requests)| is_open(**cpu, requests)) {
             Some((cpu, _)) => Err(broken(format!("CPU {cpu} never serves a send"))),

@@ -43,12 +43,14 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// Has every edge judged that waits: this CPU is about to go offline. So it makes the later poll
-    /// itself, as soon as another CPU's has ended. Own CPU, outside dispatch, interrupts off.
+    /// Has every edge judged that waits: this CPU is offline, and takes no further one. So it makes
+    /// the later poll itself, as soon as another CPU's has ended. Own CPU, interrupts off.
     pub(crate) fn judge_what_waits(&'static self, cpu: usize, area: &PerCpu) {
         while area.has_open_edges() {
             self.poll_outside_nmi(cpu, area);
-            self.platform.relax();
+            if area.has_open_edges() {
+                self.platform.relax();
+            }
         }
     }
 

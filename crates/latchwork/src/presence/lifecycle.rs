@@ -43,8 +43,8 @@ impl<P: Platform> Nmi<P> {
             if area.is_in_dispatch() {
                 return Err(PresenceError::InDispatch(InDispatch { cpu }));
             }
-            self.judge_what_waits(cpu, area);
             area.presence().go_away();
+            self.judge_what_waits(cpu, area);
             let is_maker = self.is_maker(area);
             self.leave_to_others(area, is_maker);
             self.interrupt_another_for_what_is_left(cpu);
