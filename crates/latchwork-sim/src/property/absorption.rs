@@ -239,6 +239,8 @@ impl Absorption {
     fn passed(&mut self, by_us: u64, deaf: bool, attentive: bool, cpu: usize) {
         let timing = self.timing;
         let tick_period_us = self.hardware.tick_period_us;
+        // What a claim that is still going on explains has no end yet.
+        let claiming: Vec<_> = self.cpus.iter().filter_map(|it| it.claiming).collect();
         let cpu = &mut self.cpus[cpu];
         if cpu.unfinished_sends != 0 && cpu.held_us < timing.hold_us {
             cpu.held_us += by_us;
@@ -250,7 +252,8 @@ impl Absorption {
         let waited_us = by_us.min(cpu.waits_us);
         cpu.waits_us -= waited_us;
         let by_us = by_us - waited_us;
-        for explained in &mut cpu.explained {
+        let ages = |it: &&mut Explained| it.bell.is_none_or(|bell| !claiming.contains(&bell));
+        for explained in cpu.explained.iter_mut().filter(ages) {
             explained.open_us += by_us;
             explained.attentive_us += if attentive { by_us } else { 0 };
         }

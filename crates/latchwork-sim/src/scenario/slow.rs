@@ -47,7 +47,7 @@ pub(super) static OWING_ON_TOP: Scenario = Scenario {
     scripts: &[&[Step::Do(Action::StopTick), Step::Do(Action::Unmask(EXTERNAL))]],
     happenings: &[(overflow(0), 1), (Happening::Assert(0), 2), (Happening::Hurry, 1)],
     long: &[(overflow(0), 60), (Happening::Assert(0), 40), (Happening::Hurry, 60)],
-    timing: Timing { quiet_us: 150, horizon_us: 1_500, ..Timing::SHORT },
+    timing: Timing { quiet_us: 150, horizon_us: 2_700, ..Timing::SHORT },
     is_strict: true,
     ..Scenario::STILL
 };

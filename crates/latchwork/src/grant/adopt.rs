@@ -72,11 +72,7 @@ impl Ledger {
             let index = rest.trailing_zeros() as usize;
             rest &= rest.wrapping_sub(1);
             if let Some((slot, seen)) = slots.slot(index).zip(self.seen.of_slot.get(index)) {
-                let ring = match routed & bit_of(index) {
-                    0 => RingTarget::OtherCpus,
-                    _ => RingTarget::ThisCpu,
-                };
-                self.adopt_of(slot, seen, ring, at);
+                self.adopt_of(slot, seen, self.routes.ring_target(index, at.as_of), at);
             }
         }
         self.seen.of_all.store(count, Ordering::Relaxed);

@@ -55,9 +55,10 @@ impl Routes {
         near.nearest_of(self.former_until.load(Ordering::Relaxed))
     }
 
-    /// Whether the doorbell of Platform slot `slot` rings this CPU now.
-    pub(crate) fn ring_target(&self, slot: usize) -> RingTarget {
-        match self.present.load(Ordering::Relaxed) & bit_of(slot) {
+    /// Where the ring of a claim goes that was made at `then`, behind the doorbell of Platform slot
+    /// `slot`.
+    pub(crate) fn ring_target(&self, slot: usize, then: Timestamp) -> RingTarget {
+        match self.at(then) & bit_of(slot) {
             0 => RingTarget::OtherCpus,
             _ => RingTarget::ThisCpu,
         }
@@ -99,7 +100,7 @@ mod tests {
         assert_eq!(routes.at(at(5)), 0, "it was not on it");
         routes.set(3, RingTarget::ThisCpu, at(10), at(20));
         routes.set(3, RingTarget::OtherCpus, at(20), at(30));
-        assert_eq!(routes.ring_target(3), RingTarget::OtherCpus);
+        assert_eq!(routes.ring_target(3, at(31)), RingTarget::OtherCpus);
         assert_eq!((routes.at(at(30)), routes.at(at(31))), (bit_of(3), 0));
         routes.set(4, RingTarget::ThisCpu, at(40), at(50));
         routes.set(4, RingTarget::OtherCpus, at(50), at(60));

@@ -11,7 +11,7 @@ use crate::{
     grant::Rings,
     nmi::Nmi,
     registry::Slot,
-    time::HandlerClock,
+    time::{HandlerClock, Timestamp},
 };
 
 /// A poll after which an edge still waits is followed by another, up to this many in all. The tick
@@ -111,7 +111,10 @@ impl<P: Platform> Nmi<P> {
             if reason != PollReason::Edge {
                 recovery.counters.count_recovered();
             }
-            rings.add(&slot.doorbell, ctx.area.ledger.routes.ring_target(index));
+            rings.add(
+                &slot.doorbell,
+                ctx.area.ledger.routes.ring_target(index, Timestamp::from_ticks(ctx.arrived_ticks)),
+            );
             if claim == Claim::More {
                 rings.set_wants_more();
                 wants_more = true;

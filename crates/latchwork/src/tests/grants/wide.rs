@@ -85,6 +85,7 @@ fn a_route_that_goes_elsewhere_explains_nothing() {
     become_cpu(Some(1));
     assert_eq!(outcomes(&world, 1), [Unknown]);
     world.nmi.set_delivery(kept.id(), PlatformDelivery::Cpus(&[1])).unwrap();
+    world.wait_us(20_000);
     source.0.raise();
     become_cpu(Some(0));
     assert_eq!(outcomes(&world, 2), [Unknown, Unknown], "the claim's ring does not come here");
@@ -100,6 +101,7 @@ fn the_boot_cpus_role_can_be_handed_over() {
     let spec = platform(EdgeModel::PerCondition).delivery(PlatformDelivery::Bsp);
     let _kept = add(&world, spec, &source);
     world.nmi.set_boot_cpu(1).unwrap();
+    world.wait_us(20_000);
     source.0.raise();
     assert_eq!(outcomes(&world, 1), [Unknown], "the claim's ring does not come here");
     become_cpu(Some(1));
