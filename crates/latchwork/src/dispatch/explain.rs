@@ -134,11 +134,11 @@ impl<P: Platform> Nmi<P> {
         if self.absorb(ctx, edge) {
             return Outcome::Absorbed;
         }
-        if let PollOutcome::Busy(overlapped) = asked
-            && ctx.area.deferred.defer(overlapped, edge)
-        {
-            self.answer_for_edge(ctx.cpu, ctx.area);
-            return Outcome::Deferred;
+        if let PollOutcome::Busy(overlapped) = asked {
+            if ctx.area.deferred.defer(overlapped, edge) {
+                self.answer_for_edge(ctx.cpu, ctx.area);
+                return Outcome::Deferred;
+            }
         }
         self.last_resort(ctx, edge, UnknownKind::Unexplained, clock)
     }

@@ -3,7 +3,7 @@
 //! NMIs, or a poll outside NMIs.
 //!
 //! It serves its requests and asks the Local handlers. The rest it leaves in the
-//! [tray](super::tray): the code underneath may have consumed the condition of its edge and not
+//! [tray](crate::grant): the code underneath may have consumed the condition of its edge and not
 //! have added the ring yet.
 //!
 //! It does not wait for ever: if an edge has lain in the tray for longer than the cap, the code

@@ -90,16 +90,17 @@ impl PublishedClaims {
         }
     }
 
-    /// Publishes one more claim, whose rings reach their CPUs until `deadline`.
+    /// Publishes one more claim, made at `claimed`, whose rings reach their CPUs until `deadline`.
     pub(crate) fn publish(
         &self,
         all: &MachineWideClaims,
+        claimed: Timestamp,
         deadline: Timestamp,
         limits: InTicks<'_>,
     ) {
         let claims = self.claims.load(Ordering::Relaxed);
         let last = deadline.nearest_of(self.deadline.load(Ordering::Relaxed));
-        self.window.pass(deadline, last, claims, limits);
+        self.window.pass(claimed, last, claims, limits);
         self.extend_to(deadline, limits);
         self.claims.fetch_add(1, Ordering::Release);
         all.0.fetch_add(1, Ordering::Release);
@@ -109,11 +110,12 @@ impl PublishedClaims {
     pub(crate) fn begin_claim(
         &self,
         all: &MachineWideClaims,
+        claimed: Timestamp,
         deadline: Timestamp,
         limits: InTicks<'_>,
     ) {
         self.claiming.fetch_add(1, Ordering::Relaxed);
-        self.publish(all, deadline, limits);
+        self.publish(all, claimed, deadline, limits);
     }
 
     /// Publishes that this CPU has made it: its rings reach their CPUs until `deadline`.
@@ -165,7 +167,7 @@ impl PublishedClaims {
 
 impl Window {
     /// Begins the next one, if this one has lasted for the cap, or is of a clock that was reset.
-    /// There were `claims` before, the last of them at about `last`: if that is long ago, all are.
+    /// There were `claims` before, whose rings were due by `last`: if that is long ago, all are.
     fn pass(&self, now: Timestamp, last: Timestamp, claims: usize, limits: InTicks<'_>) {
         let began = self.began.load(Ordering::Relaxed);
         let since = now.nearest_of(began);
@@ -175,7 +177,7 @@ impl Window {
         let elected =
             self.began.compare_exchange(began, now.word(), Ordering::Relaxed, Ordering::Relaxed);
         if elected.is_ok() {
-            let all_are = now.since(last) > limits.cap().saturating_mul(2);
+            let all_are = now.since(last) > limits.cap();
             let before = if all_are { claims } else { self.claims.load(Ordering::Relaxed) };
             self.claims_before.store(before, Ordering::Relaxed);
             self.claims.store(claims, Ordering::Relaxed);

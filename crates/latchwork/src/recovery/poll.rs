@@ -150,6 +150,7 @@ impl<P: Platform> Nmi<P> {
         if let Some(own) = own {
             own.ledger.saw_own_claim(index);
         }
-        slot.published.publish(&self.core.recovery.hot.machine_wide, now.after(late), limits);
+        let all = &self.core.recovery.hot.machine_wide;
+        slot.published.publish(all, now, now.after(late), limits);
     }
 }

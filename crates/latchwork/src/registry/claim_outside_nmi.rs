@@ -51,7 +51,8 @@ fn begin(core: &Core, platform: &dyn Platform, id: HandlerId, slot: &Slot) {
     };
     area.own.sending.begin();
     if id.class == Class::Platform {
-        slot.published.begin_claim(&recovery.hot.machine_wide, due_by(slot, now, limits), limits);
+        let (all, due) = (&recovery.hot.machine_wide, due_by(slot, now, limits));
+        slot.published.begin_claim(all, now, due, limits);
         // A CPU that finds the status clear finds the claim. Partner: the fence in `Nmi::absorb`.
         fence(Ordering::Release);
         return;

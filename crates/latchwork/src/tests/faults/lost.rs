@@ -76,6 +76,37 @@ fn fault_4_nmis_on_top_of_the_making_of_a_debt_leave_one_without_a_maker() {
     panic!("the dispatch does not end");
 }
 
+/// The same where the kernel owes a poll outside NMIs.
+#[test]
+fn fault_4_nmis_on_top_of_a_kernel_that_owes_leave_a_debt_without_a_maker() {
+    for accesses_before in 0..200 {
+        let scene = scene();
+        let nmi = scene.world.nmi;
+        let mut machine = Machine::new(nmi);
+        machine.run_ms(3);
+        machine.stop_tick(0);
+        machine.stop_tick(1);
+        let (pmi, external) = (scene.pmi.0, scene.external.0);
+        interrupt::arm(accesses_before, move || {
+            time_passes(nmi, 50);
+            external.raise();
+            take_nmi(nmi);
+            time_passes(nmi, 50);
+            pmi.raise();
+            external.raise();
+            take_nmi(nmi);
+        });
+        nmi.owe_poll();
+        let came = interrupt::disarm();
+        machine.run_ms(50);
+        assert!(!external.is_raised(), "nobody ticks after {accesses_before} accesses");
+        if !came {
+            return assert!(accesses_before > 5, "only {accesses_before} accesses");
+        }
+    }
+    panic!("the call does not end");
+}
+
 /// A world in which CPU 0 runs, and nobody has started CPU 1.
 fn cpu_1_is_not_started() -> World {
     let world = World::before_init();

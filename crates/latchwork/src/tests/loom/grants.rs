@@ -89,11 +89,11 @@ fn a_claim_is_adopted_once_however_early_it_is_seen() {
 #[derive(Clone, Copy, PartialEq)]
 enum Meanwhile {
     /// It looks at the claim when that begins, and whether that is over.
-    LooksAtItsBeginning,
+    AtItsBeginning,
     /// It has adopted the claim, and looks again when that ends.
-    LooksAgainAtItsEnd,
+    AtBoth,
     /// It looks when the claim ends.
-    LooksAtItsEnd,
+    AtItsEnd,
 }
 
 /// The ring comes to the other CPU as late after the end of the claim as its doorbell says.
@@ -118,18 +118,18 @@ fn a_slow_claim_outside_nmis(meanwhile: Meanwhile) {
             look();
         };
         let at_beginning =
-            (meanwhile == Meanwhile::LooksAtItsBeginning).then(|| thread::spawn(look_twice));
+            (meanwhile == Meanwhile::AtItsBeginning).then(|| thread::spawn(look_twice));
         let at_end = kept.claim_outside_nmi(|| {
             if let Some(other_cpu) = at_beginning {
                 other_cpu.join().unwrap();
             }
-            if meanwhile == Meanwhile::LooksAgainAtItsEnd {
+            if meanwhile == Meanwhile::AtBoth {
                 look();
                 become_cpu(Some(0));
             }
             world.wait_us(3_000);
             source.0.clear();
-            (meanwhile != Meanwhile::LooksAtItsBeginning).then(|| thread::spawn(look))
+            (meanwhile != Meanwhile::AtItsBeginning).then(|| thread::spawn(look))
         });
         if let Some(other_cpu) = at_end {
             other_cpu.join().unwrap();
@@ -144,11 +144,11 @@ fn a_slow_claim_outside_nmis(meanwhile: Meanwhile) {
 
 #[test]
 fn whoever_sees_a_slow_claim_outside_nmis_waits_for_its_end() {
-    a_slow_claim_outside_nmis(Meanwhile::LooksAtItsBeginning);
+    a_slow_claim_outside_nmis(Meanwhile::AtItsBeginning);
 }
 
 #[test]
 fn whoever_sees_the_end_of_a_slow_claim_outside_nmis_sees_its_deadline() {
-    a_slow_claim_outside_nmis(Meanwhile::LooksAgainAtItsEnd);
-    a_slow_claim_outside_nmis(Meanwhile::LooksAtItsEnd);
+    a_slow_claim_outside_nmis(Meanwhile::AtBoth);
+    a_slow_claim_outside_nmis(Meanwhile::AtItsEnd);
 }
