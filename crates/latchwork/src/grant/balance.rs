@@ -69,9 +69,12 @@ impl<P: Platform> Nmi<P> {
         area.ledger.reset(now);
         let dropped = area.deferred.reset().saturating_add(area.tray.reset());
         area.counters.record_edges_dropped(dropped);
+        let rings = PerCpu::sends_under_way(self.core.cpus());
+        if rings == 0 {
+            return;
+        }
         let wait = area.wait_for_what_is_under_way(self.core.cpus());
         let due = Due::After { wait, taken: Some(now) };
-        let rings = PerCpu::sends_under_way(self.core.cpus());
         area.ledger.add(Grant { kind: GrantKind::Collapsed, rings, due }, now, limits);
     }
 
