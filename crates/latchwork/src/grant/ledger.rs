@@ -178,7 +178,7 @@ impl Ledger {
     pub(crate) fn note_leave(&self, left: Timestamp, may_open: bool) {
         let before = self.last_leave.get();
         // A moment that is still to come is of a clock that was reset.
-        if may_open && before.is_before(left) {
+        if may_open && !left.is_before(before) {
             self.note_open_point(before, left);
         }
         self.last_leave.set(left);
