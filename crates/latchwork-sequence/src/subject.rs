@@ -30,8 +30,8 @@ impl Ending {
 /// Those of the library's statistics that `cargo xtask compare` compares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Those of the CPU that asks: requests taken, unknown edges, deferred edges, and absorbed ones.
-    /// Not by kind: which of several rings is due earliest hangs on microseconds.
+    /// Those of the CPU that asks: requests taken, unknown edges, deferred edges, and absorbed
+    /// ones. Not by kind: which of several rings is due earliest hangs on microseconds.
     pub cpu: [usize; 4],
     /// Those of the machine: polls, conditions recovered, debts paid by ticks, probes among them,
     /// debts paid by NMIs that found them overdue.

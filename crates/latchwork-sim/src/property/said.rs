@@ -2,7 +2,7 @@
 //! N3, of the machine: a true unknown that repeats is said by somebody, within a time.
 //!
 //! An *occurrence* is an NMI, on any CPU, in which a source without status has rung and nothing was
-//! consumed. One that comes [`REPORTED_AFTER_US`](super::REPORTED_AFTER_US) or more after the first
+//! consumed. One that comes [`REPORTED_AFTER_US`] or more after the first
 //! that nobody has reported is reported by some CPU: in its own NMI, or, where its CPU defers it,
 //! within the cap and [`DEFERRED_TICKS`] tick periods, whoever hangs. A report as a late send says
 //! nothing of it: the kernel does not panic on that.
