@@ -85,19 +85,19 @@ fn a_claim_is_adopted_once_however_early_it_is_seen() {
     });
 }
 
-/// What another CPU does while a driver takes long to clear the status of what it claims.
+/// When another CPU looks, while a driver takes long to clear the status of what it claims.
 #[derive(Clone, Copy, PartialEq)]
-enum Meanwhile {
+enum LooksAt {
     /// It looks at the claim when that begins, and whether that is over.
-    AtItsBeginning,
+    Beginning,
     /// It has adopted the claim, and looks again when that ends.
-    AtBoth,
+    BeginningAndEnd,
     /// It looks when the claim ends.
-    AtItsEnd,
+    End,
 }
 
 /// The ring comes to the other CPU as late after the end of the claim as its doorbell says.
-fn a_slow_claim_outside_nmis(meanwhile: Meanwhile) {
+fn a_slow_claim_outside_nmis(looks_at: LooksAt) {
     explore(move || {
         let world = World::new();
         let nmi = world.nmi;
@@ -117,19 +117,18 @@ fn a_slow_claim_outside_nmis(meanwhile: Meanwhile) {
             look();
             look();
         };
-        let at_beginning =
-            (meanwhile == Meanwhile::AtItsBeginning).then(|| thread::spawn(look_twice));
+        let at_beginning = (looks_at == LooksAt::Beginning).then(|| thread::spawn(look_twice));
         let at_end = kept.claim_outside_nmi(|| {
             if let Some(other_cpu) = at_beginning {
                 other_cpu.join().unwrap();
             }
-            if meanwhile == Meanwhile::AtBoth {
+            if looks_at == LooksAt::BeginningAndEnd {
                 look();
                 become_cpu(Some(0));
             }
             world.wait_us(3_000);
             source.0.clear();
-            (meanwhile != Meanwhile::AtItsBeginning).then(|| thread::spawn(look))
+            (looks_at != LooksAt::Beginning).then(|| thread::spawn(look))
         });
         if let Some(other_cpu) = at_end {
             other_cpu.join().unwrap();
@@ -144,11 +143,11 @@ fn a_slow_claim_outside_nmis(meanwhile: Meanwhile) {
 
 #[test]
 fn whoever_sees_a_slow_claim_outside_nmis_waits_for_its_end() {
-    a_slow_claim_outside_nmis(Meanwhile::AtItsBeginning);
+    a_slow_claim_outside_nmis(LooksAt::Beginning);
 }
 
 #[test]
 fn whoever_sees_the_end_of_a_slow_claim_outside_nmis_sees_its_deadline() {
-    a_slow_claim_outside_nmis(Meanwhile::AtBoth);
-    a_slow_claim_outside_nmis(Meanwhile::AtItsEnd);
+    a_slow_claim_outside_nmis(LooksAt::BeginningAndEnd);
+    a_slow_claim_outside_nmis(LooksAt::End);
 }
