@@ -36,5 +36,5 @@ const fn sampled(open: Open, seeds: u64) -> Open {
 /// than there were rings.
 pub static OPEN: &[Open] = &[sampled(
     open(&slow::CLAIMS_ALL_THE_WHILE, Property::N2, "no claim explains, or none any more"),
-    1_000,
+    5_000,
 )];
