@@ -7,7 +7,8 @@
 //! A dispatch that begins after the wait has begun never delays it beyond the walk: that dispatch
 //! cannot find the handler any more, and its generation tells it apart.
 
-use crate::{cpu::PerCpu, read_word::Observed};
+use super::read_word::Observed;
+use crate::cpu::PerCpu;
 
 /// A wait for quiescence, in progress.
 #[derive(Clone, Copy, Debug)]
