@@ -33,6 +33,12 @@ impl Menu {
         Self { timeout_s: TIMEOUT_S, on_serial: true, entries: Vec::new() }
     }
 
+    /// What of GRUB an image with this menu needs, with what that needs in turn, if it is known. On
+    /// people's machines it may be anything.
+    pub(crate) const fn modules(&self) -> Option<&'static str> {
+        if self.on_serial { None } else { Some("normal multiboot2") }
+    }
+
     /// A menu that boots its one entry at once.
     pub(crate) fn of_one(command_line: &str) -> Self {
         let entry =
