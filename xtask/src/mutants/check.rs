@@ -241,6 +241,8 @@ pub(super) fn run(name: &CheckName, program: &Program, limit: Duration) -> anyho
         ) => {
             let mut command = Command::new(&tests.executable);
             command.current_dir(&tests.folder).args([test, "--exact"]);
+            // It is to fail, and nobody asks where.
+            command.env("RUST_BACKTRACE", "0");
             let captured = process::capture(&mut command, limit).context("cannot run the tests")?;
             Ok(judge(test, &captured))
         }
