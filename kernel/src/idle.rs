@@ -36,7 +36,9 @@ fn sleep_until(awaited: Awaited, mut done: impl FnMut() -> bool, prepare: impl F
     let waiting = Waiting::begin(awaited);
     while !done() {
         prepare();
-        NMI.entering_idle();
+        if tick::reach_library() {
+            NMI.entering_idle();
+        }
         if let Some(cpu) = area::current_cpu() {
             reports::print_queued(cpu);
         }

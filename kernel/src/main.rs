@@ -79,6 +79,7 @@ extern "C" fn kernel_main(info_address: u32, magic: u32) -> ! {
     record::machine(machine, cpus, apic_word(mode));
     nmi::init(cpus);
     x86_64::instructions::interrupts::enable();
+    nmi::bring_all_online();
 
     scenario::run(handover.cmdline, cpus);
     record::end();

@@ -22,7 +22,12 @@ const TICKS_A_CHECK: u64 = 1_024;
 /// depends on it.
 static REACH_LIBRARY: AtomicBool = AtomicBool::new(true);
 
-/// Chooses whether the kernel passes ticks on to the NMI subsystem from now on.
+/// Whether the kernel passes ticks and idle entries on to the NMI subsystem.
+pub(crate) fn reach_library() -> bool {
+    REACH_LIBRARY.load(Ordering::Relaxed)
+}
+
+/// Chooses whether the kernel passes ticks and idle entries on to the NMI subsystem from now on.
 pub(crate) fn pass_to_library(passed: bool) {
     REACH_LIBRARY.store(passed, Ordering::Relaxed);
 }
@@ -33,7 +38,7 @@ pub(crate) fn take(cpu: usize, area: &CpuArea) {
     if area.ticks.load(Ordering::Relaxed) % TICKS_A_CHECK == 0 {
         waiting::check_all();
     }
-    if REACH_LIBRARY.load(Ordering::Relaxed) {
+    if reach_library() {
         start_again(area);
         NMI.tick();
     }

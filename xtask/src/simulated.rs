@@ -113,7 +113,10 @@ mod tests {
         for (named, there) in [
             (Named::Demo, count("demo/stories.rs", ": Demo = Demo {")),
             (Named::Policy, count("policy/baselines/mod.rs", "\n    Baseline {\n") + 2),
-            (Named::Scenario, count("scenario/catalog.rs", "\n    &")),
+            (
+                Named::Scenario,
+                count("scenario/catalog.rs", "\n    &") + count("scenario/open.rs", " open(&"),
+            ),
         ] {
             let names = named.names().expect("readable");
             assert_eq!(names.len(), there, "{names:?}");

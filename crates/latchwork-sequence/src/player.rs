@@ -342,7 +342,7 @@ impl Player {
             match *name {
                 "unknown" => add(&self.tallies.unknown, more),
                 "deferred" => add(&self.tallies.deferred, more),
-                _ if name.starts_with("absorbed") => add(&self.tallies.absorbed, more),
+                "absorbed" => add(&self.tallies.absorbed, more),
                 _ => {}
             }
         }

@@ -53,7 +53,12 @@ impl<'a> Setting<'a> {
 
     fn build(&self) -> &'static (dyn World + 'static) {
         let scenario = self.scenario;
-        let judges = Judges::new(&scenario.hardware, &scenario.timing(self.extent));
+        let timing = scenario.timing(self.extent);
+        let judges = Judges::new(&scenario.hardware, &timing);
+        let judges = match scenario.is_strict {
+            true => judges.strictly(&scenario.hardware, &timing),
+            false => judges,
+        };
         let judges = if self.properties.is_empty() { judges } else { judges.only(self.properties) };
         let witness: Box<dyn Witness> = Box::new(judges);
         let world = PLACE.with(|place| {

@@ -74,6 +74,9 @@ impl Simulation {
                 self.policy.act(action);
             }
             Step::Wait(us) => self.remain_for(cpu, us, |until_us| Doing::Waiting { until_us }),
+            Step::Repeat(times, action) => {
+                (0..times).for_each(|_| self.take_step(cpu, Step::Do(action)));
+            }
             Step::Busy(us) => {
                 self.machine.change_cpu(cpu, |cpu| cpu.interrupts_on = false);
                 self.remain_for(cpu, us, |until_us| Doing::Busy { until_us });
@@ -163,6 +166,28 @@ impl Simulation {
                 state.cpus[cpu].stalled_until_us = Some(state.now_us + timing.stall_us);
                 None
             }
+            Happening::Hang(cpu) => {
+                state.cpus[cpu].hang();
+                Some(Fact::Hung(cpu))
+            }
+            Happening::Start(cpu) => {
+                let first_tick_us = state.now_us + hardware.tick_period_us;
+                state.cpus[cpu].start(first_tick_us);
+                None
+            }
+            Happening::RingFails(cpu) => {
+                state.cpus[cpu].rings_to_fail += 1;
+                None
+            }
+            Happening::Forget(cpu) => {
+                state.cpus[cpu].forgets = true;
+                None
+            }
+            Happening::ClockSteps { cpu: number, by_us } => {
+                let cpu = &mut state.cpus[number];
+                cpu.clock_offset_us = cpu.clock_offset_us.wrapping_add_signed(by_us);
+                Some(Fact::ClockStepped(number))
+            }
             Happening::Hurry | Happening::Step => None,
         });
         if let Some(fact) = fact {
@@ -202,6 +227,10 @@ impl Simulation {
                 lively && cpu.nmis_blocked && cpu.doing == Doing::Running && !cpu.is_stopped()
             }
             Happening::Stall(cpu) => lively && rested && state.cpus[cpu].can_run(),
+            Happening::Hang(cpu) => lively && state.cpus[cpu].can_run(),
+            Happening::Start(cpu) => lively && state.cpus[cpu].is_absent,
+            Happening::RingFails(_) | Happening::ClockSteps { .. } => lively,
+            Happening::Forget(cpu) => lively && !state.cpus[cpu].forgets,
             Happening::Hurry | Happening::Step => false,
         })
     }
@@ -394,9 +423,12 @@ impl World for Simulation {
                 }
                 // Edges set out, and land by an event of their own.
                 Happening::Assert(_) | Happening::AssertPort61(_) | Happening::Press => false,
-                Happening::Smi { cpu, .. } | Happening::Stall(cpu) | Happening::Fault(cpu) => {
-                    cpu == running
-                }
+                Happening::Smi { cpu, .. }
+                | Happening::Stall(cpu)
+                | Happening::Hang(cpu)
+                | Happening::Fault(cpu) => cpu == running,
+                Happening::Start(_) | Happening::RingFails(_) | Happening::Forget(_) => false,
+                Happening::ClockSteps { .. } => return Touches::HARDWARE | Touches::CLOCK,
                 Happening::Hurry | Happening::Step => true,
             },
         };

@@ -26,11 +26,6 @@ fn clock_reset() {
 }
 
 #[test]
-fn collapse_in_poll() {
-    holds("collapse-in-poll");
-}
-
-#[test]
 fn parked_for_long() {
     holds("parked-for-long");
 }

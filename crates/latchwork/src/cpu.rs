@@ -4,18 +4,19 @@
 use crate::{
     contract::{AfterLeave, Class, HANDLERS_PER_CLASS, Requests},
     dispatch::ReportLimiter,
-    grant::Grants,
+    grant::{Ledger, Tray},
     presence::Presence,
     primitive::{AtomicUsize, Counter, Ordering, const_unless_loom},
+    read_word::ReadWord,
     recovery::{DeferredEdges, Duties},
-    registry::ReadWord,
-    request::Mailbox,
+    request::{Mailbox, SendWord, SendsAccount},
     stats::{CpuCounters, HandlerCounters, Storms},
     subsystem::Owner,
+    time::Timestamp,
     work::WorkLine,
 };
 
-/// One CPU's part of the subsystem, about 3.5 KiB. The kernel hands a slice of them to
+/// One CPU's part of the subsystem, about 3.9 KiB. The kernel hands a slice of them to
 /// [`Nmi::init`](crate::Nmi::init), one for each CPU that it may ever have. Each area belongs to
 /// one subsystem, for ever.
 ///
@@ -29,7 +30,9 @@ pub struct PerCpu {
     pub(crate) own: OwnLine,
     pub(crate) senders: SendersLine,
     pub(crate) work: WorkLine,
-    pub(crate) grants: Grants,
+    pub(crate) sends: SendsAccount,
+    pub(crate) ledger: Ledger,
+    pub(crate) tray: Tray,
     pub(crate) deferred: DeferredEdges,
     pub(crate) storms: Storms,
     pub(crate) duties: Duties,
@@ -45,11 +48,13 @@ pub(crate) struct OwnLine {
     /// How many NMIs this CPU is in, parking included. Own CPU only, so program order suffices; a
     /// nested NMI leaves it as it found it.
     nmis: Counter,
-    /// What is due once the depth is 0. Own CPU only: a nested dispatch adds, the outermost one
-    /// takes.
+    /// What is due once the depth is 0, and the mark [`KEPT`]. Own CPU only: a nested dispatch
+    /// adds, the outermost one takes, unless code underneath keeps it from that.
     after_leave: AtomicUsize,
     /// Software requests taken since the beginning, the receiver's part of the request account.
-    taken: AtomicUsize,
+    pub(crate) taken: AtomicUsize,
+    /// Receivers on any CPU read it, where they took a request before it rang.
+    pub(crate) sending: SendWord,
     pub(crate) limiter: ReportLimiter,
 }
 
@@ -77,6 +82,7 @@ impl PerCpu {
                     nmis: Counter::new(0),
                     after_leave: AtomicUsize::new(0),
                     taken: AtomicUsize::new(0),
+                    sending: SendWord::new(),
                     limiter: ReportLimiter::new(),
                 },
                 senders: SendersLine {
@@ -85,7 +91,9 @@ impl PerCpu {
                     owner: Owner::nobody(),
                 },
                 work: WorkLine::new(),
-                grants: Grants::new(),
+                sends: SendsAccount::new(),
+                ledger: Ledger::new(),
+                tray: Tray::new(),
                 deferred: DeferredEdges::new(),
                 storms: Storms::new(),
                 duties: Duties::new(),
@@ -99,6 +107,20 @@ impl PerCpu {
     /// Whether this CPU is in an NMI, or inside dispatch outside one. Own CPU, pinned.
     pub(crate) fn is_in_dispatch(&self) -> bool {
         self.own.nmis_in_progress() != 0 || !self.own.read.observe().is_outside()
+    }
+
+    /// Whether edges wait to be judged, or what NMIs on top left waits to be taken. Own CPU.
+    #[inline(always)]
+    pub(crate) fn has_open_edges(&self) -> bool {
+        !self.tray.is_empty() || self.deferred.has_waiting()
+    }
+
+    /// When the oldest edge came that waits to be judged. Own CPU, outermost.
+    pub(crate) fn oldest_edge(&self) -> Option<Timestamp> {
+        match (self.deferred.oldest(), self.tray.oldest()) {
+            (Some(deferred), Some(on_top)) => Some(deferred.earlier_of(on_top)),
+            (deferred, on_top) => deferred.or(on_top),
+        }
     }
 
     /// Takes the pending software requests. Own CPU, in NMI or offline.
@@ -135,6 +157,9 @@ impl PerCpu {
     }
 }
 
+/// In the word of what is due after leaving: it stays there.
+const KEPT: usize = 1 << (usize::BITS - 1);
+
 impl Default for PerCpu {
     fn default() -> Self {
         Self::new()
@@ -168,16 +193,36 @@ impl OwnLine {
 
     /// Own CPU.
     pub(crate) fn has_after_leave(&self) -> bool {
-        self.after_leave.load(Ordering::Relaxed) != 0
+        self.after_leave.load(Ordering::Relaxed) & !KEPT != 0
     }
 
-    /// Own CPU, at depth 0.
+    /// Forgets what is due: this CPU comes back from being offline.
+    pub(crate) fn forget_after_leave(&self) {
+        self.after_leave.store(0, Ordering::Relaxed);
+    }
+
+    /// From here on no NMI on this CPU takes what is due: this CPU holds what other CPUs wait for.
+    /// Own CPU, outside dispatch, with interrupts off.
+    pub(crate) fn keep_after_leave(&self) {
+        self.after_leave.fetch_or(KEPT, Ordering::Relaxed);
+    }
+
+    /// Ends that. Returns whether something is due.
+    pub(crate) fn release_after_leave(&self) -> bool {
+        self.after_leave.fetch_and(!KEPT, Ordering::Relaxed) & !KEPT != 0
+    }
+
+    /// Own CPU, at depth 0. An NMI on top may take it first.
     #[inline(always)]
     pub(crate) fn take_after_leave(&self) -> Option<AfterLeave> {
-        if self.after_leave.load(Ordering::Relaxed) == 0 {
-            return None;
+        match self.after_leave.load(Ordering::Relaxed) {
+            0 => None,
+            due if due & KEPT != 0 => None,
+            _ => match self.after_leave.swap(0, Ordering::Relaxed) {
+                0 => None,
+                due => Some(AfterLeave::from_word(due)),
+            },
         }
-        Some(AfterLeave::from_word(self.after_leave.swap(0, Ordering::Relaxed)))
     }
 }
 
@@ -191,6 +236,6 @@ mod tests {
         assert_eq!(size_of::<SendersLine>(), 64);
         assert_eq!(size_of::<WorkLine>(), 64);
         assert_eq!(align_of::<PerCpu>(), 64);
-        assert!(size_of::<PerCpu>() <= 3712, "{}", size_of::<PerCpu>());
+        assert!(size_of::<PerCpu>() <= 4352, "{}", size_of::<PerCpu>());
     }
 }

@@ -31,7 +31,11 @@ mod work; // what an NMI leaves for later
 
 // What ties these modules together: the state that all CPUs share, and that of each CPU.
 mod cpu;
+mod edge; // what the library remembers of an NMI
 mod nmi;
+mod read_word; // by which a CPU says where it is
+mod self_ring;
+mod send_wait;
 mod subsystem; // and whose a thing is, where there are several
 
 // What they are made of.

@@ -4,7 +4,7 @@
 use core::{error::Error, fmt};
 
 use crate::{
-    contract::{HandlerId, InDispatch, MAX_CPUS, Platform, UnknownPolicy},
+    contract::{HandlerId, InDispatch, InterruptState, MAX_CPUS, Platform, UnknownPolicy},
     cpu::PerCpu,
     dispatch::PanicElection,
     primitive::{AtomicBool, AtomicPtr, AtomicUsize, Counter, Ordering, const_unless_loom},
@@ -70,7 +70,8 @@ impl<P: Platform> Nmi<P> {
 
     /// Gives the subsystem its per-CPU areas, one for each number that [`Platform::current_cpu`]
     /// can return. Call it once, from ordinary context, before anything is registered. CPUs that
-    /// are not running cost nothing.
+    /// are not running cost nothing. The calling CPU is online from then on; every other one is not
+    /// until it [comes online](Self::come_online).
     ///
     /// From then on the areas are this subsystem's, for ever: no other subsystem takes one of them.
     ///
@@ -78,7 +79,10 @@ impl<P: Platform> Nmi<P> {
     ///
     /// See [`InitError`]; nothing has changed then, and the areas are as free as before.
     pub fn init(&'static self, cpus: &'static [PerCpu]) -> Result<(), InitError> {
-        self.core.init(cpus)
+        self.core.init(cpus)?;
+        // Nothing is registered yet, so no poll is owed.
+        let _ = self.on_this_cpu(|_, area| area.presence().come_back());
+        Ok(())
     }
 
     /// The kernel's services.
@@ -116,15 +120,13 @@ impl<P: Platform> Nmi<P> {
         act: impl FnOnce(usize, &PerCpu) -> R,
     ) -> Result<R, Option<usize>> {
         let interrupts = self.platform.disable_interrupts();
+        let _until_here = InterruptsOff { platform: &self.platform, interrupts };
         let this_cpu = self.platform.current_cpu();
         let area = this_cpu.and_then(|cpu| Some((cpu, self.core.cpus().get(cpu)?)));
-        let done = match area {
+        match area {
             Some((cpu, area)) => Ok(act(cpu, area)),
             None => Err(this_cpu),
-        };
-        // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
-        unsafe { self.platform.restore_interrupts(interrupts) };
-        done
+        }
     }
 
     pub(crate) fn limits(&self) -> InTicks<'_> {
@@ -137,6 +139,20 @@ impl<P: Platform> Nmi<P> {
 
     pub(crate) fn core_and_platform(&'static self) -> (&'static Core, &'static dyn Platform) {
         (&self.core, &self.platform)
+    }
+}
+
+/// Restores the interrupts when it is dropped, also where what it encloses unwinds.
+struct InterruptsOff<'p, P: Platform> {
+    platform: &'p P,
+    interrupts: InterruptState,
+}
+
+impl<P: Platform> Drop for InterruptsOff<'_, P> {
+    fn drop(&mut self) {
+        // SAFETY: from the `disable_interrupts` of the code that made this, on the same CPU since
+        // interrupts were off.
+        unsafe { self.platform.restore_interrupts(self.interrupts) };
     }
 }
 
@@ -168,11 +184,12 @@ pub(crate) struct Core {
     /// moment ago.
     policy: AtomicUsize,
     pub(crate) panic: PanicElection,
-    /// A CPU that is offline may have items on its lists. A CPU that put one there, or that took
-    /// the other CPU offline, sets it, Release. A CPU that then looks at the lists of all CPUs that
-    /// are offline takes it, Acquire. A look that misses it is made up for at the next tick. If a
-    /// CPU sets it and then raises an interrupt, the look in that interrupt finds it.
-    work_is_left: AtomicBool,
+    /// A CPU that is offline may have items on its lists, or have made the debt. A CPU that put an
+    /// item there, or that took the other CPU offline, sets it, Release. A CPU that then looks at
+    /// the lists of all CPUs that are offline takes it, Acquire. A look that misses it is made up
+    /// for at the next tick. If a CPU sets it and then raises an interrupt, the look in that
+    /// interrupt finds it.
+    something_is_left: AtomicBool,
 }
 
 impl Core {
@@ -188,7 +205,7 @@ impl Core {
                 too_early: AtomicUsize::new(0),
                 policy: AtomicUsize::new(UnknownPolicy::Report as usize),
                 panic: PanicElection::new(),
-                work_is_left: AtomicBool::new(false),
+                something_is_left: AtomicBool::new(false),
             }
         }
     }
@@ -279,15 +296,19 @@ impl Core {
         self.boot_cpu.load(Ordering::Relaxed)
     }
 
-    /// Notes that an item may be on a list of a CPU that is offline. Any context.
-    pub(crate) fn mark_work_left(&self) {
-        self.work_is_left.store(true, Ordering::Release);
+    /// Notes that a CPU that is offline may have left an item on a list, or a debt. Any context.
+    pub(crate) fn mark_something_left(&self) {
+        self.something_is_left.store(true, Ordering::Release);
     }
 
-    /// Whether a CPU must look at the lists of the CPUs that are offline. If so, it is the caller.
-    pub(crate) fn take_left_work(&self) -> bool {
-        self.work_is_left.load(Ordering::Relaxed)
-            && self.work_is_left.swap(false, Ordering::Acquire)
+    /// Whether a CPU must look at what the CPUs that are offline have left. If so, it is the
+    /// caller.
+    pub(crate) fn take_what_is_left(&self) -> bool {
+        self.something_is_left() && self.something_is_left.swap(false, Ordering::Acquire)
+    }
+
+    pub(crate) fn something_is_left(&self) -> bool {
+        self.something_is_left.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_policy(&self, policy: UnknownPolicy) {

@@ -15,6 +15,7 @@ use latchwork::{
 use latchwork_x86::cpuid;
 
 use crate::cpu::MAX_CPUS;
+use crate::smp;
 use crate::waiting::{Waiting, awaited};
 use platform::Machine;
 
@@ -30,6 +31,15 @@ pub(crate) fn init(cpus: usize) {
         panic!("the NMI subsystem was refused: {error}");
     }
     set_limits(limits());
+}
+
+/// Has every CPU say that it is online. Boot CPU, once, with interrupts on.
+pub(crate) fn bring_all_online() {
+    smp::on_all_cpus(&|_| {
+        if let Err(error) = NMI.come_online() {
+            panic!("a CPU cannot come online: {error}");
+        }
+    });
 }
 
 /// The library's limits for this machine.

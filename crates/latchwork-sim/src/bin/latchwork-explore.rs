@@ -8,7 +8,7 @@ use latchwork_sim::{
     engine::{Detail, Trace},
     explore::{self, Entry, Outcome, Reach, Searched, document, policies},
     run::Setting,
-    scenario::{Extent, SCENARIOS, Scenario},
+    scenario::{Extent, OPEN, SCENARIOS, Scenario},
 };
 
 /// Searches the simulated machine for what breaks a policy.
@@ -95,7 +95,10 @@ fn run(options: &Options) -> Result<bool, String> {
         return Ok(true);
     }
     let chosen = chosen("policy", &options.policy, policies(), |entry| entry.name)?;
-    let scenarios = SCENARIOS.to_vec();
+    let mut scenarios = SCENARIOS.to_vec();
+    if !options.scenario.is_empty() {
+        scenarios.extend(OPEN.iter().map(|open| open.scenario));
+    }
     let scenarios = self::chosen("scenario", &options.scenario, scenarios, |one| one.name)?;
     if let Some(trace) = &options.replay {
         return replay(&chosen, &scenarios, trace, options);
@@ -144,6 +147,11 @@ fn list() {
     println!("\nScenarios");
     for scenario in SCENARIOS {
         println!("  {:24} {}", scenario.name, scenario.summary);
+    }
+    println!("\nScenarios in which ours violate something; searched only if named");
+    for open in OPEN {
+        let says = format!("{}: {}", open.violates, open.says);
+        println!("  {:24} {} ({says})", open.scenario.name, open.scenario.summary);
     }
 }
 

@@ -103,6 +103,7 @@ fn scenario_of(load: Load) -> Scenario {
         long_us: load.for_us,
         preemptions: 0,
         store_buffer: 0,
+        is_strict: false,
     }
 }
 

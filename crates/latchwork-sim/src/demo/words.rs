@@ -140,6 +140,7 @@ pub(super) const fn property(property: Property) -> &'static str {
         Property::W => "dispatch is bounded",
         Property::Q => "nothing runs after its removal",
         Property::D => "every queued item runs exactly once",
+        Property::H => "what is accepted is honoured",
         Property::Deadlock => "not everybody waits for somebody",
         Property::Panic => "nothing panics",
     }

@@ -2,7 +2,7 @@
 //! External devices.
 
 use super::{read, write};
-use crate::machine::{Bell, Condition, Fact, current};
+use crate::machine::{Bell, Condition, Fact, Route, current};
 
 /// Reads the status of external device `index`.
 pub fn read_status(index: u8) -> bool {
@@ -45,6 +45,15 @@ pub fn set_masked(index: u8, masked: bool) {
     let kind = machine.hardware.externals[usize::from(index)];
     write(kind.bus, || {
         machine.change(|state| state.externals[usize::from(index)].set_masked(masked));
+    });
+}
+
+/// Sets whom external device `index` rings, in its I/O APIC entry.
+pub fn set_route(index: u8, route: Route) {
+    let machine = current();
+    let kind = machine.hardware.externals[usize::from(index)];
+    write(kind.bus, || {
+        machine.change(|state| state.externals[usize::from(index)].set_route(route));
     });
 }
 

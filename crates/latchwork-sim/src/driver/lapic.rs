@@ -3,7 +3,7 @@
 
 use crate::{
     engine::{self, Access, hardware},
-    machine::{Apic, Bell, Fact, Machine, current},
+    machine::{Apic, Bell, Doing, Fact, Machine, current},
 };
 
 /// How often a send reads the delivery status before it gives up.
@@ -17,11 +17,35 @@ pub fn send_nmi(to: usize) -> bool {
         Apic::X2 => {
             // The WRMSR of an x2APIC register is not serialising.
             engine::memory_fence();
-            hardware(Access::X2apicWrite, || rings(machine, to));
-            true
+            take_time(machine);
+            hardware(Access::X2apicWrite, || {
+                let sends = !fails(machine);
+                if sends {
+                    rings(machine, to);
+                }
+                sends
+            })
         }
         Apic::X => send_by_two_halves(machine, to),
     }
+}
+
+/// A CPU that is slow to ring, as a virtual one is that exits for it.
+fn take_time(machine: &Machine) {
+    if machine.timing.ring_us != 0 {
+        let until_us = machine.with(|state| state.now_us) + machine.timing.ring_us;
+        machine.remain(machine.this_cpu(), Doing::Busy { until_us });
+    }
+}
+
+/// Whether this ring is one of those that are not sent. Then it is spent.
+fn fails(machine: &Machine) -> bool {
+    let cpu = machine.this_cpu();
+    let fails = machine.with(|state| state.cpus[cpu].rings_to_fail != 0);
+    if fails {
+        machine.change_cpu(cpu, |cpu| cpu.rings_to_fail -= 1);
+    }
+    fails
 }
 
 /// Sends by the two halves of the ICR. The calling code may be in an NMI that interrupted another

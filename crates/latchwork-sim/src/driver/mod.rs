@@ -8,6 +8,7 @@ pub mod clock;
 pub mod external;
 pub mod interrupts;
 pub mod lapic;
+pub mod memory;
 pub mod pmu;
 pub mod port61;
 pub mod report;

@@ -40,6 +40,36 @@ pub fn send_ends(accepted: bool) {
     current().end_send(accepted);
 }
 
+/// The send of this CPU that has just begun asks its target to park.
+pub fn asks_to_park(to: usize) {
+    current().record(&Fact::AsksToPark { to });
+}
+
+/// The send to `to` that is under way did not ring. Its request may be taken all the same.
+pub fn send_left(to: usize) {
+    current().record(&Fact::SendLeft { to });
+}
+
+/// This CPU parks.
+pub fn parks() {
+    let machine = current();
+    let cpu = machine.this_cpu();
+    let in_nmi = machine.with(|state| state.cpus[cpu].nmi_depth != 0);
+    machine.record(&Fact::Parks { cpu, in_nmi });
+}
+
+/// A storm has begun on this CPU.
+pub fn storm_began() {
+    let machine = current();
+    machine.record(&Fact::StormBegan(machine.this_cpu()));
+}
+
+/// It is over.
+pub fn storm_ended() {
+    let machine = current();
+    machine.record(&Fact::StormEnded(machine.this_cpu()));
+}
+
 /// Runs the handler of `bell`'s doorbell, and reports the call to the monitor of removals.
 pub fn call<R>(bell: Bell, handler: impl FnOnce() -> R) -> R {
     let machine = current();
@@ -96,8 +126,15 @@ pub fn went_offline() {
     machine.record(&Fact::WentOffline(cpu));
 }
 
+/// A CPU that hangs was marked offline.
+pub fn marked_offline(cpu: usize) {
+    current().record(&Fact::WentOffline(cpu));
+}
+
 /// This CPU is back.
 pub fn came_online() {
     let machine = current();
-    machine.change_cpu(machine.this_cpu(), |cpu| cpu.offline = false);
+    let cpu = machine.this_cpu();
+    machine.change_cpu(cpu, |cpu| cpu.offline = false);
+    machine.record(&Fact::CameOnline(cpu));
 }

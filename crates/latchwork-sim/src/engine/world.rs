@@ -174,6 +174,8 @@ pub enum Property {
     Q,
     /// Every queued item runs exactly once.
     D,
+    /// What is accepted is honoured.
+    H,
     /// Not every CPU waits. The engine's own property.
     Deadlock,
     /// Nothing panics. The engine's own property.
@@ -191,6 +193,7 @@ impl fmt::Display for Property {
             Self::W => "W",
             Self::Q => "Q",
             Self::D => "D",
+            Self::H => "H",
             Self::Deadlock => "deadlock",
             Self::Panic => "panic",
         })

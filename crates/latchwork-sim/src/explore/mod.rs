@@ -41,7 +41,7 @@ const LOOK_AT_STATES: usize = 20_000;
 
 /// The properties that policies are judged by, in the order of the table. A deadlock or a panic of
 /// simulated code counts against all of them, so the report names it separately.
-pub const PROPERTIES: [Property; 8] = [
+pub const PROPERTIES: [Property; 9] = [
     Property::L,
     Property::N1,
     Property::N2,
@@ -50,6 +50,7 @@ pub const PROPERTIES: [Property; 8] = [
     Property::W,
     Property::Q,
     Property::D,
+    Property::H,
 ];
 
 /// How far the exhaustive search of our own policies goes.

@@ -75,6 +75,12 @@ pub struct Cpu {
     pub stalled_until_us: Option<u64>,
     /// It takes no part in what its kernel does.
     pub offline: bool,
+    /// It has executed nothing so far.
+    pub is_absent: bool,
+    /// So many of the next rings that its kernel makes are not sent.
+    pub rings_to_fail: u8,
+    /// Its kernel leaves out the next call that it need not make.
+    pub forgets: bool,
     /// What is added to the world's clock, wrapping.
     pub clock_offset_us: u64,
     /// The interrupt command register.
@@ -101,10 +107,38 @@ impl Cpu {
             rsm_unblocks: false,
             stalled_until_us: None,
             offline: false,
+            is_absent: false,
+            rings_to_fail: 0,
+            forgets: false,
             clock_offset_us,
             icr: Icr::default(),
             pmu: Pmu::default(),
         }
+    }
+
+    /// A CPU that waits to be started.
+    pub fn absent(clock_offset_us: u64) -> Self {
+        Self {
+            doing: Doing::Dead,
+            next_tick_us: None,
+            is_absent: true,
+            ..Self::new(0, clock_offset_us)
+        }
+    }
+
+    /// It is started.
+    pub fn start(&mut self, first_tick_us: u64) {
+        *self = Self { icr: self.icr, ..Self::new(first_tick_us, self.clock_offset_us) };
+    }
+
+    /// It executes nothing any more.
+    pub fn hang(&mut self) {
+        (self.doing, self.latch, self.next_tick_us) = (Doing::Dead, Edge::NONE, None);
+    }
+
+    /// It was started and executes nothing any more.
+    pub fn hangs(&self) -> bool {
+        self.doing == Doing::Dead && !self.is_absent
     }
 
     /// Whether it executes nothing, whatever comes.

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::{
-    Cpu, Doing, Fact, Hardware, Timing,
+    Cpu, Doing, Fact, Hardware, Route, Timing,
     fact::Witness,
     happening::Happening,
     state::{BEGINNING_US, SendUnderWay, State},
@@ -127,6 +127,12 @@ impl Machine {
     /// Calls `ask` with the monitors.
     pub fn ask_witness<R>(&self, ask: impl FnOnce(&dyn Witness) -> R) -> R {
         ask(&**self.witness.borrow())
+    }
+
+    /// Whom external device `index` rings.
+    pub fn route_of(&self, index: u8) -> Route {
+        let kind = &self.hardware.externals[usize::from(index)];
+        self.with(|state| state.externals[usize::from(index)].route(kind))
     }
 
     /// When the last tick may come.

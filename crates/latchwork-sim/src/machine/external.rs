@@ -3,7 +3,7 @@
 //! message for each event, or it is firmware that waits until software has acknowledged its error
 //! block.
 
-use super::{ExternalKind, Ring};
+use super::{ExternalKind, Ring, Route};
 
 /// The device's registers, and its entry in the I/O APIC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -11,6 +11,8 @@ pub struct External {
     status: bool,
     /// How often it has rung since the status was clear.
     rings: u8,
+    /// Whom it rings, if that was changed.
+    route: Option<Route>,
     /// The entry is masked: a rising edge is lost (82093AA, "Interrupt Mask").
     masked: bool,
 }
@@ -48,6 +50,16 @@ impl External {
         self.masked = masked;
     }
 
+    /// Writes the destination.
+    pub fn set_route(&mut self, route: Route) {
+        self.route = Some(route);
+    }
+
+    /// Whom it rings.
+    pub fn route(&self, kind: &ExternalKind) -> Route {
+        self.route.unwrap_or(kind.route)
+    }
+
     /// Whether the mask holds back its line or message.
     pub fn is_masked(&self) -> bool {
         self.masked
@@ -65,7 +77,6 @@ pub struct Asserted {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Route;
     use super::*;
 
     #[test]

@@ -195,6 +195,28 @@ pub enum Fact {
         /// Its request counts.
         accepted: bool,
     },
+    /// The send that is under way was refused, since it did not ring. Its request may be taken all
+    /// the same.
+    SendLeft {
+        /// To whom.
+        to: usize,
+    },
+    /// The send that has just begun asks its target to park.
+    AsksToPark {
+        /// Whom.
+        to: usize,
+    },
+    /// A CPU parks.
+    Parks {
+        /// Which.
+        cpu: usize,
+        /// It is in an NMI.
+        in_nmi: bool,
+    },
+    /// The kernel was told that a storm has begun on this CPU.
+    StormBegan(usize),
+    /// It was told that it is over.
+    StormEnded(usize),
     /// Requests were taken and served.
     Served {
         /// By whom.
@@ -238,6 +260,12 @@ pub enum Fact {
     TickEnded(usize),
     /// A CPU has gone offline.
     WentOffline(usize),
+    /// It is back.
+    CameOnline(usize),
+    /// A CPU hangs.
+    Hung(usize),
+    /// The clock of a CPU has stepped.
+    ClockStepped(usize),
 }
 
 /// Watches the machine and judges.

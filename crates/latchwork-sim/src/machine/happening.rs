@@ -33,6 +33,22 @@ pub enum Happening {
     Fault(usize),
     /// This virtual CPU does not run for a while.
     Stall(usize),
+    /// This CPU executes nothing any more and takes no NMI, wherever it is: in a handler that never
+    /// returns, in a poll, in a send.
+    Hang(usize),
+    /// A CPU that was [absent](super::Hardware::absent) is started.
+    Start(usize),
+    /// The next ring that this CPU's kernel makes is not sent.
+    RingFails(usize),
+    /// The kernel on this CPU leaves out the next call that it need not make.
+    Forget(usize),
+    /// The clock of this CPU steps, forwards or back.
+    ClockSteps {
+        /// Whose.
+        cpu: usize,
+        /// In microseconds.
+        by_us: i64,
+    },
     /// Time passes although some CPU executes instructions: to the next thing that is due, or by
     /// the scenario's step.
     Hurry,
@@ -52,6 +68,11 @@ impl fmt::Display for Happening {
             Self::Smi { cpu, unblocks: true } => write!(f, "SMI with IRET on CPU {cpu}"),
             Self::Fault(cpu) => write!(f, "fault in the handler on CPU {cpu}"),
             Self::Stall(cpu) => write!(f, "CPU {cpu} stalls"),
+            Self::Hang(cpu) => write!(f, "CPU {cpu} hangs"),
+            Self::Start(cpu) => write!(f, "CPU {cpu} is started"),
+            Self::RingFails(cpu) => write!(f, "the next ring by CPU {cpu} will fail"),
+            Self::Forget(cpu) => write!(f, "the kernel on CPU {cpu} will forget a call"),
+            Self::ClockSteps { cpu, by_us } => write!(f, "clock of CPU {cpu} steps by {by_us} us"),
             Self::Hurry => f.write_str("time may pass while somebody runs"),
             Self::Step => f.write_str("time may pass by a step"),
         }

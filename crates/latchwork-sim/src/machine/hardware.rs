@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The hardware of a machine, which a scenario fixes before time begins.
 
+use super::Bell;
+
 /// What the machine has.
 #[derive(Clone, Copy, Debug)]
 pub struct Hardware {
@@ -24,6 +26,10 @@ pub struct Hardware {
     pub tick_period_us: u64,
     /// How far each CPU's clock is ahead of the first one's, in microseconds.
     pub skew_us: &'static [u64],
+    /// What every clock is ahead of the world's, in microseconds: what firmware left in it.
+    pub clock_ahead_us: u64,
+    /// The CPUs that are not started. They take no NMI until they are.
+    pub absent: &'static [usize],
 }
 
 /// The local APIC's mode.
@@ -56,7 +62,7 @@ pub enum PmuKind {
 }
 
 /// The CPUs that a doorbell rings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Route {
     /// Every CPU.
     All,
@@ -129,7 +135,19 @@ impl Hardware {
         reports_sources: false,
         tick_period_us: 1_000,
         skew_us: &[],
+        clock_ahead_us: 0,
+        absent: &[],
     };
+
+    /// Whether a machine-wide doorbell rings that CPU, by the route that it has to begin with.
+    pub fn rings(&self, bell: Bell, cpu: usize) -> bool {
+        let route = match bell {
+            Bell::External(index) => Some(self.externals[usize::from(index)].route),
+            Bell::Port61 => self.port61,
+            _ => None,
+        };
+        route.is_some_and(|route| route.cpus(self.cpus).any(|one| one == cpu))
+    }
 
     /// How long any edge on it is under way at most, in microseconds.
     pub fn longest_late_us(&self) -> u64 {

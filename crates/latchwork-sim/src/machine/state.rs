@@ -53,7 +53,11 @@ impl State {
         let cpus = (0..hardware.cpus).map(|cpu| {
             let share_us = period_us * (cpu as u64 + 1) / (hardware.cpus as u64 + 1);
             let skew_us = hardware.skew_us.get(cpu).copied().unwrap_or(0);
-            Cpu::new(BEGINNING_US + share_us, skew_us)
+            let ahead_us = hardware.clock_ahead_us.wrapping_add(skew_us);
+            match hardware.absent.contains(&cpu) {
+                true => Cpu::absent(ahead_us),
+                false => Cpu::new(BEGINNING_US + share_us, ahead_us),
+            }
         });
         Self {
             now_us: BEGINNING_US,
@@ -121,9 +125,10 @@ impl State {
     /// An external device has an event.
     pub fn assert(&mut self, hardware: &Hardware, index: u8) -> Option<Fact> {
         let kind = &hardware.externals[usize::from(index)];
-        let asserted = self.externals[usize::from(index)].assert(kind);
+        let external = &mut self.externals[usize::from(index)];
+        let (asserted, route) = (external.assert(kind), external.route(kind));
         if asserted.rings {
-            self.ring_all(kind.route, Bell::External(index), kind.late_us);
+            self.ring_all(route, Bell::External(index), kind.late_us);
         }
         asserted.rises.then_some(Fact::Set(Condition::External(index)))
     }

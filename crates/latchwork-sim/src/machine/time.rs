@@ -27,6 +27,12 @@ pub struct Timing {
     pub smi_us: u64,
     /// How long a CPU parks that takes STOP.
     pub park_us: u64,
+    /// How long a driver takes from its look at a condition to its acknowledgement, outside an NMI.
+    pub claim_us: u64,
+    /// How long a CPU takes to make a ring, before its edge sets out.
+    pub ring_us: u64,
+    /// More true unknowns than this in 100 ms are a storm.
+    pub unknowns_per_100_ms: u32,
     /// After the first ring of a source without status, the others come by themselves at this
     /// period.
     pub press_period_us: Option<u64>,
@@ -46,6 +52,9 @@ impl Timing {
         stall_us: 1_000,
         smi_us: 300,
         park_us: 1_500,
+        claim_us: 0,
+        ring_us: 0,
+        unknowns_per_100_ms: 10,
         press_period_us: None,
     };
 }

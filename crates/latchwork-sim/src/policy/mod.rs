@@ -8,7 +8,7 @@ mod latchwork;
 use crate::{
     engine::{self, Fingerprint},
     event_log::{self, Logged},
-    machine::{Bell, Ending, current},
+    machine::{Bell, Ending, Route, current},
 };
 
 pub use self::{
@@ -155,6 +155,12 @@ pub enum Action {
     GoOffline,
     /// Bring it back.
     ComeOnline,
+    /// Mark that CPU offline, if it hangs.
+    MarkOffline(usize),
+    /// Forget the next call that a kernel need not make, on this CPU.
+    Forget,
+    /// Have that doorbell ring these CPUs from now on.
+    SetRoute(Bell, Route),
     /// Restart this CPU's clock, at that reading.
     ResetClock(u64),
 }

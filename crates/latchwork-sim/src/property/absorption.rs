@@ -35,6 +35,8 @@ const DEFERRED_TICKS: u64 = 2;
 pub struct Absorption {
     hardware: Hardware,
     timing: Timing,
+    /// What is explained keeps the time at which it was, whatever is claimed later.
+    is_strict: bool,
     cpus: Vec<Cpu>,
 }
 
@@ -70,6 +72,8 @@ struct Tally {
 /// A number of explained edges.
 #[derive(Clone, Copy, Debug, Hash)]
 struct Explained {
+    /// By a claim at that doorbell alone.
+    bell: Option<Bell>,
     edges: usize,
     late_us: u64,
     /// How long ago a claim renewed it, in time in which the CPU could take NMIs.
@@ -82,7 +86,14 @@ impl Absorption {
     /// For that machine.
     pub fn new(hardware: &Hardware, timing: &Timing) -> Self {
         let cpus = vec![Cpu::default(); hardware.cpus];
-        Self { hardware: *hardware, timing: *timing, cpus }
+        Self { hardware: *hardware, timing: *timing, is_strict: false, cpus }
+    }
+
+    /// The same, more strictly: no claim renews what another one has explained, but that a claim
+    /// whose edge may have been an earlier one's explains one more of its own.
+    #[must_use]
+    pub fn strictly(hardware: &Hardware, timing: &Timing) -> Self {
+        Self { is_strict: true, ..Self::new(hardware, timing) }
     }
 
     /// How many further edges one claim at that doorbell explains, and how late they come.
@@ -106,13 +117,22 @@ impl Absorption {
         if tally.bells.contains(&Bell::Lvt) { self.late_edges(Bell::Lvt) } else { (0, 0) }
     }
 
-    fn explain(&mut self, cpu: usize, edges: usize, late_us: u64) {
+    fn explain(&mut self, cpu: usize, bell: Option<Bell>, edges: usize, late_us: u64) {
         let skew_us = self.hardware.skew_us.iter().copied().max().unwrap_or(0);
         let late_us = late_us.max(self.timing.late_us) + skew_us;
-        let cpu = &mut self.cpus[cpu];
-        cpu.renew();
+        self.renew(cpu, bell);
         if edges != 0 {
-            cpu.explained.push(Explained { edges, late_us, open_us: 0, attentive_us: 0 });
+            let explained = Explained { bell, edges, late_us, open_us: 0, attentive_us: 0 };
+            self.cpus[cpu].explained.push(explained);
+        }
+    }
+
+    /// Something was claimed at `bell`, or its ring is made.
+    fn renew(&mut self, cpu: usize, bell: Option<Bell>) {
+        let is_strict = self.is_strict;
+        let explained = self.cpus[cpu].explained.iter_mut();
+        for it in explained.filter(|it| !is_strict || bell.is_some() && it.bell == bell) {
+            (it.open_us, it.attentive_us) = (0, 0);
         }
     }
 
@@ -158,14 +178,14 @@ impl Absorption {
         };
         if outside {
             // Also on `cpu` itself, even if the doorbell rings elsewhere.
-            self.cpus[cpu].renew();
+            self.renew(cpu, Some(bell));
         }
         if let Some(route) = route {
             for other in route.cpus(self.hardware.cpus) {
-                self.explain(other, edges, late_us);
+                self.explain(other, Some(bell), edges, late_us);
             }
         } else if outside {
-            self.explain(cpu, edges, late_us);
+            self.explain(cpu, Some(bell), edges, late_us);
         }
     }
 
@@ -180,8 +200,10 @@ impl Absorption {
         if tally.has_claimed() {
             let (late_edges, late_us) = self.late_edges_of(&tally);
             let [edges, late_edges] = tally.left(late_edges);
-            self.explain(cpu, edges, 0);
-            self.explain(cpu, late_edges, late_us);
+            let was_another = self.is_strict && self.cpus[cpu].absorb();
+            let bell = (tally.sends != 0).then_some(Bell::Software);
+            self.explain(cpu, bell, edges + usize::from(was_another), 0);
+            self.explain(cpu, Some(Bell::Lvt), late_edges, late_us);
         }
         let explains = |it: &Self| {
             it.cpus[cpu]
@@ -217,6 +239,8 @@ impl Absorption {
     fn passed(&mut self, by_us: u64, deaf: bool, attentive: bool, cpu: usize) {
         let timing = self.timing;
         let tick_period_us = self.hardware.tick_period_us;
+        // What a claim that is still going on explains has no end yet.
+        let claiming: Vec<_> = self.cpus.iter().filter_map(|it| it.claiming).collect();
         let cpu = &mut self.cpus[cpu];
         if cpu.unfinished_sends != 0 && cpu.held_us < timing.hold_us {
             cpu.held_us += by_us;
@@ -228,7 +252,8 @@ impl Absorption {
         let waited_us = by_us.min(cpu.waits_us);
         cpu.waits_us -= waited_us;
         let by_us = by_us - waited_us;
-        for explained in &mut cpu.explained {
+        let ages = |it: &&mut Explained| it.bell.is_none_or(|bell| !claiming.contains(&bell));
+        for explained in cpu.explained.iter_mut().filter(ages) {
             explained.open_us += by_us;
             explained.attentive_us += if attentive { by_us } else { 0 };
         }
@@ -253,12 +278,6 @@ impl Tally {
 }
 
 impl Cpu {
-    fn renew(&mut self) {
-        for explained in &mut self.explained {
-            (explained.open_us, explained.attentive_us) = (0, 0);
-        }
-    }
-
     /// Uses up one explained edge. Returns whether there was one.
     fn absorb(&mut self) -> bool {
         let Some(oldest) = self.explained.first_mut() else {
@@ -308,12 +327,12 @@ impl Monitor for Absorption {
                 cpu.unfinished_sends += 1;
                 cpu.held_us = 0;
             }
-            Fact::SendRang { to } => self.cpus[to].renew(),
+            Fact::SendRang { to } => self.renew(to, Some(Bell::Software)),
             Fact::SendEnded { to, .. } => {
+                self.renew(to, Some(Bell::Software));
                 let cpu = &mut self.cpus[to];
                 cpu.unfinished_sends -= 1;
                 cpu.held_us = 0;
-                cpu.renew();
                 if cpu.took_unfinished {
                     cpu.waits_us = cpu.waits_us.max(self.hardware.tick_period_us);
                     cpu.took_unfinished = cpu.unfinished_sends != 0;

@@ -14,7 +14,7 @@ use crate::{
 /// for both halves of the ICR. The dispatcher's own accesses are about 20 for each poll and 30 for
 /// the rest. Where it settles deferred edges, before and after, there may be one more poll each
 /// time.
-pub const MOST_ACCESSES: usize = 400;
+pub const MOST_ACCESSES: usize = 600;
 
 /// The monitor of W.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::{
 use super::Monitor;
 use crate::{
     engine::{Fingerprint, Property, Violation},
-    machine::{Bell, Condition, Fact},
+    machine::{Bell, Condition, CpuSet, Fact},
 };
 
 /// The monitor of C.
@@ -20,6 +20,7 @@ pub struct Conservation {
     attended: BTreeSet<Bell>,
     /// By receiving CPU.
     requests: BTreeMap<usize, Requests>,
+    hung: CpuSet,
 }
 
 /// Kept as balances, so that what is settled leaves no trace.
@@ -29,6 +30,13 @@ struct Requests {
     owed: i16,
     /// Sends that have not returned yet: each may count, and the CPU may have served it already.
     under_way: i16,
+    /// Sends that did not ring: each may be served all the same.
+    left: i16,
+    /// Requests that were dropped while so many sends were under way, of which each may have been
+    /// one, or a policy's own.
+    perhaps_dropped: i16,
+    /// Sends that were accepted, and perhaps dropped.
+    uncertain: i16,
 }
 
 impl Conservation {
@@ -40,7 +48,7 @@ impl Conservation {
     fn settle(&mut self, cpu: usize, change: impl FnOnce(&mut Requests)) -> Result<(), Violation> {
         let requests = self.requests.entry(cpu).or_default();
         change(requests);
-        if requests.owed + requests.under_way < 0 {
+        if requests.owed + requests.under_way + requests.left + requests.uncertain < 0 {
             return Err(broken(format!("CPU {cpu} serves more sends than there were")));
         }
         Ok(())
@@ -69,17 +77,32 @@ impl Monitor for Conservation {
                 Ok(())
             }
             Fact::SendBegan { to } => self.settle(to, |requests| requests.under_way += 1),
+            Fact::SendLeft { to } => self.settle(to, |requests| requests.left += 1),
+            Fact::Hung(cpu) => {
+                self.hung.add(cpu);
+                self.set
+                    .retain(|it| !matches!(it, Condition::Counter { cpu: of, .. } if *of == cpu));
+                Ok(())
+            }
             Fact::SendEnded { to, accepted } => self.settle(to, |requests| {
                 requests.under_way -= 1;
-                requests.owed += i16::from(accepted);
+                if accepted && requests.perhaps_dropped > 0 {
+                    requests.perhaps_dropped -= 1;
+                    requests.uncertain += 1;
+                } else {
+                    requests.owed += i16::from(accepted);
+                }
+                requests.perhaps_dropped = requests.perhaps_dropped.min(requests.under_way);
             }),
             Fact::Served { cpu, asked, .. } => {
                 self.settle(cpu, |requests| requests.owed -= asked as i16)
             }
             // Some of these sends may have been the policy's own.
             Fact::Dropped { cpu, sends } => self.settle(cpu, |requests| {
-                let most = (requests.owed + requests.under_way).max(0);
-                requests.owed -= most.min(sends as i16);
+                let accepted = requests.owed.clamp(0, sends as i16);
+                requests.owed -= accepted;
+                let perhaps = requests.perhaps_dropped + sends as i16 - accepted;
+                requests.perhaps_dropped = perhaps.min(requests.under_way);
             }),
             _ => Ok(()),
         }
@@ -92,7 +115,12 @@ impl Monitor for Conservation {
         if let Some(condition) = left {
             return Err(broken(format!("{condition} stays set, and nobody looks any more")));
         }
-        match self.requests.iter().find(|(_, requests)| requests.owed != 0) {
+        // What is still under way is the send of a CPU that hangs, and may have been served.
+        let is_open = |cpu: usize, it: &Requests| {
+            let at_least = -it.left - it.uncertain - it.under_way;
+            !self.hung.has(cpu) && !(at_least..=0).contains(&it.owed)
+        };
+        match self.requests.iter().find(|(cpu, requests)| is_open(**cpu, requests)) {
             Some((cpu, _)) => Err(broken(format!("CPU {cpu} never serves a send"))),
             None => Ok(()),
         }
@@ -102,6 +130,7 @@ impl Monitor for Conservation {
         self.set.hash(fingerprint);
         self.attended.hash(fingerprint);
         self.requests.hash(fingerprint);
+        self.hung.hash(fingerprint);
     }
 }
 
@@ -130,16 +159,28 @@ mod tests {
         assert_eq!(judge(&twice), Err(Property::C));
     }
 
+    fn refused_after_all() -> Fact {
+        Fact::SendEnded { to: 0, accepted: false }
+    }
+
     #[test]
     fn every_accepted_send_is_served_or_dropped_once() {
         assert_eq!(judge(&[BEGAN, ACCEPTED, SERVED]), Ok(()));
         assert_eq!(judge(&[BEGAN, SERVED, ACCEPTED]), Ok(()));
         let dropped = Fact::Dropped { cpu: 0, sends: 1 };
-        assert_eq!(judge(&[BEGAN, ACCEPTED, dropped]), Ok(()));
+        assert_eq!(judge(&[BEGAN, ACCEPTED, dropped.clone()]), Ok(()));
+        assert_eq!(judge(&[BEGAN, dropped.clone(), ACCEPTED]), Ok(()));
         let refused = Fact::SendEnded { to: 0, accepted: false };
         assert_eq!(judge(&[BEGAN, refused]), Ok(()));
         assert_eq!(judge(&[BEGAN, ACCEPTED]), Err(Property::C));
         assert_eq!(judge(&[BEGAN, ACCEPTED, SERVED, SERVED]), Err(Property::C));
+        let own_or_it = [BEGAN, dropped, Fact::SendEnded { to: 0, accepted: false }];
+        assert_eq!(judge(&own_or_it), Ok(()), "what was dropped was a policy's own");
+        let left = [BEGAN, Fact::SendLeft { to: 0 }, refused_after_all()];
+        assert_eq!(judge(&left), Ok(()));
+        assert_eq!(judge(&[&left[..], &[SERVED]].concat()), Ok(()), "it is in the mailbox");
+        assert_eq!(judge(&[&left[..], &[SERVED, SERVED]].concat()), Err(Property::C));
+        assert_eq!(judge(&[BEGAN, ACCEPTED, Fact::Hung(0)]), Ok(()), "nobody is there any more");
         let own = Fact::Served { cpu: 0, sends: 1, asked: 0 };
         assert_eq!(judge(&[own]), Ok(()), "a policy's own sends are its own business");
     }

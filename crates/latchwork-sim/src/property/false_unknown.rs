@@ -12,6 +12,8 @@
 //! handler is removed before any handler has claimed its condition. A report as a late send is
 //! right for an edge in which a send's ring came after the longest time that an unfinished send may
 //! hold grants, and for a true unknown.
+//!
+//! Where a clock steps, rings that are under way then are forgiven, and none that come later.
 
 use std::{collections::BTreeSet, hash::Hash};
 
@@ -37,9 +39,14 @@ struct Cpu {
     open: Vec<OpenEdge>,
     /// True unknowns that were not reported.
     excuses: Vec<Excuse>,
+    /// True unknowns that were taken for a late send. A stuck send excuses one edge, so the edge of
+    /// that send may be reported in their place.
+    taken_for_late_sends: u8,
     /// Machine-wide doorbells whose rings came and were not reported, and whose condition is still
     /// set, as far as the monitor knows.
     unanswered: Vec<Bell>,
+    /// Its clock has stepped, and for that much longer rings may come whose claims it misjudges.
+    clock_stepped_us: u64,
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -112,7 +119,7 @@ impl FalseUnknown {
     }
 
     fn report(&mut self, cpu: usize, serial: usize, reported: Reported) -> Result<(), Violation> {
-        if reported == Reported::Absorbed {
+        if reported == Reported::Absorbed || self.cpus[cpu].clock_stepped_us != 0 {
             return Ok(());
         }
         let place = self.cpus[cpu].open.iter().position(|open| open.serial == serial);
@@ -124,8 +131,16 @@ impl FalseUnknown {
             open.reported = true;
             std::mem::take(&mut open.is_unknown)
         });
-        let late_send = reported == Reported::LateSend && edge.has(Bell::LateSoftware);
-        if own || unattended || late_send {
+        let is_late_send = edge.has(Bell::LateSoftware);
+        let exchanged = &mut cpu_state.taken_for_late_sends;
+        if reported == Reported::LateSend && !is_late_send {
+            *exchanged = exchanged.saturating_add(1);
+        }
+        if own || unattended || reported == Reported::LateSend && is_late_send {
+            return Ok(());
+        }
+        if is_late_send && *exchanged != 0 {
+            *exchanged -= 1;
             return Ok(());
         }
         if cpu_state.excuses.pop().is_some() {
@@ -193,6 +208,9 @@ impl Monitor for FalseUnknown {
                 let bell = condition.bell();
                 self.cpus.iter_mut().for_each(|cpu| cpu.unanswered.retain(|it| *it != bell));
             }
+            Fact::ClockStepped(cpu) => {
+                self.cpus[cpu].clock_stepped_us = self.late_us + self.tick_period_us;
+            }
             Fact::Leaving(bell) => {
                 self.attended.remove(&bell);
                 self.cpus.iter_mut().for_each(|cpu| cpu.loses(bell));
@@ -200,9 +218,11 @@ impl Monitor for FalseUnknown {
             Fact::Passed { by_us, deaf, ticking, .. } => {
                 let (late_us, period_us, cap_us) = (self.late_us, self.tick_period_us, self.cap_us);
                 for (number, cpu) in self.cpus.iter_mut().enumerate() {
+                    let open_us = if deaf.has(number) { 0 } else { by_us };
+                    cpu.clock_stepped_us = cpu.clock_stepped_us.saturating_sub(open_us);
                     cpu.settles(if ticking.has(number) { by_us } else { 0 });
                     cpu.excuses.retain_mut(|excuse| {
-                        excuse.open_us += if deaf.has(number) { 0 } else { by_us };
+                        excuse.open_us += open_us;
                         excuse.attentive_us += if ticking.has(number) { by_us } else { 0 };
                         excuse.open_us <= late_us + cap_us
                             && excuse.attentive_us <= late_us + period_us

@@ -2,8 +2,8 @@
 //! All properties together.
 
 use super::{
-    Absorption, Bounded, Conservation, DeferredWork, FalseUnknown, Monitor, Removal, Repeating,
-    Stranded, UnreportedUnknown,
+    Absorption, Bounded, Conservation, DeferredWork, FalseUnknown, Honoured, Monitor, Removal,
+    Repeating, Said, Stranded, UnreportedUnknown,
 };
 use crate::{
     engine::{Fingerprint, Property, Violation},
@@ -32,6 +32,19 @@ impl Judges {
             (Property::D, Box::new(DeferredWork::default())),
         ];
         Self { monitors, violation: None }
+    }
+
+    /// And by the stricter monitors, for an execution on that machine.
+    #[must_use]
+    pub fn strictly(mut self, hardware: &Hardware, timing: &Timing) -> Self {
+        let stricter: [(Property, Box<dyn Monitor>); 4] = [
+            (Property::N2, Box::new(Absorption::strictly(hardware, timing))),
+            (Property::N3, Box::new(UnreportedUnknown::strictly(hardware, timing))),
+            (Property::N3, Box::new(Said::new(hardware, timing))),
+            (Property::H, Box::new(Honoured::new(hardware))),
+        ];
+        self.monitors.extend(stricter);
+        self
     }
 
     /// Only by these properties: for policies that break others on purpose.

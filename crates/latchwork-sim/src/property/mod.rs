@@ -9,9 +9,11 @@ mod deferred_work;
 mod false_unknown;
 #[cfg(test)]
 mod history;
+mod honoured;
 mod judges;
 mod removal;
 mod repeating;
+mod said;
 mod stranded;
 mod unreported_unknown;
 
@@ -28,9 +30,11 @@ pub use self::{
     conservation::Conservation,
     deferred_work::DeferredWork,
     false_unknown::FalseUnknown,
+    honoured::{HONOURED_WITHIN_TICKS, Honoured},
     judges::Judges,
     removal::Removal,
     repeating::{REPORTED_AFTER_US, REPORTS_APART_US, Repeating, SETTLED_WITHIN_US},
+    said::Said,
     stranded::{RECOVERY_TICKS, Stranded},
     unreported_unknown::UnreportedUnknown,
 };

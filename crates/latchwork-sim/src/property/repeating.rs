@@ -141,6 +141,10 @@ impl Monitor for Repeating {
                 None
             }
             Fact::Ended { cpu, ending, .. } => self.cpus[cpu].ended(ending).then_some(cpu),
+            Fact::Hung(cpu) => {
+                self.cpus[cpu].deferred_us = None;
+                None
+            }
             Fact::Passed { by_us, .. } => {
                 (0..self.cpus.len()).find(|cpu| self.cpus[*cpu].passed(by_us))
             }

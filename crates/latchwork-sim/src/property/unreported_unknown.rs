@@ -28,6 +28,10 @@ const UNKNOWNS_APART_US: u64 = 100_000;
 #[derive(Debug)]
 pub struct UnreportedUnknown {
     cpus: Vec<Cpu>,
+    hardware: Hardware,
+    /// For how long after its arrival a claim may explain a deferred edge; for ever if there is no
+    /// such time, wherever the rings of the claim go.
+    claims_count_us: Option<u64>,
     /// For how long a claim may explain an edge.
     explains_us: u64,
     waits_us: u64,
@@ -52,6 +56,8 @@ struct Cpu {
     may_meet_late_sends: bool,
     /// For how much longer the library may hold back reports of late sends.
     held_back_us: u64,
+    /// It has come back, and has deferred nothing since.
+    is_new: bool,
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -64,6 +70,7 @@ struct Dispatch {
 struct Deferred {
     serial: usize,
     ticking_us: u64,
+    age_us: u64,
 }
 
 impl UnreportedUnknown {
@@ -71,17 +78,34 @@ impl UnreportedUnknown {
     pub fn new(hardware: &Hardware, timing: &Timing) -> Self {
         Self {
             cpus: vec![Cpu::default(); hardware.cpus],
+            hardware: *hardware,
+            claims_count_us: None,
             explains_us: hardware.longest_late_us().max(timing.late_us) + timing.cap_us,
             waits_us: WAITS_TICKS * hardware.tick_period_us,
             hold_us: timing.hold_us,
         }
     }
 
-    fn claimed(&mut self, by: usize, is_machine_wide: bool) {
+    /// The same, more strictly: a claim explains edges only where its rings go, and only edges that
+    /// came while it could not be settled what they were. And each edge that was deferred before
+    /// its CPU went offline is in some count when that is back.
+    #[must_use]
+    pub fn strictly(hardware: &Hardware, timing: &Timing) -> Self {
+        let claims_count_us = Some(timing.cap_us + hardware.tick_period_us);
+        Self { claims_count_us, ..Self::new(hardware, timing) }
+    }
+
+    fn claimed(&mut self, by: usize, bell: Bell) {
         for (number, cpu) in self.cpus.iter_mut().enumerate() {
-            if number == by || is_machine_wide {
+            let is_machine_wide = matches!(bell, Bell::External(_) | Bell::Port61);
+            let explains = match self.claims_count_us {
+                Some(_) if is_machine_wide => self.hardware.rings(bell, number),
+                _ => number == by || is_machine_wide,
+            };
+            if explains {
                 cpu.claimed_us = Some(0);
-                cpu.deferred.clear();
+                let counts_us = self.claims_count_us;
+                cpu.deferred.retain(|edge| counts_us.is_some_and(|most_us| edge.age_us > most_us));
             }
         }
     }
@@ -89,6 +113,10 @@ impl UnreportedUnknown {
     fn passed(&mut self, by_us: u64, deaf: CpuSet, ticking: CpuSet) -> Result<(), Violation> {
         let explains_us = self.explains_us;
         for (number, cpu) in self.cpus.iter_mut().enumerate() {
+            if let Some(most_us) = self.claims_count_us {
+                let age = |us: u64| (us + by_us).min(most_us + 1);
+                cpu.deferred.iter_mut().for_each(|edge| edge.age_us = age(edge.age_us));
+            }
             cpu.held_back_us = cpu.held_back_us.saturating_sub(by_us);
             if cpu.unfinished_sends != 0 && !cpu.may_meet_late_sends {
                 cpu.unfinished_us += by_us;
@@ -135,11 +163,12 @@ impl Cpu {
     fn ended(&mut self, serial: usize, ending: Ending) -> bool {
         let Some(dispatch) = self.dispatches.pop() else { return false };
         if ending == Ending::Deferred {
+            self.is_new = false;
             self.waits_us = Some(0);
             // The CPU may have settled it before its NMI ends.
             let is_open = dispatch.is_unknown_alone && !dispatch.reported;
             if is_open && self.claimed_us.is_none() {
-                self.deferred.push(Deferred { serial, ticking_us: 0 });
+                self.deferred.push(Deferred { serial, ticking_us: 0, age_us: 0 });
             }
         }
         let may_be_held_back = self.may_meet_late_sends && self.held_back_us != 0;
@@ -156,10 +185,13 @@ impl Monitor for UnreportedUnknown {
                 cpu.deferred.retain(|edge| edge.serial != serial);
                 cpu.dispatches.push(Dispatch { is_unknown_alone, reported: false });
             }
-            Fact::Served { cpu, .. } => self.claimed(cpu, false),
-            Fact::Consumed { cpu, condition } => self.claimed(cpu, condition.is_machine_wide()),
-            Fact::FoundClear { cpu, .. } | Fact::ClaimsOutside { cpu, .. } => {
-                self.claimed(cpu, true)
+            Fact::Served { cpu, .. } => self.claimed(cpu, Bell::Software),
+            Fact::Consumed { cpu, condition } => self.claimed(cpu, condition.bell()),
+            Fact::FoundClear { cpu, bell } | Fact::ClaimsOutside { cpu, bell } => {
+                match self.claims_count_us {
+                    Some(_) => self.claimed(cpu, bell),
+                    None => self.claimed(cpu, Bell::Port61),
+                }
             }
             Fact::Report { cpu, serial, reported } if reported != Reported::Absorbed => {
                 let cpu = &mut self.cpus[cpu];
@@ -187,6 +219,10 @@ impl Monitor for UnreportedUnknown {
                 let age_us = self.cpus[cpu].waits_us;
                 if edges == 0 {
                     self.cpus[cpu].waits_us = None;
+                } else if self.claims_count_us.is_some() && self.cpus[cpu].is_new {
+                    return Err(broken(format!(
+                        "{edges} edge(s) that CPU {cpu} had deferred are in no count"
+                    )));
                 } else if age_us.is_some_and(|age_us| age_us > self.waits_us) {
                     return Err(broken(format!(
                         "CPU {cpu} never settles {edges} deferred edge(s)"
@@ -194,7 +230,8 @@ impl Monitor for UnreportedUnknown {
                 }
             }
             Fact::Passed { by_us, deaf, ticking, .. } => return self.passed(by_us, deaf, ticking),
-            Fact::WentOffline(cpu) => {
+            Fact::CameOnline(cpu) => self.cpus[cpu].is_new = self.claims_count_us.is_some(),
+            Fact::WentOffline(cpu) | Fact::Hung(cpu) => {
                 (self.cpus[cpu].deferred, self.cpus[cpu].waits_us) = (Vec::new(), None);
             }
             _ => {}

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! All scenarios.
 
-use super::{Scenario, collapse, late, lifecycle, other_kernels, sends, stillness, unknowns, work};
+use super::{
+    Scenario, absent, clocks, collapse, elsewhere, going, hung, late, lifecycle, other_kernels,
+    rings, sends, slow, stillness, unknowns, work,
+};
 
 /// All scenarios, by subject.
 pub static SCENARIOS: &[&Scenario] = &[
@@ -57,4 +60,25 @@ pub static SCENARIOS: &[&Scenario] = &[
     &work::QUEUED_IN_NMI,
     &work::QUEUED_FOR_OTHERS,
     &work::QUEUED_AS_TICK_STOPS,
+    &rings::RING_FAILS,
+    &rings::STOP_WHOSE_RING_FAILS,
+    &rings::STOP_IN_REGISTRATION,
+    &rings::MANY_SENDS,
+    &rings::CHAIN_OF_SENDS,
+    &rings::ROUTE_NARROWED,
+    &clocks::CLOCK_STEPS,
+    &clocks::CLOCK_FAR_AHEAD,
+    &absent::SENT_TO_ABSENT,
+    &absent::QUEUED_ON_ABSENT,
+    &elsewhere::CLAIMED_ELSEWHERE,
+    &going::GOES_BESIDE_POLL,
+    &going::GOES_FOR_GOOD,
+    &going::STOP_BEFORE_GOING,
+    &going::STOP_OF_FORMER_LIFE,
+    &going::DEFERRED_AND_GONE,
+    &going::STORM_AND_GONE,
+    &hung::HUNG_IN_POLL,
+    &hung::SENDER_HANGS,
+    &slow::SLOW_CLAIM,
+    &slow::OWING_ON_TOP,
 ];

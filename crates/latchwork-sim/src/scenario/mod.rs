@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Scenarios: a small machine, what its software does, and what may happen to it.
 
+mod absent;
 mod catalog;
+mod clocks;
 mod collapse;
+mod elsewhere;
+mod going;
+mod hung;
 mod late;
 mod lifecycle;
+mod open;
 mod other_kernels;
+mod rings;
 mod sends;
+mod slow;
 mod stillness;
 mod unknowns;
 mod work;
@@ -18,6 +26,7 @@ use crate::{
 };
 
 pub use catalog::SCENARIOS;
+pub use open::{OPEN, Open};
 
 /// A scenario.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +53,8 @@ pub struct Scenario {
     pub preemptions: u8,
     /// How many stores a CPU's store buffer holds. 0: stores are in memory at once.
     pub store_buffer: usize,
+    /// It is judged by the [stricter](crate::property::Judges::strictly) monitors as well.
+    pub is_strict: bool,
 }
 
 /// How large an execution may grow.
@@ -64,6 +75,8 @@ pub enum Step {
     Wait(u64),
     /// Runs for that many microseconds with interrupts off.
     Busy(u64),
+    /// Has its kernel do this so many times, one right after the other.
+    Repeat(usize, Action),
 }
 
 /// Counter 0 of that CPU overflows.
@@ -95,11 +108,13 @@ impl Scenario {
         long_us: 50_000,
         preemptions: 2,
         store_buffer: 0,
+        is_strict: false,
     };
 
-    /// The scenario of that name.
+    /// The scenario of that name, of those that hold and of those that do not yet.
     pub fn named(name: &str) -> Option<&'static Self> {
-        SCENARIOS.iter().copied().find(|scenario| scenario.name == name)
+        let open = OPEN.iter().map(|open| open.scenario);
+        SCENARIOS.iter().copied().chain(open).find(|scenario| scenario.name == name)
     }
 
     /// What may happen, and how often.
@@ -135,7 +150,7 @@ impl Scenario {
     pub fn suits(&self, policy: &dyn Policy) -> bool {
         let steps = self.scripts.iter().copied().flatten();
         let actions = steps.filter_map(|step| match step {
-            Step::Do(action) => Some(*action),
+            Step::Do(action) | Step::Repeat(_, action) => Some(*action),
             Step::Wait(_) | Step::Busy(_) => None,
         });
         actions.chain(self.plan.on_pmi).all(|action| policy.can(action))

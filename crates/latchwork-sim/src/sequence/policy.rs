@@ -112,6 +112,10 @@ impl Policy for Performer {
         STAGE.set(Some(stage));
         let cpus = current().hardware.cpus;
         stage.nmi.init(&stage.areas[..cpus]).expect("it is new");
+        for cpu in (0..cpus).rev() {
+            current().drive(cpu);
+            stage.nmi.come_online().expect("it is in no NMI");
+        }
         let limits = Limits {
             late_us: time::LATE_US,
             cap_us: time::CAP_US,
@@ -239,10 +243,8 @@ impl Subject for Simulated {
     fn counts(&self, cpu: usize) -> Counts {
         let stats = stage().nmi.cpu_stats(cpu).unwrap_or_default();
         let recovery = stage().nmi.recovery_stats();
-        let [collapsed, late, wide, outside] = stats.absorbed_by_kind;
-        let of_cpu = [stats.requests, stats.unknown, stats.deferred];
         Counts {
-            cpu: [of_cpu[0], of_cpu[1], of_cpu[2], collapsed, late, wide, outside],
+            cpu: [stats.requests, stats.unknown, stats.deferred, stats.absorbed],
             machine: [
                 recovery.polls,
                 recovery.recovered,

@@ -20,6 +20,7 @@ pub struct NmiContext<'a> {
     pub(crate) cpu: usize,
     pub(crate) arrived_ticks: u64,
     pub(crate) requests: Requests,
+    pub(crate) in_nmi: bool,
     pub(crate) _this_cpu_only: PhantomData<*mut ()>,
 }
 
@@ -36,6 +37,7 @@ impl<'a> NmiContext<'a> {
             cpu,
             arrived_ticks: now_ticks,
             requests: Requests::NONE,
+            in_nmi: false,
             _this_cpu_only: PhantomData,
         }
     }
@@ -79,16 +81,16 @@ impl NmiContext<'_> {
         self.arrived_ticks
     }
 
-    /// Whether this CPU asks the handler without the frame of an NMI. It does so when its tick pays
-    /// a debt, with interrupts off, and when it settles an edge that it had deferred. Then
-    /// [`frame`](Self::frame) is null.
+    /// Whether this CPU asks the handler outside an NMI, with interrupts off: its tick pays a debt,
+    /// or judges an edge that it had deferred.
     #[must_use]
     pub const fn is_outside_nmi(&self) -> bool {
-        self.interrupted.frame.is_null()
+        !self.in_nmi
     }
 
     /// The registers that the entry code saved, opaque to this crate. The pointer is valid during
-    /// the call only, and null [outside an NMI](Self::is_outside_nmi).
+    /// the call only, and null where there are none: [outside an NMI](Self::is_outside_nmi), and
+    /// about an edge that this CPU had deferred.
     #[must_use]
     pub const fn frame(&self) -> *const OpaqueFrame {
         self.interrupted.frame

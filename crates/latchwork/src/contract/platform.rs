@@ -168,7 +168,9 @@ pub unsafe trait Platform: Sync + 'static {
 
     /// The storm is over, and the kernel may unmask what rang: the handler has not claimed for a
     /// millisecond, or a whole 100 ms had no more unknown NMIs than the limit. The library calls it
-    /// at a tick of the same CPU, outside NMIs, with interrupts off.
+    /// outside NMIs: at a tick of the same CPU, with interrupts off; where that CPU [goes
+    /// offline](crate::Nmi::go_offline) or another [marks it](crate::Nmi::mark_offline); and on the
+    /// CPU that removes the handler. So ask the storm for its CPU.
     fn storm_ended(&self, storm: &Storm) {
         let _ = storm;
     }

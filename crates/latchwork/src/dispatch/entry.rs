@@ -10,9 +10,9 @@ use core::marker::PhantomData;
 use crate::{
     contract::{Interrupted, NmiContext, Platform},
     cpu::PerCpu,
-    grant::Unsettled,
     nmi::Nmi,
     primitive::Ordering,
+    read_word::Nesting,
     stats::Ending,
     time::{HandlerClock, Timestamp},
 };
@@ -94,8 +94,8 @@ impl<P: Platform> Nmi<P> {
             self.core.too_early.fetch_add(1, Ordering::Relaxed);
             return Outcome::TooEarly;
         };
-        if area.presence().turns_away() {
-            return self.turn_away(area);
+        if !area.presence().is_online_here() && self.turns_away(cpu, area) {
+            return Outcome::Offline;
         }
         let outer_nmis = area.own.nmis_in_progress();
         if outer_nmis != 0 {
@@ -112,19 +112,29 @@ impl<P: Platform> Nmi<P> {
 
     #[inline(always)]
     fn dispatch_on(&self, cpu: usize, area: &PerCpu, interrupted: &Interrupted) -> Outcome {
-        area.own.read.enter();
+        let nesting = area.own.read.enter();
         let ctx = NmiContext {
             interrupted,
             area,
             cpu,
             arrived_ticks: self.platform.now_ticks(),
             requests: area.take_requests(),
+            in_nmi: true,
             _this_cpu_only: PhantomData,
         };
         let mut clock = HandlerClock::started_at(ctx.arrived_ticks);
-        let outcome = self.explain(&ctx, &mut clock);
-        if area.deferred.has_waiting() {
-            self.settle_deferred(&ctx, &mut clock);
+        let rings = self.claim_locally(&ctx, &mut clock);
+        let outcome = match nesting {
+            Nesting::Outermost => self.explain(&ctx, &mut clock, rings),
+            Nesting::OnTop => self.leave_to_outermost(&ctx, &mut clock, rings),
+        };
+        if nesting == Nesting::Outermost {
+            if area.has_open_edges() {
+                self.settle(&ctx, &mut clock);
+            }
+            if self.has_ledger_to_note(area) {
+                self.note_leave(area, Timestamp::from_ticks(ctx.arrived_ticks), clock.now());
+            }
         }
         let ending = match outcome {
             Outcome::Absorbed => Ending::Absorbed,
@@ -133,31 +143,43 @@ impl<P: Platform> Nmi<P> {
             _ => Ending::Claimed,
         };
         area.counters.record(ending, clock.last_ticks.saturating_sub(ctx.arrived_ticks));
-        let mut left_ticks = clock.last_ticks;
-        let outermost = area.own.read.leave();
-        if outermost {
-            if let Some(due) = area.own.take_after_leave() {
-                self.after_leave(&ctx, due);
-                left_ticks = self.platform.now_ticks();
-            }
-        }
-        self.update_hold(area, Timestamp::from_ticks(left_ticks));
-        if outermost {
-            let unsettled = area.deferred.unsettled();
-            if unsettled == Unsettled::Edges {
-                self.answer_for_edge(cpu, area);
-            }
-            let limits = || self.limits();
-            area.grants.note_leave(Timestamp::from_ticks(left_ticks), unsettled, limits);
+        area.own.read.leave();
+        if nesting == Nesting::Outermost {
+            self.after_outermost(&ctx);
         }
         outcome
     }
 
-    /// Handles an NMI on a CPU that is offline.
+    /// Whether a ring may still come to this CPU, or one that it has not adopted.
+    #[inline(always)]
+    fn has_ledger_to_note(&self, area: &PerCpu) -> bool {
+        let ledger = &area.ledger;
+        !ledger.is_empty() || ledger.has_unseen_claims(&self.core.recovery.hot.machine_wide)
+    }
+
+    /// What the outermost dispatch does outside the read side.
+    #[inline(always)]
+    fn after_outermost(&self, ctx: &NmiContext<'_>) {
+        if !ctx.area.tray.is_empty() {
+            self.settle_after_leaving(ctx);
+        }
+        if let Some(due) = ctx.area.own.take_after_leave() {
+            self.after_leave(ctx, due);
+            self.note_late_leave(ctx);
+        }
+    }
+
+    /// This CPU was parked, or long in a debugger, before it leaves its NMI. A ring that came since
+    /// the NMI began waits in its latch, so the CPU adopts what was claimed since.
     #[cold]
-    pub(crate) fn turn_away(&self, area: &PerCpu) -> Outcome {
-        area.counters.record_offline();
-        area.drop_requests();
-        Outcome::Offline
+    fn note_late_leave(&self, ctx: &NmiContext<'_>) {
+        let (area, now) = (ctx.area, self.now());
+        area.own.read.enter();
+        self.adopt(area, Timestamp::from_ticks(ctx.arrived_ticks), now);
+        area.ledger.note_end_of_parking(now);
+        area.own.read.leave();
+        if !area.tray.is_empty() {
+            self.answer_for_edge(ctx.cpu, area);
+        }
     }
 }

@@ -1,134 +1,165 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What may explain an edge, in the order in which dispatch tries it.
+//! The decision table: what a CPU may know of an edge, in the order in which dispatch asks.
+//!
+//! | what the CPU finds | the edge is | the CPU |
+//! |---|---|---|
+//! | a request, or a Local claim | claimed | balances its ledger; owes a poll |
+//! | a ring that may still come | absorbed | takes that ring away; owes a poll |
+//! | a Platform claim whose ring comes here | claimed | balances its ledger |
+//! | the poll lock held by another CPU | deferred | judges it once a later poll is over |
+//! | nothing | unknown | asks the Unknown handlers, and reports it |
+//!
+//! An NMI [on top](super::on_top) of other code of the library decides only the first row.
 
 use super::entry::Outcome;
 use crate::{
-    contract::{AfterLeave, Claim, Class, NmiContext, Platform, Request, Requests, SourceMap},
-    grant::{BroughtBy, Claims, RingTarget},
+    contract::{
+        AfterLeave, Claim, Class, GrantKind, NmiContext, Platform, Request, Requests, SourceMap,
+        UnknownKind,
+    },
+    edge::Edge,
+    grant::{RingTarget, Rings},
     nmi::Nmi,
-    recovery::{PollNumber, PollOutcome, PollReason},
+    recovery::{PollOutcome, PollReason},
     time::{HandlerClock, Timestamp},
 };
 
+/// The edge of an NMI.
+pub(super) const fn edge_of(ctx: &NmiContext<'_>) -> Edge {
+    let arrived = Timestamp::from_ticks(ctx.arrived_ticks);
+    Edge { arrived, ip: ctx.ip(), mode: ctx.mode() }
+}
+
 impl<P: Platform> Nmi<P> {
-    /// Tries whatever may explain the edge, in the order of its cost.
+    /// Serves the requests and asks the Local handlers. Returns the rings that were claimed.
     #[inline(always)]
-    pub(super) fn explain(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> Outcome {
-        let mut claims = Claims::of_sends(ctx.requests.total());
-        if claims.has_any() {
+    pub(super) fn claim_locally(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> Rings {
+        let mut rings = Rings::of_sends(ctx.requests.total());
+        if rings.explain_an_edge() {
             self.serve(ctx, ctx.requests);
         }
         self.ask_all(Class::Local, ctx, clock, |slot, _, claim| {
-            claims.add(&slot.doorbell, RingTarget::ThisCpu);
+            rings.add(&slot.doorbell, RingTarget::ThisCpu);
             if claim == Claim::More {
-                claims.set_wants_more();
+                rings.set_wants_more();
             }
         });
-        if !claims.has_any() {
-            return self.explain_beyond_local(ctx, clock, claims);
-        }
-        let asked = match self.must_ask_platform(ctx, clock) {
-            Some(reason) => self.poll_platform(ctx, clock, &mut claims, reason),
-            None => PollOutcome::Skipped,
-        };
-        if !asked.has_polled() {
-            self.owe_for_skipping(ctx);
-        }
-        self.grant_what_is_open(ctx, clock, &claims);
-        Outcome::Claimed
+        rings
     }
 
     #[inline]
     fn serve(&self, ctx: &NmiContext<'_>, requests: Requests) {
         ctx.area.counters.record_requests(requests.total());
-        let arrived = Timestamp::from_ticks(ctx.arrived_ticks);
-        ctx.area.grants.hold_for(ctx.area.unfinished_sends(), arrived);
         if requests.count(Request::Stop) != 0 {
             ctx.area.own.post_after_leave(AfterLeave::STOP);
         }
         self.platform.serve(ctx, requests);
     }
 
-    /// Handles an edge that nothing Local explains.
-    #[cold]
-    fn explain_beyond_local(
+    /// Decides what the edge of this NMI is. The outermost dispatch calls it.
+    #[inline(always)]
+    pub(super) fn explain(
         &self,
         ctx: &NmiContext<'_>,
         clock: &mut HandlerClock,
-        mut claims: Claims,
+        mut rings: Rings,
     ) -> Outcome {
-        // What is granted there may be for the edge underneath.
-        let on_top = ctx.area.own.read.is_on_top();
-        if ctx.area.deferred.has_waiting() && !on_top {
+        if !rings.explain_an_edge() {
+            return self.explain_beyond_local(ctx, clock);
+        }
+        let asked = match self.must_ask_platform(ctx, clock) {
+            Some(reason) => self.poll_platform(ctx, clock, &mut rings, reason),
+            None => PollOutcome::Skipped,
+        };
+        if !asked.has_polled() {
+            self.owe_for_skipping(ctx);
+        }
+        if self.has_nothing_to_balance(ctx, &rings) {
+            ctx.area.ledger.note_claim(clock.now());
+        } else {
+            self.balance_claimed(ctx, clock, &rings);
+        }
+        if rings.wants_more() {
+            self.ask_again_later(ctx.cpu, ctx.area);
+        }
+        Outcome::Claimed
+    }
+
+    /// Whether one ring brought this CPU here, which has come, and no other may still come.
+    #[inline(always)]
+    fn has_nothing_to_balance(&self, ctx: &NmiContext<'_>, rings: &Rings) -> bool {
+        let ledger = &ctx.area.ledger;
+        rings.is_single()
+            && ledger.is_empty()
+            && !ledger.has_unseen_claims(&self.core.recovery.hot.machine_wide)
+            && (rings.sends() == 0 || ctx.area.unfinished_sends() == 0)
+    }
+
+    #[cold]
+    fn balance_claimed(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, rings: &Rings) {
+        self.balance(ctx, rings, 1, GrantKind::Collapsed, clock.now());
+    }
+
+    /// Handles an edge that nothing Local explains.
+    #[cold]
+    fn explain_beyond_local(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> Outcome {
+        if ctx.area.deferred.has_waiting() {
             self.settle_deferred(ctx, clock);
         }
-        let must_ask = self.must_ask_platform(ctx, clock);
-        if must_ask.is_none() && !on_top && self.absorb(ctx) {
+        let edge = edge_of(ctx);
+        if self.must_ask_platform(ctx, clock).is_none() && self.absorb(ctx, &edge) {
             self.owe_for_skipping(ctx);
             return Outcome::Absorbed;
         }
-        match self.poll_platform(ctx, clock, &mut claims, PollReason::Edge) {
-            PollOutcome::Claimed => {
-                self.grant_what_is_open(ctx, clock, &claims);
-                Outcome::Claimed
+        self.explain_by_poll(ctx, clock, &edge)
+    }
+
+    /// Asks the Platform handlers about an edge. If they do not explain it, a ring may, of a claim
+    /// that another CPU has published meanwhile.
+    pub(super) fn explain_by_poll(
+        &self,
+        ctx: &NmiContext<'_>,
+        clock: &mut HandlerClock,
+        edge: &Edge,
+    ) -> Outcome {
+        let mut rings = Rings::default();
+        let asked = self.poll_platform(ctx, clock, &mut rings, PollReason::Edge);
+        if rings.wants_more() {
+            self.ask_again_later(ctx.cpu, ctx.area);
+        }
+        if rings.explain_an_edge() {
+            self.balance(ctx, &rings, 1, GrantKind::Collapsed, clock.now());
+            return Outcome::Claimed;
+        }
+        if self.absorb(ctx, edge) {
+            return Outcome::Absorbed;
+        }
+        if let PollOutcome::Busy(overlapped) = asked {
+            if ctx.area.deferred.defer(overlapped, edge) {
+                self.answer_for_edge(ctx.cpu, ctx.area);
+                return Outcome::Deferred;
             }
-            _ if on_top && self.leave_to_outermost(ctx) => Outcome::Deferred,
-            _ if self.absorb(ctx) => Outcome::Absorbed,
-            PollOutcome::Busy(overlapped) if self.defer(ctx, overlapped) => Outcome::Deferred,
-            _ => self.last_resort(ctx, clock),
         }
-    }
-
-    fn leave_to_outermost(&self, ctx: &NmiContext<'_>) -> bool {
-        let arrived = Timestamp::from_ticks(ctx.arrived_ticks);
-        ctx.area.deferred.leave_to_outermost(arrived, ctx.ip())
-    }
-
-    fn defer(&self, ctx: &NmiContext<'_>, overlapped: PollNumber) -> bool {
-        let arrived = Timestamp::from_ticks(ctx.arrived_ticks);
-        let noted = ctx.area.deferred.defer(overlapped, 1, arrived, ctx.ip());
-        if noted {
-            self.answer_for_edge(ctx.cpu, ctx.area);
-        }
-        noted
+        self.last_resort(ctx, edge, UnknownKind::Unexplained, clock)
     }
 
     /// Owes a poll: this CPU did not ask the Platform handlers, and the edge may be one of theirs
     /// as well.
     #[inline(always)]
-    fn owe_for_skipping(&self, ctx: &NmiContext<'_>) {
+    pub(super) fn owe_for_skipping(&self, ctx: &NmiContext<'_>) {
         let owed = self.core.recovery.hot.debt.owed();
         if owed.is_none() && !self.core.registry.order(Class::Platform).is_empty() {
             self.owe(ctx.cpu, ctx.area);
         }
     }
 
-    /// Something was claimed: grants what that leaves open, and makes the present grants last as
-    /// long.
-    #[inline(always)]
-    fn grant_what_is_open(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, claims: &Claims) {
-        let grants = &ctx.area.grants;
-        if !claims.is_single_ring()
-            || !grants.is_empty()
-            || grants.has_unseen_claims(&self.core.recovery.hot.machine_wide)
-        {
-            self.grant_in_nmi(ctx, clock, claims);
-        } else {
-            grants.note_claim(clock.now(), || self.limits());
-        }
-        if claims.wants_more() {
-            self.ask_again_later(ctx.cpu, ctx.area);
-        }
-    }
-
-    #[cold]
-    fn grant_in_nmi(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, claims: &Claims) {
-        self.grant_for_claims(ctx.area, claims, BroughtBy::Ring, clock.now());
-    }
-
     /// Whether the Platform handlers must be asked whatever else explains the edge, and why.
     #[inline(always)]
-    fn must_ask_platform(&self, ctx: &NmiContext<'_>, clock: &HandlerClock) -> Option<PollReason> {
+    pub(super) fn must_ask_platform(
+        &self,
+        ctx: &NmiContext<'_>,
+        clock: &HandlerClock,
+    ) -> Option<PollReason> {
         if ctx.requests.count(Request::Probe) != 0 {
             return Some(PollReason::Debt);
         }

@@ -1,109 +1,83 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Settling deferred edges, once it is known what they were.
+//! Settling what is open before the outermost code of a CPU leaves: what NMIs on top have left to
+//! it, and edges that this CPU had deferred.
 
-use core::marker::PhantomData;
-
+use super::entry::Outcome;
 use crate::{
-    contract::{Class, GrantKind, Interrupted, NmiContext, Platform, Requests, UnknownKind},
-    grant::{BroughtBy, Claims},
+    contract::{GrantKind, NmiContext, Platform, UnknownKind},
+    cpu::PerCpu,
+    edge::Edge,
     nmi::Nmi,
-    recovery::{Finding, PollOutcome, PollReason, Settled},
     time::{HandlerClock, Timestamp},
 };
 
+/// How often the outermost code looks at the tray again. What NMIs leave there all the while waits
+/// for the next NMI or tick.
+const LOOKS: usize = 2;
+
 impl<P: Platform> Nmi<P> {
-    /// Settles this CPU's deferred edges, as far as it is known by now what they were. Own CPU,
-    /// inside the read side.
+    /// Settles what can be settled. Own CPU, outermost, inside the read side.
     #[cold]
-    pub(crate) fn settle_deferred(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
-        /// Grants of claims that no dispatch of this CPU made. Other grants are for rings that came
-        /// after the edge.
-        const ELSEWHERE: [GrantKind; 2] = [GrantKind::MachineWide, GrantKind::OutsideNmi];
-        let area = ctx.area;
-        let nesting = area.own.read.nesting();
-        let polls = &self.core.recovery.polls;
-        area.deferred.settle(polls, nesting, |settled| match settled.finding {
-            Finding::Claimed => {
-                for _ in 0..self.absorb_each(ctx, settled.edges, &ELSEWHERE) {
-                    area.counters.record_absorbed(GrantKind::MachineWide);
-                }
+    pub(crate) fn settle(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
+        for _ in 0..LOOKS {
+            if ctx.area.tray.is_empty() {
+                break;
             }
-            Finding::NothingClaimed => {
-                let left = self.absorb_each(ctx, settled.edges, &ELSEWHERE);
-                self.report_as_unknown(ctx, left, &settled, clock);
-            }
-            Finding::WasOnTop => self.settle_what_was_on_top(ctx, &settled, clock),
-        });
+            self.settle_what_came_on_top(ctx, clock);
+        }
+        self.settle_deferred(ctx, clock);
     }
 
-    /// Absorbs as many of `edges` as are granted; returns how many are left.
-    fn absorb_each(&self, ctx: &NmiContext<'_>, edges: usize, kinds: &[GrantKind]) -> usize {
-        let absorbed = (0..edges).take_while(|_| self.absorb_by_kinds(ctx, kinds)).count();
-        edges.saturating_sub(absorbed)
-    }
-
-    /// Settles edges that came on top of another dispatch. If the grants do not suffice, another
-    /// CPU may just be claiming what an edge was for. So this CPU polls, and grants itself what
-    /// that poll claims.
-    fn settle_what_was_on_top(
-        &self,
-        ctx: &NmiContext<'_>,
-        settled: &Settled,
-        clock: &mut HandlerClock,
-    ) {
-        let mut left = self.absorb_each(ctx, settled.edges, &GrantKind::ALL);
-        if left == 0 {
-            return;
+    fn settle_what_came_on_top(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
+        let edges = ctx.area.tray.take_edges();
+        self.take_claims_on_top(ctx);
+        if ctx.area.tray.take_question() {
+            self.poll_for_no_edge(ctx, clock);
         }
-        let mut claims = Claims::default();
-        match self.poll_platform(ctx, clock, &mut claims, PollReason::Edge) {
-            PollOutcome::Busy(overlapped) => {
-                let deferred = &ctx.area.deferred;
-                if deferred.defer(overlapped, left, settled.arrived, settled.ip) {
-                    self.answer_for_edge(ctx.cpu, ctx.area);
-                    return;
-                }
-            }
-            PollOutcome::Claimed => {
-                self.grant_for_claims(ctx.area, &claims, BroughtBy::Poll, clock.now())
-            }
-            PollOutcome::Nothing | PollOutcome::Skipped => (),
-        }
-        if claims.wants_more() {
-            self.ask_again_later(ctx.cpu, ctx.area);
-        }
-        left = self.absorb_each(ctx, left, &GrantKind::ALL);
-        self.report_as_unknown(ctx, left, settled, clock);
-    }
-
-    fn report_as_unknown(
-        &self,
-        ctx: &NmiContext<'_>,
-        edges: usize,
-        settled: &Settled,
-        clock: &mut HandlerClock,
-    ) {
-        let interrupted = Interrupted { ip: settled.ip, ..Interrupted::NOWHERE };
-        let back_then = NmiContext {
-            interrupted: &interrupted,
-            arrived_ticks: self.ticks_of(settled.arrived, ctx.arrived_ticks),
-            requests: Requests::NONE,
-            area: ctx.area,
-            cpu: ctx.cpu,
-            _this_cpu_only: PhantomData,
-        };
-        for _ in 0..edges {
-            let mut claimed = false;
-            self.ask_all(Class::Unknown, &back_then, clock, |_, _, _| claimed = true);
-            if !claimed {
-                let now_ticks = ctx.arrived_ticks;
-                self.count_and_report_unknown(&back_then, UnknownKind::Deferred, now_ticks);
+        for edge in edges.iter() {
+            if self.absorb(ctx, &edge) {
+                self.owe_for_skipping(ctx);
+            } else if self.explain_by_poll(ctx, clock, &edge) == Outcome::Claimed {
+                ctx.area.counters.record_absorbed(GrantKind::MachineWide);
             }
         }
     }
 
-    /// The ticks of a timestamp that lies before `now_ticks`.
-    fn ticks_of(&self, past: Timestamp, now_ticks: u64) -> u64 {
-        now_ticks.wrapping_sub(Timestamp::from_ticks(now_ticks).since(past) as u64)
+    /// Has every edge judged that waits: this CPU is offline, and takes no further one. So it makes
+    /// the later poll itself, as soon as another CPU's has ended. Own CPU, interrupts off.
+    pub(crate) fn judge_what_waits(&'static self, cpu: usize, area: &PerCpu) {
+        while area.has_open_edges() {
+            self.poll_outside_nmi(cpu, area);
+            if area.has_open_edges() {
+                self.platform.relax();
+            }
+        }
+    }
+
+    /// Judges this CPU's deferred edges for which that is due: what the poll that an edge
+    /// overlapped has claimed, and what the next one has, is published by now.
+    pub(super) fn settle_deferred(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
+        let deferred = &ctx.area.deferred;
+        let now = Timestamp::from_ticks(ctx.arrived_ticks);
+        let limits = self.limits();
+        while let Some(edge) = deferred.next_due(&self.core.recovery.polls, now, limits) {
+            self.judge(ctx, clock, &edge);
+        }
+    }
+
+    fn judge(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock, edge: &Edge) {
+        if !self.absorb(ctx, edge) {
+            self.last_resort(ctx, edge, UnknownKind::Deferred, clock);
+        }
+    }
+
+    /// Looks at what is unfinished, and notes that this CPU leaves the NMI that `arrived` then at
+    /// `left`. A ring that came meanwhile waits in its latch, however long the NMI lasted, so the
+    /// CPU adopts what was claimed since. Own CPU, outermost, inside the read side.
+    #[cold]
+    pub(crate) fn note_leave(&self, area: &PerCpu, arrived: Timestamp, left: Timestamp) {
+        self.look_at_what_is_unfinished(area);
+        self.adopt(area, arrived, left);
+        area.ledger.note_leave(left, area.oldest_edge().is_none());
     }
 }

@@ -3,6 +3,10 @@
 //! the kernel when a storm begins, so that the kernel masks what rings, and when it is over, so
 //! that the kernel may unmask it.
 //!
+//! A storm ends at the tick of its CPU. Where no such tick is to come it ends before: a CPU that
+//! goes offline ends all of its storms, and a CPU that removes a handler ends those of that
+//! handler.
+//!
 //! The library only counts and calls. It masks nothing itself: only the owner of a doorbell knows
 //! how to mask it, and which others are behind it.
 
@@ -11,8 +15,10 @@ use crate::{
     cpu::PerCpu,
     nmi::Nmi,
     registry::Slot,
-    stats::Storms,
+    stats::{Millisecond, Storms, end_storm},
 };
+
+use super::unclaimed_storm::unclaimed_storm;
 
 impl<P: Platform> Nmi<P> {
     /// Counts a claim that a handler has made at `now_ticks`.
@@ -42,12 +48,9 @@ impl<P: Platform> Nmi<P> {
         (class, slot): (Class, usize),
         claims: usize,
     ) {
-        let Some(counters) = area.slot_counters(class, slot) else {
-            return;
-        };
         if area.storms.begin(Storms::of(class, slot)) {
             let generation = self.generation(class, slot);
-            counters.storm_begins(generation);
+            area.storms.note_generation(class, slot, generation);
             let source = StormSource::Handler(self.id_of(class, slot, generation));
             self.tell_beginning(area, &Storm { cpu, source, count: claims, within_ms: 1 });
         }
@@ -73,14 +76,28 @@ impl<P: Platform> Nmi<P> {
             for slot in 0..HANDLERS_PER_CLASS {
                 if let Some(counters) = area.slot_counters(class, slot) {
                     let generation = self.generation(class, slot);
-                    let began = counters.storm_began(generation);
-                    let is_over =
-                        began != generation || ms.wrapping_sub(counters.last_claim_ms()) >= 2;
-                    if is_over && area.storms.end(Storms::of(class, slot)) {
-                        let source = StormSource::Handler(self.id_of(class, slot, began));
-                        self.platform.storm_ended(&Storm { cpu, source, count: 0, within_ms: 1 });
+                    let began = area.storms.generation(class, slot, generation);
+                    if began != generation || ms.since(counters.last_claim()) >= 2 {
+                        end_storm(&self.platform, (cpu, area), self.id_of(class, slot, began));
                     }
                 }
+            }
+        }
+    }
+
+    /// Calls the kernel about the end of every storm on a CPU that has just been taken offline, on
+    /// that CPU or on the one that marks it: no tick of that CPU is to come.
+    pub(crate) fn end_all_storms(&self, cpu: usize, area: &PerCpu) {
+        if !area.storms.has_any() {
+            return;
+        }
+        if area.storms.end(Storms::UNCLAIMED) {
+            self.platform.storm_ended(&unclaimed_storm(cpu, None, 0));
+        }
+        for class in Class::ALL {
+            for slot in 0..HANDLERS_PER_CLASS {
+                let began = area.storms.generation(class, slot, self.generation(class, slot));
+                end_storm(&self.platform, (cpu, area), self.id_of(class, slot, began));
             }
         }
     }
@@ -93,7 +110,7 @@ impl<P: Platform> Nmi<P> {
         HandlerId { subsystem: self.core.id(), class, slot, generation }
     }
 
-    fn ms_of(&self, ticks: u64) -> u16 {
-        ticks.checked_div(self.platform.ticks_per_ms()).unwrap_or(0) as u16
+    fn ms_of(&self, ticks: u64) -> Millisecond {
+        Millisecond::new(ticks.checked_div(self.platform.ticks_per_ms()).unwrap_or(0))
     }
 }

@@ -39,12 +39,12 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    fn window_of(&self, ticks: u64) -> u16 {
+    fn window_of(&self, ticks: u64) -> usize {
         let window_ticks = self.platform.ticks_per_ms().saturating_mul(WINDOW_MS.into());
-        ticks.checked_div(window_ticks).unwrap_or(0) as u16
+        ticks.checked_div(window_ticks).unwrap_or(0) as usize
     }
 }
 
-const fn unclaimed_storm(cpu: usize, sources: Option<SourceMap>, count: usize) -> Storm {
+pub(super) const fn unclaimed_storm(cpu: usize, sources: Option<SourceMap>, count: usize) -> Storm {
     Storm { cpu, source: StormSource::Unclaimed { sources }, count, within_ms: WINDOW_MS }
 }

@@ -1,29 +1,66 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An edge that neither a condition nor a grant explains.
 
-use super::{entry::Outcome, report_limiter::Due};
+use core::marker::PhantomData;
+
+use super::{entry::Outcome, explain::edge_of, report_limiter::Due};
 use crate::{
-    contract::{AfterLeave, Class, NmiContext, Platform, UnknownKind, UnknownNmi, UnknownPolicy},
+    contract::{
+        AfterLeave, Class, Interrupted, NmiContext, Platform, Requests, UnknownKind, UnknownNmi,
+        UnknownPolicy,
+    },
+    edge::Edge,
     nmi::Nmi,
-    time::{HandlerClock, Timestamp},
+    time::HandlerClock,
 };
 
 impl<P: Platform> Nmi<P> {
-    /// Asks the Unknown handlers, and reports the edge if none of them claims it.
-    pub(crate) fn last_resort(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> Outcome {
-        let mut claimed = false;
-        self.ask_all(Class::Unknown, ctx, clock, |_, _, _| claimed = true);
-        if claimed {
-            return Outcome::Claimed;
-        }
-        let limits = self.limits();
-        let now = Timestamp::from_ticks(ctx.arrived_ticks);
-        let kind = match ctx.area.grants.may_be_late_send(now, limits) {
+    /// Calls an edge unknown, unless an Unknown handler claims it, or it may be a send's that was
+    /// written off. The outermost code.
+    pub(super) fn last_resort(
+        &self,
+        ctx: &NmiContext<'_>,
+        edge: &Edge,
+        kind: UnknownKind,
+        clock: &mut HandlerClock,
+    ) -> Outcome {
+        let kind = match ctx.area.ledger.take_late_send(edge.arrived) {
             true => UnknownKind::LateSend,
-            false => UnknownKind::Unexplained,
+            false => kind,
         };
-        self.count_and_report_unknown(ctx, kind, ctx.arrived_ticks);
-        Outcome::Unknown
+        self.ask_unknown_handlers(ctx, edge, kind, clock)
+    }
+
+    /// Asks the Unknown handlers, and reports the edge as one of `kind` if none of them claims it.
+    pub(super) fn ask_unknown_handlers(
+        &self,
+        ctx: &NmiContext<'_>,
+        edge: &Edge,
+        kind: UnknownKind,
+        clock: &mut HandlerClock,
+    ) -> Outcome {
+        let mut claimed = false;
+        let mut ask = |ctx: &NmiContext<'_>| {
+            self.ask_all(Class::Unknown, ctx, clock, |_, _, _| claimed = true);
+            if !claimed {
+                self.count_and_report_unknown(ctx, kind, self.platform.now_ticks());
+            }
+        };
+        if *edge == edge_of(ctx) {
+            ask(ctx);
+        } else {
+            let interrupted = Interrupted { ip: edge.ip, mode: edge.mode, ..Interrupted::NOWHERE };
+            ask(&NmiContext {
+                interrupted: &interrupted,
+                arrived_ticks: edge.arrived.ticks(),
+                requests: Requests::NONE,
+                in_nmi: ctx.in_nmi,
+                area: ctx.area,
+                cpu: ctx.cpu,
+                _this_cpu_only: PhantomData,
+            });
+        }
+        if claimed { Outcome::Claimed } else { Outcome::Unknown }
     }
 
     /// Counts an unknown edge and reports it. `now_ticks` is when it was found to be unknown: when

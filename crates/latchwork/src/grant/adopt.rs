@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Machine-wide claims, as a CPU adopts them: what [other CPUs have published](super::published)
-//! becomes a grant of its own pool.
+//! becomes rings of its own ledger.
 //!
-//! Rule: a CPU compares the published counts with those that it has seen whenever it might need the
-//! grant: before it calls an edge unknown, when it claims something itself, and at its tick. It
-//! adopts each claim once, and only if the claim's ring may come to this CPU.
+//! Rule: a CPU looks at the published counts whenever it might need the rings: before it calls an
+//! edge unknown, when it claims something itself, and before each open point. It adopts each claim
+//! once, and only if the claim's ring may come to this CPU.
 
 use super::{
-    credits::MOST_CREDITS,
     doorbell::{RingTarget, SlotDoorbell},
-    pool::Grants,
+    entry::{Due, Grant},
+    ledger::Ledger,
     published::{MachineWideClaims, PublishedClaims},
     routes::bit_of,
 };
 use crate::{
     contract::{GrantKind, HANDLERS_PER_CLASS},
     primitive::{Ordering, OwnWord},
+    send_wait::SendWait,
     time::{InTicks, Timestamp},
 };
 
@@ -35,81 +36,103 @@ pub(crate) struct PlatformSlot<'a> {
     pub(crate) doorbell: &'a SlotDoorbell,
 }
 
-impl Grants {
+/// The moments by which a CPU adopts: which rings may still come, and what time it is.
+#[derive(Clone, Copy)]
+pub(crate) struct AdoptAt<'a> {
+    /// When the oldest edge came that a ring may have to explain.
+    pub(crate) as_of: Timestamp,
+    pub(crate) now: Timestamp,
+    pub(crate) limits: InTicks<'a>,
+    /// Begins to wait for all that is under way.
+    pub(crate) under_way: &'a dyn Fn() -> SendWait,
+}
+
+impl Ledger {
     /// Whether there may be machine-wide claims at which this CPU has not looked.
     #[inline(always)]
     pub(crate) fn has_unseen_claims(&self, all: &MachineWideClaims) -> bool {
-        !self.seen.are_all_of(all.count())
+        self.seen.of_all.load(Ordering::Relaxed) != all.count()
     }
 
-    /// Takes the machine-wide grants at which this CPU has not looked into its pool, if they have
-    /// not ended.
-    ///
-    /// An NMI on top adopts what it finds. Then the exchange fails, or this CPU finds a smaller
-    /// count than it has seen, and adopts nothing. What an NMI on top does not find any more, and
-    /// does not find granted yet, it leaves to the outermost dispatch. So this is called inside the
-    /// read side.
+    /// Adds the rings of machine-wide claims at which this CPU has not looked.
     pub(crate) fn adopt(
         &self,
         slots: &impl PlatformSlots,
         all: &MachineWideClaims,
-        now: Timestamp,
-        limits: InTicks<'_>,
+        at: AdoptAt<'_>,
     ) {
         let count = all.count();
-        if self.seen.are_all_of(count) {
+        if self.seen.of_all.load(Ordering::Relaxed) == count {
             return;
         }
         let registered = slots.registered().fold(0, |bits, index| bits | bit_of(index));
-        let mut rest = registered | self.routes.bits();
+        let routed = self.routes.at(at.as_of);
+        let mut rest = registered | routed;
         while rest != 0 {
             let index = rest.trailing_zeros() as usize;
             rest &= rest.wrapping_sub(1);
             if let Some((slot, seen)) = slots.slot(index).zip(self.seen.of_slot.get(index)) {
-                self.adopt_of(slot, seen, self.routes.ring_target(index), now, limits);
+                self.adopt_of(slot, seen, self.routes.ring_target(index, at.as_of), at);
             }
         }
-        self.seen.set_all(count);
+        self.seen.of_all.store(count, Ordering::Relaxed);
     }
 
     /// Looks at the claims of one slot. It also sees those whose rings go elsewhere, so that a
     /// route which is opened later finds none of them.
-    fn adopt_of(
-        &self,
-        slot: PlatformSlot<'_>,
-        seen: &OwnWord,
-        ring: RingTarget,
-        now: Timestamp,
-        limits: InTicks<'_>,
-    ) {
+    fn adopt_of(&self, slot: PlatformSlot<'_>, seen: &OwnWord, ring: RingTarget, at: AdoptAt<'_>) {
         let claims = slot.published.claims();
-        let before = seen.load(Ordering::Relaxed);
-        let new = claims.wrapping_sub(before);
-        let is_news = new != 0 && new <= usize::MAX / 2;
-        if new == 0 && ring == RingTarget::ThisCpu {
-            self.extend(slot.published.deadline(), now, limits);
-        }
-        let is_seen =
-            || seen.compare_exchange(before, claims, Ordering::Relaxed, Ordering::Relaxed);
-        if !is_news || is_seen().is_err() || ring == RingTarget::OtherCpus {
+        let unseen = claims.wrapping_sub(seen.load(Ordering::Relaxed));
+        let new = unseen.min(claims.wrapping_sub(slot.published.long_ago()));
+        seen.store(claims, Ordering::Relaxed);
+        if new == 0 || ring == RingTarget::OtherCpus {
             return;
         }
-        let deadline = slot.published.deadline();
-        let deadline = self
-            .last_claim
-            .ring_is_due_by(now, limits)
-            .map_or(deadline, |it| it.later_of(deadline));
-        if self.open_points.let_live(deadline, now, limits) {
-            let edges = new.min(MOST_CREDITS).saturating_mul(slot.doorbell.rings_of_a_claim());
-            self.grant(GrantKind::MachineWide, edges, deadline, now, limits);
+        if let Some(due) = self.due_of(slot, at) {
+            let rings = new.saturating_mul(slot.doorbell.rings_of_a_claim());
+            self.add(Grant { kind: GrantKind::MachineWide, rings, due }, at.now, at.limits);
         }
     }
 
-    /// Notes a claim of `slot` that this CPU is about to publish, and for which it knows what to
-    /// grant itself. It does so before it publishes, so that an NMI on top does not adopt the
-    /// claim.
+    /// Until when the rings of what `slot` has published may come; `None` if they have come.
+    fn due_of(&self, slot: PlatformSlot<'_>, at: AdoptAt<'_>) -> Option<Due> {
+        if slot.published.is_being_claimed() {
+            return Some(Due::After { wait: (at.under_way)(), taken: None });
+        }
+        let deadline = slot.published.deadline(at.now);
+        let cap = at.limits.cap();
+        if at.as_of.since(deadline) > cap || deadline.since(at.now) > cap.saturating_mul(2) {
+            return None;
+        }
+        Some(self.due_if_late(deadline, at.now, at.limits))
+    }
+
+    /// By when the rings of claims outside an NMI are due that are over, for a CPU at `now`.
+    pub(crate) fn claims_due(
+        &self,
+        slots: &impl PlatformSlots,
+        now: Timestamp,
+        limits: InTicks<'_>,
+    ) -> Timestamp {
+        let mut latest = self.outside_due(now, limits).map_or(now, |due| due.later_of(now));
+        let mut routed = self.routes.at(now);
+        while routed != 0 {
+            let index = routed.trailing_zeros() as usize;
+            routed &= routed.wrapping_sub(1);
+            let due = slots.slot(index).map(|slot| slot.published.deadline(now));
+            let due = due.filter(|due| due.since(now) <= limits.cap());
+            latest = due.map_or(latest, |due| due.later_of(latest));
+        }
+        latest
+    }
+
+    /// Notes a claim of `slot` that this CPU is about to publish, and whose rings it adds itself.
     pub(crate) fn saw_own_claim(&self, slot: usize) {
-        self.seen.add_own(slot);
+        if let Some(seen) = self.seen.of_slot.get(slot) {
+            seen.store(seen.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+        let of_all = self.seen.of_all.load(Ordering::Relaxed).wrapping_add(1);
+        self.seen.of_all.store(of_all, Ordering::Relaxed);
     }
 }
 

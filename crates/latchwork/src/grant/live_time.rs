@@ -46,7 +46,7 @@ impl LiveTime {
         if since == 0 {
             return;
         }
-        let ticks = now.since(Timestamp::from_word(since));
+        let ticks = usize::try_from(now.since(now.nearest_of(since))).unwrap_or(usize::MAX);
         let total = self.total_ticks.load(Ordering::Relaxed).wrapping_add(ticks);
         self.total_ticks.store(total, Ordering::Relaxed);
         if ticks > self.longest_ticks.load(Ordering::Relaxed) {
@@ -55,10 +55,10 @@ impl LiveTime {
     }
 
     /// How long the pool has been live without a gap.
-    pub(super) fn ticks_so_far(&self, now: Timestamp) -> usize {
+    pub(super) fn ticks_so_far(&self, now: Timestamp) -> u64 {
         match self.since.load(Ordering::Relaxed) {
             0 => 0,
-            since => now.since(Timestamp::from_word(since)),
+            since => now.since(now.nearest_of(since)),
         }
     }
 

@@ -4,15 +4,19 @@
 //!
 //! Rule: a CPU that claims such a condition does not write to the CPUs on its route, of which there
 //! may be thousands. It publishes, in the handler's slot, one more claim and a deadline. Each CPU
-//! [adopts](super::adopt) the grant when it might need it.
+//! [adopts](super::adopt) them when it might need it.
 //!
 //! # Orderings
 //!
-//! *Writers*: the holder of the poll lock, and a CPU that claims outside an NMI. *Readers*: every
-//! CPU. A writer stores first the deadline, then the slot's count, Release, then the count of all,
-//! Release; a reader loads them in the opposite order, Acquire. So a CPU that sees a count sees the
-//! deadline of that claim or of a later one. Two CPUs may publish at the same time, so a deadline
-//! is replaced by a later one only.
+//! *Writers*: the holder of the poll lock, a CPU that claims outside an NMI, and a CPU that marks
+//! the lock's holder offline. *Readers*: every CPU. A writer stores first the deadline, then the
+//! slot's count, Release, then the count of all, Release; a reader loads them in the opposite
+//! order, Acquire. So a CPU that sees a count sees the deadline of that claim or of a later one.
+//! Two CPUs may publish at the same time, so a deadline is replaced by a later one only.
+//!
+//! A CPU that claims outside an NMI counts itself as claiming before it publishes, and no longer,
+//! Release, after it has stored the deadline by which the ring is due. So a CPU that sees its claim
+//! either sees it claiming, or, Acquire, sees that deadline.
 //!
 //! # Why publishing after the handler's acknowledgement is early enough
 //!
@@ -30,7 +34,27 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct PublishedClaims {
     claims: AtomicUsize,
+    /// The low part of the moment by which the rings have come.
     deadline: AtomicUsize,
+    /// How many CPUs are claiming outside an NMI.
+    claiming: AtomicUsize,
+    window: Window,
+}
+
+/// How many claims were made so long ago that their rings have come: so that a CPU which has looked
+/// at none of them for seconds adopts only the newest.
+///
+/// A window lasts for the cap at least. Those that were made before the window before this one are
+/// older than the cap. One exchange elects the CPU that begins a window. A CPU that reads a count
+/// of before that takes some claims more for new.
+#[derive(Debug)]
+struct Window {
+    /// The low part of the moment at which this window began.
+    began: AtomicUsize,
+    /// How many claims there were when it began.
+    claims: AtomicUsize,
+    /// How many there were when the one before began.
+    claims_before: AtomicUsize,
 }
 
 /// How many machine-wide claims there were.
@@ -53,27 +77,56 @@ impl MachineWideClaims {
 impl PublishedClaims {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
-            Self { claims: AtomicUsize::new(0), deadline: AtomicUsize::new(0) }
+            Self {
+                claims: AtomicUsize::new(0),
+                deadline: AtomicUsize::new(0),
+                claiming: AtomicUsize::new(0),
+                window: Window {
+                    began: AtomicUsize::new(0),
+                    claims: AtomicUsize::new(0),
+                    claims_before: AtomicUsize::new(0),
+                },
+            }
         }
     }
 
-    /// Publishes one more claim, whose rings reach their CPUs until `deadline`.
+    /// Publishes one more claim, made at `claimed`, whose rings reach their CPUs until `deadline`.
     pub(crate) fn publish(
         &self,
         all: &MachineWideClaims,
+        claimed: Timestamp,
         deadline: Timestamp,
         limits: InTicks<'_>,
     ) {
+        let claims = self.claims.load(Ordering::Relaxed);
+        let last = deadline.nearest_of(self.deadline.load(Ordering::Relaxed));
+        self.window.pass(claimed, last, claims, limits);
         self.extend_to(deadline, limits);
         self.claims.fetch_add(1, Ordering::Release);
         all.0.fetch_add(1, Ordering::Release);
     }
 
-    /// Publishes that the rings of the last claim reach their CPUs until `deadline`, later than was
-    /// published. CPUs that have adopted it look again.
-    pub(crate) fn renew(&self, all: &MachineWideClaims, deadline: Timestamp, limits: InTicks<'_>) {
+    /// Publishes a claim that this CPU is about to make outside an NMI.
+    pub(crate) fn begin_claim(
+        &self,
+        all: &MachineWideClaims,
+        claimed: Timestamp,
+        deadline: Timestamp,
+        limits: InTicks<'_>,
+    ) {
+        self.claiming.fetch_add(1, Ordering::Relaxed);
+        self.publish(all, claimed, deadline, limits);
+    }
+
+    /// Publishes that this CPU has made it: its rings reach their CPUs until `deadline`.
+    pub(crate) fn end_claim(&self, deadline: Timestamp, limits: InTicks<'_>) {
         self.extend_to(deadline, limits);
-        all.0.fetch_add(1, Ordering::Release);
+        self.claiming.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Whether a CPU is claiming outside an NMI, so that its ring has no deadline yet.
+    pub(super) fn is_being_claimed(&self) -> bool {
+        self.claiming.load(Ordering::Acquire) != 0
     }
 
     /// Each failure of the exchange is a claim that another CPU published meanwhile, so their
@@ -82,12 +135,13 @@ impl PublishedClaims {
     fn extend_to(&self, deadline: Timestamp, limits: InTicks<'_>) {
         const TRIES: usize = 4;
         for _ in 0..TRIES {
-            let before = self.deadline();
-            let ahead = before.since(deadline);
-            if before == deadline || ahead != 0 && ahead <= limits.cap() {
+            let before = self.deadline.load(Ordering::Relaxed);
+            let published = deadline.nearest_of(before);
+            let ahead = published.since(deadline);
+            if published == deadline || ahead != 0 && ahead <= limits.cap() {
                 return;
             }
-            let (before, after) = (before.word(), deadline.word());
+            let after = deadline.word();
             let extended =
                 self.deadline.compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed);
             if extended.is_ok() {
@@ -96,11 +150,37 @@ impl PublishedClaims {
         }
     }
 
+    /// How many claims were made so long ago that their rings have come.
+    pub(super) fn long_ago(&self) -> usize {
+        self.window.claims_before.load(Ordering::Relaxed)
+    }
+
     pub(super) fn claims(&self) -> usize {
         self.claims.load(Ordering::Acquire)
     }
 
-    pub(super) fn deadline(&self) -> Timestamp {
-        Timestamp::from_word(self.deadline.load(Ordering::Relaxed))
+    /// The published deadline, for a CPU at `now`.
+    pub(super) fn deadline(&self, now: Timestamp) -> Timestamp {
+        now.nearest_of(self.deadline.load(Ordering::Relaxed))
+    }
+}
+
+impl Window {
+    /// Begins the next one, if this one has lasted for the cap, or is of a clock that was reset.
+    /// There were `claims` before, whose rings were due by `last`: if that is long ago, all are.
+    fn pass(&self, now: Timestamp, last: Timestamp, claims: usize, limits: InTicks<'_>) {
+        let began = self.began.load(Ordering::Relaxed);
+        let since = now.nearest_of(began);
+        if now.since(since) <= limits.cap() && since.since(now) <= limits.cap() {
+            return;
+        }
+        let elected =
+            self.began.compare_exchange(began, now.word(), Ordering::Relaxed, Ordering::Relaxed);
+        if elected.is_ok() {
+            let all_are = now.since(last) > limits.cap();
+            let before = if all_are { claims } else { self.claims.load(Ordering::Relaxed) };
+            self.claims_before.store(before, Ordering::Relaxed);
+            self.claims.store(claims, Ordering::Relaxed);
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Absorption {
     pub(crate) kind: GrantKind,
-    pub(crate) absorbable_ticks: usize,
+    pub(crate) absorbable_ticks: u64,
     /// How many were absorbed since the last report, if this one is to be reported.
     pub(crate) to_report: Option<usize>,
 }
@@ -54,7 +54,7 @@ impl Rationing {
     pub(super) fn record(
         &self,
         kind: GrantKind,
-        absorbable_ticks: usize,
+        absorbable_ticks: u64,
         now: Timestamp,
         limits: InTicks<'_>,
     ) -> Absorption {
@@ -71,21 +71,21 @@ impl Rationing {
     }
 
     /// How long ago the streak began to which an edge absorbed now belongs.
-    fn streak_ticks(&self, now: Timestamp, gap_ticks: usize) -> usize {
+    fn streak_ticks(&self, now: Timestamp, gap_ticks: u64) -> u64 {
         let from = self.streak_from.load(Ordering::Relaxed);
-        let last = Timestamp::from_word(self.last.load(Ordering::Relaxed));
+        let last = now.nearest_of(self.last.load(Ordering::Relaxed));
         self.last.store(now.word(), Ordering::Relaxed);
         if from == 0 || are_apart(now, last, gap_ticks) {
             self.streak_from.store(now.word() | 1, Ordering::Relaxed);
             return 0;
         }
-        now.since(Timestamp::from_word(from))
+        now.since(now.nearest_of(from))
     }
 
     /// Whether a report is due.
-    fn may_report(&self, now: Timestamp, interval_ticks: usize) -> bool {
+    fn may_report(&self, now: Timestamp, interval_ticks: u64) -> bool {
         let reported_at = self.reported_at.load(Ordering::Relaxed);
-        let last = Timestamp::from_word(reported_at);
+        let last = now.nearest_of(reported_at);
         if reported_at != 0 && !are_apart(now, last, interval_ticks) {
             return false;
         }
@@ -96,6 +96,6 @@ impl Rationing {
 
 /// Whether two moments are more than `ticks` apart. Where the earlier one looks so much later, the
 /// clock was reset in between.
-fn are_apart(now: Timestamp, earlier: Timestamp, ticks: usize) -> bool {
+fn are_apart(now: Timestamp, earlier: Timestamp, ticks: u64) -> bool {
     now.since(earlier) > ticks || earlier.since(now) > ticks
 }

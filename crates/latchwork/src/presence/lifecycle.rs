@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! CPUs that go offline and come back.
 //!
-//! An *offline* CPU takes no part: its NMIs return immediately, no CPU asks it for anything, and no
-//! removal waits for it. All of this rests on one invariant: **an offline CPU is in no dispatch**.
-//! For a CPU that goes offline by itself, the check in [`Nmi::go_offline`] ensures it. For a CPU
-//! that was stopped wherever it was, [`Nmi::mark_offline`] does. So a CPU that comes back needs to
-//! reset nothing, and an NMI can come between any two of its steps.
+//! A CPU that was never started takes no part: no CPU asks it for anything. It comes online by
+//! [`Nmi::come_online`], or by itself where it first shows that it runs and can take NMIs: at an
+//! NMI, a tick, an interrupt for work, where it idles, or where it calls [`Nmi::init`].
+//!
+//! An *offline* CPU takes no part either: its NMIs return immediately, no CPU asks it for anything,
+//! and no removal waits for it. All of this rests on one invariant: **an offline CPU is in no
+//! dispatch**. For a CPU that goes offline by itself, the check in [`Nmi::go_offline`] ensures it.
+//! For a CPU that was stopped wherever it was, [`Nmi::mark_offline`] does. So a CPU that comes back
+//! needs to reset nothing, and an NMI can come between any two of its steps.
 
 use core::{error::Error, fmt};
 
 use crate::{
-    contract::{InDispatch, Platform},
+    contract::{Class, InDispatch, Platform},
     cpu::PerCpu,
     nmi::Nmi,
     primitive::{Ordering, fence},
@@ -22,8 +26,9 @@ impl<P: Platform> Nmi<P> {
     /// [`CpuStats::offline`](crate::CpuStats::offline), and drops and counts the requests that it
     /// takes. Not NMI-safe. On a CPU that is offline this does nothing.
     ///
-    /// Call [`run_work`](crate::Nmi::run_work) next: it runs the deferred work that waits here.
-    /// Otherwise another CPU runs it at its next tick.
+    /// Call [`run_work`](crate::Nmi::run_work) next: it runs the deferred work that waits here, and
+    /// pays the debt, if this CPU made it. Otherwise another CPU runs it, and answers for that: the
+    /// library raises its interrupt for work.
     ///
     /// Call this pinned, with interrupts off, before the CPU halts for good or loses power. A
     /// sender that looked at this CPU before it went offline may still post its request and ring.
@@ -39,23 +44,31 @@ impl<P: Platform> Nmi<P> {
                 return Err(PresenceError::InDispatch(InDispatch { cpu }));
             }
             area.presence().go_away();
-            self.mark_work_left_by(area);
+            self.judge_what_waits(cpu, area);
+            let is_maker = self.is_maker(area);
+            self.leave_to_others(area, is_maker);
+            self.interrupt_another_for_what_is_left(cpu);
+            self.end_all_storms(cpu, area);
             Ok(())
         })
         .unwrap_or_else(|cpu| Err(PresenceError::NoSuchCpu { cpu }))
     }
 
-    /// Brings the calling CPU back online; call it before this CPU relies on NMIs. It drops and
+    /// Brings the calling CPU online; call it before this CPU relies on NMIs. Until then other CPUs
+    /// can send it nothing and queue nothing on it. On a CPU that went offline it drops and
     /// counts the requests that were left for this CPU. From the return on, this CPU dispatches its
     /// NMIs. On a CPU that is online it does nothing, so every CPU may call it when it starts. Not
     /// NMI-safe.
     ///
+    /// A CPU that has not been offline before also comes online by itself, at its first NMI, tick
+    /// or interrupt for work, where it first idles, and where it calls [`init`](Self::init).
+    ///
     /// *Ordering*: a sender whose [`send`](Self::send) is no longer refused sees what this CPU did
     /// before.
     ///
-    /// NMIs that come before, while the CPU sets itself up, return immediately. From here on the
-    /// library owes a poll of the Platform handlers. What was granted to this CPU before it went
-    /// offline, and what it had deferred, counts no more.
+    /// NMIs that come to an offline CPU before, while it sets itself up, return immediately. From
+    /// here on the library owes a poll of the Platform handlers. What was granted to this CPU
+    /// before it went offline, and what it had deferred, counts no more.
     ///
     /// # Errors
     ///
@@ -72,18 +85,52 @@ impl<P: Platform> Nmi<P> {
                 };
             }
             area.drop_requests();
-            area.grants.reset(self.now());
-            area.deferred.reset();
-            area.presence().come_back();
-            // A CPU that saw this CPU offline while it queued work for it: its item is seen by this
-            // CPU's next look at its lists. Partner: the fence in `Nmi::notify_cpu`. And the poll
-            // that is owed now sees what was asserted while this CPU was away. Partner: the fence
-            // in `PollLock::begin`.
-            fence(Ordering::SeqCst);
-            self.owe(cpu, area);
+            area.own.forget_after_leave();
+            area.sends.reset();
+            self.begin_with_an_empty_ledger(area);
+            self.be_online(cpu, area);
+            if area.work.has_items() {
+                self.platform.interrupt_for_work(cpu);
+            }
             Ok(())
         })
         .unwrap_or_else(|cpu| Err(PresenceError::NoSuchCpu { cpu }))
+    }
+
+    /// Makes this CPU an online one, which has nothing left of the time before.
+    fn be_online(&self, cpu: usize, area: &PerCpu) {
+        area.presence().come_back();
+        // A CPU that saw this CPU offline while it queued work for it: its item is seen by this
+        // CPU's next look at its lists. Partner: the fence in `Nmi::notify_cpu`. And the poll that
+        // is owed now sees what was asserted while this CPU was away. Partner: the fence in
+        // `PollLock::begin`. Who registers a Platform handler that is not seen here owes a poll
+        // after this. Partner: the fence in `Nmi::owe_poll`.
+        fence(Ordering::SeqCst);
+        if !self.core.registry.order(Class::Platform).is_empty() {
+            self.owe(cpu, area);
+        }
+    }
+
+    /// Brings this CPU online if it has not come yet, and no CPU has taken it offline: it shows
+    /// that it runs. So a kernel that does not call [`come_online`](Self::come_online) loses
+    /// nothing by that. Own CPU, in NMI or with interrupts off.
+    #[inline]
+    pub(crate) fn be_online_if_just_started(&self, cpu: usize, area: &PerCpu) {
+        if area.presence().is_not_started() {
+            self.be_online(cpu, area);
+        }
+    }
+
+    /// Handles an NMI on a CPU that is not known to be online. Returns whether it is turned away.
+    #[cold]
+    pub(crate) fn turns_away(&self, cpu: usize, area: &PerCpu) -> bool {
+        self.be_online_if_just_started(cpu, area);
+        if area.presence().is_online_here() {
+            return false;
+        }
+        area.counters.record_offline();
+        area.drop_requests();
+        true
     }
 
     /// Takes offline a CPU that executes nothing any more: it got an INIT, was reset, or is dead.
@@ -91,14 +138,14 @@ impl<P: Platform> Nmi<P> {
     /// CPUs can ask the Platform handlers again. Not NMI-safe.
     ///
     /// What that CPU was doing is lost: the work of a handler, requests that it had taken and not
-    /// served, the ring of a send that it was making. If it was stopped while it registered or
-    /// removed a handler, no CPU can do so any more, since it holds the writer lock for ever. If it
-    /// was stopped while it queued or ran deferred work, the items behind that one on the list
-    /// never run, and the item that was running never ends. So stop a CPU only where it does none
-    /// of these.
+    /// served. A send that it was making is not: if the request is pending, the library rings. If
+    /// it was stopped while it registered or removed a handler, no CPU can do so any more, since it
+    /// holds the writer lock for ever. If it was stopped while it queued or ran deferred work, the
+    /// items behind that one on the list never run, and the item that was running never ends. So
+    /// stop a CPU only where it does none of these.
     ///
-    /// What merely waits on its lists is not lost: another CPU runs it, at its next tick or by
-    /// [`run_work`](crate::Nmi::run_work).
+    /// What merely waits on its lists is not lost: the library raises another CPU's interrupt for
+    /// work, which runs it.
     ///
     /// # Errors
     ///
@@ -113,29 +160,50 @@ impl<P: Platform> Nmi<P> {
     pub unsafe fn mark_offline(&'static self, cpu: usize) -> Result<(), PresenceError> {
         let area = self.core.cpus().get(cpu);
         let area = area.ok_or(PresenceError::NoSuchCpu { cpu: Some(cpu) })?;
-        self.core.recovery.polls.abandon(cpu);
+        self.core.recovery.polls.abandon(cpu, || self.publish_what_was_polled());
         self.core.panic.abandon(cpu);
         area.own.abandon();
         area.presence().mark_away();
-        self.mark_work_left_by(area);
+        self.leave_to_others(area, false);
+        let was_sending = area.own.sending.abandon();
+        area.correct_sends_account(self.core.cpus());
+        if was_sending {
+            self.ring_for_dead_sender();
+        }
+        self.end_all_storms(cpu, area);
         // It may have made the debt, or taken it and not polled.
         let _ = self.on_this_cpu(|cpu, area| self.take_debt_over(cpu, area));
+        self.interrupt_another_for_what_is_left(cpu);
         Ok(())
     }
 
-    /// Whether `cpu` is online; `None` if there is no such CPU. **NMI-safe.** About another CPU,
-    /// the answer may be a moment old.
+    /// Whether `cpu` is online, and not offline or not started yet; `None` if there is no such CPU.
+    /// **NMI-safe.** About another CPU, the answer may be a moment old.
     pub fn is_online(&self, cpu: usize) -> Option<bool> {
         self.core.cpus().get(cpu).map(|area| !area.presence().is_away())
     }
 
-    /// Leaves to the others what waits for a CPU that has just been taken offline. The fence has
-    /// its partner in `Nmi::notify_cpu`: either this CPU sees the item that a producer put there,
-    /// or the producer sees the CPU offline.
-    fn mark_work_left_by(&self, area: &PerCpu) {
+    /// Leaves to the others what waits for a CPU that has just been taken offline, the debt too, if
+    /// that CPU made it. The fence has its partner in `Nmi::notify_cpu`: either this CPU sees the
+    /// item that a producer put there, or the producer sees the CPU offline. So has it in
+    /// `SendWord::begin`, for sends.
+    fn leave_to_others(&self, area: &PerCpu, made_the_debt: bool) {
         fence(Ordering::SeqCst);
-        if area.work.has_items() {
-            self.core.mark_work_left();
+        if area.work.has_items() || made_the_debt {
+            self.core.mark_something_left();
+        }
+    }
+
+    /// Has an online CPU look at what the CPUs that are offline have left: no tick need come. If it
+    /// goes offline before it has looked, it interrupts another. Without one it waits for the first
+    /// CPU that comes online and ticks.
+    fn interrupt_another_for_what_is_left(&self, this_cpu: usize) {
+        if self.core.something_is_left() {
+            let mut others = self.core.cpus().iter().enumerate();
+            let online = others.find(|(cpu, area)| *cpu != this_cpu && !area.presence().is_away());
+            if let Some((cpu, _)) = online {
+                self.platform.interrupt_for_work(cpu);
+            }
         }
     }
 }

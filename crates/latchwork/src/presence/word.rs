@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The presence word: whether a CPU takes part.
 //!
+//! ```text
+//! NotStarted ──it runs──► Online ──goes, or is marked──► Offline ──comes──► Online
+//!      └──────────goes, or is marked──────────────────────▲
+//! ```
+//!
+//! Other CPUs make no difference between a CPU that was never started and one that is offline. The
+//! CPU itself does: it comes online by itself where it shows that it runs, if nobody took it
+//! offline.
+//!
 //! # Orderings
 //!
 //! *Writers*: the CPU itself, in ordinary context; and, about a CPU that executes nothing, the CPU
@@ -22,44 +31,54 @@
 //! send, and would pull the own line away from the CPU each time. The CPU itself looks at the
 //! senders' line at each NMI anyway, for its requests.
 
-use crate::primitive::{AtomicBool, Ordering, const_unless_loom};
+use crate::primitive::{AtomicUsize, Ordering, const_unless_loom};
 
-/// Whether a CPU is offline. At first it is not.
+const NOT_STARTED: usize = 0;
+const ONLINE: usize = 1;
+const OFFLINE: usize = 2;
+
+/// Whether a CPU is online. At first it is not started.
 #[derive(Debug)]
 pub(crate) struct Presence {
-    away: AtomicBool,
+    state: AtomicUsize,
 }
 
 impl Presence {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
-            Self { away: AtomicBool::new(false) }
+            Self { state: AtomicUsize::new(NOT_STARTED) }
         }
     }
 
-    /// Whether this CPU turns away the NMI in which it calls this.
+    /// Whether this CPU dispatches the NMI in which it calls this without ado.
     #[inline(always)]
-    pub(crate) fn turns_away(&self) -> bool {
-        self.away.load(Ordering::Relaxed)
+    pub(crate) fn is_online_here(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == ONLINE
     }
 
-    /// From anywhere, or on the CPU itself in ordinary context.
+    /// Own CPU: whether it has not come online yet, and no CPU has taken it offline.
+    pub(crate) fn is_not_started(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == NOT_STARTED
+    }
+
+    /// Whether the CPU is offline, or was never started. From anywhere, or on the CPU itself in
+    /// ordinary context.
     pub(crate) fn is_away(&self) -> bool {
-        self.away.load(Ordering::Acquire)
+        self.state.load(Ordering::Acquire) != ONLINE
     }
 
     /// The CPU itself, outside dispatch.
     pub(crate) fn go_away(&self) {
-        self.away.swap(true, Ordering::AcqRel);
+        self.state.swap(OFFLINE, Ordering::AcqRel);
     }
 
     /// Another CPU, after it has reset what this one left behind.
     pub(crate) fn mark_away(&self) {
-        self.away.store(true, Ordering::Release);
+        self.state.store(OFFLINE, Ordering::Release);
     }
 
-    /// The CPU itself, after it has emptied its mailbox.
+    /// The CPU itself, after it has emptied its mailbox, or where that was never filled.
     pub(crate) fn come_back(&self) {
-        self.away.store(false, Ordering::Release);
+        self.state.store(ONLINE, Ordering::Release);
     }
 }

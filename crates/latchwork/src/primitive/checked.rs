@@ -83,6 +83,14 @@ impl AtomicUsize {
         interrupt::point();
         self.0.fetch_add(value, order)
     }
+    pub(crate) fn fetch_sub(&self, value: usize, order: Ordering) -> usize {
+        interrupt::point();
+        self.0.fetch_sub(value, order)
+    }
+    pub(crate) fn fetch_and(&self, value: usize, order: Ordering) -> usize {
+        interrupt::point();
+        self.0.fetch_and(value, order)
+    }
     pub(crate) fn fetch_or(&self, value: usize, order: Ordering) -> usize {
         interrupt::point();
         self.0.fetch_or(value, order)

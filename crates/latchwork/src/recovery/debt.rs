@@ -131,15 +131,15 @@ impl Owed {
     /// Whether it was owed at least `ticks` before `now`. One from a future farther than `skew` is
     /// from before the clock was reset, and old.
     #[inline(always)]
-    pub(crate) fn is_older_than(self, ticks: usize, now: Timestamp, skew_ticks: usize) -> bool {
-        let since = self.since();
+    pub(crate) fn is_older_than(self, ticks: u64, now: Timestamp, skew_ticks: u64) -> bool {
+        let since = self.since(now);
         now.since(since) >= ticks || since.since(now) > skew_ticks
     }
 
-    /// Since when, give or take the marks' two bits.
+    /// Since when, give or take the marks' two bits, for a CPU at `now`.
     #[inline(always)]
-    pub(crate) const fn since(self) -> Timestamp {
-        Timestamp::from_word(self.0 & !MARKS)
+    pub(crate) const fn since(self, now: Timestamp) -> Timestamp {
+        now.nearest_of(self.0 & !MARKS)
     }
 
     pub(crate) const fn word(self) -> usize {

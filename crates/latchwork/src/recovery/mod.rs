@@ -22,10 +22,9 @@ mod state;
 mod stats;
 mod tick;
 
-pub(crate) use deferred::{DeferredEdges, Finding, Settled};
+pub(crate) use deferred::DeferredEdges;
 pub(crate) use duties::Duties;
 pub use mode::Recovery;
-pub(crate) use poll_lock::PollNumber;
 pub(crate) use reason::{PollOutcome, PollReason};
 pub(crate) use state::RecoveryState;
 pub use stats::RecoveryStats;

@@ -3,9 +3,9 @@
 
 use super::reason::{PollOutcome, PollReason};
 use crate::{
-    contract::{Interrupted, NmiContext, Platform, Request},
+    contract::{GrantKind, Interrupted, NmiContext, Platform},
     cpu::PerCpu,
-    grant::{BroughtBy, Claims},
+    grant::Rings,
     nmi::Nmi,
     time::HandlerClock,
 };
@@ -13,49 +13,57 @@ use crate::{
 impl<P: Platform> Nmi<P> {
     /// Asks the Platform handlers outside an NMI, with interrupts off.
     pub(crate) fn poll_outside_nmi(&'static self, cpu: usize, area: &PerCpu) {
-        self.inside_read_side(cpu, area, |ctx| {
-            let mut clock = HandlerClock::started_at(ctx.arrived_ticks);
-            let mut claims = Claims::default();
-            let asked = self.poll_platform(ctx, &mut clock, &mut claims, PollReason::Debt);
-            if asked == PollOutcome::Claimed {
-                self.grant_for_claims(area, &claims, BroughtBy::Poll, clock.now());
-            }
-            if claims.wants_more() {
-                self.ask_again_later(cpu, area);
-            }
-        });
+        self.inside_read_side(cpu, area, |ctx, clock| self.poll_for_no_edge(ctx, clock));
+    }
+
+    /// Asks the Platform handlers, and adds the rings of what they claim: no edge brought this CPU
+    /// here. Outermost, inside the read side.
+    pub(crate) fn poll_for_no_edge(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
+        let mut rings = Rings::default();
+        let asked = self.poll_platform(ctx, clock, &mut rings, PollReason::Debt);
+        if asked == PollOutcome::Claimed {
+            self.balance(ctx, &rings, 0, GrantKind::MachineWide, clock.now());
+        }
+        if rings.wants_more() {
+            self.ask_again_later(ctx.cpu, ctx.area);
+        }
     }
 
     /// Calls `act` inside the read side, outside an NMI, with interrupts off, so that removals wait
-    /// for it; and then settles edges that this CPU had deferred.
+    /// for it; and then settles what NMIs on top have left, and edges that this CPU had deferred.
     ///
-    /// An NMI may come on top. What it wants done after leaving waits until this has left, since no
-    /// CPU may park or debug while a removal waits for it or while it holds the poll lock. Then the
-    /// CPU rings itself for it: parking needs NMI context, and a debugger the frame.
+    /// What an NMI on top wants done after leaving waits until this has left, since no CPU may park
+    /// or debug while a removal waits for it or while it holds the poll lock. Then the CPU rings
+    /// itself for it: parking needs NMI context, and a debugger the frame.
     pub(crate) fn inside_read_side(
         &'static self,
         cpu: usize,
         area: &PerCpu,
-        act: impl FnOnce(&NmiContext<'_>),
+        act: impl FnOnce(&NmiContext<'_>, &mut HandlerClock),
     ) {
         area.own.read.enter();
         let interrupted = Interrupted::NOWHERE;
         let ctx = NmiContext::outside_nmi(&interrupted, area, cpu, self.platform.now_ticks());
-        act(&ctx);
-        if area.deferred.has_waiting() {
-            self.settle_deferred(&ctx, &mut HandlerClock::started_at(ctx.arrived_ticks));
+        let mut clock = HandlerClock::started_at(ctx.arrived_ticks);
+        act(&ctx, &mut clock);
+        if area.has_open_edges() {
+            self.settle(&ctx, &mut clock);
         }
-        let outermost = area.own.read.leave();
-        if outermost && area.deferred.has_waiting() {
+        area.own.read.leave();
+        if area.has_open_edges() {
             self.answer_for_edge(cpu, area);
         }
-        if outermost && area.own.has_after_leave() {
-            if self.send(cpu, Request::Again).is_ok() {
-                return;
-            }
-            if let Some(due) = area.own.take_after_leave() {
-                self.after_leave(&ctx, due);
-            }
+        self.retry_after_leave(cpu, area);
+    }
+
+    /// Settles, in an NMI, what another NMI on top has left after the last look.
+    #[cold]
+    pub(crate) fn settle_after_leaving(&self, ctx: &NmiContext<'_>) {
+        ctx.area.own.read.enter();
+        self.settle(ctx, &mut HandlerClock::started_at(self.platform.now_ticks()));
+        ctx.area.own.read.leave();
+        if ctx.area.has_open_edges() {
+            self.answer_for_edge(ctx.cpu, ctx.area);
         }
     }
 }

@@ -11,36 +11,48 @@
 //! the flag and then looks at the debt; an NMI on that CPU stores the debt and then looks at the
 //! flag. Whichever came first, the second sees it.
 
-use super::debt::Owed;
+use super::debt::{Debt, Owed};
 use crate::{contract::Platform, cpu::PerCpu, nmi::Nmi};
 
 impl<P: Platform> Nmi<P> {
     /// Owes a poll, for a CPU that skipped one or knows of another reason, after a full fence.
     #[inline(always)]
     pub(crate) fn owe(&self, cpu: usize, area: &PerCpu) {
-        let debt = &self.core.recovery.hot.debt;
-        if debt.owed().is_none() {
-            let made = debt.owe(self.now());
-            self.answer_for_debt(cpu, area, made);
+        if self.core.recovery.hot.debt.owed().is_none() {
+            self.make_debt(cpu, area, |debt| debt.owe(self.now()));
         }
     }
 
     /// As [`owe`](Self::owe), for an edge that waits.
     pub(crate) fn owe_for_edge(&self, cpu: usize, area: &PerCpu) {
-        let made = self.core.recovery.hot.debt.owe_for_edge(self.now());
-        self.answer_for_debt(cpu, area, made);
+        if !self.core.recovery.hot.debt.owed().is_some_and(Owed::has_edge) {
+            self.make_debt(cpu, area, |debt| debt.owe_for_edge(self.now()));
+        }
     }
 
-    /// Sees to it that this CPU has a tick, if it made the debt.
+    /// Makes a debt by `make`, and sees to it that this CPU has a tick if it has made one.
+    ///
+    /// An NMI may come at any point here that pays the debt and makes another. So this CPU answers
+    /// for any debt before it stores its own, and goes on to do so if the debt is another one after
+    /// it has noted its own.
     #[cold]
-    pub(super) fn answer_for_debt(&self, cpu: usize, area: &PerCpu, made: Option<Owed>) {
-        let Some(made) = made else {
-            return;
-        };
+    pub(super) fn make_debt(
+        &self,
+        cpu: usize,
+        area: &PerCpu,
+        make: impl FnOnce(&Debt) -> Option<Owed>,
+    ) -> Option<Owed> {
+        let debt = &self.core.recovery.hot.debt;
+        area.duties.answer_for_any_debt();
+        let made = make(debt)?;
         area.duties.set_own_debt(made);
+        if debt.owed().is_some_and(|owed| owed != made) {
+            area.duties.answer_for_any_debt();
+        }
         if area.work.tick_is_stopped() {
             self.platform.interrupt_for_work(cpu);
         }
+        Some(made)
     }
 
     /// Sees to it that this CPU has a tick: it has deferred an edge that it settles, or is in a
@@ -54,10 +66,14 @@ impl<P: Platform> Nmi<P> {
     /// Makes this CPU the one that answers for what is owed, whichever CPU made it.
     pub(crate) fn take_debt_over(&self, cpu: usize, area: &PerCpu) {
         self.owe_for_edge(cpu, area);
-        let debt = &self.core.recovery.hot.debt;
-        if let Some(owed) = debt.owed() {
+        self.answer_for_what_is_owed(cpu, area);
+    }
+
+    /// Makes this CPU the one that answers for what is owed, if anything is.
+    pub(crate) fn answer_for_what_is_owed(&self, cpu: usize, area: &PerCpu) {
+        if let Some(owed) = self.core.recovery.hot.debt.owed() {
             if !area.duties.is_own_debt(owed) {
-                self.answer_for_debt(cpu, area, debt.renew(owed, self.now()));
+                self.make_debt(cpu, area, |debt| debt.renew(owed, self.now()));
             }
         }
     }
@@ -67,9 +83,33 @@ impl<P: Platform> Nmi<P> {
         self.core.recovery.hot.debt.owed().is_some_and(|owed| area.duties.is_own_debt(owed))
     }
 
-    /// Whether this CPU must have a tick: it answers for the debt, or has an edge to settle, or a
-    /// storm whose end it reports.
-    pub(crate) fn needs_tick(&self, area: &PerCpu) -> bool {
-        area.deferred.has_waiting() || self.is_maker(area) || area.storms.has_any()
+    /// Has this CPU answer for one debt only, or for none, if it answers for any.
+    fn answer_for_one_debt(&self, cpu: usize, area: &PerCpu) {
+        if !area.duties.answers_for_any_debt() {
+            return;
+        }
+        let debt = &self.core.recovery.hot.debt;
+        match debt.owed() {
+            Some(owed) => {
+                self.make_debt(cpu, area, |debt| debt.renew(owed, self.now()));
+            }
+            None => {
+                area.duties.answer_for_no_debt();
+                if debt.owed().is_some() {
+                    area.duties.answer_for_any_debt();
+                }
+            }
+        }
+    }
+
+    /// Whether this CPU must have a tick: it answers for the debt, or has an edge to settle, a
+    /// storm whose end it reports, or something due after leaving for which it could not ring.
+    /// Outside dispatch, with interrupts off.
+    pub(crate) fn needs_tick(&self, cpu: usize, area: &PerCpu) -> bool {
+        self.answer_for_one_debt(cpu, area);
+        area.has_open_edges()
+            || self.is_maker(area)
+            || area.storms.has_any()
+            || area.own.has_after_leave()
     }
 }

@@ -8,10 +8,10 @@ use super::{
 use crate::{
     contract::{Claim, Class, NmiContext, Platform},
     cpu::PerCpu,
-    grant::Claims,
+    grant::Rings,
     nmi::Nmi,
     registry::Slot,
-    time::HandlerClock,
+    time::{HandlerClock, Timestamp},
 };
 
 /// A poll after which an edge still waits is followed by another, up to this many in all. The tick
@@ -19,7 +19,7 @@ use crate::{
 const POLLS_AT_ONCE: usize = 2;
 
 impl<P: Platform> Nmi<P> {
-    /// Asks the Platform handlers, unless another CPU, or this one underneath, is asking them. If
+    /// Asks the Platform handlers, unless another CPU is asking them. If
     /// there are none, no CPU is: so no CPU defers an edge that reaches all CPUs at the same time,
     /// such as a button's, for nothing. Inside the read side.
     ///
@@ -30,7 +30,7 @@ impl<P: Platform> Nmi<P> {
         &self,
         ctx: &NmiContext<'_>,
         clock: &mut HandlerClock,
-        claims: &mut Claims,
+        rings: &mut Rings,
         reason: PollReason,
     ) -> PollOutcome {
         if self.has_no_platform_handlers(ctx) {
@@ -50,7 +50,7 @@ impl<P: Platform> Nmi<P> {
             Ok(number) => number,
             Err(overlapped) => return PollOutcome::Busy(overlapped),
         };
-        let mut claimed = self.poll_once(ctx, clock, claims, reason, poll);
+        let mut claimed = self.poll_once(ctx, clock, rings, reason, poll);
         for _ in 1..POLLS_AT_ONCE {
             if !self.core.recovery.hot.debt.owed().is_some_and(|owed| owed.has_edge()) {
                 break;
@@ -59,8 +59,8 @@ impl<P: Platform> Nmi<P> {
                 Ok(number) => number,
                 Err(_) => break,
             };
-            claims.next_round();
-            claimed |= self.poll_once(ctx, clock, claims, PollReason::Debt, poll);
+            rings.next_round();
+            claimed |= self.poll_once(ctx, clock, rings, PollReason::Debt, poll);
         }
         if claimed { PollOutcome::Claimed } else { PollOutcome::Nothing }
     }
@@ -88,7 +88,7 @@ impl<P: Platform> Nmi<P> {
         let taken = recovery.hot.debt.take();
         let begun = recovery.polls.begin(free, ctx.cpu);
         if let (Err(_), Some(taken)) = (begun, taken) {
-            self.answer_for_debt(ctx.cpu, ctx.area, recovery.hot.debt.put_back(taken));
+            self.make_debt(ctx.cpu, ctx.area, |debt| debt.put_back(taken));
         }
         begun
     }
@@ -99,7 +99,7 @@ impl<P: Platform> Nmi<P> {
         &self,
         ctx: &NmiContext<'_>,
         clock: &mut HandlerClock,
-        claims: &mut Claims,
+        rings: &mut Rings,
         reason: PollReason,
         number: PollNumber,
     ) -> bool {
@@ -108,13 +108,15 @@ impl<P: Platform> Nmi<P> {
         let (mut claimed, mut wants_more) = (false, false);
         self.ask_all(Class::Platform, ctx, clock, |slot, index, claim| {
             claimed = true;
-            recovery.polls.note_claim(number);
             if reason != PollReason::Edge {
                 recovery.counters.count_recovered();
             }
-            claims.add(&slot.doorbell, ctx.area.grants.routes.ring_target(index));
+            rings.add(
+                &slot.doorbell,
+                ctx.area.ledger.routes.ring_target(index, Timestamp::from_ticks(ctx.arrived_ticks)),
+            );
             if claim == Claim::More {
-                claims.set_wants_more();
+                rings.set_wants_more();
                 wants_more = true;
             }
             self.publish_claim(slot, index, Some(ctx.area));
@@ -128,6 +130,16 @@ impl<P: Platform> Nmi<P> {
         claimed
     }
 
+    /// Publishes a claim of each Platform handler, for a CPU that was stopped amid a poll: it may
+    /// have consumed a condition and not have published that.
+    pub(crate) fn publish_what_was_polled(&self) {
+        for index in self.core.registry.order(Class::Platform) {
+            if let Some(slot) = self.core.registry.slot(Class::Platform, index) {
+                self.publish_claim(slot, index, None);
+            }
+        }
+    }
+
     /// Publishes to the CPUs on the route of a Platform doorbell that its condition was claimed.
     /// `own` is the area of this CPU, if it grants itself what it needs.
     pub(crate) fn publish_claim(&self, slot: &Slot, index: usize, own: Option<&PerCpu>) {
@@ -136,8 +148,9 @@ impl<P: Platform> Nmi<P> {
         let late = limits.late().max(limits.late_of(late_us));
         let now = self.now();
         if let Some(own) = own {
-            own.grants.saw_own_claim(index);
+            own.ledger.saw_own_claim(index);
         }
-        slot.published.publish(&self.core.recovery.hot.machine_wide, now.after(late), limits);
+        let all = &self.core.recovery.hot.machine_wide;
+        slot.published.publish(all, now, now.after(late), limits);
     }
 }

@@ -2,17 +2,16 @@
 //! The try-lock of the Platform handlers, which numbers the polls.
 //!
 //! One word: the number of the last poll that began, and the CPU that is polling, if one is. So a
-//! CPU that fails to take the lock learns in the same access which poll it overlaps, and can settle
-//! its edge by what that poll and later ones claimed. If the number were in a word of its own, a
-//! loser might read that of the poll before, and take its edge for explained by what *that* poll
-//! claimed, long ago.
+//! CPU that fails to take the lock learns in the same access which poll it overlaps, and judges its
+//! edge once a later one is over. If the number were in a word of its own, a loser might read that
+//! of the poll before, and judge its edge before the poll that it overlaps has published a claim.
 //!
 //! # Orderings
 //!
 //! *Writers*: a CPU that takes the lock, by one exchange that may fail, so no CPU waits for it; its
 //! holder; and, about a holder that executes nothing any more, the CPU that marks it offline.
-//! Acquire and Release make what one poll did visible to the next, and to a CPU that sees it
-//! finished. The holder writes `claimed`; a CPU that has seen a later poll finished reads it.
+//! Acquire and Release make what one poll did, its published claims among it, visible to the next,
+//! and to a CPU that sees it finished.
 //!
 //! A CPU that takes the lock has taken the debt *before*, and executes a full fence after. So
 //!
@@ -41,18 +40,14 @@ pub(crate) struct PollNumber(usize);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FreePollLock(usize);
 
-/// The lock, and what is known of the polls made under it.
+/// The lock.
 #[derive(Debug)]
-pub(crate) struct PollLock {
-    word: AtomicUsize,
-    /// The number of the last poll that claimed anything.
-    claimed: AtomicUsize,
-}
+pub(crate) struct PollLock(AtomicUsize);
 
 impl PollLock {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
-            Self { word: AtomicUsize::new(0), claimed: AtomicUsize::new(0) }
+            Self(AtomicUsize::new(0))
         }
     }
 
@@ -63,7 +58,7 @@ impl PollLock {
     ///
     /// The poll in progress, of another CPU or of this one underneath.
     pub(crate) fn check_free(&self) -> Result<FreePollLock, PollNumber> {
-        let word = self.word.load(Ordering::Acquire);
+        let word = self.0.load(Ordering::Acquire);
         if word & HOLDER_MASK == 0 { Ok(FreePollLock(word)) } else { Err(PollNumber::of(word)) }
     }
 
@@ -75,55 +70,37 @@ impl PollLock {
     pub(crate) fn begin(&self, free: FreePollLock, cpu: usize) -> Result<PollNumber, PollNumber> {
         let number = PollNumber(free.0.wrapping_add(ONE_POLL));
         let held = number.0 | cpu.wrapping_add(1) & HOLDER_MASK;
-        let taken = self.word.compare_exchange(free.0, held, Ordering::AcqRel, Ordering::Acquire);
+        let taken = self.0.compare_exchange(free.0, held, Ordering::AcqRel, Ordering::Acquire);
         fence_after_rmw();
         taken.map(|_| number).map_err(PollNumber::of)
     }
 
-    /// Notes a claim. The holder calls it.
-    pub(crate) fn note_claim(&self, number: PollNumber) {
-        self.claimed.store(number.0, Ordering::Relaxed);
-    }
-
-    /// Ends the poll. The holder calls it. It keeps the last claim from getting so old that it
-    /// looks like one to come.
+    /// Ends the poll. The holder calls it, after it has published what it claimed.
     pub(crate) fn end(&self, number: PollNumber) {
-        let oldest = PollNumber(number.0.wrapping_sub((usize::MAX / 4) & !HOLDER_MASK));
-        if PollNumber(self.claimed.load(Ordering::Relaxed)).is_before(oldest) {
-            self.note_claim(oldest);
-        }
-        self.word.store(number.0, Ordering::Release);
+        self.0.store(number.0, Ordering::Release);
     }
 
-    /// Ends the poll in which `cpu` was stopped. The caller has seen all that it did.
-    ///
-    /// That CPU may have consumed a condition and not published it, and it has not looked at all
-    /// sources: so edges that wait for this poll count as explained.
-    pub(crate) fn abandon(&self, cpu: usize) {
-        let word = self.word.load(Ordering::Relaxed);
+    /// Ends the poll in which `cpu` was stopped, if it was. The caller has seen all that it did,
+    /// and has published what it may have claimed.
+    pub(crate) fn abandon(&self, cpu: usize, publish: impl FnOnce()) {
+        let word = self.0.load(Ordering::Relaxed);
         if word & HOLDER_MASK == cpu.wrapping_add(1) {
-            let number = PollNumber::of(word);
-            self.note_claim(number);
+            publish();
             // No other CPU changes the word while a CPU holds the lock.
-            self.word.store(number.0, Ordering::Release);
+            self.end(PollNumber::of(word));
         }
     }
 
-    /// Whether a poll that began after `overlapped` has finished; if so, whether `overlapped` or a
-    /// later one claimed anything.
-    pub(crate) fn verdict_on(&self, overlapped: PollNumber) -> Option<bool> {
-        let word = self.word.load(Ordering::Acquire);
+    /// Whether a poll that began after `overlapped` has ended.
+    pub(crate) fn has_ended_after(&self, overlapped: PollNumber) -> bool {
+        let word = self.0.load(Ordering::Acquire);
         let begun = PollNumber::of(word);
-        let finished = if word & HOLDER_MASK == 0 {
+        let ended = if word & HOLDER_MASK == 0 {
             begun
         } else {
             PollNumber(begun.0.wrapping_sub(ONE_POLL))
         };
-        if !overlapped.is_before(finished) {
-            return None;
-        }
-        let claimed = PollNumber(self.claimed.load(Ordering::Relaxed));
-        Some(!claimed.is_before(overlapped))
+        overlapped.is_before(ended)
     }
 }
 
@@ -159,45 +136,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_loser_is_settled_by_the_poll_it_overlapped_once_a_later_one_has_finished() {
+    fn a_loser_waits_until_a_later_poll_than_the_one_it_overlapped_is_over() {
         let lock = PollLock::new();
         let first = lock.take(0).unwrap();
         let overlapped = lock.take(1).unwrap_err();
         assert_eq!(overlapped, first);
-        lock.note_claim(first);
         lock.end(first);
-        assert_eq!(lock.verdict_on(overlapped), None, "the source may have been looked at before");
+        assert!(!lock.has_ended_after(overlapped), "it may have looked at the source before");
         let second = lock.take(1).unwrap();
-        assert_eq!(lock.verdict_on(overlapped), None, "not finished");
+        assert!(!lock.has_ended_after(overlapped), "not over");
         lock.end(second);
-        assert_eq!(lock.verdict_on(overlapped), Some(true));
-        assert_eq!(lock.verdict_on(second), None);
+        assert!(lock.has_ended_after(overlapped) && !lock.has_ended_after(second));
     }
 
     #[test]
-    fn a_claim_before_the_overlapped_poll_explains_nothing() {
+    fn only_its_holder_is_abandoned_and_its_claims_are_published_before() {
         let lock = PollLock::new();
-        let earlier = lock.take(0).unwrap();
-        lock.note_claim(earlier);
-        lock.end(earlier);
-        let overlapped = lock.take(0).unwrap();
-        lock.end(overlapped);
-        let later = lock.take(1).unwrap();
-        lock.end(later);
-        assert_eq!(lock.verdict_on(overlapped), Some(false));
-    }
-
-    #[test]
-    fn only_its_holder_is_abandoned_and_what_waits_for_it_is_explained() {
-        let lock = PollLock::new();
-        lock.abandon(0);
+        let publish_nothing = || panic!("no such poll");
+        lock.abandon(0, publish_nothing);
         let number = lock.take(1).unwrap();
-        lock.abandon(0);
+        lock.abandon(0, publish_nothing);
         assert_eq!(lock.take(0), Err(number));
-        lock.abandon(1);
-        let next = lock.take(0).unwrap();
-        lock.end(next);
-        assert_eq!(lock.verdict_on(number), Some(true));
+        lock.abandon(1, || assert_eq!(lock.take(0), Err(number)));
+        assert!(lock.take(0).is_ok());
     }
 
     #[test]
@@ -209,20 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_of_long_ago_explains_nothing_however_many_polls_come_after() {
-        let lock = PollLock::new();
-        let claimed = lock.take(0).unwrap();
-        lock.note_claim(claimed);
-        lock.end(claimed);
-        for _ in 0..10 {
-            let far_on =
-                lock.word.load(Ordering::Relaxed).wrapping_add((usize::MAX / 8) & !HOLDER_MASK);
-            lock.word.store(far_on, Ordering::Relaxed);
-            let overlapped = lock.take(0).unwrap();
-            lock.end(overlapped);
-            let later = lock.take(0).unwrap();
-            lock.end(later);
-            assert_eq!(lock.verdict_on(overlapped), Some(false));
-        }
+    fn a_later_poll_is_later_across_the_wrap_of_the_numbers() {
+        let lock = PollLock(AtomicUsize::new(usize::MAX & !HOLDER_MASK));
+        let last = lock.take(0).unwrap();
+        lock.end(last);
+        assert!(!lock.has_ended_after(last));
+        let first = lock.take(0).unwrap();
+        lock.end(first);
+        assert!(lock.has_ended_after(last) && !lock.has_ended_after(first));
     }
 }

@@ -14,29 +14,29 @@ impl<P: Platform> Nmi<P> {
     /// interrupts off.
     pub(crate) fn run_tick_duties(&'static self, cpu: usize, area: &PerCpu) {
         let now = self.now();
-        self.update_hold(area, now);
         self.ask_again(cpu, area);
+        self.retry_after_leave(cpu, area);
         self.pay_debt(cpu, area, now);
-        if area.deferred.has_waiting() {
-            self.inside_read_side(cpu, area, |_| {});
-        }
-        self.end_storms(cpu, area);
         self.note_open_point(cpu, area, now);
+        self.end_storms(cpu, area);
     }
 
-    /// Notes that this CPU has taken any edge that came before `now`.
-    ///
-    /// An NMI on top of the adoption may need what is being adopted: it leaves its edge to this
-    /// CPU, which is inside the read side for that.
+    /// Notes that this CPU has taken any edge that came before `now`, and settles what is open. It
+    /// does not drop a ring that an edge may still need.
     fn note_open_point(&'static self, cpu: usize, area: &PerCpu, now: Timestamp) {
-        let recovery = &self.core.recovery;
-        let limits = self.limits();
-        if area.grants.has_unseen_claims(&recovery.hot.machine_wide) {
-            self.inside_read_side(cpu, area, |_| {
-                area.grants.adopt(&self.core.registry, &recovery.hot.machine_wide, now, limits);
-            });
+        let machine_wide = &self.core.recovery.hot.machine_wide;
+        let ledger = &area.ledger;
+        if ledger.is_empty() && !area.has_open_edges() && !ledger.has_unseen_claims(machine_wide) {
+            return;
         }
-        area.grants.note_open_point(now, area.deferred.unsettled(), limits);
+        self.inside_read_side(cpu, area, |ctx, clock| {
+            self.look_at_what_is_unfinished(area);
+            self.adopt(area, now, now);
+            self.settle(ctx, clock);
+            if area.oldest_edge().is_none() {
+                ledger.note_open_point(now, now);
+            }
+        });
     }
 
     fn pay_debt(&'static self, cpu: usize, area: &PerCpu, now: Timestamp) {
@@ -49,10 +49,9 @@ impl<P: Platform> Nmi<P> {
             return;
         }
         if recovery.mode() == Recovery::ProbeNmi {
-            let Some(renewed) = recovery.hot.debt.renew(owed, now) else {
+            if self.make_debt(cpu, area, |debt| debt.renew(owed, now)).is_none() {
                 return;
-            };
-            area.duties.set_own_debt(renewed);
+            }
             recovery.counters.count_tick(Recovery::ProbeNmi);
             if self.send(cpu, Request::Probe).is_ok() {
                 return;
@@ -79,23 +78,14 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// Before this CPU opens, or leaves an NMI.
-    pub(crate) fn update_hold(&self, area: &PerCpu, now: Timestamp) {
-        if area.grants.waits_for_send() {
-            let limits = self.limits();
-            area.grants.update_hold(|| area.unfinished_sends(), now, || self.now(), limits);
-        }
-    }
-
     /// Says that this CPU is about to idle. The kernel calls it with interrupts off, before each
     /// wait for an interrupt. What is granted here then ends at its deadline, and not only at the
     /// next tick, which may be stopped. Not NMI-safe: in an NMI it does nothing.
     pub fn entering_idle(&'static self) {
         let _ = self.on_this_cpu(|cpu, area| {
             if !area.is_in_dispatch() {
-                let now = self.now();
-                self.update_hold(area, now);
-                self.note_open_point(cpu, area, now);
+                self.be_online_if_just_started(cpu, area);
+                self.note_open_point(cpu, area, self.now());
             }
         });
     }

@@ -5,9 +5,12 @@
 use super::{registration::Registration, slot::Slot};
 use crate::{
     contract::{Class, GrantKind, HandlerId, Platform},
+    cpu::PerCpu,
+    grant::{Due, Grant},
     nmi::Core,
     primitive::{Ordering, fence},
-    time::Timestamp,
+    read_word::Nesting,
+    time::{InTicks, Timestamp},
 };
 
 impl Registration {
@@ -23,10 +26,12 @@ impl Registration {
         let (core, platform, id) = self.core_platform_and_id();
         let interrupts = platform.disable_interrupts();
         let slot = core.slot_of(id);
-        let granted_until = slot.map(|slot| grant_outside_nmi(core, platform, id, slot));
+        if let Some(slot) = slot {
+            begin(core, platform, id, slot);
+        }
         let acknowledged = acknowledge();
-        if let Some((slot, until)) = slot.zip(granted_until) {
-            extend_outside_nmi(core, platform, id, slot, until);
+        if let Some(slot) = slot {
+            end(core, platform, id, slot);
         }
         // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
         unsafe { platform.restore_interrupts(interrupts) };
@@ -34,58 +39,66 @@ impl Registration {
     }
 }
 
-/// Extends the grant after the acknowledgement: the ring's lateness counts from here on, however
-/// long the acknowledgement took.
-///
-/// A CPU that has adopted the claim meanwhile learns of the later deadline. If the first deadline
-/// has passed by then, that CPU's grant may have ended, so this publishes the claim once more. Some
-/// CPU may then absorb an edge more than necessary, which is better than to call the ring unknown.
-fn extend_outside_nmi(
-    core: &Core,
-    platform: &dyn Platform,
-    id: HandlerId,
-    slot: &Slot,
-    granted_until: Timestamp,
-) {
+/// Adds the ring before the acknowledgement: an NMI that comes between the two finds the condition
+/// or the ring. The ring has no deadline yet, however long the acknowledgement takes: this CPU says
+/// until then, as in a send, that something is under way.
+fn begin(core: &Core, platform: &dyn Platform, id: HandlerId, slot: &Slot) {
     let recovery = &core.recovery;
     let limits = recovery.limits.in_ticks(platform.ticks_per_ms());
     let now = Timestamp::from_ticks(platform.now_ticks());
-    let late = limits.late().max(limits.late_of(slot.doorbell.late_rings().us()));
-    let deadline = now.after(late);
+    let Some((cpu, area)) = own_area(core, platform) else {
+        return;
+    };
+    area.own.sending.begin();
     if id.class == Class::Platform {
-        slot.published.renew(&recovery.hot.machine_wide, deadline, limits);
-        let told = Timestamp::from_ticks(platform.now_ticks());
-        if granted_until.is_before(told) {
-            slot.published.publish(&recovery.hot.machine_wide, told.after(late), limits);
-        }
-    } else if let Some(area) = platform.current_cpu().and_then(|cpu| core.cpus().get(cpu)) {
-        area.grants.extend(deadline, now, limits);
-    }
-}
-
-/// Grants the edge before the acknowledgement: an NMI that comes between the two finds the
-/// condition or the grant. Returns until when the grant lasts.
-fn grant_outside_nmi(
-    core: &Core,
-    platform: &dyn Platform,
-    id: HandlerId,
-    slot: &Slot,
-) -> Timestamp {
-    let recovery = &core.recovery;
-    let limits = recovery.limits.in_ticks(platform.ticks_per_ms());
-    let now = Timestamp::from_ticks(platform.now_ticks());
-    let late = slot.doorbell.late_rings();
-    let deadline = now.after(limits.late().max(limits.late_of(late.us())));
-    if id.class == Class::Platform {
-        slot.published.publish(&recovery.hot.machine_wide, deadline, limits);
+        let (all, due) = (&recovery.hot.machine_wide, due_by(slot, now, limits));
+        slot.published.begin_claim(all, now, due, limits);
         // A CPU that finds the status clear finds the claim. Partner: the fence in `Nmi::absorb`.
         fence(Ordering::Release);
-        return deadline;
+        return;
     }
-    let area = platform.current_cpu().and_then(|cpu| core.cpus().get(cpu));
-    if let Some(area) = area {
-        let edges = slot.doorbell.rings_of_a_claim();
-        area.grants.grant(GrantKind::OutsideNmi, edges, deadline, now, limits);
+    outermost(platform, cpu, area, || {
+        let due = Due::After { wait: area.wait_for_what_is_under_way(core.cpus()), taken: None };
+        let (kind, rings) = (GrantKind::OutsideNmi, slot.doorbell.rings_of_a_claim());
+        area.ledger.add(Grant { kind, rings, due }, now, limits);
+    });
+}
+
+/// The ring's lateness counts from the end of the acknowledgement on.
+fn end(core: &Core, platform: &dyn Platform, id: HandlerId, slot: &Slot) {
+    let Some((cpu, area)) = own_area(core, platform) else {
+        return;
+    };
+    let limits = core.recovery.limits.in_ticks(platform.ticks_per_ms());
+    let due = due_by(slot, Timestamp::from_ticks(platform.now_ticks()), limits);
+    if id.class == Class::Platform {
+        slot.published.end_claim(due, limits);
+    } else if !outermost(platform, cpu, area, || area.ledger.note_claim_outside(due)) {
+        area.tray.leave_rings(slot.doorbell.rings_of_a_claim());
     }
-    deadline
+    area.own.sending.end();
+}
+
+fn own_area<'c>(core: &'c Core, platform: &dyn Platform) -> Option<(usize, &'c PerCpu)> {
+    let cpu = platform.current_cpu()?;
+    Some((cpu, core.cpus().get(cpu)?))
+}
+
+fn due_by(slot: &Slot, now: Timestamp, limits: InTicks<'_>) -> Timestamp {
+    now.after(limits.late().max(limits.late_of(slot.doorbell.late_rings().us())))
+}
+
+/// Calls `act` as the outermost code of this CPU, with interrupts off. What an NMI on top leaves
+/// meanwhile waits for this CPU's next NMI or tick. If the caller itself is on top of code of the
+/// library, it calls nothing, and returns false.
+fn outermost(platform: &dyn Platform, cpu: usize, area: &PerCpu, act: impl FnOnce()) -> bool {
+    let is_outermost = area.own.read.enter() == Nesting::Outermost;
+    if is_outermost {
+        act();
+    }
+    area.own.read.leave();
+    if is_outermost && !area.tray.is_empty() {
+        platform.interrupt_for_work(cpu);
+    }
+    is_outermost
 }

@@ -13,8 +13,8 @@ impl<P: Platform> Nmi<P> {
     /// Sets the CPUs to which the doorbell of a Platform handler rings from now on. The library
     /// then owes a poll, since a line that was asserted while it was masked gives no edge. Call
     /// this **before** you open the new route, and [`owe_poll`](Self::owe_poll) after. Close the
-    /// old route [`late_us`](Limits::late_us) before: a CPU that the new route leaves out may call
-    /// a ring unknown that is still under way to it. Not NMI-safe.
+    /// old route before: a ring that is still under way to a CPU which the new route leaves out is
+    /// explained there as before, for [`cap_us`](Limits::cap_us) and a tick. Not NMI-safe.
     ///
     /// # Errors
     ///

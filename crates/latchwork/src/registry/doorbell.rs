@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     contract::{Class, Doorbell, EdgeModel, HandlerId, Platform, PlatformDelivery},
-    grant::{MOST_CREDITS, MOST_LATE_US, RingTarget},
+    grant::{MOST_LATE_US, RingTarget},
     nmi::Core,
     primitive::Ordering,
-    time::{Limits, LimitsError},
+    time::{Limits, LimitsError, Timestamp},
 };
 
 impl Writer<'_> {
@@ -37,8 +37,6 @@ impl Writer<'_> {
         1_usize.wrapping_shl((!taken).trailing_zeros())
     }
 }
-
-const _: () = assert!(EdgeModel::MOST_LATE_EDGES as usize + 1 == MOST_CREDITS);
 
 /// Refuses an edge model to which grants cannot keep, for a handler of `class` behind `doorbell`.
 pub(super) fn check_edges(
@@ -78,7 +76,15 @@ pub(super) fn check_route(core: &Core, delivery: PlatformDelivery<'_>) -> Result
 }
 
 /// Sets for every CPU whether Platform slot `slot` rings there. The caller holds the writer lock.
-pub(super) fn set_routes(core: &Core, slot: usize, route: Route, delivery: PlatformDelivery<'_>) {
+pub(super) fn set_routes(
+    core: &Core,
+    platform: &dyn Platform,
+    slot: usize,
+    route: Route,
+    delivery: PlatformDelivery<'_>,
+) {
+    let now = Timestamp::from_ticks(platform.now_ticks());
+    let until = now.after(core.recovery.limits.in_ticks(platform.ticks_per_ms()).cap());
     for (cpu, area) in core.cpus().iter().enumerate() {
         let routed = match (route, delivery) {
             (Route::Bsp, _) => core.boot_cpu() == cpu,
@@ -86,7 +92,7 @@ pub(super) fn set_routes(core: &Core, slot: usize, route: Route, delivery: Platf
             _ => true,
         };
         let ring = if routed { RingTarget::ThisCpu } else { RingTarget::OtherCpus };
-        area.grants.routes.set(slot, ring);
+        area.ledger.routes.set(slot, ring, now, until);
     }
 }
 
@@ -104,7 +110,7 @@ pub(crate) fn set_delivery(
     let slot = core.slot_of(id).ok_or(SpecError::Stale)?;
     let route = check_route(core, delivery).map_err(|cpu| SpecError::NoSuchCpu { cpu })?;
     writer.with_record(slot, |record| record.route = route);
-    set_routes(core, id.slot, route, delivery);
+    set_routes(core, platform, id.slot, route, delivery);
     Ok(())
 }
 
@@ -148,7 +154,7 @@ pub(crate) fn set_boot_cpu(
         let is_bsp =
             writer.with_record(slot, |record| record.is_taken() && record.route == Route::Bsp);
         if is_bsp {
-            set_routes(core, index, Route::Bsp, PlatformDelivery::Bsp);
+            set_routes(core, platform, index, Route::Bsp, PlatformDelivery::Bsp);
         }
     }
     Ok(())

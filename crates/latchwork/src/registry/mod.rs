@@ -3,9 +3,9 @@
 //! them.
 //!
 //! * Dispatch reads the [table] of [slots](slot), and the [order] of each class.
-//! * Drivers [register] and [remove] handlers under the [writer] lock. A removal
-//!   waits for [quiescence]: until no CPU's [read word](read_word) says that this CPU may be inside
-//!   the handler.
+//! * Drivers [register] and [remove] handlers under the [writer] lock. A removal waits for
+//!   [quiescence]: until no CPU's [read word](crate::read_word) says that it may be inside the
+//!   handler.
 //! * Drivers name [doorbells](doorbell), and change what these are like ([delivery]).
 //! * Drivers hold a [registration], a [pinned] node, or a [ticket].
 
@@ -16,7 +16,6 @@ mod error;
 mod order;
 mod pinned;
 mod quiescence;
-mod read_word;
 mod register;
 mod registration;
 mod remove;
@@ -29,7 +28,6 @@ pub use error::{EdgesError, HandleError, RegisterError, RemoveFailure, SpecError
 pub use pinned::{PinnedHandler, PinnedRegistration};
 #[cfg(test)]
 pub(crate) use quiescence::Quiescence;
-pub(crate) use read_word::{Nesting, ReadWord};
 pub use registration::{Registration, RemoveError};
 pub(crate) use slot::Slot;
 pub(crate) use table::Registry;

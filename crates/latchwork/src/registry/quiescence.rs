@@ -7,8 +7,7 @@
 //! A dispatch that begins after the wait has begun never delays it beyond the walk: that dispatch
 //! cannot find the handler any more, and its generation tells it apart.
 
-use super::read_word::Observed;
-use crate::cpu::PerCpu;
+use crate::{cpu::PerCpu, read_word::Observed};
 
 /// A wait for quiescence, in progress.
 #[derive(Clone, Copy, Debug)]

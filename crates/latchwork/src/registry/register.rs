@@ -50,7 +50,7 @@ pub(crate) unsafe fn register(
     slot.doorbell.set_model(spec.edges);
     slot.storm_above.set(spec.claims_per_ms);
     if class == Class::Platform {
-        doorbell::set_routes(core, index, route, spec.delivery);
+        doorbell::set_routes(core, platform, index, route, spec.delivery);
     }
     slot.fill(handler);
     writer.with_record(slot, |record| record.set_live(spec, name, rank));

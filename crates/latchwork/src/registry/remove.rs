@@ -8,6 +8,7 @@ use crate::{
     contract::{HandlerId, Name, Platform},
     nmi::Core,
     primitive::{Ordering, fence},
+    stats::end_storms_of_removed,
 };
 
 /// Removes the handler and waits until no CPU can be inside it, without bound or up to `limit_ms`.
@@ -35,6 +36,7 @@ pub(crate) fn remove(
         }
         platform.relax();
     }
+    end_storms_of_removed(core, platform, id);
     let writer = Writer::lock(core, platform);
     if let Some(slot) = core.slot_of(id) {
         writer.with_record(slot, |record| slot.free(record));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The writer lock, and what writers do to slots under it.
 
+use core::mem::ManuallyDrop;
+
 use super::{
     error::RegisterError,
     order::Order,
@@ -10,6 +12,7 @@ use super::{
 };
 use crate::{
     contract::{Class, Doorbell, EdgeModel, HANDLERS_PER_CLASS, InterruptState, Platform},
+    cpu::PerCpu,
     nmi::Core,
     primitive::{Ordering, fence},
 };
@@ -20,6 +23,8 @@ pub(super) struct Writer<'a> {
     pub(super) registry: &'a Registry,
     platform: &'a dyn Platform,
     interrupts: InterruptState,
+    /// This CPU, if it has an area.
+    here: Option<(usize, &'a PerCpu)>,
 }
 
 impl<'a> Writer<'a> {
@@ -27,12 +32,39 @@ impl<'a> Writer<'a> {
     /// anything.
     pub(super) fn lock(core: &'a Core, platform: &'a dyn Platform) -> Self {
         let interrupts = platform.disable_interrupts();
-        let registry = &core.registry;
-        let locked = &registry.locked;
-        while locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        let here = platform.current_cpu().and_then(|cpu| Some((cpu, core.cpus().get(cpu)?)));
+        // It is not the holder before it has the lock: if `relax` unwinds, it releases nothing.
+        let waiting =
+            ManuallyDrop::new(Self { registry: &core.registry, platform, interrupts, here });
+        while !waiting.try_lock() {
             platform.relax();
         }
-        Self { registry, platform, interrupts }
+        ManuallyDrop::into_inner(waiting)
+    }
+
+    /// From before the lock is taken until after it is released no NMI parks this CPU: the writers
+    /// on all others would wait.
+    fn try_lock(&self) -> bool {
+        if let Some((_, area)) = self.here {
+            area.own.keep_after_leave();
+        }
+        let locked = &self.registry.locked;
+        let is_ours =
+            locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        if !is_ours {
+            self.release_after_leave();
+        }
+        is_ours
+    }
+
+    /// What came due meanwhile this CPU does in an NMI of its own, at once or after its next tick.
+    fn release_after_leave(&self) {
+        if let Some((cpu, area)) = self.here {
+            let is_due = area.own.release_after_leave();
+            if is_due && !area.ring_itself(self.platform, cpu) && area.work.tick_is_stopped() {
+                self.platform.interrupt_for_work(cpu);
+            }
+        }
     }
 
     /// Reads and writes the records of one slot.
@@ -150,6 +182,7 @@ impl<'a> Writer<'a> {
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
         self.registry.locked.store(false, Ordering::Release);
+        self.release_after_leave();
         // SAFETY: the state is from the `disable_interrupts` in `lock`. The writer has not left its
         // CPU since, because interrupts were off, and it is created and dropped in one scope.
         unsafe { self.platform.restore_interrupts(self.interrupts) };

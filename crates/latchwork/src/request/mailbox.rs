@@ -19,6 +19,7 @@
 //! twice.
 //!
 //! *Taken*: written and read by the receiving CPU; an atomic add because an NMI may nest in it.
+//! Also written, while that CPU executes nothing, by the CPU that marks it offline.
 
 use crate::{
     contract::{Request, Requests},
@@ -65,6 +66,28 @@ impl Mailbox {
             return Requests::NONE;
         }
         Requests::from_word(self.pending.swap(0, Ordering::Acquire))
+    }
+
+    /// How many of the first `taken` sends have not finished, at least. It takes each that has
+    /// finished for one of these, though its request may still be pending.
+    pub(super) fn least_unfinished_of(&self, taken: usize) -> usize {
+        let unfinished = taken.wrapping_sub(self.finished.load(Ordering::Acquire));
+        if unfinished > usize::MAX / 2 { 0 } else { unfinished }
+    }
+
+    /// How many sends the receiver has taken, if no more than `unfinished` have not finished. It
+    /// takes none meanwhile.
+    pub(super) fn taken_if_unfinished(&self, unfinished: usize) -> usize {
+        let finished = self.finished.load(Ordering::Acquire);
+        let pending = Requests::from_word(self.pending.load(Ordering::Relaxed)).total();
+        finished.wrapping_sub(pending).wrapping_add(unfinished)
+    }
+
+    /// Whether requests are pending, and none of them is an [`Again`](Request::Again), which
+    /// whoever asks this adds then.
+    pub(super) fn lacks_own_ring(&self) -> bool {
+        let pending = Requests::from_word(self.pending.load(Ordering::Relaxed));
+        !pending.is_empty() && pending.count(Request::Again) == 0
     }
 
     /// How many sends are posted whose ring is not known to be made, given how many sends this CPU

@@ -30,29 +30,33 @@ impl<P: Platform> Nmi<P> {
             return Err(SendError::NotInitialised);
         }
         let target = cpus.get(cpu).ok_or(SendError::NoSuchCpu { cpu })?;
-        let interrupts = self.platform.disable_interrupts();
-        let sent = if request.is_to_self_only() && self.platform.current_cpu() != Some(cpu) {
-            Err(SendError::ToSelfOnly(request))
-        } else if target.presence().is_away() {
-            Err(SendError::Offline { cpu })
-        } else {
-            self.post_and_ring(cpu, target, request)
-        };
-        // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
-        unsafe { self.platform.restore_interrupts(interrupts) };
-        sent
+        self.on_this_cpu(|this_cpu, area| {
+            if request.is_to_self_only() && this_cpu != cpu {
+                return Err(SendError::ToSelfOnly(request));
+            }
+            area.own.sending.begin();
+            let sent = match target.presence().is_away() {
+                true => Err(SendError::Offline { cpu }),
+                false => post_and_ring(&self.platform, cpu, target, request),
+            };
+            area.own.sending.end();
+            sent
+        })
+        .unwrap_or_else(|cpu| Err(SendError::NoSender { cpu }))
     }
 
-    fn post_and_ring(
-        &self,
-        cpu: usize,
-        target: &PerCpu,
-        request: Request,
-    ) -> Result<(), SendError> {
-        target.senders.mailbox.post(request).map_err(|_| SendError::Saturated(request))?;
-        let rung = self.platform.ring(cpu);
-        target.senders.mailbox.finish();
-        rung.map_err(SendError::NotRung)
+    /// Rings each CPU for which requests are pending. A CPU has died in a send, so one of these may
+    /// wait for a ring that was not made.
+    pub(crate) fn ring_for_dead_sender(&self) {
+        let _ = self.on_this_cpu(|_, area| {
+            for (cpu, target) in self.core.cpus().iter().enumerate() {
+                area.own.sending.begin();
+                if !target.presence().is_away() && target.senders.mailbox.lacks_own_ring() {
+                    let _ = post_and_ring(&self.platform, cpu, target, Request::Again);
+                }
+                area.own.sending.end();
+            }
+        });
     }
 
     /// How many sends to `cpu` are posted whose ring is not known to be made; `None` if there is no
@@ -60,6 +64,19 @@ impl<P: Platform> Nmi<P> {
     pub fn unfinished_sends(&self, cpu: usize) -> Option<usize> {
         self.core.cpus().get(cpu).map(PerCpu::unfinished_sends)
     }
+}
+
+/// The caller has announced the send.
+fn post_and_ring(
+    platform: &dyn Platform,
+    cpu: usize,
+    target: &PerCpu,
+    request: Request,
+) -> Result<(), SendError> {
+    target.senders.mailbox.post(request).map_err(|_| SendError::Saturated(request))?;
+    let rung = platform.ring(cpu);
+    target.senders.mailbox.finish();
+    rung.map_err(SendError::NotRung)
 }
 
 /// The library did not send a software NMI.
@@ -73,7 +90,13 @@ pub enum SendError {
         /// The number that the caller gave.
         cpu: usize,
     },
-    /// That CPU is [offline](crate::Nmi::go_offline). The library sent nothing.
+    /// The calling CPU has no area, so it cannot announce that it sends.
+    NoSender {
+        /// Its number; `None` if it has none yet.
+        cpu: Option<usize>,
+    },
+    /// That CPU is [offline](crate::Nmi::go_offline), or it was never started and has not [come
+    /// online](crate::Nmi::come_online) yet. The library sent nothing.
     Offline {
         /// That CPU.
         cpu: usize,
@@ -84,7 +107,8 @@ pub enum SendError {
     /// sent nothing.
     Saturated(Request),
     /// The request is pending, but the platform did not send its NMI. That CPU takes the request in
-    /// its next NMI.
+    /// its next NMI. It cannot know that no ring is to come for it, so one NMI that nothing
+    /// explains may be taken for that ring, for no longer than after a send that rang.
     NotRung(RingError),
 }
 
@@ -93,7 +117,9 @@ impl fmt::Display for SendError {
         match self {
             Self::NotInitialised => f.write_str("not initialised: call init first"),
             Self::NoSuchCpu { cpu } => write!(f, "there is no CPU {cpu}"),
-            Self::Offline { cpu } => write!(f, "CPU {cpu} is offline"),
+            Self::NoSender { cpu: Some(cpu) } => write!(f, "the sender, CPU {cpu}, has no area"),
+            Self::NoSender { cpu: None } => f.write_str("the sender has no number yet"),
+            Self::Offline { cpu } => write!(f, "CPU {cpu} is offline or not started"),
             Self::ToSelfOnly(request) => write!(f, "{request:?} is sent to the own CPU only"),
             Self::Saturated(request) => {
                 write!(f, "too many {request:?} requests are pending there")

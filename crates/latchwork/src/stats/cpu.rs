@@ -21,6 +21,7 @@ pub(crate) struct CpuCounters {
     nested: Counter,
     offline: Counter,
     dropped: Counter,
+    edges_dropped: Counter,
     total_ticks: Counter,
     max_ticks: Counter,
     pub(crate) unclaimed: UnclaimedBurst,
@@ -54,6 +55,8 @@ pub struct CpuStats {
     pub offline: usize,
     /// Software requests that the CPU dropped because it was offline; they are not in `requests`.
     pub requests_dropped: usize,
+    /// Deferred edges that the CPU could not judge: it was stopped by force before.
+    pub edges_dropped: usize,
     /// The time that the CPU spent in dispatch, in ticks, without what runs after leaving. Wraps.
     pub total_ticks: usize,
     /// The longest dispatch, in ticks.
@@ -88,6 +91,7 @@ impl CpuCounters {
             nested: Counter::new(0),
             offline: Counter::new(0),
             dropped: Counter::new(0),
+            edges_dropped: Counter::new(0),
             total_ticks: Counter::new(0),
             max_ticks: Counter::new(0),
             unclaimed: UnclaimedBurst::new(),
@@ -108,6 +112,10 @@ impl CpuCounters {
 
     pub(crate) fn record_nested(&self) {
         add(&self.nested, 1);
+    }
+
+    pub(crate) fn record_edges_dropped(&self, edges: usize) {
+        add(&self.edges_dropped, edges);
     }
 
     pub(crate) fn record_absorbed(&self, kind: GrantKind) {
@@ -152,6 +160,7 @@ impl CpuCounters {
             nested: self.nested.load(Ordering::Relaxed),
             offline: self.offline.load(Ordering::Relaxed),
             requests_dropped: self.dropped.load(Ordering::Relaxed),
+            edges_dropped: self.edges_dropped.load(Ordering::Relaxed),
             total_ticks: self.total_ticks.load(Ordering::Relaxed),
             max_ticks: self.max_ticks.load(Ordering::Relaxed),
             absorbable_ticks,

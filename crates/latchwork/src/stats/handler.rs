@@ -22,11 +22,27 @@ pub(crate) struct HandlerCounters {
     total_ticks: Counter,
     max_ticks: CounterU32,
     histogram: [CounterU32; HISTOGRAM_COLUMNS],
-    /// The claims of the present millisecond, and above them the number of that millisecond, modulo
-    /// 2¹⁶.
+    /// The millisecond of the last claim, modulo 2³².
+    burst_ms_low: CounterU32,
+    /// The claims of that millisecond, and above them the next 16 bits of its number.
     burst: CounterU32,
-    /// The slot's generation when its last storm began, modulo 2³². It outlives the handler.
-    storm_generation: CounterU32,
+}
+
+/// A millisecond: 48 bits of its number, which take 8,900 years to come again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Millisecond(u64);
+
+impl Millisecond {
+    const BITS: u64 = (1 << 48) - 1;
+
+    pub(crate) const fn new(number: u64) -> Self {
+        Self(number & Self::BITS)
+    }
+
+    /// How many milliseconds `earlier` is ago; very many if it is later.
+    pub(crate) const fn since(self, earlier: Self) -> u64 {
+        self.0.wrapping_sub(earlier.0) & Self::BITS
+    }
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -56,37 +72,28 @@ impl HandlerCounters {
             total_ticks: Counter::new(0),
             max_ticks: CounterU32::new(0),
             histogram: [const { CounterU32::new(0) }; HISTOGRAM_COLUMNS],
+            burst_ms_low: CounterU32::new(0),
             burst: CounterU32::new(0),
-            storm_generation: CounterU32::new(0),
         }
     }
 
     /// Counts a claim in millisecond `ms`. Returns how many claims that millisecond has now. Own
-    /// CPU, in NMI.
+    /// CPU, in NMI; one on top between two accesses can at worst make a count too small.
     #[inline(always)]
-    pub(crate) fn count_claim_in(&self, ms: u16) -> usize {
+    pub(crate) fn count_claim_in(&self, ms: Millisecond) -> usize {
         let burst = self.burst.load(Ordering::Relaxed);
-        let claims = if burst >> 16 == u32::from(ms) { burst & 0xFFFF } else { 0 };
+        let claims = if self.last_claim() == ms { burst & 0xFFFF } else { 0 };
         let claims = claims.saturating_add(1).min(0xFFFF);
-        self.burst.store(u32::from(ms) << 16 | claims, Ordering::Relaxed);
+        self.burst_ms_low.store(ms.0 as u32, Ordering::Relaxed);
+        self.burst.store((ms.0 >> 16) as u32 & !0xFFFF | claims, Ordering::Relaxed);
         claims as usize
     }
 
     /// The millisecond in which the last claim was counted. Own CPU.
-    pub(crate) fn last_claim_ms(&self) -> u16 {
-        (self.burst.load(Ordering::Relaxed) >> 16) as u16
-    }
-
-    /// Notes that a storm of the handler of this generation begins. Own CPU, inside the read side.
-    pub(crate) fn storm_begins(&self, generation: usize) {
-        self.storm_generation.store(generation as u32, Ordering::Relaxed);
-    }
-
-    /// The generation of the handler whose storm was the last, now that the slot's generation is
-    /// `generation`. Own CPU.
-    pub(crate) fn storm_began(&self, generation: usize) -> usize {
-        let began = self.storm_generation.load(Ordering::Relaxed);
-        generation.wrapping_sub((generation as u32).wrapping_sub(began) as usize)
+    #[inline(always)]
+    pub(crate) fn last_claim(&self) -> Millisecond {
+        let high = u64::from(self.burst.load(Ordering::Relaxed) >> 16);
+        Millisecond(high << 32 | u64::from(self.burst_ms_low.load(Ordering::Relaxed)))
     }
 
     /// Own CPU, in NMI.
@@ -113,6 +120,7 @@ impl HandlerCounters {
         for column in &self.histogram {
             column.store(0, Ordering::Relaxed);
         }
+        self.burst_ms_low.store(0, Ordering::Relaxed);
         self.burst.store(0, Ordering::Relaxed);
     }
 
@@ -149,6 +157,18 @@ mod tests {
         {
             assert_eq!(column_of(ticks), column, "{ticks}");
         }
+    }
+
+    #[test]
+    fn a_claim_counts_with_those_of_its_own_millisecond_only() {
+        let counters = HandlerCounters::new();
+        for shift in [0, 10, 16, 31, 32, 47] {
+            let ms = Millisecond::new(1 << shift);
+            assert_eq!([1, 2, 3].map(|_| counters.count_claim_in(ms)), [1, 2, 3], "2^{shift}");
+            assert_eq!((counters.last_claim(), ms.since(counters.last_claim())), (ms, 0));
+        }
+        let after_the_wrap = Millisecond::new((1 << 48) + 1);
+        assert_eq!(after_the_wrap.since(Millisecond::new((1 << 48) - 1)), 2);
     }
 
     #[test]

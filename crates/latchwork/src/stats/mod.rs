@@ -9,14 +9,16 @@ mod cpu;
 mod handler;
 mod query;
 mod storm;
+mod storm_end;
 mod unclaimed;
 
 pub use cpu::CpuStats;
 pub(crate) use cpu::{CpuCounters, Ending};
-pub(crate) use handler::HandlerCounters;
 pub use handler::{HISTOGRAM_COLUMNS, HandlerStats};
+pub(crate) use handler::{HandlerCounters, Millisecond};
 pub use query::StatsError;
 pub(crate) use storm::{StormLimit, Storms};
+pub(crate) use storm_end::{end_storm, end_storms_of_removed};
 
 use crate::primitive::{Counter, Ordering};
 

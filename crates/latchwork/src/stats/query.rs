@@ -20,7 +20,7 @@ impl<P: Platform> Nmi<P> {
     /// meanwhile, each figure is exact, but two of them may be a moment apart.
     pub fn cpu_stats(&self, cpu: usize) -> Option<CpuStats> {
         let area = self.core.cpus().get(cpu)?;
-        Some(area.counters.read(&area.grants.live_time))
+        Some(area.counters.read(&area.ledger.live_time))
     }
 
     /// What a handler has done on `cpu` so far. **NMI-safe.**
@@ -45,7 +45,7 @@ impl<P: Platform> Nmi<P> {
     pub fn granted(&self, cpu: usize) -> Option<Granted> {
         let area = self.core.cpus().get(cpu)?;
         let limits = self.limits();
-        Some(area.grants.snapshot(Timestamp::from_ticks(self.platform.now_ticks()), limits))
+        Some(area.ledger.snapshot(Timestamp::from_ticks(self.platform.now_ticks()), limits))
     }
 
     /// The poll that is owed, if one is. **NMI-safe.** If it stays owed for longer than
@@ -53,7 +53,10 @@ impl<P: Platform> Nmi<P> {
     pub fn owed_poll(&self) -> Option<OwedPoll> {
         let owed = self.core.recovery.hot.debt.owed()?;
         let now = Timestamp::from_ticks(self.platform.now_ticks());
-        Some(OwedPoll { age_ticks: now.since(owed.since()), edge_waits: owed.has_edge() })
+        Some(OwedPoll {
+            age_ticks: usize::try_from(now.since(owed.since(now))).unwrap_or(usize::MAX),
+            edge_waits: owed.has_edge(),
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     contract::{Class, HANDLERS_PER_CLASS},
-    primitive::{Counter, Ordering, OwnWord, const_unless_loom},
+    primitive::{AtomicUsize, Counter, CounterU32, Ordering, const_unless_loom},
 };
 
 /// How many claims in a millisecond are not a storm yet; 0 for no limit. Written under the writer
@@ -27,18 +27,26 @@ impl StormLimit {
 }
 
 /// Which sources are in a storm on one CPU, one bit each. Own CPU: it sets a bit in NMI and clears
-/// it at its tick.
+/// it at its tick. Other CPUs clear bits: those of a handler that is removed, and all of a CPU that
+/// is marked offline.
 #[derive(Debug)]
-pub(crate) struct Storms(OwnWord);
+pub(crate) struct Storms {
+    bits: AtomicUsize,
+    /// The generation of each slot when its last storm began, modulo 2³². It outlives the handler.
+    generations: [CounterU32; HANDLERS],
+}
 
 const HANDLERS: usize = Class::COUNT * HANDLERS_PER_CLASS;
 const _: () = assert!(HANDLERS < usize::BITS as usize, "a bit for each, and one for nobody");
 
+const fn index_of(class: Class, slot: usize) -> usize {
+    (class as usize).wrapping_mul(HANDLERS_PER_CLASS).wrapping_add(slot)
+}
+
 impl Storms {
     /// The bit of a handler.
     pub(crate) const fn of(class: Class, slot: usize) -> usize {
-        let index = (class as usize).wrapping_mul(HANDLERS_PER_CLASS).wrapping_add(slot);
-        1_usize.wrapping_shl(index as u32)
+        1_usize.wrapping_shl(index_of(class, slot) as u32)
     }
 
     /// The bit of the NMIs that no handler claims.
@@ -46,31 +54,45 @@ impl Storms {
 
     const_unless_loom! {
         pub(crate) fn new() -> Self {
-            Self(OwnWord::new(0))
+            Self {
+                bits: AtomicUsize::new(0),
+                generations: [const { CounterU32::new(0) }; HANDLERS],
+            }
         }
     }
 
-    /// Begins the storm of this bit. Returns whether this call began it. An NMI on top that sets
-    /// another bit makes the exchange fail; then the next claim begins the storm.
+    /// Notes that a storm of the handler of this generation begins. Own CPU, inside the read side.
+    pub(crate) fn note_generation(&self, class: Class, slot: usize, generation: usize) {
+        if let Some(noted) = self.generations.get(index_of(class, slot)) {
+            noted.store(generation as u32, Ordering::Relaxed);
+        }
+    }
+
+    /// The generation of the handler whose storm was the last, now that the slot's generation is
+    /// `generation`.
+    pub(crate) fn generation(&self, class: Class, slot: usize, generation: usize) -> usize {
+        let noted = self.generations.get(index_of(class, slot));
+        let began = noted.map_or(generation as u32, |noted| noted.load(Ordering::Relaxed));
+        generation.wrapping_sub((generation as u32).wrapping_sub(began) as usize)
+    }
+
+    /// Begins the storm of this bit. Returns whether this call began it. Another change meanwhile
+    /// makes the exchange fail; then the next claim begins the storm.
     pub(crate) fn begin(&self, bit: usize) -> bool {
-        let storms = self.0.load(Ordering::Relaxed);
+        let storms = self.bits.load(Ordering::Relaxed);
         let more = storms | bit;
         let begun =
-            self.0.compare_exchange(storms, more, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            self.bits.compare_exchange(storms, more, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         begun && more != storms
     }
 
     pub(crate) fn has_any(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != 0
+        self.bits.load(Ordering::Relaxed) != 0
     }
 
-    /// Ends the storm of this bit. Returns whether this call ended it. If an NMI on top sets
-    /// another bit, the exchange fails, so that bit is not lost, and the next tick tries again.
+    /// Ends the storm of this bit, outside NMIs. Returns whether this call ended it.
     pub(crate) fn end(&self, bit: usize) -> bool {
-        let storms = self.0.load(Ordering::Relaxed);
-        let fewer = storms & !bit;
-        let ended =
-            self.0.compare_exchange(storms, fewer, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        ended && fewer != storms
+        self.bits.load(Ordering::Relaxed) & bit != 0
+            && self.bits.fetch_and(!bit, Ordering::Relaxed) & bit != 0
     }
 }

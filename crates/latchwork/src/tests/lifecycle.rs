@@ -3,12 +3,16 @@
 
 use std::string::ToString;
 
-use super::world::{
-    CPUS, Leaked, Stops, Victim, World, become_cpu, served, spec, take_nmi, take_nmi_and_stop,
+use super::{
+    item::Item,
+    world::{
+        CPUS, Leaked, Stops, TestPlatform, Victim, World, become_cpu, served, spec,
+        take_all_work_interrupts, take_nmi, take_nmi_and_stop,
+    },
 };
 use crate::{
-    AfterLeave, Claim, Class, InDispatch, Outcome, PresenceError, RemoveFailure, Request,
-    SendError, UnknownPolicy, primitive::Ordering,
+    AfterLeave, Claim, Class, InDispatch, Nmi, Outcome, PresenceError, RemoveFailure, Request,
+    RingError, SendError, UnknownPolicy, Urgency, primitive::Ordering,
 };
 
 #[test]
@@ -40,7 +44,7 @@ fn nmis_of_an_offline_cpu_return_at_once_and_are_counted() {
 }
 
 #[test]
-fn every_cpu_is_online_at_first_and_may_come_and_go_twice() {
+fn every_cpu_may_come_and_go_twice() {
     let world = World::new();
     let nmi = world.nmi;
     assert_eq!(
@@ -224,7 +228,10 @@ fn the_platform_handlers_are_asked_again_after_a_cpu_was_stopped_in_one() {
     unsafe { nmi.mark_offline(1) }.unwrap();
     registration.remove().unwrap();
     stops.0.poison();
-    assert_eq!(take_nmi(nmi), Outcome::Unknown, "nobody is at it");
+    for _ in 0..2 {
+        assert_eq!(take_nmi(nmi), Outcome::Absorbed, "it may have claimed what two handlers had");
+    }
+    assert_eq!(take_nmi(nmi), Outcome::Unknown, "no CPU is asking the handlers");
     assert_eq!(witness.0.calls(), 1);
 }
 
@@ -256,4 +263,136 @@ fn after_leave_of_a_parked_cpu_is_forgotten_with_it() {
     nmi.come_online().unwrap();
     assert_eq!(take_nmi(nmi), Outcome::Unknown);
     assert!(nmi.platform.left.lock().unwrap().is_empty());
+}
+
+/// The kernel calls nothing more: not `run_work` on the CPU that went or came, and no tick.
+#[test]
+fn what_an_offline_cpu_has_on_its_lists_runs_though_no_cpu_ticks() {
+    for stays_alive in [true, false] {
+        let item = Item::new();
+        let world = World::new();
+        let nmi = world.nmi;
+        nmi.tick_stopped();
+        become_cpu(Some(1));
+        nmi.queue(item.work.0, Urgency::Lazy).unwrap();
+        if stays_alive {
+            nmi.go_offline().unwrap();
+        } else {
+            become_cpu(Some(0));
+            // SAFETY: no thread is CPU 1.
+            unsafe { nmi.mark_offline(1) }.unwrap();
+        }
+        take_all_work_interrupts(nmi);
+        assert_eq!(item.ran_on(), [0]);
+    }
+}
+
+/// Its request was posted, and no ring came, nor ever would.
+#[test]
+fn a_request_whose_sender_died_before_its_ring_is_rung_for() {
+    let world = World::with_cpus(3);
+    let nmi = world.nmi;
+    nmi.core.cpus()[1].own.sending.begin();
+    nmi.core.cpus()[2].senders.mailbox.post(Request::Call).unwrap();
+    for _ in 0..2 {
+        // SAFETY: no thread is CPU 1.
+        unsafe { nmi.mark_offline(1) }.unwrap();
+        let rung = [0, 1, 2].map(|cpu| nmi.platform.rung[cpu].load(Ordering::Relaxed));
+        assert_eq!(rung, [0, 0, 1]);
+    }
+    become_cpu(Some(2));
+    assert_eq!(take_nmi(nmi), Outcome::Claimed);
+    assert_eq!((served(nmi, Request::Call), served(nmi, Request::Again)), (1, 1));
+}
+
+/// A CPU that was never started, in a world whose CPU 0 called `init`.
+fn not_started() -> World {
+    let world = World::before_init();
+    world.nmi.init(world.cpus).unwrap();
+    assert_eq!((world.nmi.is_online(0), world.nmi.is_online(1)), (Some(true), Some(false)));
+    become_cpu(Some(1));
+    world
+}
+
+/// So a kernel that forgets to call `come_online` there loses nothing.
+#[test]
+fn a_cpu_that_was_never_started_comes_online_where_it_shows_that_it_runs() {
+    let ways: [fn(&'static Nmi<TestPlatform>); 6] = [
+        |nmi| nmi.come_online().unwrap(),
+        |nmi| nmi.entering_idle(),
+        |nmi| nmi.tick_stopped(),
+        |nmi| assert_eq!(nmi.run_work(), 0),
+        |nmi| assert_eq!(nmi.tick(), 0),
+        |nmi| assert_eq!(take_nmi(nmi), Outcome::Unknown, "it is dispatched"),
+    ];
+    for come in ways {
+        let world = not_started();
+        let nmi = world.nmi;
+        come(nmi);
+        assert_eq!(nmi.is_online(1), Some(true));
+        nmi.send(1, Request::Call).unwrap();
+        take_nmi(nmi);
+        assert_eq!(served(nmi, Request::Call), 1);
+    }
+}
+
+/// It asserted its line while nobody was there to take the edge.
+#[test]
+fn a_poll_is_owed_from_when_a_cpu_comes_online_by_itself() {
+    let witness = Leaked::new(Victim::new(Claim::None));
+    let world = not_started();
+    let nmi = world.nmi;
+    become_cpu(Some(0));
+    let kept = nmi.register(&spec("witness", Class::Platform), witness.0).unwrap();
+    world.wait_us(1_100);
+    nmi.tick();
+    assert_eq!(witness.0.calls(), 1, "the registration");
+    become_cpu(Some(1));
+    nmi.entering_idle();
+    world.wait_us(1_100);
+    nmi.tick();
+    assert_eq!(witness.0.calls(), 2);
+    become_cpu(Some(0));
+    kept.remove().unwrap();
+}
+
+#[test]
+fn a_cpu_that_was_taken_offline_before_it_started_comes_only_when_told() {
+    for is_marked in [true, false] {
+        let world = not_started();
+        let nmi = world.nmi;
+        if is_marked {
+            // SAFETY: this thread plays another CPU for the moment.
+            unsafe { nmi.mark_offline(1) }.unwrap();
+        } else {
+            nmi.go_offline().unwrap();
+        }
+        nmi.entering_idle();
+        nmi.tick();
+        nmi.run_work();
+        assert_eq!((take_nmi(nmi), nmi.is_online(1)), (Outcome::Offline, Some(false)));
+        nmi.come_online().unwrap();
+        assert_eq!((take_nmi(nmi), nmi.is_online(1)), (Outcome::Unknown, Some(true)));
+    }
+}
+
+/// It came due while the CPU could not take it, nor ring itself for it.
+#[test]
+fn what_is_due_after_leaving_is_tried_again_at_each_tick_until_the_cpu_has_rung() {
+    let world = World::new();
+    let nmi = world.nmi;
+    let rung = || nmi.platform.rung[0].load(Ordering::Relaxed);
+    nmi.core.cpus()[0].own.post_after_leave(AfterLeave::STOP);
+    *nmi.platform.ring_fails.lock().unwrap() = Some(RingError::Busy);
+    nmi.tick_stopped();
+    take_all_work_interrupts(nmi);
+    assert_eq!(nmi.platform.ticks_wanted.load(Ordering::Relaxed), 1, "it asks for its tick");
+    nmi.tick_restarted();
+    nmi.tick();
+    assert_eq!(rung(), 0);
+    *nmi.platform.ring_fails.lock().unwrap() = None;
+    nmi.tick();
+    assert_eq!((rung(), nmi.platform.left.lock().unwrap().len()), (1, 0), "not outside an NMI");
+    take_nmi(nmi);
+    assert_eq!(nmi.platform.left.lock().unwrap()[..], [(0, AfterLeave::STOP, true)]);
 }

@@ -4,6 +4,8 @@
 //! * [`loom`]: what other CPUs may do and see, exhaustively, on the real code.
 //! * [`nested`]: an NMI on the same CPU between any two accesses of the real code, exhaustively.
 //! * [`hostile`]: what whoever uses the API carelessly, or an odd clock, can do to it.
+//! * [`sequences`]: what a kernel may do, in random sequences.
+//! * [`faults`]: what two hostile readings of the core found.
 //! * the rest: what each call promises.
 
 mod item;
@@ -12,6 +14,8 @@ mod world;
 
 #[cfg(not(loom))]
 mod dispatch;
+#[cfg(not(loom))]
+mod faults;
 #[cfg(not(loom))]
 mod grants;
 #[cfg(not(loom))]
@@ -36,6 +40,8 @@ mod registry;
 mod requests;
 #[cfg(not(loom))]
 mod scene;
+#[cfg(not(any(loom, latchwork_simulated)))]
+mod sequences;
 #[cfg(not(loom))]
 mod sharing;
 #[cfg(not(loom))]

@@ -217,13 +217,41 @@ mod deferred {
         let polls = &nmi.core.recovery.polls;
         let poll = polls.take(1).unwrap();
         assert_eq!(take_nmi(nmi), Outcome::Deferred);
-        polls.note_claim(poll);
+        crate::tests::world::publish_claim(nmi);
         polls.end(poll);
         nmi.tick();
         assert_eq!(nmi.cpu_stats(0).unwrap().absorbed, 0, "no later poll has finished");
         scene.tick_after_us(1_100);
         let stats = nmi.cpu_stats(0).unwrap();
         assert_eq!((stats.absorbed, stats.unknown), (1, 0));
+    }
+
+    /// What explains three edges is adopted before a later poll lets the CPU judge them. Neither
+    /// the ticks nor the NMIs until then end it.
+    #[test]
+    fn no_open_point_ends_what_an_edge_that_waits_may_need() {
+        for by_ticks in [true, false] {
+            let scene = scene();
+            let nmi = scene.world.nmi;
+            let polls = &nmi.core.recovery.polls;
+            let poll = polls.take(1).unwrap();
+            (0..3).for_each(|_| assert_eq!(take_nmi(nmi), Outcome::Deferred));
+            (0..3).for_each(|_| crate::tests::world::publish_claim(nmi));
+            polls.end(poll);
+            for _ in 0..2 {
+                scene.world.wait_us(400);
+                if by_ticks {
+                    nmi.tick();
+                } else {
+                    scene.pmi.0.raise();
+                    assert_eq!(take_nmi(nmi), Outcome::Claimed);
+                }
+            }
+            assert!(nmi.core.cpus()[0].deferred.has_waiting());
+            scene.tick_after_us(400);
+            let stats = nmi.cpu_stats(0).unwrap();
+            assert_eq!((stats.absorbed, stats.unknown), (3, 0), "by ticks: {by_ticks}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{
     source::Source,
     world::{Leaked, World, take_nmi},
 };
-use crate::{Class, Doorbell, EdgeModel, Granted, HandlerSpec, Outcome, Request};
+use crate::{Class, Doorbell, EdgeModel, Granted, HandlerSpec, Outcome};
 
 const NOTHING: Granted = Granted { edges: [0; 4], left_ticks: 0, waits_for_send: false };
 
@@ -44,10 +44,10 @@ fn what_is_granted_is_shown_until_it_ends() {
 fn a_send_that_was_taken_before_it_rang_is_shown() {
     let world = World::new();
     let nmi = world.nmi;
-    nmi.core.cpus()[0].senders.mailbox.post(Request::Call).unwrap();
+    crate::tests::world::begin_send(nmi);
     assert_eq!(take_nmi(nmi), Outcome::Claimed);
     assert!(nmi.granted(0).unwrap().waits_for_send);
-    nmi.core.cpus()[0].senders.mailbox.finish();
+    crate::tests::world::finish_send(nmi);
     nmi.tick();
     assert!(!nmi.granted(0).unwrap().waits_for_send);
 }

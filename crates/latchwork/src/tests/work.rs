@@ -339,3 +339,18 @@ fn a_cpu_that_is_back_finds_what_was_left() {
     assert_eq!(nmi.run_work(), 1);
     assert_eq!(item.ran_on(), [0]);
 }
+
+#[test]
+fn what_is_behind_an_item_that_unwinds_raises_an_interrupt() {
+    let unwinds = Item::doing(|_, _| std::panic::resume_unwind(std::boxed::Box::new(())));
+    let behind = Item::new();
+    let world = World::new();
+    let nmi = world.nmi;
+    nmi.queue(unwinds.work.0, Urgency::Now).unwrap();
+    nmi.queue(behind.work.0, Urgency::Now).unwrap();
+    let run = std::panic::AssertUnwindSafe(|| take_work_interrupt(nmi));
+    assert!(std::panic::catch_unwind(run).is_err());
+    assert_eq!((behind.runs(), unwinds.work.0.is_idle()), (0, true));
+    take_work_interrupt(nmi);
+    assert_eq!(behind.runs(), 1);
+}

@@ -26,18 +26,26 @@ use crate::{
 
 pub(super) const CPUS: usize = 2;
 /// The most that a world can be [made](World::with_cpus) of.
-const MOST_CPUS: usize = 3;
+const MOST_CPUS: usize = if cfg!(loom) { 3 } else { 80 };
 /// At first: a tick is a microsecond.
 pub(super) const TICKS_PER_MS: u64 = 1_000;
 
 thread_local! {
     static CPU: Cell<Option<usize>> = Cell::from(Some(0));
     static INTERRUPTS_ARE_ON: Cell<bool> = Cell::from(true);
+    static BEFORE_RING: Cell<Option<Box<dyn FnOnce()>>> = Cell::from(None);
 }
 
 /// From here on this thread is `cpu`.
 pub(super) fn become_cpu(cpu: Option<usize>) {
     CPU.with(|this| this.set(cpu));
+}
+
+/// Holds up the next sender of this thread between its request and its ring, for as long as `deed`
+/// takes.
+#[cfg(not(loom))]
+pub(super) fn before_next_ring(deed: impl FnOnce() + 'static) {
+    BEFORE_RING.with(|next| next.set(Some(Box::new(deed))));
 }
 
 type OnServe = Box<dyn Fn(Requests) + Send>;
@@ -80,6 +88,9 @@ unsafe impl Platform for TestPlatform {
         self.ticks_per_ms.load(Ordering::Relaxed) as u64
     }
     fn ring(&self, cpu: usize) -> Result<(), RingError> {
+        if let Some(deed) = BEFORE_RING.with(Cell::take) {
+            deed();
+        }
         if let Some(error) = *self.ring_fails.lock().unwrap() {
             return Err(error);
         }
@@ -150,6 +161,7 @@ impl World {
     pub(super) fn with_cpus(cpus: usize) -> Self {
         let world = Self::not_initialised(cpus);
         world.nmi.init(world.cpus).unwrap();
+        world.cpus.iter().for_each(|area| area.presence().come_back());
         world
     }
 
@@ -372,4 +384,27 @@ pub(super) fn step_outside(nmi: &'static Nmi<TestPlatform>) -> impl Drop {
     area.own.read.leave();
     area.own.set_nmis_in_progress(0);
     Back(area)
+}
+
+/// Another CPU claims the condition of Platform slot 0, in a poll that the test makes.
+#[cfg(not(loom))]
+pub(crate) fn publish_claim(nmi: &'static Nmi<TestPlatform>) {
+    let slot = nmi.core.registry.slot(crate::contract::Class::Platform, 0).unwrap();
+    nmi.publish_claim(slot, 0, None);
+}
+
+/// CPU 1 posts a request to CPU 0, and does not ring.
+#[cfg(not(loom))]
+pub(crate) fn begin_send(nmi: &'static Nmi<TestPlatform>) {
+    let cpus = nmi.core.cpus();
+    cpus[1].own.sending.begin();
+    cpus[0].senders.mailbox.post(Request::Call).unwrap();
+}
+
+/// CPU 1 has rung, in the send that it began. Sends of its own that nest end with the lowest.
+#[cfg(not(loom))]
+pub(crate) fn finish_send(nmi: &'static Nmi<TestPlatform>) {
+    let cpus = nmi.core.cpus();
+    cpus[0].senders.mailbox.finish();
+    cpus[1].own.sending.end();
 }

@@ -91,14 +91,13 @@ impl Default for Limits {
     }
 }
 
-/// Far less than the range in which timestamps can be told apart, and than what the multiplication
-/// below can say.
-const LONGEST_TICKS: usize = usize::MAX / 1_024;
+/// Far less than what a word that CPUs share can tell apart, and than what the multiplication below
+/// can say.
+const LONGEST_TICKS: u64 = if usize::BITS < 64 { usize::MAX as u64 / 4 } else { u64::MAX / 1_024 };
 
 /// `us` microseconds in ticks, [`LONGEST_TICKS`] at most. On a clock slower than that, one tick.
-pub(crate) fn ticks_in(us: u32, ticks_per_ms: u64) -> usize {
-    let ticks = ticks_per_ms.saturating_mul(us.into()) / 1_000;
-    usize::try_from(ticks).unwrap_or(usize::MAX).clamp(1, LONGEST_TICKS)
+pub(crate) fn ticks_in(us: u32, ticks_per_ms: u64) -> u64 {
+    (ticks_per_ms.saturating_mul(us.into()) / 1_000).clamp(1, LONGEST_TICKS)
 }
 
 /// The limits in force. Ordinary context writes them, NMIs read them. Each is a setting by itself,
@@ -161,36 +160,36 @@ pub(crate) struct InTicks<'a> {
 }
 
 impl InTicks<'_> {
-    fn ticks(self, us: &Counter) -> usize {
+    fn ticks(self, us: &Counter) -> u64 {
         ticks_in(us.load(Ordering::Relaxed) as u32, self.ticks_per_ms)
     }
 
-    pub(crate) fn late(self) -> usize {
+    pub(crate) fn late(self) -> u64 {
         self.ticks(&self.limits.late_us)
     }
 
-    pub(crate) fn cap(self) -> usize {
+    pub(crate) fn cap(self) -> u64 {
         self.ticks(&self.limits.cap_us)
     }
 
-    pub(crate) fn tick_period(self) -> usize {
+    pub(crate) fn tick_period(self) -> u64 {
         self.ticks(&self.limits.tick_period_us)
     }
 
-    pub(crate) fn overdue(self) -> usize {
+    pub(crate) fn overdue(self) -> u64 {
         self.ticks(&self.limits.overdue_us)
     }
 
-    pub(crate) fn hold(self) -> usize {
+    pub(crate) fn hold(self) -> u64 {
         self.ticks(&self.limits.hold_us)
     }
 
     /// A lateness that a doorbell has named, but no longer than the cap.
-    pub(crate) fn late_of(self, late_us: u32) -> usize {
+    pub(crate) fn late_of(self, late_us: u32) -> u64 {
         ticks_in(late_us, self.ticks_per_ms).min(self.cap())
     }
 
-    pub(crate) fn ms_to_ticks(self, ms: u32) -> usize {
+    pub(crate) fn ms_to_ticks(self, ms: u32) -> u64 {
         ticks_in(ms.saturating_mul(1_000), self.ticks_per_ms)
     }
 }

@@ -9,4 +9,4 @@ mod timestamp;
 pub(crate) use handler_clock::HandlerClock;
 pub(crate) use limits::{InTicks, LimitsInForce};
 pub use limits::{Limits, LimitsError};
-pub(crate) use timestamp::Timestamp;
+pub(crate) use timestamp::{OwnTime, Timestamp};

@@ -69,9 +69,15 @@ impl WorkLine {
         self.tick_is_stopped.load(Ordering::Relaxed)
     }
 
-    /// Own CPU, outside NMIs. Returns what it was running before, for the matching call.
-    pub(super) fn set_running(&self, item: usize) -> usize {
-        self.running.swap(item, Ordering::Relaxed)
+    /// Own CPU, outside NMIs. Items do not nest.
+    pub(super) fn set_running(&self, item: Option<&Work>) {
+        let address = item.map_or(0, |item| core::ptr::from_ref(item).addr());
+        self.running.store(address, Ordering::Relaxed);
+    }
+
+    /// Own CPU.
+    pub(super) fn is_running_any(&self) -> bool {
+        self.running.load(Ordering::Relaxed) != 0
     }
 
     /// Own CPU.

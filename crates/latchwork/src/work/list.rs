@@ -57,6 +57,17 @@ pub(crate) struct WorkList {
     wanted: AtomicUsize,
 }
 
+/// The one consumer of a list. It is dropped where an item unwinds, and gives the list up for all
+/// CPUs that want items from it; whoever unwinds sees to what is left. AcqRel, as in the exchange
+/// that ends the work.
+struct Consumer<'a>(&'a AtomicUsize);
+
+impl Drop for Consumer<'_> {
+    fn drop(&mut self) {
+        self.0.swap(0, Ordering::AcqRel);
+    }
+}
+
 impl WorkList {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
@@ -94,13 +105,14 @@ impl WorkList {
         if self.is_empty() || self.wanted.fetch_add(1, Ordering::AcqRel) != 0 {
             return;
         }
+        let consumer = Consumer(&self.wanted);
         let mut wanted: usize = 1;
         loop {
             self.run_once(&mut run);
             let ended =
                 self.wanted.compare_exchange(wanted, 0, Ordering::Release, Ordering::Acquire);
             match ended {
-                Ok(_) => return,
+                Ok(_) => return core::mem::forget(consumer),
                 Err(more) => wanted = more,
             }
         }

@@ -102,7 +102,7 @@ impl<P: Platform> Nmi<P> {
     fn notify_cpu(&self, place: Place, area: &PerCpu) {
         fence(Ordering::SeqCst);
         if area.presence().is_away() {
-            self.core.mark_work_left();
+            self.core.mark_something_left();
             if let Some(this_cpu) = self.platform.current_cpu() {
                 self.platform.interrupt_for_work(this_cpu);
             }
@@ -123,7 +123,8 @@ pub enum QueueError {
         /// Its number; `None` if the calling CPU has none yet.
         cpu: Option<usize>,
     },
-    /// That CPU is [offline](crate::Nmi::go_offline).
+    /// That CPU is [offline](crate::Nmi::go_offline), or it was never started and has not [come
+    /// online](crate::Nmi::come_online) yet.
     Offline {
         /// That CPU.
         cpu: usize,
@@ -139,7 +140,9 @@ impl fmt::Display for QueueError {
             Self::NotInitialised => f.write_str("not initialised: call init first"),
             Self::NoSuchCpu { cpu: Some(cpu) } => write!(f, "there is no CPU {cpu}"),
             Self::NoSuchCpu { cpu: None } => f.write_str("this CPU has no number yet"),
-            Self::Offline { cpu } => write!(f, "CPU {cpu} is offline: queue it on another"),
+            Self::Offline { cpu } => {
+                write!(f, "CPU {cpu} is offline or not started: queue it on another")
+            }
             Self::OtherSubsystem => f.write_str("the item belongs to another subsystem"),
         }
     }

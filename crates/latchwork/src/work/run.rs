@@ -13,12 +13,10 @@ impl<P: Platform> Nmi<P> {
     ///
     /// 1. from the interrupt that [`Platform::interrupt_for_work`] raises;
     /// 2. after [`go_offline`](Self::go_offline), before the CPU is halted: so a CPU runs its own
-    ///    items before it leaves;
-    /// 3. after [`come_online`](Self::come_online), and, on the calling CPU, after
-    ///    [`mark_offline`](Self::mark_offline).
+    ///    items before it leaves. If the kernel does not, another CPU runs them.
     ///
     /// It runs what was queued before it began. An item that is queued meanwhile raises an
-    /// interrupt of its own.
+    /// interrupt of its own. So an item that calls this runs nothing by it.
     ///
     /// It also does what this CPU noted in an NMI. If the CPU's tick is stopped and the CPU made a
     /// debt or deferred an edge, it asks for a tick ([`Platform::restart_tick`]). If the CPU is
@@ -29,10 +27,11 @@ impl<P: Platform> Nmi<P> {
             if area.is_in_dispatch() {
                 return;
             }
+            self.be_online_if_just_started(cpu, area);
             self.ask_again(cpu, area);
             if area.presence().is_away() {
                 self.pay_before_leaving(cpu, area);
-            } else if area.work.tick_is_stopped() && self.needs_tick(area) {
+            } else if area.work.tick_is_stopped() && self.needs_tick(cpu, area) {
                 self.platform.restart_tick();
             }
         });
@@ -47,7 +46,11 @@ impl<P: Platform> Nmi<P> {
     /// left. Returns how many items ran. Not NMI-safe: in an NMI it does nothing.
     pub fn tick(&'static self) -> usize {
         let _ = self.on_this_cpu(|cpu, area| {
-            if !area.is_in_dispatch() && !area.presence().is_away() {
+            if area.is_in_dispatch() {
+                return;
+            }
+            self.be_online_if_just_started(cpu, area);
+            if !area.presence().is_away() {
                 self.run_tick_duties(cpu, area);
             }
         });
@@ -62,7 +65,10 @@ impl<P: Platform> Nmi<P> {
     /// ever, so that the interrupt ends the idling.
     pub fn tick_stopped(&'static self) {
         let _ = self.on_this_cpu(|cpu, area| {
-            if area.work.stop_tick() || self.needs_tick(area) {
+            if !area.is_in_dispatch() {
+                self.be_online_if_just_started(cpu, area);
+            }
+            if area.work.stop_tick() || self.needs_tick(cpu, area) {
                 self.platform.interrupt_for_work(cpu);
             }
         });
@@ -77,18 +83,19 @@ impl<P: Platform> Nmi<P> {
     fn run_here(&self, runs_lazy: impl FnOnce(&PerCpu) -> bool) -> usize {
         let ran = self.on_this_cpu(|cpu, area| {
             let mut ran: usize = 0;
-            if area.is_in_dispatch() {
+            if area.is_in_dispatch() || area.work.is_running_any() {
                 return ran;
             }
             let mut run = |item| {
-                self.run_item(cpu, area, item);
+                Run::begin(self, cpu, area, item).call();
                 ran = ran.wrapping_add(1);
             };
             area.work.list(Urgency::Now).run_all(&mut run);
             if runs_lazy(area) {
                 area.work.list(Urgency::Lazy).run_all(&mut run);
             }
-            if !area.presence().is_away() && self.core.take_left_work() {
+            if !area.presence().is_away() && self.core.take_what_is_left() {
+                self.answer_for_what_is_owed(cpu, area);
                 self.run_left_work(&mut run);
             }
             ran
@@ -105,14 +112,41 @@ impl<P: Platform> Nmi<P> {
             }
         }
     }
+}
 
-    fn run_item(&self, cpu: usize, area: &PerCpu, item: &'static Work) {
+/// A run of an item. It ends where this is dropped, also where the item unwinds.
+struct Run<'a, P: Platform> {
+    nmi: &'a Nmi<P>,
+    cpu: usize,
+    area: &'a PerCpu,
+    item: &'static Work,
+    has_returned: bool,
+}
+
+impl<'a, P: Platform> Run<'a, P> {
+    fn begin(nmi: &'a Nmi<P>, cpu: usize, area: &'a PerCpu, item: &'static Work) -> Self {
         item.begin();
-        let outer = area.work.set_running(core::ptr::from_ref(item).addr());
-        item.call(cpu);
-        area.work.set_running(outer);
-        if let Some(place) = item.end() {
-            self.push_and_notify(item, place);
+        area.work.set_running(Some(item));
+        Self { nmi, cpu, area, item, has_returned: false }
+    }
+
+    fn call(mut self) {
+        self.item.call(self.cpu);
+        self.has_returned = true;
+    }
+}
+
+impl<P: Platform> Drop for Run<'_, P> {
+    fn drop(&mut self) {
+        self.area.work.set_running(None);
+        if let Some(place) = self.item.end() {
+            self.nmi.push_and_notify(self.item, place);
+        }
+        if !self.has_returned {
+            // Whatever is behind the item that unwinds, on whichever list, runs in an interrupt of
+            // its own.
+            self.nmi.core.mark_something_left();
+            self.nmi.platform.interrupt_for_work(self.cpu);
         }
     }
 }

@@ -122,11 +122,16 @@ fn report_account(run: &Run, rounds: u64) {
     );
     let taken = stats.requests as u64;
     let dropped = stats.requests_dropped as u64;
+    // The library rings, by a request of its own, where a sender was stopped in a send.
+    let rung_for_stopped = (taken + dropped).wrapping_sub(sent);
     check(
         "requests-taken-or-dropped",
-        taken + dropped == sent && dropped >= SAW.stopped_inside.get() && dropped != 0,
+        rung_for_stopped <= SAW.stopped_inside.get()
+            && dropped >= SAW.stopped_inside.get()
+            && dropped != 0,
         format_args!(
-            "{sent} requests taken or dropped, one dropped for each stop inside a handler"
+            "{sent} requests taken or dropped, one dropped for each stop inside a handler, and one \
+             more at most for each of these"
         ),
         format_args!("{taken} taken, {dropped} dropped"),
     );

@@ -204,9 +204,8 @@ impl Subject for Machine<'_> {
     fn counts(&self, cpu: usize) -> Counts {
         let stats = NMI.cpu_stats(cpu).unwrap_or_default();
         let recovery = NMI.recovery_stats();
-        let [collapsed, late, wide, outside] = stats.absorbed_by_kind;
         Counts {
-            cpu: [stats.requests, stats.unknown, stats.deferred, collapsed, late, wide, outside],
+            cpu: [stats.requests, stats.unknown, stats.deferred, stats.absorbed],
             machine: [
                 recovery.polls,
                 recovery.recovered,

@@ -8,7 +8,7 @@ use latchwork::{
 use super::kernel;
 use crate::{
     driver::{external, pmu, port61, report},
-    machine::{Bell, Hardware, PmuKind, Ring, Route, pmu::bit},
+    machine::{Bell, Machine, PmuKind, Ring, Route, pmu::bit},
 };
 
 /// The local vector table's entry for performance counters, as Latchwork numbers its doorbells.
@@ -83,7 +83,7 @@ fn claim_if(claimed: bool) -> Claim {
     if claimed { Claim::Handled } else { Claim::None }
 }
 
-fn delivery(route: Route) -> PlatformDelivery<'static> {
+pub(super) fn delivery(route: Route) -> PlatformDelivery<'static> {
     match route {
         Route::All => PlatformDelivery::All,
         Route::Bsp => PlatformDelivery::Bsp,
@@ -92,7 +92,8 @@ fn delivery(route: Route) -> PlatformDelivery<'static> {
 }
 
 /// How the handler of that doorbell is registered.
-pub(super) fn spec(bell: Bell, hardware: &Hardware) -> HandlerSpec<'static> {
+pub(super) fn spec(bell: Bell, machine: &Machine) -> HandlerSpec<'static> {
+    let hardware = &machine.hardware;
     match bell {
         Bell::Lvt => {
             let edges = match hardware.pmu {
@@ -114,7 +115,7 @@ pub(super) fn spec(bell: Bell, hardware: &Hardware) -> HandlerSpec<'static> {
             };
             let doorbell = Doorbell::Platform(index.into());
             HandlerSpec::new("external", Class::Platform, doorbell, edges)
-                .delivery(delivery(kind.route))
+                .delivery(delivery(machine.route_of(index)))
         }
         Bell::Port61 => {
             let doorbell = Doorbell::Platform(LINE_61);

@@ -3,13 +3,13 @@
 
 use std::{cell::RefCell, mem::ManuallyDrop};
 
-use latchwork::{Nmi, PerCpu, Registration, Request, Ticket, Urgency, Work};
+use latchwork::{Nmi, PerCpu, Registration, Request, SendError, Ticket, Urgency, Work};
 
 use super::{handlers, platform::SimPlatform};
 use crate::{
-    driver::{clock, external, interrupts, pmu, port61, report},
-    engine,
-    machine::{Bell, current},
+    driver::{clock, external, interrupts, memory, pmu, port61, report},
+    engine::{self, Access},
+    machine::{Bell, Doing, Route, current},
     policy::{Action, Ask, Plan},
 };
 
@@ -57,7 +57,7 @@ impl Kernel {
     /// Registers that doorbell's handler: that of the trace buffer, where that of the counters is
     /// registered already.
     pub(super) fn register(&'static self, bell: Bell) {
-        let spec = handlers::spec(bell, &current().hardware);
+        let spec = handlers::spec(bell, current());
         let registration = match bell {
             Bell::Lvt if self.bells().contains(&bell) => self.nmi.register(&spec, &handlers::Trace),
             Bell::Lvt => self.nmi.register(&spec, &handlers::Pmis),
@@ -120,6 +120,9 @@ impl Kernel {
             }
             Action::GoOffline => self.go_offline(),
             Action::ComeOnline => self.come_online(),
+            Action::MarkOffline(cpu) => self.mark_offline(cpu),
+            Action::Forget => memory::forget(),
+            Action::SetRoute(bell, route) => self.set_route(bell, route),
             Action::ResetClock(reading_ticks) => clock::reset(reading_ticks),
         }
     }
@@ -131,7 +134,13 @@ impl Kernel {
             Ask::Call => Request::Call,
         };
         report::send_begins(to);
+        if ask == Ask::Stop {
+            report::asks_to_park(to);
+        }
         let sent = self.nmi.send(to, request);
+        if matches!(sent, Err(SendError::NotRung(_))) {
+            report::send_left(to);
+        }
         report::send_ends(sent.is_ok());
     }
 
@@ -170,7 +179,10 @@ impl Kernel {
         if has_condition(bell) {
             if let Some(registration) = self.take_registration(bell) {
                 report::claim_outside(bell, || {
-                    registration.claim_outside_nmi(|| acknowledge(bell));
+                    registration.claim_outside_nmi(|| {
+                        take_time();
+                        acknowledge(bell);
+                    });
                 });
                 self.registrations.borrow_mut().push((bell, ManuallyDrop::new(registration)));
             }
@@ -183,8 +195,38 @@ impl Kernel {
         interrupts::stop_tick();
         pmu::stop_counters(true);
         self.nmi.go_offline().expect("this CPU is in no NMI");
-        self.nmi.run_work();
+        if !memory::forgets() {
+            self.nmi.run_work();
+        }
         report::went_offline();
+    }
+
+    /// What a watchdog does about a CPU that executes nothing any more.
+    fn mark_offline(&'static self, cpu: usize) {
+        let hangs = || current().with(|state| state.cpus[cpu].hangs());
+        if engine::hardware(Access::Local, hangs) {
+            // SAFETY: 1, 2. It hangs, and nothing starts it again. 3. One script does this.
+            unsafe { self.nmi.mark_offline(cpu) }.expect("there is such a CPU");
+            report::marked_offline(cpu);
+            if !memory::forgets() {
+                self.nmi.run_work();
+            }
+        }
+    }
+
+    /// Has `bell` ring other CPUs: the old route is closed, the library told, the new one opened.
+    fn set_route(&'static self, bell: Bell, route: Route) {
+        let Bell::External(index) = bell else { return };
+        external::set_masked(index, true);
+        let registrations = self.registrations.borrow();
+        let id = registrations.iter().find(|(one, _)| *one == bell).map(|(_, it)| it.id());
+        drop(registrations);
+        if let Some(id) = id {
+            self.nmi.set_delivery(id, handlers::delivery(route)).expect("it is a Platform handler");
+        }
+        external::set_route(index, route);
+        external::set_masked(index, false);
+        self.nmi.owe_poll();
     }
 
     fn come_online(&'static self) {
@@ -192,7 +234,9 @@ impl Kernel {
         self.nmi.come_online().expect("this CPU is in no NMI");
         report::dropped(self.requests_dropped() - dropped);
         report::came_online();
-        self.nmi.run_work();
+        if !memory::forgets() {
+            self.nmi.run_work();
+        }
         self.claim_outside(Bell::Lvt);
         pmu::unmask();
         pmu::stop_counters(false);
@@ -221,6 +265,15 @@ fn run<const ITEM: usize>(_: usize) {
 fn set_masked(bell: Bell, masked: bool) {
     if let Bell::External(index) = bell {
         external::set_masked(index, masked);
+    }
+}
+
+/// A driver between its look and its acknowledgement.
+fn take_time() {
+    let machine = current();
+    if machine.timing.claim_us != 0 {
+        let until_us = machine.with(|state| state.now_us) + machine.timing.claim_us;
+        machine.remain(machine.this_cpu(), Doing::Busy { until_us });
     }
 }
 

@@ -14,7 +14,7 @@ use latchwork::{Interrupted, Limits, Mode, Outcome, SourceMap, UnknownPolicy};
 use self::kernel::Kernel;
 use super::{Action, Arrival, Plan, Policy, Standing};
 use crate::{
-    driver::report,
+    driver::{memory, report},
     engine::{Fingerprint, Place},
     machine::{Ending, Machine, current},
 };
@@ -62,6 +62,11 @@ impl Policy for Latchwork {
         KERNEL.set(Some(kernel));
         let machine = current();
         kernel.nmi.init(kernel.areas(machine.hardware.cpus)).expect("it is new");
+        let absent = machine.hardware.absent;
+        for cpu in (0..machine.hardware.cpus).rev().filter(|cpu| !absent.contains(cpu)) {
+            machine.drive(cpu);
+            kernel.nmi.come_online().expect("it is in no NMI");
+        }
         kernel.nmi.set_limits(limits(machine)).expect("they agree");
         kernel.nmi.set_recovery(match self.0 {
             Recovery::Poll => latchwork::Recovery::Poll,
@@ -114,7 +119,9 @@ impl Policy for Latchwork {
     }
 
     fn idle_entry(&self) {
-        kernel().nmi.entering_idle();
+        if !memory::forgets() {
+            kernel().nmi.entering_idle();
+        }
     }
 
     fn act(&self, action: Action) {
@@ -139,6 +146,6 @@ fn limits(machine: &Machine) -> Limits {
         tick_period_us: machine.hardware.tick_period_us as u32,
         overdue_us: timing.overdue_us as u32,
         hold_us: timing.hold_us as u32,
-        ..Limits::BARE_METAL
+        unknowns_per_100_ms: timing.unknowns_per_100_ms,
     }
 }

@@ -3,7 +3,7 @@
 
 use latchwork::{
     AbsorbedNmi, AfterLeave, Fatal, InterruptState, NmiContext, Platform, Request, Requests,
-    RingError, UnknownKind, UnknownNmi,
+    RingError, Storm, UnknownKind, UnknownNmi,
 };
 
 use super::kernel;
@@ -83,8 +83,20 @@ unsafe impl Platform for SimPlatform {
         report::report(absorbed.ip, Reported::Absorbed);
     }
 
+    fn storm_began(&self, _: &Storm) {
+        report::storm_began();
+    }
+
+    fn storm_ended(&self, _: &Storm) {
+        report::storm_ended();
+    }
+
     fn after_leave(&self, ctx: &NmiContext<'_>, due: AfterLeave) {
         if due.stop() {
+            if due.panics_elsewhere() {
+                report::asks_to_park(ctx.cpu());
+            }
+            report::parks();
             let machine = current();
             let until_us = machine.with(|state| state.now_us) + machine.timing.park_us;
             machine.remain(ctx.cpu(), Doing::Parked { until_us });

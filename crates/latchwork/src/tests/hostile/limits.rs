@@ -105,7 +105,7 @@ fn run_under(limits: Limits, ticks_per_ms: u64) {
 
 /// A send to CPU 0 is taken, and never rings.
 fn take_stuck_send(nmi: &'static Nmi<TestPlatform>) {
-    nmi.core.cpus()[0].senders.mailbox.post(Request::Call).unwrap();
+    crate::tests::world::begin_send(nmi);
     assert_eq!(take_nmi(nmi), Outcome::Claimed);
 }
 

@@ -62,7 +62,7 @@ fn send_nested(
 #[test]
 fn sends_in_nmis_that_nest_as_deep_as_they_may_spill_into_no_other_kind() {
     for request in Request::ALL {
-        for accesses_before in 0..8 {
+        for accesses_before in 0..24 {
             let world = World::new();
             let nmi = world.nmi;
             let almost = request.field().refused_at - 1;

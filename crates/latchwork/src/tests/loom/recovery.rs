@@ -98,7 +98,7 @@ impl Scene {
     fn assert_every_edge_can_be_settled(&self) {
         let owed = self.world.nmi.core.recovery.hot.debt.owed().is_some();
         for (cpu, area) in self.world.nmi.core.cpus().iter().enumerate() {
-            self.world.nmi.inside_read_side(cpu, area, |_| ());
+            self.world.nmi.inside_read_side(cpu, area, |_, _| ());
             assert!(
                 owed || !area.deferred.has_waiting(),
                 "an edge waits for a poll that nobody owes"

@@ -10,11 +10,12 @@ use crate::{
     Class, Doorbell, EdgeModel, HandlerSpec, Limits, Outcome, Registration,
     tests::{
         source::{Source, time_passes},
-        world::{Leaked, World, take_nmi},
+        world::{Leaked, World, become_cpu, take_nmi},
     },
 };
 
 const LATE_US: usize = 8_000;
+const CAP_US: usize = Limits::BARE_METAL.cap_us as usize;
 const OVERDUE_US: usize = Limits::BARE_METAL.overdue_us as usize;
 
 /// A CPU that has claimed a message, which rings once more, and asks the Platform handlers at its
@@ -98,12 +99,7 @@ fn an_edge_on_top_that_another_cpu_explains_leaves_the_grant_to_the_edge_underne
         let interrupted = came();
         if let Some(poll) = elsewhere.take() {
             polls_elsewhere.set(polls_elsewhere.get() + 1);
-            let core = &nmi.core;
-            let limits = nmi.limits();
-            let slot = core.registry.slot(Class::Platform, 0).unwrap();
-            let until = nmi.now().after(limits.late());
-            slot.published.publish(&core.recovery.hot.machine_wide, until, limits);
-            polls.note_claim(poll);
+            crate::tests::world::publish_claim(nmi);
             polls.end(poll);
         }
         ticks(&scene.world);
@@ -157,5 +153,126 @@ fn an_unknown_on_top_of_a_dispatch_is_reported() {
         assert_eq!((stats.claimed, stats.unknown), (1, usize::from(nested)));
         assert_eq!(nmi.platform.unknowns.lock().unwrap().len(), usize::from(nested));
         nested
+    });
+}
+
+/// Edges on top are judged before the outermost NMI returns, however late in it they come, and the
+/// second amid what judges the first: no tick need follow.
+#[test]
+fn what_came_on_top_does_not_wait_for_a_tick() {
+    let both = Cell::new(0);
+    for between in 0..60 {
+        at_every_access(20, |accesses_before| {
+            let world = World::new();
+            let nmi = world.nmi;
+            arm(accesses_before, move || {
+                take_nmi(nmi);
+                arm(between, move || {
+                    take_nmi(nmi);
+                });
+            });
+            take_nmi(nmi);
+            came();
+            assert!(!nmi.core.cpus()[0].has_open_edges());
+            let stats = nmi.cpu_stats(0).unwrap();
+            assert_eq!(stats.unknown, stats.edges);
+            both.set(both.get() + usize::from(stats.edges == 3));
+            stats.edges != 1
+        });
+    }
+    assert!(both.get() > 1_000, "both came {} times only", both.get());
+}
+
+/// A ring explains the edge on top, and hides that of an external event in it. What the dispatch
+/// underneath owes may be paid before that event.
+#[test]
+fn an_edge_on_top_that_a_ring_explains_owes_a_poll() {
+    at_every_access(40, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let sources = [(); 3].map(|()| Leaked::new(Source::new()));
+        let specs = [
+            HandlerSpec::new("a", Class::Local, Doorbell::Local(1), EdgeModel::PerCondition),
+            HandlerSpec::new("b", Class::Local, Doorbell::Local(2), EdgeModel::PerCondition),
+            HandlerSpec::new("c", Class::Platform, Doorbell::Platform(1), EdgeModel::PerCondition),
+        ];
+        let _kept: [Registration; 3] =
+            core::array::from_fn(|index| nmi.register(&specs[index], sources[index].0).unwrap());
+        let external = sources[2].0;
+        sources[..2].iter().for_each(|source| source.0.raise());
+        arm(accesses_before, move || {
+            become_cpu(Some(1));
+            take_nmi(nmi);
+            become_cpu(Some(0));
+            external.raise();
+            take_nmi(nmi);
+        });
+        take_nmi(nmi);
+        let nested = came();
+        let owed = nmi.core.recovery.hot.debt.owed().is_some();
+        assert!(owed || !external.is_raised(), "nobody will look for it");
+        nested
+    });
+}
+
+/// Two more on top of what claims their conditions, the second on top of the first, which leaves
+/// its edge to the code underneath.
+#[test]
+fn a_ring_on_top_of_one_that_is_left_to_the_code_underneath() {
+    for between in 0..30 {
+        at_every_access(20, |accesses_before| {
+            let world = World::new();
+            let nmi = world.nmi;
+            let sources = [(); 3].map(|()| Leaked::new(Source::new()));
+            let _kept: [Registration; 3] = core::array::from_fn(|index| {
+                let doorbell = Doorbell::Local(index as u8);
+                let edges = EdgeModel::PerCondition;
+                let spec = HandlerSpec::new("local", Class::Local, doorbell, edges);
+                nmi.register(&spec, sources[index].0).unwrap()
+            });
+            world.wait_us(20_000);
+            sources.iter().for_each(|source| source.0.raise());
+            arm(accesses_before, move || {
+                arm(between, move || {
+                    take_nmi(nmi);
+                });
+                take_nmi(nmi);
+            });
+            take_nmi(nmi);
+            let nested = came();
+            let edges = || nmi.cpu_stats(0).unwrap().edges;
+            while edges() < 3 {
+                assert_eq!(take_nmi(nmi), Outcome::Absorbed);
+            }
+            assert_all_is_used_up(nmi);
+            nested
+        });
+    }
+}
+
+/// The code underneath takes longer than any grant lasts. What comes on top then is no longer left
+/// to it, and neither is what comes too often.
+#[test]
+fn a_dispatch_that_does_not_return_hides_no_unknown() {
+    at_every_access(10, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        arm(accesses_before, move || {
+            take_nmi(nmi);
+            time_passes(nmi, CAP_US + 100);
+            assert_eq!(take_nmi(nmi), Outcome::Unknown, "it is stuck");
+        });
+        take_nmi(nmi);
+        came()
+    });
+    at_every_access(10, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        arm(accesses_before, move || {
+            let unknown = |_: &usize| take_nmi(nmi) == Outcome::Unknown;
+            assert!((0..100).find(unknown).is_some(), "so many are a storm");
+        });
+        take_nmi(nmi);
+        came()
     });
 }

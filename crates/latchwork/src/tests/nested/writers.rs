@@ -6,6 +6,7 @@ use std::{cell::RefCell, rc::Rc};
 use super::{arm, at_every_access, came};
 use crate::{
     Claim, Class, HandleError, RegisterError, RemoveFailure, Request, Ticket,
+    primitive::{Counter, Ordering},
     tests::world::{Leaked, Victim, World, served, spec, take_nmi},
 };
 
@@ -245,4 +246,33 @@ fn an_interrupted_send_is_taken_once() {
         assert_eq!(nmi.unfinished_sends(0), Some(0));
         interrupted
     });
+}
+
+/// A Stop that comes while the CPU holds the writer lock is taken in an NMI for which the CPU rings
+/// itself: no other source need ring.
+#[test]
+fn a_stop_amid_a_registration_parks_at_once_or_in_an_nmi_of_its_own() {
+    let kept = Counter::new(0);
+    at_every_access(20, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let victim = Leaked::new(Victim::new(Claim::None));
+        nmi.send(0, Request::Stop).unwrap();
+        arm(accesses_before, move || {
+            take_nmi(nmi);
+        });
+        let registration = nmi.register(&spec("victim", Class::Local), victim.0).unwrap();
+        let interrupted = came();
+        let parked = || nmi.platform.left.lock().unwrap().len();
+        let rung = nmi.platform.rung[0].load(Ordering::Relaxed);
+        assert_eq!(rung - 1 + parked(), usize::from(interrupted));
+        if parked() == 0 {
+            kept.fetch_add(1, Ordering::Relaxed);
+        }
+        take_nmi(nmi);
+        assert_eq!(parked(), 1);
+        registration.remove().unwrap();
+        interrupted
+    });
+    assert!(kept.load(Ordering::Relaxed) > 10, "it held the lock for longer");
 }

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An edge that a CPU took: what the library remembers of it if it does not know yet what the edge
+//! was.
+
+use crate::{
+    contract::Mode,
+    primitive::{Ordering, OwnWord, const_unless_loom},
+    time::{OwnTime, Timestamp},
+};
+
+/// An edge: when it came, and what it interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Edge {
+    pub(crate) arrived: Timestamp,
+    pub(crate) ip: usize,
+    pub(crate) mode: Mode,
+}
+
+impl Edge {
+    /// No edge, in a place for one.
+    pub(crate) const NONE: Self =
+        Self { arrived: Timestamp::from_ticks(0), ip: 0, mode: Mode::Kernel };
+}
+
+/// A place for an edge.
+#[derive(Debug)]
+pub(crate) struct EdgeRecord {
+    arrived: OwnTime,
+    ip: OwnWord,
+    is_user: OwnWord,
+}
+
+impl EdgeRecord {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Self { arrived: OwnTime::new(), ip: OwnWord::new(0), is_user: OwnWord::new(0) }
+        }
+    }
+
+    pub(crate) fn set(&self, edge: &Edge) {
+        self.arrived.set(edge.arrived);
+        self.ip.store(edge.ip, Ordering::Relaxed);
+        self.is_user.store(usize::from(edge.mode == Mode::User), Ordering::Relaxed);
+    }
+
+    pub(crate) fn arrived(&self) -> Timestamp {
+        self.arrived.get()
+    }
+
+    pub(crate) fn get(&self) -> Edge {
+        let mode = match self.is_user.load(Ordering::Relaxed) {
+            0 => Mode::Kernel,
+            _ => Mode::User,
+        };
+        Edge { arrived: self.arrived(), ip: self.ip.load(Ordering::Relaxed), mode }
+    }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An event is lost, though its status lasts.
+
+use super::{Amid, Machine, asked_last, on};
+use crate::{
+    Request, Urgency,
+    primitive::{Ordering, checked::interrupt},
+    tests::{
+        item::Item,
+        scene::scene,
+        source::time_passes,
+        world::{Leaked, World, become_cpu, served, take_nmi},
+    },
+};
+
+/// The maker of a debt goes offline while another CPU polls, after that poll has looked at the
+/// source: no CPU answers for the debt, and where the other CPU's tick is stopped nobody pays it.
+#[test]
+fn fault_3_the_maker_of_a_debt_goes_offline_amid_a_poll_of_another_cpu() {
+    let amid = Leaked::new(Amid::new());
+    let mut scene = scene();
+    let nmi = scene.world.nmi;
+    scene.kept.push(nmi.register(&asked_last(), amid.0).unwrap());
+    let mut machine = Machine::new(nmi);
+    machine.run_ms(3);
+    machine.stop_tick(1);
+    machine.take_raised(1);
+    let (pmi, external) = (scene.pmi.0, scene.external.0);
+    amid.0.next(move || {
+        on(nmi, 0, || {
+            pmi.raise();
+            external.raise();
+            take_nmi(nmi);
+            nmi.go_offline().unwrap();
+            nmi.run_work();
+        });
+    });
+    on(nmi, 1, || take_nmi(nmi));
+    assert!(external.is_raised() && nmi.is_online(0) == Some(false), "it went amid the poll");
+    machine.run_ms(50);
+    assert!(!external.is_raised(), "CPU 1 is online, and owes what CPU 0 left");
+    on(nmi, 0, || nmi.come_online()).unwrap();
+}
+
+/// Two NMIs come on top of an NMI that has just stored a debt: the first pays it and the second
+/// makes another. Then the one underneath notes the debt that is paid as its own. The other has no
+/// maker, and on a CPU whose tick is stopped nobody pays it.
+#[test]
+fn fault_4_nmis_on_top_of_the_making_of_a_debt_leave_one_without_a_maker() {
+    for accesses_before in 0..200 {
+        let scene = scene();
+        let nmi = scene.world.nmi;
+        let mut machine = Machine::new(nmi);
+        machine.run_ms(3);
+        machine.stop_tick(0);
+        machine.stop_tick(1);
+        let (pmi, external) = (scene.pmi.0, scene.external.0);
+        interrupt::arm(accesses_before, move || {
+            time_passes(nmi, 50);
+            external.raise();
+            take_nmi(nmi);
+            time_passes(nmi, 50);
+            pmi.raise();
+            external.raise();
+            take_nmi(nmi);
+        });
+        pmi.raise();
+        take_nmi(nmi);
+        let came = interrupt::disarm();
+        machine.run_ms(50);
+        assert!(!external.is_raised(), "nobody ticks after {accesses_before} accesses");
+        if !came {
+            return assert!(accesses_before > 10, "only {accesses_before} accesses");
+        }
+    }
+    panic!("the dispatch does not end");
+}
+
+/// The same where the kernel owes a poll outside NMIs.
+#[test]
+fn fault_4_nmis_on_top_of_a_kernel_that_owes_leave_a_debt_without_a_maker() {
+    for accesses_before in 0..200 {
+        let scene = scene();
+        let nmi = scene.world.nmi;
+        let mut machine = Machine::new(nmi);
+        machine.run_ms(3);
+        machine.stop_tick(0);
+        machine.stop_tick(1);
+        let (pmi, external) = (scene.pmi.0, scene.external.0);
+        interrupt::arm(accesses_before, move || {
+            time_passes(nmi, 50);
+            external.raise();
+            take_nmi(nmi);
+            time_passes(nmi, 50);
+            pmi.raise();
+            external.raise();
+            take_nmi(nmi);
+        });
+        nmi.owe_poll();
+        let came = interrupt::disarm();
+        machine.run_ms(50);
+        assert!(!external.is_raised(), "nobody ticks after {accesses_before} accesses");
+        if !came {
+            return assert!(accesses_before > 5, "only {accesses_before} accesses");
+        }
+    }
+    panic!("the call does not end");
+}
+
+/// A world in which CPU 0 runs, and nobody has started CPU 1.
+fn cpu_1_is_not_started() -> World {
+    let world = World::before_init();
+    world.nmi.init(world.cpus).unwrap();
+    world.nmi.come_online().unwrap();
+    world
+}
+
+/// A send to a CPU that was never started succeeds, and is never served.
+#[test]
+fn fault_5_a_send_to_a_cpu_that_was_never_started_is_accepted() {
+    let world = cpu_1_is_not_started();
+    let nmi = world.nmi;
+    let accepted = [Request::Call, Request::Backtrace, Request::Stop].map(|it| nmi.send(1, it));
+    assert!(accepted.iter().all(Result::is_err), "{accepted:?}");
+    assert_eq!(nmi.platform.rung[1].load(Ordering::Relaxed), 0, "it could not take it");
+    become_cpu(Some(1));
+    nmi.come_online().unwrap();
+    become_cpu(Some(0));
+    nmi.send(1, Request::Call).unwrap();
+    become_cpu(Some(1));
+    take_nmi(nmi);
+    assert_eq!(served(nmi, Request::Call), 1);
+}
+
+/// An item that is queued on a CPU that was never started is accepted, and never runs.
+#[test]
+fn fault_5_an_item_is_queued_on_a_cpu_that_was_never_started() {
+    for urgency in [Urgency::Now, Urgency::Lazy] {
+        let item = Item::new();
+        let world = cpu_1_is_not_started();
+        let nmi = world.nmi;
+        let accepted = nmi.queue_on(1, item.work.0, urgency);
+        for _ in 0..20 {
+            world.wait_us(1_000);
+            nmi.run_work();
+            nmi.tick();
+        }
+        assert_eq!(item.runs(), usize::from(accepted.is_ok()), "{urgency:?}: {accepted:?}");
+    }
+}
+
+/// A Stop that was sent to a CPU before it was started parks that CPU at its first NMI.
+#[test]
+fn fault_5_a_stop_of_before_the_start_parks_a_cpu_at_its_first_nmi() {
+    let world = cpu_1_is_not_started();
+    let nmi = world.nmi;
+    let _ = nmi.send(1, Request::Stop);
+    become_cpu(Some(1));
+    nmi.come_online().unwrap();
+    take_nmi(nmi);
+    assert!(nmi.platform.left.lock().unwrap().is_empty(), "it parks");
+}
