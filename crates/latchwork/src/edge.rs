@@ -12,14 +12,21 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Edge {
     pub(crate) arrived: Timestamp,
+    /// When its CPU's outermost code saw it: as it arrived, or, if it came on top, when that code
+    /// took it from the [tray](crate::grant). Claims of until then may explain it.
+    pub(crate) seen: Timestamp,
     pub(crate) ip: usize,
     pub(crate) mode: Mode,
 }
 
 impl Edge {
     /// No edge, in a place for one.
-    pub(crate) const NONE: Self =
-        Self { arrived: Timestamp::from_ticks(0), ip: 0, mode: Mode::Kernel };
+    pub(crate) const NONE: Self = Self {
+        arrived: Timestamp::from_ticks(0),
+        seen: Timestamp::from_ticks(0),
+        ip: 0,
+        mode: Mode::Kernel,
+    };
 }
 
 /// A place for an edge.
@@ -47,11 +54,11 @@ impl EdgeRecord {
         self.arrived.get()
     }
 
-    pub(crate) fn get(&self) -> Edge {
+    pub(crate) fn seen_at(&self, seen: Timestamp) -> Edge {
         let mode = match self.is_user.load(Ordering::Relaxed) {
             0 => Mode::Kernel,
             _ => Mode::User,
         };
-        Edge { arrived: self.arrived(), ip: self.ip.load(Ordering::Relaxed), mode }
+        Edge { arrived: self.arrived(), seen, ip: self.ip.load(Ordering::Relaxed), mode }
     }
 }

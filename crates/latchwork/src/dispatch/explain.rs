@@ -9,6 +9,10 @@
 //! | the poll lock held by another CPU | deferred | judges it once a later poll is over |
 //! | nothing | unknown | asks the Unknown handlers, and reports it |
 //!
+//! Edges that no claim explains are judged in the order in which they came: an edge takes no ring
+//! while an older one waits. Else it might take that one's ring, and its own condition be claimed
+//! only after the older edge has been called unknown.
+//!
 //! An NMI [on top](super::on_top) of other code of the library decides only the first row.
 
 use super::entry::Outcome;
@@ -27,7 +31,7 @@ use crate::{
 /// The edge of an NMI.
 pub(super) const fn edge_of(ctx: &NmiContext<'_>) -> Edge {
     let arrived = Timestamp::from_ticks(ctx.arrived_ticks);
-    Edge { arrived, ip: ctx.ip(), mode: ctx.mode() }
+    Edge { arrived, seen: arrived, ip: ctx.ip(), mode: ctx.mode() }
 }
 
 impl<P: Platform> Nmi<P> {
@@ -103,20 +107,30 @@ impl<P: Platform> Nmi<P> {
     /// Handles an edge that nothing Local explains.
     #[cold]
     fn explain_beyond_local(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> Outcome {
-        if ctx.area.deferred.has_waiting() {
-            self.settle_deferred(ctx, clock);
-        }
         let edge = edge_of(ctx);
-        if self.must_ask_platform(ctx, clock).is_none() && self.absorb(ctx, &edge) {
+        match self.must_ask_platform(ctx, clock) {
+            None => self.explain_by_ring_or_poll(ctx, clock, &edge),
+            Some(_) => self.explain_by_poll(ctx, clock, &edge),
+        }
+    }
+
+    /// Explains an edge by a ring that may still come, or else asks the Platform handlers.
+    pub(super) fn explain_by_ring_or_poll(
+        &self,
+        ctx: &NmiContext<'_>,
+        clock: &mut HandlerClock,
+        edge: &Edge,
+    ) -> Outcome {
+        if self.absorb_in_turn(ctx, clock, edge) {
             self.owe_for_skipping(ctx);
             return Outcome::Absorbed;
         }
-        self.explain_by_poll(ctx, clock, &edge)
+        self.explain_by_poll(ctx, clock, edge)
     }
 
     /// Asks the Platform handlers about an edge. If they do not explain it, a ring may, of a claim
     /// that another CPU has published meanwhile.
-    pub(super) fn explain_by_poll(
+    fn explain_by_poll(
         &self,
         ctx: &NmiContext<'_>,
         clock: &mut HandlerClock,
@@ -131,7 +145,7 @@ impl<P: Platform> Nmi<P> {
             self.balance(ctx, &rings, 1, GrantKind::Collapsed, clock.now());
             return Outcome::Claimed;
         }
-        if self.absorb(ctx, edge) {
+        if self.absorb_in_turn(ctx, clock, edge) {
             return Outcome::Absorbed;
         }
         if let PollOutcome::Busy(overlapped) = asked {
@@ -141,6 +155,15 @@ impl<P: Platform> Nmi<P> {
             }
         }
         self.last_resort(ctx, edge, UnknownKind::Unexplained, clock)
+    }
+
+    /// Absorbs an edge, if no older one waits.
+    fn absorb_in_turn(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock, edge: &Edge) -> bool {
+        let deferred = &ctx.area.deferred;
+        if deferred.has_waiting() {
+            self.settle_deferred(ctx, clock);
+        }
+        !deferred.has_waiting() && self.absorb(ctx, edge)
     }
 
     /// Owes a poll: this CPU did not ask the Platform handlers, and the edge may be one of theirs

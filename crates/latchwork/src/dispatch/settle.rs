@@ -19,25 +19,23 @@ impl<P: Platform> Nmi<P> {
     /// Settles what can be settled. Own CPU, outermost, inside the read side.
     #[cold]
     pub(crate) fn settle(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
+        self.settle_deferred(ctx, clock);
         for _ in 0..LOOKS {
             if ctx.area.tray.is_empty() {
                 break;
             }
             self.settle_what_came_on_top(ctx, clock);
         }
-        self.settle_deferred(ctx, clock);
     }
 
     fn settle_what_came_on_top(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
-        let edges = ctx.area.tray.take_edges();
+        let edges = ctx.area.tray.take_edges(self.now());
         self.take_claims_on_top(ctx);
         if ctx.area.tray.take_question() {
             self.poll_for_no_edge(ctx, clock);
         }
         for edge in edges.iter() {
-            if self.absorb(ctx, &edge) {
-                self.owe_for_skipping(ctx);
-            } else if self.explain_by_poll(ctx, clock, &edge) == Outcome::Claimed {
+            if self.explain_by_ring_or_poll(ctx, clock, &edge) == Outcome::Claimed {
                 ctx.area.counters.record_absorbed(GrantKind::MachineWide);
             }
         }

@@ -34,7 +34,7 @@ impl<P: Platform> Nmi<P> {
         self.add_rings(area, rings, kind, now);
         for _ in 0..edges {
             // There is a ring for each: the one that was claimed, or one that is due earlier.
-            let _ = area.ledger.take(now, now, self.limits());
+            let _ = area.ledger.take(now, now, now, self.limits());
         }
         area.ledger.note_claim(now);
     }
@@ -100,7 +100,7 @@ impl<P: Platform> Nmi<P> {
     /// hide something.
     pub(crate) fn absorb(&self, ctx: &NmiContext<'_>, edge: &Edge) -> bool {
         let limits = self.limits();
-        let now = Timestamp::from_ticks(ctx.arrived_ticks);
+        let now = Timestamp::from_ticks(ctx.arrived_ticks).later_of(edge.seen);
         // This CPU looked at the statuses before the claims. Partner: the fence in
         // `claim_outside_nmi`.
         fence(Ordering::Acquire);
@@ -113,7 +113,7 @@ impl<P: Platform> Nmi<P> {
         self.adopt(ctx.area, edge.arrived, now);
         let ledger = &ctx.area.ledger;
         let absorbable_ticks = ledger.absorbable_ticks(now);
-        let Some(kind) = ledger.take(edge.arrived, now, limits) else {
+        let Some(kind) = ledger.take(edge.arrived, edge.seen, now, limits) else {
             return false;
         };
         ctx.area.counters.record_absorbed(kind);

@@ -92,20 +92,22 @@ impl Ledger {
     }
 
     /// Takes one ring away: this CPU took an edge. It is the ring that is due earliest; its kind is
-    /// returned, or `None` if there is no ring that the edge, which `arrived` then, may have been.
+    /// returned, or `None` if there is no ring that the edge, which `arrived` and was `seen` then,
+    /// may have been.
     ///
-    /// An edge that waited cannot have been the ring of a claim made long after it. Such a ring is
-    /// left.
+    /// An edge that waited cannot have been the ring of a claim made long after it was seen. Such a
+    /// ring is left.
     pub(crate) fn take(
         &self,
         arrived: Timestamp,
+        seen: Timestamp,
         now: Timestamp,
         limits: InTicks<'_>,
     ) -> Option<GrantKind> {
         self.drop_where(now, |grant| {
             self.is_beyond_cap(grant.due, arrived, limits) || is_far_ahead(grant.due, now, limits)
         });
-        let may_be = |due: Due| due.explains() && !is_far_ahead(due, arrived, limits);
+        let may_be = |due: Due| due.explains() && !is_far_ahead(due, seen, limits);
         let mut earliest: Option<(&Entry, Grant)> = None;
         for (entry, grant) in self.grants().filter(|(_, grant)| may_be(grant.due)) {
             if earliest.is_none_or(|(_, so_far)| grant.due.is_before(so_far.due)) {

@@ -142,19 +142,19 @@ impl Tray {
 
     /// Forgets all; returns how many edges that were which nothing has explained.
     pub(crate) fn reset(&self) -> usize {
-        let edges = self.take_edges().edges;
+        let edges = self.take_edges(Timestamp::from_ticks(0)).edges;
         self.take_claims();
         edges
     }
 
-    /// Takes the edges. The outermost code, which then takes the claims as well.
-    pub(crate) fn take_edges(&self) -> EdgesOnTop {
+    /// Takes the edges, which it sees `now`. The outermost code, which then takes the claims as well.
+    pub(crate) fn take_edges(&self, now: Timestamp) -> EdgesOnTop {
         self.left.store(0, Ordering::Relaxed);
         let mut records = [Edge::NONE; RECORDS];
         for _ in 0..TRIES {
             let edges = self.edges.load(Ordering::Relaxed);
             for (copy, record) in records.iter_mut().zip(&self.records).take(edges) {
-                *copy = record.get();
+                *copy = record.seen_at(now);
             }
             self.has_first.store(0, Ordering::Relaxed);
             let taken = self.edges.compare_exchange(edges, 0, Ordering::Relaxed, Ordering::Relaxed);

@@ -15,7 +15,7 @@ use super::poll_lock::{PollLock, PollNumber};
 use crate::{
     edge::{Edge, EdgeRecord},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
-    time::{InTicks, Timestamp},
+    time::{InTicks, OwnTime, Timestamp},
 };
 
 /// So many edges keep what they interrupted. Further ones are counted with the last record, and
@@ -38,8 +38,9 @@ struct Record {
     /// The poll that the last of the edges overlapped.
     overlapped: OwnWord,
     edges: OwnWord,
-    /// The first of them.
+    /// The first of them, and when it was seen.
     edge: EdgeRecord,
+    seen: OwnTime,
 }
 
 impl DeferredEdges {
@@ -51,6 +52,7 @@ impl DeferredEdges {
                     overlapped: OwnWord::new(0),
                     edges: OwnWord::new(0),
                     edge: EdgeRecord::new(),
+                    seen: OwnTime::new(),
                 }; RECORDS],
             }
         }
@@ -75,6 +77,7 @@ impl DeferredEdges {
         let in_use = self.in_use.load(Ordering::Relaxed);
         if let Some(record) = self.records.get(in_use) {
             record.edge.set(edge);
+            record.seen.set(edge.seen);
             record.edges.store(1, Ordering::Relaxed);
             record.overlapped.store(overlapped.word(), Ordering::Relaxed);
             self.in_use.store(in_use.wrapping_add(1), Ordering::Relaxed);
@@ -98,9 +101,9 @@ impl DeferredEdges {
         limits: InTicks<'_>,
     ) -> Option<Edge> {
         let record = self.records.first().filter(|_| self.has_waiting())?;
-        let edge = record.edge.get();
+        let edge = record.edge.seen_at(record.seen.get());
         let overlapped = PollNumber::from_word(record.overlapped.load(Ordering::Relaxed));
-        let has_waited = now.since(edge.arrived);
+        let has_waited = now.since(edge.seen);
         if !polls.has_ended_after(overlapped) && has_waited <= limits.cap() {
             return None;
         }
@@ -126,7 +129,8 @@ impl DeferredEdges {
         for (to, from) in self.records.iter().zip(self.records.iter().skip(1)).take(in_use) {
             to.overlapped.store(from.overlapped.load(Ordering::Relaxed), Ordering::Relaxed);
             to.edges.store(from.edges.load(Ordering::Relaxed), Ordering::Relaxed);
-            to.edge.set(&from.edge.get());
+            to.seen.set(from.seen.get());
+            to.edge.set(&from.edge.seen_at(from.seen.get()));
         }
         self.in_use.store(in_use.saturating_sub(1), Ordering::Relaxed);
     }

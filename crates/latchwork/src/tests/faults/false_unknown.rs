@@ -3,7 +3,7 @@
 
 use std::{sync::mpsc, thread, vec::Vec};
 
-use super::{Amid, Polled, on, polled};
+use super::{Amid, Machine, Polled, on, polled};
 use crate::{
     Class, Doorbell, EdgeModel, HandlerSpec, Nmi, Outcome, PlatformDelivery, Request,
     primitive::{Ordering, checked::interrupt},
@@ -289,4 +289,50 @@ fn a_ring_that_comes_amid_a_long_handler_finds_its_claim() {
     assert_eq!(take_nmi(nmi), Outcome::Claimed);
     assert_eq!(take_nmi(nmi), Outcome::Absorbed);
     polled.kept.clear();
+}
+
+/// A CPU has deferred a ring, and takes the next one of that source before the poll is over that
+/// its first one waits for. The second takes the ring of the first one's claim, and the first is
+/// unknown, since nobody has claimed the second's condition yet.
+#[test]
+fn a_younger_edge_takes_the_ring_of_an_older_one_that_waits() {
+    let polled = polled(2, PlatformDelivery::All);
+    let (nmi, external, amid) = (polled.world.nmi, polled.external.0, polled.amid.0);
+    let (tell, told) = mpsc::channel();
+    let rings = move || {
+        external.raise();
+        tell.send(on(nmi, 0, || take_nmi(nmi))).unwrap();
+    };
+    amid.next(move || {
+        rings();
+        amid.next(rings);
+    });
+    assert_eq!(on(nmi, 1, || take_nmi(nmi)), Outcome::Claimed);
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [Outcome::Deferred; 2]);
+    Machine::new(nmi).run_ms(5);
+    assert_eq!((external.claims(), polled.unknowns(0)), (2, 0));
+}
+
+/// A handler claims what rings twice, and the next one takes longer than two caps. The second ring
+/// comes on top of it, so long before the claim is counted that it looks like none of its rings.
+#[test]
+fn a_ring_on_top_of_a_long_handler_finds_the_claim_underneath() {
+    let (message, long) = (Leaked::new(Source::new()), Leaked::new(Amid::new()));
+    let mut scene = scene();
+    let nmi = scene.world.nmi;
+    let model = EdgeModel::PerEvent { late_us: 300, max_late_edges: 1 };
+    let spec = HandlerSpec::new("message", Class::Local, Doorbell::Local(6), model);
+    scene.kept.push(nmi.register(&spec.priority(0), message.0).unwrap());
+    scene.kept.push(nmi.register(&other_local().priority(255), long.0).unwrap());
+    let (tell, told) = mpsc::channel();
+    long.0.next(move || {
+        tell.send(take_nmi(nmi)).unwrap();
+        time_passes(nmi, 30_000);
+    });
+    message.0.raise();
+    assert_eq!(take_nmi(nmi), Outcome::Claimed);
+    assert_eq!(told.recv(), Ok(Outcome::Deferred));
+    nmi.tick();
+    assert_eq!(nmi.cpu_stats(0).unwrap().unknown, 0);
+    scene.kept.clear();
 }
