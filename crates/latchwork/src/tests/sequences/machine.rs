@@ -153,6 +153,13 @@ impl State {
         self.routes[source] = route;
     }
 
+    /// The clock was reset: it may show a time again at which rings of long ago could come.
+    pub(super) fn revive_rings(&mut self, now: u64) {
+        for it in &mut self.cpus {
+            it.ledger.add(MOST_CLAIMS, now + self.lasts);
+        }
+    }
+
     pub(super) fn route_of(spec: HandlerSpec<'_>) -> [bool; CPUS] {
         core::array::from_fn(|cpu| match spec.delivery {
             PlatformDelivery::All => true,

@@ -84,12 +84,16 @@ impl Play {
         let Some(registration) = self.registrations[source].take() else {
             return;
         };
-        self.with(|state| route.iter().for_each(|cpu| state.routes[source][*cpu] = true));
+        let now = self.machine.now.get();
+        self.with(|state| {
+            let rang = state.routes[source];
+            let both = core::array::from_fn(|cpu| rang[cpu] || route.contains(&cpu));
+            state.change_route(source, both, now);
+        });
         let delivery = PlatformDelivery::Cpus(route);
         let set = self.call(cpu, || self.nmi.set_delivery(registration.id(), delivery));
         self.registrations[source].set(Some(registration));
         if set.is_ok() {
-            let now = self.machine.now.get();
             self.with(|state| {
                 let route = core::array::from_fn(|cpu| route.contains(&cpu));
                 state.change_route(source, route, now);
@@ -130,6 +134,8 @@ impl Play {
         if self.with(|state| state.nesting) == 0 {
             self.excuse_all();
             self.machine.shown.set(ticks);
+            let now = self.machine.now.get();
+            self.with(|state| state.revive_rings(now));
         }
     }
 }
