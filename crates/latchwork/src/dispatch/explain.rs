@@ -103,19 +103,36 @@ impl<P: Platform> Nmi<P> {
     /// Handles an edge that nothing Local explains.
     #[cold]
     fn explain_beyond_local(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> Outcome {
-        if ctx.area.deferred.has_waiting() {
-            self.settle_deferred(ctx, clock);
-        }
         let edge = edge_of(ctx);
-        if self.must_ask_platform(ctx, clock).is_none() && self.absorb(ctx, &edge) {
-            self.owe_for_skipping(ctx);
+        if self.must_ask_platform(ctx, clock).is_none() && self.absorb_unasked(ctx, clock, &edge) {
             return Outcome::Absorbed;
         }
         self.explain_by_poll(ctx, clock, &edge)
     }
 
+    /// Absorbs an edge, if that can be, and owes a poll: its own condition may still be there. That
+    /// poll adds the ring which the edge took too early. So it takes none while an earlier edge
+    /// waits, which may be judged before that poll.
+    pub(super) fn absorb_unasked(
+        &self,
+        ctx: &NmiContext<'_>,
+        clock: &mut HandlerClock,
+        edge: &Edge,
+    ) -> bool {
+        let deferred = &ctx.area.deferred;
+        if deferred.has_waiting() {
+            self.settle_deferred(ctx, clock);
+        }
+        let is_absorbed = !deferred.has_waiting() && self.absorb(ctx, edge);
+        if is_absorbed {
+            self.owe_for_skipping(ctx);
+        }
+        is_absorbed
+    }
+
     /// Asks the Platform handlers about an edge. If they do not explain it, a ring may, of a claim
-    /// that another CPU has published meanwhile.
+    /// that another CPU has published meanwhile. If another CPU is asking them, the edge waits
+    /// behind an earlier one that does.
     pub(super) fn explain_by_poll(
         &self,
         ctx: &NmiContext<'_>,
@@ -131,11 +148,13 @@ impl<P: Platform> Nmi<P> {
             self.balance(ctx, &rings, 1, GrantKind::Collapsed, clock.now());
             return Outcome::Claimed;
         }
-        if self.absorb(ctx, edge) {
+        let deferred = &ctx.area.deferred;
+        let is_asked = asked.has_polled();
+        if (is_asked || !deferred.has_waiting()) && self.absorb(ctx, edge) {
             return Outcome::Absorbed;
         }
         if let PollOutcome::Busy(overlapped) = asked {
-            if ctx.area.deferred.defer(overlapped, edge) {
+            if deferred.defer(overlapped, edge) {
                 self.answer_for_edge(ctx.cpu, ctx.area);
                 return Outcome::Deferred;
             }

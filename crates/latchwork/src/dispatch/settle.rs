@@ -35,9 +35,10 @@ impl<P: Platform> Nmi<P> {
             self.poll_for_no_edge(ctx, clock);
         }
         for edge in edges.iter() {
-            if self.absorb(ctx, &edge) {
-                self.owe_for_skipping(ctx);
-            } else if self.explain_by_poll(ctx, clock, &edge) == Outcome::Claimed {
+            if self.absorb_unasked(ctx, clock, &edge) {
+                continue;
+            }
+            if self.explain_by_poll(ctx, clock, &edge) == Outcome::Claimed {
                 ctx.area.counters.record_absorbed(GrantKind::MachineWide);
             }
         }

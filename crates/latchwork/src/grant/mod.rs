@@ -37,6 +37,9 @@
 //! 5. A claim may be made, or adopted, after its ring has come: then an edge that this CPU took
 //!    before was that ring, and something else was taken for it, which is outstanding. So an added
 //!    ring is due no earlier than what this CPU took or claimed last.
+//! 6. An edge may take a ring while its own condition still waits for the poll that its CPU owes.
+//!    Then the ledger lacks a ring, which that poll adds. No edge is called unknown before: it asks
+//!    the handlers itself, or waits for a later poll. And none takes a ring so while another waits.
 //!
 //! So a ring finds the ledger with something in it. An edge that is no ring takes a ring that it
 //! does not deserve; it is hidden, and may have a later ring called unknown in its place: never are
