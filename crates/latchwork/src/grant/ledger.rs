@@ -28,7 +28,7 @@ const ENTRIES: usize = 6;
 pub(crate) struct Ledger {
     /// How many entries hold a grant; `taken` counts as one while its due is not known.
     in_use: OwnWord,
-    /// When this CPU last left an NMI, while it had grants.
+    /// When this CPU last left an NMI, while it had grants; or when it got the first of them.
     last_leave: OwnTime,
     /// When this CPU last claimed something.
     last_claim: OwnTime,
@@ -172,13 +172,13 @@ impl Ledger {
         });
     }
 
-    /// Notes that this CPU leaves an NMI. The end of the one before is an open point, if
-    /// `may_open`: whatever had come by then this CPU has taken since, as the NMI that it leaves or
-    /// as one in between. When the NMI that it leaves was delivered, nobody knows.
-    pub(crate) fn note_leave(&self, left: Timestamp, may_open: bool) {
+    /// Notes that this CPU leaves an NMI, which `arrived` then. The end of the one before is an open
+    /// point, if `may_open`: whatever had come by then this CPU has taken since, as the NMI that it
+    /// leaves or as one in between. When the NMI that it leaves was delivered, nobody knows, so
+    /// what was noted in it is none: the ledger was empty before.
+    pub(crate) fn note_leave(&self, arrived: Timestamp, left: Timestamp, may_open: bool) {
         let before = self.last_leave.get();
-        // A moment that is still to come is of a clock that was reset.
-        if may_open && !left.is_before(before) {
+        if may_open && before.is_before(arrived) {
             self.note_open_point(before, left);
         }
         self.last_leave.set(left);

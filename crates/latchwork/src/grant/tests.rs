@@ -92,6 +92,17 @@ fn an_open_point_drops_what_was_due_before_it_and_nothing_else() {
     assert_eq!(scene.rings(301), 3);
 }
 
+/// An NMI adds a ring that was due before its clock was read, and that waits in the latch since.
+#[test]
+fn an_nmi_that_adds_a_ring_is_no_open_point_at_its_own_end() {
+    let scene = Scene::new();
+    scene.add(Due::By(at(150)), 200);
+    scene.ledger.note_leave(at(200), at(210), true);
+    assert_eq!(scene.rings(210), 1, "it comes next");
+    scene.ledger.note_leave(at(220), at(300), true);
+    assert_eq!(scene.rings(300), 0);
+}
+
 #[test]
 fn a_full_ledger_keeps_every_ring() {
     let scene = Scene::new();
