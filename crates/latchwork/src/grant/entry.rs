@@ -61,12 +61,19 @@ impl Due {
         }
     }
 
-    /// Whether this is due before `other`.
+    /// Whether this is due before `other`. Of two that wait for the same, the one is that was taken
+    /// first; a claim is due no earlier than a send.
     pub(super) fn is_before(self, other: Self) -> bool {
         match (self, other) {
             (Self::By(this), Self::By(that)) => this.is_before(that),
             (Self::By(_), Self::After { .. }) => true,
-            (Self::After { wait, .. }, Self::After { wait: other, .. }) => wait.is_before(other),
+            (Self::After { wait, taken }, Self::After { wait: other, taken: other_taken }) => {
+                match (taken, other_taken) {
+                    _ if wait != other => wait.is_before(other),
+                    (Some(taken), Some(other)) => taken.is_before(other),
+                    (taken, other) => taken.is_some() && other.is_none(),
+                }
+            }
             _ => false,
         }
     }

@@ -135,6 +135,17 @@ fn the_excuse_of_a_late_send_ends_once_its_ring_has_come() {
     }
 }
 
+#[test]
+fn of_two_sends_that_wait_for_the_same_an_edge_takes_the_one_that_is_written_off_first() {
+    let scene = Scene::new();
+    for taken in [5_000, 100] {
+        scene.add(Due::After { wait: WAIT, taken: Some(at(taken)) }, 5_000);
+    }
+    assert!(scene.take(6_000));
+    scene.look(false, 100 + HOLD);
+    assert_eq!(scene.rings(100 + HOLD), 1, "it was taken at 5,000");
+}
+
 /// The ring comes amid the claim, or it was another edge that took it: then it is still to come.
 #[test]
 fn a_ring_taken_amid_its_own_claim_is_due_with_it() {
