@@ -61,6 +61,21 @@ impl Due {
         }
     }
 
+    /// Until when there is an excuse for a late send, which this is: its edge may have come, and have
+    /// taken a ring in its place that is due as `taken` says.
+    pub(super) fn or_in_place_of(self, taken: Self) -> Self {
+        match (self, taken) {
+            (Self::LateSend(wait), Self::After { wait: other, .. }) => {
+                Self::LateSend(wait.later_of(other))
+            }
+            (Self::LateSendBy(_), Self::After { wait, .. }) => Self::LateSend(wait),
+            (Self::LateSendBy(deadline), Self::By(other)) => {
+                Self::LateSendBy(deadline.later_of(other))
+            }
+            _ => self,
+        }
+    }
+
     /// Whether this is due before `other`. Of two that wait for the same, the one is that was taken
     /// first; a claim is due no earlier than a send.
     pub(super) fn is_before(self, other: Self) -> bool {

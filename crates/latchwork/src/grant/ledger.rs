@@ -159,8 +159,7 @@ impl Ledger {
         let is_recent = now.since(claim) <= limits.cap() && claim.since(now) <= limits.cap();
         let own = if is_recent { claim.after(limits.late()) } else { deadline };
         let due = Due::By(own.later_of(deadline));
-        let taken = self.taken.get().filter(|it| !is_far_ahead(it.due, now, limits));
-        taken.map_or(due, |taken| due.later_of(taken.due))
+        self.last_taken(now, limits).map_or(due, |taken| due.later_of(taken.due))
     }
 
     /// Drops the rings that were due before `open_point`, a moment at which this CPU would have
@@ -217,21 +216,24 @@ impl Ledger {
                 Some(Due::LateSend(wait))
             }
             Due::LateSend(wait) if has_finished(wait) => {
-                Some(Due::LateSendBy(clock().after(limits.late())))
+                let now = clock();
+                let due = Due::LateSendBy(now.after(limits.late()));
+                let taken = self.last_taken(now, limits);
+                Some(taken.map_or(due, |taken| due.or_in_place_of(taken.due)))
             }
             _ => None,
         };
-        for (entry, grant) in self.grants() {
-            if let Some(due) = look(grant.due) {
-                entry.set(Grant { due, ..grant });
-            }
-        }
         if let Some((grant, due)) = self.taken.get().and_then(|it| Some((it, look(it.due)?))) {
             self.taken.clear();
             self.set_in_use(self.in_use().saturating_sub(1));
             match due.explains() {
                 true => self.note_taken(due, clock(), limits),
                 false => self.add(Grant { due, ..grant }, clock(), limits),
+            }
+        }
+        for (entry, grant) in self.grants() {
+            if let Some(due) = look(grant.due) {
+                entry.set(Grant { due, ..grant });
             }
         }
         self.update_live_time(clock());
@@ -331,9 +333,18 @@ impl Ledger {
         self.update_live_time(now);
     }
 
-    /// Notes that an edge took a ring.
+    /// Of the rings that edges took, the one that is due latest.
+    fn last_taken(&self, now: Timestamp, limits: InTicks<'_>) -> Option<Grant> {
+        self.taken.get().filter(|it| !is_far_ahead(it.due, now, limits))
+    }
+
+    /// Notes that an edge took a ring. The edge may have been a late send's, whose excuse then lasts
+    /// for that ring.
     fn note_taken(&self, due: Due, now: Timestamp, limits: InTicks<'_>) {
-        let before = self.taken.get().filter(|it| !is_far_ahead(it.due, now, limits));
+        for (entry, grant) in self.grants().filter(|(_, grant)| !grant.due.explains()) {
+            entry.set(Grant { due: grant.due.or_in_place_of(due), ..grant });
+        }
+        let before = self.last_taken(now, limits);
         let latest = before.map_or(due, |before| before.due.later_of(due));
         if before.is_none_or(|before| before.due.is_known()) && !latest.is_known() {
             self.set_in_use(self.in_use().wrapping_add(1));

@@ -56,8 +56,9 @@
 //! A CPU may take a send before its sender rings: another source's NMI took the request. That ring
 //! is due after the send has finished. A sender that is stuck may leave it unfinished for ever; so
 //! after `hold_us` the ring is written off. It explains no edge any more, but one edge that nothing
-//! explains is called a *late send* for it, which never panics. And the ring of a claim outside an
-//! NMI has a deadline once that claim is over.
+//! explains is called a *late send* for it, which never panics. Its own edge may have taken another
+//! ring before, so that excuse lasts for as long as what edges took may still come. And the ring of
+//! a claim outside an NMI has a deadline once that claim is over.
 //!
 //! # Which code touches it
 //!

@@ -135,6 +135,29 @@ fn the_excuse_of_a_late_send_ends_once_its_ring_has_come() {
     }
 }
 
+/// Its edge took the ring of a second send, so that one's edge is the one that nothing explains.
+#[test]
+fn the_excuse_of_a_late_send_lasts_for_what_its_edge_took() {
+    for is_used in [true, false] {
+        let scene = Scene::new();
+        let second = SendWait(2);
+        scene.add(SEND, 100);
+        scene.look(false, 100 + HOLD);
+        scene.add(Due::After { wait: second, taken: Some(at(11_000)) }, 11_000);
+        assert!(scene.take(11_000));
+        let look = |finished: SendWait, now| {
+            let limits = scene.limits.in_ticks(1_000);
+            let has_finished = |wait: SendWait| !finished.is_before(wait);
+            scene.ledger.look_again(has_finished, |_| at(now), || at(now), limits);
+        };
+        look(WAIT, 11_100);
+        scene.open(12_000);
+        look(second, 12_100);
+        scene.open(12_100 + LATE + u64::from(!is_used));
+        assert_eq!(scene.ledger.take_late_send(at(13_000)), is_used);
+    }
+}
+
 #[test]
 fn of_two_sends_that_wait_for_the_same_an_edge_takes_the_one_that_is_written_off_first() {
     let scene = Scene::new();
