@@ -11,7 +11,9 @@
 //! An edge of a doorbell to which no handler attends is a true unknown, too, and so is one whose
 //! handler is removed before any handler has claimed its condition. A report as a late send is
 //! right for an edge in which a send's ring came after the longest time that an unfinished send may
-//! hold grants, and for a true unknown.
+//! hold grants, and for a true unknown. Such an edge that is not reported took the place of another
+//! send's, so it excuses one report as a late send, and no other. It does so for longer: that other
+//! send may be unfinished for as long as it may hold grants.
 //!
 //! Where a clock steps, rings that are under way then are forgiven, and none that come later.
 
@@ -31,6 +33,7 @@ pub struct FalseUnknown {
     late_us: u64,
     tick_period_us: u64,
     cap_us: u64,
+    hold_us: u64,
 }
 
 #[derive(Clone, Debug, Default, Hash)]
@@ -39,6 +42,8 @@ struct Cpu {
     open: Vec<OpenEdge>,
     /// True unknowns that were not reported.
     excuses: Vec<Excuse>,
+    /// Edges in which a send's ring came late, and that were not reported.
+    late_sends: Vec<Excuse>,
     /// True unknowns that were taken for a late send. A stuck send excuses one edge, so the edge of
     /// that send may be reported in their place.
     taken_for_late_sends: u8,
@@ -67,6 +72,12 @@ struct Excuse {
     attentive_us: u64,
 }
 
+impl OpenEdge {
+    fn is_unreported_late_send(&self) -> bool {
+        !self.reported && self.edge.has(Bell::LateSoftware)
+    }
+}
+
 impl Cpu {
     /// Nobody will claim what these rings were for.
     fn loses(&mut self, bell: Bell) {
@@ -78,18 +89,30 @@ impl Cpu {
 }
 
 impl Cpu {
+    /// Takes an excuse for a report as a late send, if there is one.
+    fn has_late_send(&mut self) -> bool {
+        if self.late_sends.pop().is_some() {
+            return true;
+        }
+        let mut deferred = self.open.iter_mut().filter(|open| open.deferred_us.is_some());
+        let late_send = deferred.find(|open| open.is_unreported_late_send());
+        late_send.map(|open| open.reported = true).is_some()
+    }
+
     /// Time passes. An edge that was deferred for long enough is settled: if it was not reported,
     /// it was absorbed.
     fn settles(&mut self, by_us: u64) {
-        let mut absorbed = 0;
+        let (mut absorbed, mut late_sends) = (0, 0);
         self.open.retain_mut(|open| {
             let Some(age_us) = &mut open.deferred_us else { return true };
             *age_us += by_us;
             let waits = *age_us <= SETTLED_WITHIN_US;
             absorbed += usize::from(!waits && open.is_unknown);
+            late_sends += usize::from(!waits && open.is_unreported_late_send());
             waits
         });
         self.excuses.extend(std::iter::repeat_n(Excuse::default(), absorbed));
+        self.late_sends.extend(std::iter::repeat_n(Excuse::default(), late_sends));
     }
 }
 
@@ -103,6 +126,7 @@ impl FalseUnknown {
             late_us,
             tick_period_us: hardware.tick_period_us,
             cap_us: timing.cap_us,
+            hold_us: timing.hold_us,
         }
     }
 
@@ -143,6 +167,9 @@ impl FalseUnknown {
             *exchanged -= 1;
             return Ok(());
         }
+        if reported == Reported::LateSend && cpu_state.has_late_send() {
+            return Ok(());
+        }
         if cpu_state.excuses.pop().is_some() {
             return Ok(());
         }
@@ -178,8 +205,12 @@ impl FalseUnknown {
             let wide = |bell: &Bell| matches!(bell, Bell::Port61 | Bell::External(_));
             cpu.unanswered.extend(open.edge.bells().filter(wide));
         }
+        if open.is_unreported_late_send() {
+            cpu.late_sends.push(Excuse::default());
+        }
         if ending == Ending::Claimed {
             cpu.excuses.fill(Excuse::default());
+            cpu.late_sends.fill(Excuse::default());
         }
     }
 }
@@ -217,16 +248,20 @@ impl Monitor for FalseUnknown {
             }
             Fact::Passed { by_us, deaf, ticking, .. } => {
                 let (late_us, period_us, cap_us) = (self.late_us, self.tick_period_us, self.cap_us);
+                let hold_us = self.hold_us;
                 for (number, cpu) in self.cpus.iter_mut().enumerate() {
                     let open_us = if deaf.has(number) { 0 } else { by_us };
+                    let ticking_us = if ticking.has(number) { by_us } else { 0 };
                     cpu.clock_stepped_us = cpu.clock_stepped_us.saturating_sub(open_us);
-                    cpu.settles(if ticking.has(number) { by_us } else { 0 });
-                    cpu.excuses.retain_mut(|excuse| {
+                    cpu.settles(ticking_us);
+                    let counts = |excuse: &mut Excuse, late_us| {
                         excuse.open_us += open_us;
-                        excuse.attentive_us += if ticking.has(number) { by_us } else { 0 };
+                        excuse.attentive_us += ticking_us;
                         excuse.open_us <= late_us + cap_us
                             && excuse.attentive_us <= late_us + period_us
-                    });
+                    };
+                    cpu.excuses.retain_mut(|excuse| counts(excuse, late_us));
+                    cpu.late_sends.retain_mut(|excuse| counts(excuse, late_us + hold_us));
                 }
             }
             _ => {}
@@ -309,5 +344,18 @@ mod tests {
         assert_eq!(judge(&late), Ok(()));
         let panicked = [taken(1, &[Bell::LateSoftware]), report(1, Reported::Unknown)];
         assert_eq!(judge(&panicked), Err(Property::N1));
+    }
+
+    #[test]
+    fn a_late_send_that_took_the_place_of_another_excuses_one_report_as_one() {
+        let absorbed = [taken(1, &[Bell::LateSoftware]), ended(1, Ending::Absorbed)];
+        let [late, unknown] = [Reported::LateSend, Reported::Unknown].map(|reported| {
+            [taken(2, &[Bell::Software]), report(2, reported), ended(2, Ending::Unknown)]
+        });
+        assert_eq!(judge(&[&absorbed[..], &late].concat()), Ok(()));
+        assert_eq!(judge(&[&absorbed[..], &unknown].concat()), Err(Property::N1));
+        assert_eq!(judge(&[&absorbed[..], &late, &late].concat()), Err(Property::N1));
+        let later = [&absorbed[..], &[passed(11_300)], &late].concat();
+        assert_eq!(judge(&later), Err(Property::N1));
     }
 }

@@ -9,17 +9,18 @@ use crate::{
 
 const EXTERNAL: Bell = Bell::External(0);
 const STOP_0: Step = Step::Do(Action::Send { to: 0, ask: Ask::Stop });
+const TO_BOOT_CPU: Step = Step::Do(Action::SetRoute(EXTERNAL, Route::Bsp));
 const GO_OFFLINE: Step = Step::Do(Action::GoOffline);
 const COME_ONLINE: Step = Step::Do(Action::ComeOnline);
 const LAZY: Action = Action::Queue { item: 0, on: None, lazy: true };
 
 pub(super) static GOES_BESIDE_POLL: Scenario = Scenario {
     name: "goes-beside-poll",
-    summary: "a CPU goes offline with a debt that it made, while another one polls whose tick is \
-              stopped",
-    hardware: Hardware { externals: &[ExternalKind::level_held(Route::Some(&[1]))], ..TWO_CPUS },
+    summary: "a CPU moves a line to another one, whose tick is stopped and which may be polling, \
+              and goes offline with the debt that it made for that",
+    hardware: Hardware { externals: &[ExternalKind::level_held(Route::All)], ..TWO_CPUS },
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
-    scripts: &[&[Step::Do(Action::StopTick)], &[GO_OFFLINE]],
+    scripts: &[&[Step::Do(Action::StopTick)], &[TO_BOOT_CPU, GO_OFFLINE]],
     happenings: &[(overflow(1), 1), (Happening::Assert(0), 1), (Happening::Press, 1)],
     long: &[(overflow(1), 60), (Happening::Assert(0), 40), (Happening::Press, 3)],
     timing: Timing { quiet_us: 300, horizon_us: 4_500, ..Timing::SHORT },

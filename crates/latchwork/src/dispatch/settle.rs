@@ -76,6 +76,6 @@ impl<P: Platform> Nmi<P> {
     pub(crate) fn note_leave(&self, area: &PerCpu, arrived: Timestamp, left: Timestamp) {
         self.look_at_what_is_unfinished(area);
         self.adopt(area, arrived, left);
-        area.ledger.note_leave(left, area.oldest_edge().is_none());
+        area.ledger.note_leave(arrived, left, area.oldest_edge().is_none());
     }
 }

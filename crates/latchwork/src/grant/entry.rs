@@ -61,12 +61,34 @@ impl Due {
         }
     }
 
-    /// Whether this is due before `other`.
+    /// Until when there is an excuse for a late send, which this is: its edge may have come, and have
+    /// taken a ring in its place that is due as `taken` says.
+    pub(super) fn or_in_place_of(self, taken: Self) -> Self {
+        match (self, taken) {
+            (Self::LateSend(wait), Self::After { wait: other, .. }) => {
+                Self::LateSend(wait.later_of(other))
+            }
+            (Self::LateSendBy(_), Self::After { wait, .. }) => Self::LateSend(wait),
+            (Self::LateSendBy(deadline), Self::By(other)) => {
+                Self::LateSendBy(deadline.later_of(other))
+            }
+            _ => self,
+        }
+    }
+
+    /// Whether this is due before `other`. Of two that wait for the same, the one is that was taken
+    /// first; a claim is due no earlier than a send.
     pub(super) fn is_before(self, other: Self) -> bool {
         match (self, other) {
             (Self::By(this), Self::By(that)) => this.is_before(that),
             (Self::By(_), Self::After { .. }) => true,
-            (Self::After { wait, .. }, Self::After { wait: other, .. }) => wait.is_before(other),
+            (Self::After { wait, taken }, Self::After { wait: other, taken: other_taken }) => {
+                match (taken, other_taken) {
+                    _ if wait != other => wait.is_before(other),
+                    (Some(taken), Some(other)) => taken.is_before(other),
+                    (taken, other) => taken.is_some() && other.is_none(),
+                }
+            }
             _ => false,
         }
     }

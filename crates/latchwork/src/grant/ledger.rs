@@ -28,7 +28,7 @@ const ENTRIES: usize = 6;
 pub(crate) struct Ledger {
     /// How many entries hold a grant; `taken` counts as one while its due is not known.
     in_use: OwnWord,
-    /// When this CPU last left an NMI, while it had grants.
+    /// When this CPU last left an NMI, while it had grants; or when it got the first of them.
     last_leave: OwnTime,
     /// When this CPU last claimed something.
     last_claim: OwnTime,
@@ -161,8 +161,7 @@ impl Ledger {
         let is_recent = now.since(claim) <= limits.cap() && claim.since(now) <= limits.cap();
         let own = if is_recent { claim.after(limits.late()) } else { deadline };
         let due = Due::By(own.later_of(deadline));
-        let taken = self.taken.get().filter(|it| !is_far_ahead(it.due, now, limits));
-        taken.map_or(due, |taken| due.later_of(taken.due))
+        self.last_taken(now, limits).map_or(due, |taken| due.later_of(taken.due))
     }
 
     /// Drops the rings that were due before `open_point`, a moment at which this CPU would have
@@ -174,13 +173,13 @@ impl Ledger {
         });
     }
 
-    /// Notes that this CPU leaves an NMI. The end of the one before is an open point, if
-    /// `may_open`: whatever had come by then this CPU has taken since, as the NMI that it leaves or
-    /// as one in between. When the NMI that it leaves was delivered, nobody knows.
-    pub(crate) fn note_leave(&self, left: Timestamp, may_open: bool) {
+    /// Notes that this CPU leaves an NMI, which `arrived` then. The end of the one before is an open
+    /// point, if `may_open`: whatever had come by then this CPU has taken since, as the NMI that it
+    /// leaves or as one in between. When the NMI that it leaves was delivered, nobody knows, so
+    /// what was noted in it is none: the ledger was empty before.
+    pub(crate) fn note_leave(&self, arrived: Timestamp, left: Timestamp, may_open: bool) {
         let before = self.last_leave.get();
-        // A moment that is still to come is of a clock that was reset.
-        if may_open && !left.is_before(before) {
+        if may_open && before.is_before(arrived) {
             self.note_open_point(before, left);
         }
         self.last_leave.set(left);
@@ -219,21 +218,24 @@ impl Ledger {
                 Some(Due::LateSend(wait))
             }
             Due::LateSend(wait) if has_finished(wait) => {
-                Some(Due::LateSendBy(clock().after(limits.late())))
+                let now = clock();
+                let due = Due::LateSendBy(now.after(limits.late()));
+                let taken = self.last_taken(now, limits);
+                Some(taken.map_or(due, |taken| due.or_in_place_of(taken.due)))
             }
             _ => None,
         };
-        for (entry, grant) in self.grants() {
-            if let Some(due) = look(grant.due) {
-                entry.set(Grant { due, ..grant });
-            }
-        }
         if let Some((grant, due)) = self.taken.get().and_then(|it| Some((it, look(it.due)?))) {
             self.taken.clear();
             self.set_in_use(self.in_use().saturating_sub(1));
             match due.explains() {
                 true => self.note_taken(due, clock(), limits),
                 false => self.add(Grant { due, ..grant }, clock(), limits),
+            }
+        }
+        for (entry, grant) in self.grants() {
+            if let Some(due) = look(grant.due) {
+                entry.set(Grant { due, ..grant });
             }
         }
         self.update_live_time(clock());
@@ -333,9 +335,18 @@ impl Ledger {
         self.update_live_time(now);
     }
 
-    /// Notes that an edge took a ring.
+    /// Of the rings that edges took, the one that is due latest.
+    fn last_taken(&self, now: Timestamp, limits: InTicks<'_>) -> Option<Grant> {
+        self.taken.get().filter(|it| !is_far_ahead(it.due, now, limits))
+    }
+
+    /// Notes that an edge took a ring. The edge may have been a late send's, whose excuse then lasts
+    /// for that ring.
     fn note_taken(&self, due: Due, now: Timestamp, limits: InTicks<'_>) {
-        let before = self.taken.get().filter(|it| !is_far_ahead(it.due, now, limits));
+        for (entry, grant) in self.grants().filter(|(_, grant)| !grant.due.explains()) {
+            entry.set(Grant { due: grant.due.or_in_place_of(due), ..grant });
+        }
+        let before = self.last_taken(now, limits);
         let latest = before.map_or(due, |before| before.due.later_of(due));
         if before.is_none_or(|before| before.due.is_known()) && !latest.is_known() {
             self.set_in_use(self.in_use().wrapping_add(1));

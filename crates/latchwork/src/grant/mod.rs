@@ -37,6 +37,9 @@
 //! 5. A claim may be made, or adopted, after its ring has come: then an edge that this CPU took
 //!    before was that ring, and something else was taken for it, which is outstanding. So an added
 //!    ring is due no earlier than what this CPU took or claimed last.
+//! 6. An edge may take a ring while its own condition still waits for the poll that its CPU owes.
+//!    Then the ledger lacks a ring, which that poll adds. No edge is called unknown before: it asks
+//!    the handlers itself, or waits for a later poll. And none takes a ring so while another waits.
 //!
 //! So a ring finds the ledger with something in it. An edge that is no ring takes a ring that it
 //! does not deserve; it is hidden, and may have a later ring called unknown in its place: never are
@@ -53,8 +56,9 @@
 //! A CPU may take a send before its sender rings: another source's NMI took the request. That ring
 //! is due after the send has finished. A sender that is stuck may leave it unfinished for ever; so
 //! after `hold_us` the ring is written off. It explains no edge any more, but one edge that nothing
-//! explains is called a *late send* for it, which never panics. And the ring of a claim outside an
-//! NMI has a deadline once that claim is over.
+//! explains is called a *late send* for it, which never panics. Its own edge may have taken another
+//! ring before, so that excuse lasts for as long as what edges took may still come. And the ring of
+//! a claim outside an NMI has a deadline once that claim is over.
 //!
 //! # Which code touches it
 //!

@@ -92,6 +92,17 @@ fn an_open_point_drops_what_was_due_before_it_and_nothing_else() {
     assert_eq!(scene.rings(301), 3);
 }
 
+/// An NMI adds a ring that was due before its clock was read, and that waits in the latch since.
+#[test]
+fn an_nmi_that_adds_a_ring_is_no_open_point_at_its_own_end() {
+    let scene = Scene::new();
+    scene.add(Due::By(at(150)), 200);
+    scene.ledger.note_leave(at(200), at(210), true);
+    assert_eq!(scene.rings(210), 1, "it comes next");
+    scene.ledger.note_leave(at(220), at(300), true);
+    assert_eq!(scene.rings(300), 0);
+}
+
 #[test]
 fn a_full_ledger_keeps_every_ring() {
     let scene = Scene::new();
@@ -122,6 +133,40 @@ fn the_excuse_of_a_late_send_ends_once_its_ring_has_come() {
         assert_eq!(scene.ledger.take_late_send(at(open_point)), is_used);
         assert!(!scene.ledger.take_late_send(at(open_point)), "it has one edge");
     }
+}
+
+/// Its edge took the ring of a second send, so that one's edge is the one that nothing explains.
+#[test]
+fn the_excuse_of_a_late_send_lasts_for_what_its_edge_took() {
+    for is_used in [true, false] {
+        let scene = Scene::new();
+        let second = SendWait(2);
+        scene.add(SEND, 100);
+        scene.look(false, 100 + HOLD);
+        scene.add(Due::After { wait: second, taken: Some(at(11_000)) }, 11_000);
+        assert!(scene.take(11_000));
+        let look = |finished: SendWait, now| {
+            let limits = scene.limits.in_ticks(1_000);
+            let has_finished = |wait: SendWait| !finished.is_before(wait);
+            scene.ledger.look_again(has_finished, |_| at(now), || at(now), limits);
+        };
+        look(WAIT, 11_100);
+        scene.open(12_000);
+        look(second, 12_100);
+        scene.open(12_100 + LATE + u64::from(!is_used));
+        assert_eq!(scene.ledger.take_late_send(at(13_000)), is_used);
+    }
+}
+
+#[test]
+fn of_two_sends_that_wait_for_the_same_an_edge_takes_the_one_that_is_written_off_first() {
+    let scene = Scene::new();
+    for taken in [5_000, 100] {
+        scene.add(Due::After { wait: WAIT, taken: Some(at(taken)) }, 5_000);
+    }
+    assert!(scene.take(6_000));
+    scene.look(false, 100 + HOLD);
+    assert_eq!(scene.rings(100 + HOLD), 1, "it was taken at 5,000");
 }
 
 /// The ring comes amid the claim, or it was another edge that took it: then it is still to come.

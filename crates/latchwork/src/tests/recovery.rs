@@ -254,6 +254,28 @@ mod deferred {
         }
     }
 
+    /// The later poll has looked at the source when that rings again. What this ring is for only a
+    /// still later poll finds, so the ring takes nothing from the edge that is judged before.
+    #[test]
+    fn a_later_edge_takes_no_ring_while_an_earlier_one_waits() {
+        let scene = scene();
+        let nmi = scene.world.nmi;
+        let polls = &nmi.core.recovery.polls;
+        let poll = polls.take(1).unwrap();
+        assert_eq!(take_nmi(nmi), Outcome::Deferred);
+        crate::tests::world::publish_claim(nmi);
+        polls.end(poll);
+        let later = polls.take(1).unwrap();
+        scene.external.0.raise();
+        take_nmi(nmi);
+        polls.end(later);
+        scene.pmi.0.raise();
+        assert_eq!(take_nmi(nmi), Outcome::Claimed);
+        scene.tick_after_us(1_100);
+        let stats = nmi.cpu_stats(0).unwrap();
+        assert_eq!((stats.absorbed, stats.unknown), (2, 0));
+    }
+
     #[test]
     fn an_edge_that_no_poll_explains_is_unknown_and_says_where_it_came() {
         let scene = scene();

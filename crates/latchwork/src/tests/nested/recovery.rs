@@ -273,3 +273,30 @@ fn an_edge_deferred_on_top_of_whoever_settles_or_defers() {
         });
     }
 }
+
+/// What explains an edge that waits is published, and the source rings again on top of whoever
+/// settles that edge: neither is unknown.
+#[test]
+fn a_ring_on_top_of_whoever_settles_an_earlier_one() {
+    for mode in [Recovery::Poll, Recovery::ProbeNmi] {
+        at_every_access(20, |accesses_before| {
+            let scene = scene();
+            let nmi = scene.world.nmi;
+            nmi.set_recovery(mode);
+            let external = scene.external.0;
+            defer_one(nmi, true);
+            let polls = &nmi.core.recovery.polls;
+            polls.end(polls.take(1).unwrap());
+            arm(accesses_before, move || {
+                external.raise();
+                take_nmi(nmi);
+            });
+            nmi.tick();
+            let nested = came();
+            scene.world.wait_us(1_100);
+            nmi.tick();
+            assert_eq!(nmi.cpu_stats(0).unwrap().unknown, 0);
+            nested
+        });
+    }
+}
