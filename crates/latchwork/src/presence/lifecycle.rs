@@ -194,6 +194,13 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
+    /// Leaves a debt to the others that this CPU has made while it is offline.
+    #[cold]
+    pub(crate) fn leave_debt_to_others(&self, this_cpu: usize) {
+        self.core.mark_something_left();
+        self.interrupt_another_for_what_is_left(this_cpu);
+    }
+
     /// Has an online CPU look at what the CPUs that are offline have left: no tick need come. If it
     /// goes offline before it has looked, it interrupts another. Without one it waits for the first
     /// CPU that comes online and ticks.
