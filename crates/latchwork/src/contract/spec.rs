@@ -133,7 +133,7 @@ impl<'n> HandlerSpec<'n> {
     }
 
     /// Sets the CPUs to which the doorbell of a Platform handler rings. The default is all CPUs.
-    /// For the other classes the setting has no effect.
+    /// A handler of another class has no route, and is refused if it names one.
     #[must_use]
     pub const fn delivery(mut self, delivery: PlatformDelivery<'n>) -> Self {
         self.delivery = delivery;

@@ -37,6 +37,9 @@ pub enum RegisterError {
     },
     /// See [`EdgesError`].
     Edges(EdgesError),
+    /// The spec names a [delivery](crate::HandlerSpec::delivery), and the handler is not of class
+    /// Platform, so its edges have no route.
+    NotPlatform(Class),
     /// This pinned handler is registered already.
     AlreadyRegistered,
     /// The [delivery](crate::HandlerSpec::delivery) names a CPU that
@@ -70,6 +73,9 @@ impl fmt::Display for RegisterError {
                 }
             }
             Self::Edges(error) => error.fmt(f),
+            Self::NotPlatform(class) => {
+                write!(f, "handlers of class {class:?} have no route: name no route")
+            }
             Self::AlreadyRegistered => f.write_str("this pinned handler is registered already"),
             Self::NoSuchCpu { cpu } => write!(f, "the route names CPU {cpu}, which does not exist"),
         }

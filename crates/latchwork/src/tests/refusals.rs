@@ -6,7 +6,7 @@ use std::string::ToString;
 use super::world::{Victim, World};
 use crate::{
     Claim, Class, Doorbell, EdgeModel, EdgesError, HandlerSpec, InDispatch, Limits, LimitsError,
-    RegisterError, SpecError,
+    PlatformDelivery, RegisterError, SpecError,
 };
 
 static IDLE: Victim = Victim::new(Claim::None);
@@ -61,6 +61,22 @@ fn the_same_where_it_is_changed_later() {
     assert_eq!(refused, Err(SpecError::Edges(error)));
     assert_eq!(world.nmi.set_edge_model(kept.id(), late(CAP_US, 1)), Ok(()));
     kept.remove().unwrap();
+}
+
+/// Only the edges of Platform handlers have a route.
+#[test]
+fn a_route_of_another_class_is_refused() {
+    let world = World::new();
+    for class in [Class::Local, Class::Unknown] {
+        let spec = HandlerSpec::new("it", class, LOCAL, EdgeModel::PerCondition);
+        for delivery in [PlatformDelivery::Bsp, PlatformDelivery::Cpus(&[0])] {
+            let refused = world.nmi.register(&spec.delivery(delivery), &IDLE).unwrap_err();
+            assert_eq!(refused, RegisterError::NotPlatform(class));
+            assert!(refused.to_string().contains("name no route"), "{refused}");
+        }
+        let spec = spec.delivery(PlatformDelivery::All);
+        world.nmi.register(&spec, &IDLE).unwrap().remove().unwrap();
+    }
 }
 
 /// Its claims grant nothing, so it has no say in what the doorbell's edges are like.
