@@ -100,7 +100,8 @@ impl DeferredEdges {
         let record = self.records.first().filter(|_| self.has_waiting())?;
         let edge = record.edge.get();
         let overlapped = PollNumber::from_word(record.overlapped.load(Ordering::Relaxed));
-        let has_waited = now.since(edge.arrived);
+        // An edge that is to come so much later is of a clock that was reset.
+        let has_waited = now.since(edge.arrived).max(edge.arrived.since(now));
         if !polls.has_ended_after(overlapped) && has_waited <= limits.cap() {
             return None;
         }
