@@ -78,7 +78,7 @@ mod seen;
 mod tests;
 mod tray;
 
-pub(crate) use adopt::{PlatformSlot, PlatformSlots};
+pub(crate) use adopt::PlatformSlots;
 pub(crate) use doorbell::{MOST_LATE_US, RingTarget, SlotDoorbell};
 pub(crate) use entry::{Due, Grant};
 pub(crate) use ledger::Ledger;

@@ -271,6 +271,39 @@ fn fault_20_a_slot_is_used_again_while_a_ring_is_in_flight() {
     polled.kept.clear();
 }
 
+/// A handler is removed, or its doorbell's edges change, while rings that were claimed are under
+/// way: as many are explained as the doorbell had when they were claimed.
+#[test]
+fn rings_in_flight_are_counted_by_the_edges_that_their_doorbell_had() {
+    const MESSAGE: EdgeModel = EdgeModel::PerEvent { late_us: 500, max_late_edges: 2 };
+    for (before, after, rings) in
+        [(MESSAGE, EdgeModel::PerCondition, 3), (EdgeModel::PerCondition, MESSAGE, 1)]
+    {
+        for (is_removed, is_outside) in [(true, false), (true, true), (false, false)] {
+            let sources = [0; 2].map(|_| Leaked::new(Source::new()));
+            let world = World::new();
+            let nmi = world.nmi;
+            let spec =
+                |edges| HandlerSpec::new("it", Class::Platform, Doorbell::Platform(1), edges);
+            let mut kept = nmi.register(&spec(before), sources[0].0).unwrap();
+            sources[0].0.raise();
+            on(nmi, 1, || match is_outside {
+                true => assert!(kept.claim_outside_nmi(|| sources[0].0.clear())),
+                false => assert_eq!(take_nmi(nmi), Outcome::Claimed),
+            });
+            if is_removed {
+                kept.remove().unwrap();
+                kept = nmi.register(&spec(after), sources[1].0).unwrap();
+            } else {
+                nmi.set_edge_model(kept.id(), after).unwrap();
+            }
+            let absorbed = (0..6).take_while(|_| take_nmi(nmi) == Outcome::Absorbed).count();
+            assert_eq!(absorbed, rings, "removed: {is_removed}, outside an NMI: {is_outside}");
+            kept.remove().unwrap();
+        }
+    }
+}
+
 /// A handler takes longer than the cap. Meanwhile another CPU claims a condition, whose ring waits
 /// in the latch of the CPU that is in the handler.
 #[test]

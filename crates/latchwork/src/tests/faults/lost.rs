@@ -9,9 +9,7 @@ use crate::{
         item::Item,
         scene::{platform, scene},
         source::{Source, time_passes},
-        world::{
-            Leaked, TestPlatform, World, become_cpu, served, take_nmi, take_work_interrupt,
-        },
+        world::{Leaked, TestPlatform, World, become_cpu, served, take_nmi, take_work_interrupt},
     },
 };
 
@@ -186,10 +184,8 @@ fn a_handler_wants_more_in_the_poll_of_a_cpu_that_went_offline() {
     let (amid, parts) = (Leaked::new(Amid::new()), Leaked::new(InParts(Counter::new(0))));
     let world = World::new();
     let nmi = world.nmi;
-    let kept = [
-        nmi.register(&platform(), parts.0).unwrap(),
-        nmi.register(&asked_last(), amid.0).unwrap(),
-    ];
+    let kept =
+        [nmi.register(&platform(), parts.0).unwrap(), nmi.register(&asked_last(), amid.0).unwrap()];
     let mut machine = Machine::new(nmi);
     machine.run_ms(3);
     machine.stop_tick(1);
@@ -216,11 +212,14 @@ fn a_handler_wants_more_in_the_poll_of_a_cpu_that_went_offline() {
 /// where the other CPU's tick is stopped nobody pays it.
 #[test]
 fn a_cpu_that_is_offline_owes_a_poll() {
-    let reasons: [fn(&'static Nmi<TestPlatform>); 3] =
-        [|nmi| nmi.owe_poll(), |nmi| nmi.set_boot_cpu(1).unwrap(), |nmi| {
+    let reasons: [fn(&'static Nmi<TestPlatform>); 3] = [
+        |nmi| nmi.owe_poll(),
+        |nmi| nmi.set_boot_cpu(1).unwrap(),
+        |nmi| {
             static NOTHING: Source = Source::new();
             nmi.register(&asked_last(), &NOTHING).unwrap().into_handle();
-        }];
+        },
+    ];
     for (reason, owe) in reasons.into_iter().enumerate() {
         let scene = scene();
         let nmi = scene.world.nmi;
