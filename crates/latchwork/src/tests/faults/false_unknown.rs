@@ -24,16 +24,20 @@ fn a_deferred_ring_that_is_claimed_outside_an_nmi() -> Polled {
     let mut polled = polled(3, PlatformDelivery::All);
     let nmi = polled.world.nmi;
     let external = polled.external.0;
-    let registration = polled.kept.remove(0);
-    let (hand_back, handed_back) = mpsc::channel();
+    let handle = polled.kept.remove(0).into_handle();
     polled.amid.0.next(move || {
         external.raise();
         on(nmi, 0, || assert_eq!(take_nmi(nmi), Outcome::Deferred));
-        assert!(on(nmi, 2, || registration.claim_outside_nmi(|| external.clear())));
-        hand_back.send(registration).unwrap();
+        let claimed = on(nmi, 2, || {
+            let registration = nmi.reclaim(handle).unwrap();
+            let claimed = registration.claim_outside_nmi(|| external.clear());
+            registration.into_handle();
+            claimed
+        });
+        assert!(claimed);
     });
     on(nmi, 1, || take_nmi(nmi));
-    polled.kept.push(handed_back.recv().unwrap());
+    polled.kept.push(nmi.reclaim(handle).unwrap());
     polled
 }
 

@@ -177,6 +177,6 @@ impl Polled {
 impl Drop for Polled {
     fn drop(&mut self) {
         become_cpu(Some(0));
-        self.kept.clear();
+        scene::let_go(&mut self.kept);
     }
 }
