@@ -28,8 +28,9 @@ pub(crate) struct SlotDoorbell {
 
 /// An [`EdgeModel`] in one word: 0, or microseconds and edges.
 const EDGES_BITS: u32 = 8;
-/// 2⁵⁶ − 1 on 64-bit targets, about 16.8 s on 32-bit ones.
-pub(crate) const MOST_LATE_US: usize = usize::MAX >> EDGES_BITS;
+/// About 16.8 s on 32-bit targets; 64-bit ones have room for any.
+pub(crate) const MOST_LATE_US: u32 =
+    if usize::BITS < 64 { u32::MAX >> EDGES_BITS } else { u32::MAX };
 
 impl SlotDoorbell {
     const_unless_loom! {

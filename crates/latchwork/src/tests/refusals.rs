@@ -159,3 +159,40 @@ fn limits_are_not_set_in_an_nmi() {
     area.own.set_nmis_in_progress(0);
     assert_eq!(world.nmi.set_limits(Limits::HYPERVISOR), Ok(()));
 }
+
+/// An error says what to do, after a colon.
+#[test]
+fn an_error_of_a_setting_says_what_to_do() {
+    let class = Class::Local;
+    let name = crate::Name::copy_of("it").unwrap();
+    let edges = [
+        EdgesError::TooManyLateEdges { given: 63 },
+        EdgesError::LateBeyondCap { late_us: 2, cap_us: 1 },
+        EdgesError::NeverGranted { class, doorbell: LOCAL },
+    ];
+    let limits = [
+        LimitsError::InDispatch(InDispatch { cpu: 0 }),
+        LimitsError::Zero { field: "cap_us" },
+        LimitsError::LateBeyondCap,
+        LimitsError::HoldBeyondCap,
+        LimitsError::CapBelowHandler { handler: name, late_us: 1 },
+        LimitsError::OverdueTooSoon,
+        LimitsError::TooLong { longest_us: 1 },
+    ];
+    let register = [
+        RegisterError::NotInitialised,
+        RegisterError::EdgeModelConflict { doorbell: LOCAL, with: name, draining: false },
+        RegisterError::EdgeModelConflict { doorbell: LOCAL, with: name, draining: true },
+        RegisterError::NotPlatform(class),
+        RegisterError::AlreadyRegistered,
+        RegisterError::NoSuchCpu { cpu: 9 },
+    ];
+    let spec = [SpecError::NotPlatform(class), SpecError::NoSuchCpu { cpu: 9 }];
+    let words = edges.map(|it| it.to_string()).into_iter();
+    let words = words.chain(limits.map(|it| it.to_string()));
+    let words = words.chain(register.map(|it| it.to_string()));
+    for words in words.chain(spec.map(|it| it.to_string())) {
+        let advice = words.split_once(": ").map_or("", |(_, advice)| advice);
+        assert!(advice.len() >= 9, "{words}");
+    }
+}

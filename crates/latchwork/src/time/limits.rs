@@ -230,18 +230,21 @@ impl fmt::Display for LimitsError {
             Self::InDispatch(error) => write!(f, "{error}: set limits from ordinary context"),
             Self::Zero { field } => write!(f, "{field} is 0: give at least 1"),
             Self::LateBeyondCap => {
-                f.write_str("late_us is more than cap_us, which ends all grants")
+                f.write_str("late_us is more than cap_us, which ends all grants: raise cap_us too")
             }
-            Self::HoldBeyondCap => {
-                f.write_str("hold_us is more than cap_us, the longest that a grant may last")
-            }
+            Self::HoldBeyondCap => f.write_str(
+                "hold_us is more than cap_us, the longest that a grant may last: raise cap_us too",
+            ),
             Self::CapBelowHandler { handler, late_us } => write!(
                 f,
-                "cap_us would end grants before the {late_us} us that handler \"{handler}\" named"
+                "cap_us would end grants before the {late_us} us that handler \"{handler}\" named: \
+                 give at least that"
             ),
-            Self::OverdueTooSoon => f.write_str("overdue_us must be at least two tick periods"),
+            Self::OverdueTooSoon => {
+                f.write_str("overdue_us is less than two tick periods: give at least that")
+            }
             Self::TooLong { longest_us } => {
-                write!(f, "{longest_us} us are too many ticks for a machine word")
+                write!(f, "{longest_us} us are too many ticks for a machine word: give less")
             }
         }
     }
