@@ -22,6 +22,11 @@ pub struct Limits {
     /// How long after the claim of its condition a ring may still reach its CPU, in microseconds.
     /// It holds for the rings of [`PerCondition`](crate::EdgeModel::PerCondition) doorbells and of
     /// finished software sends.
+    ///
+    /// One CPU may claim the condition and another take the ring, so this is also by how much the
+    /// clocks of two CPUs [may differ](crate::Platform::now_ticks), the time that the ring takes
+    /// included. If they differ by more, raise it by as much, and
+    /// [`cap_us`](Self::cap_us) to more than twice that.
     pub late_us: u32,
     /// How long at most a CPU that can take NMIs absorbs edges after the deadline of its last
     /// claim, in microseconds, if neither ticks, nor NMIs, nor idling end its grants before.
