@@ -48,7 +48,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What to assume about hardware: the default.
+    /// What to assume about hardware: the default. It fits every clock of up to 100 GHz.
     pub const BARE_METAL: Self = Self {
         late_us: 200,
         cap_us: 10_000,
@@ -58,7 +58,8 @@ impl Limits {
         unknowns_per_100_ms: 10,
     };
 
-    /// What to assume under a hypervisor, where a virtual CPU may not run for a while.
+    /// What to assume under a hypervisor, where a virtual CPU may not run for a while. 32-bit
+    /// targets refuse it where their clock has more than 1 GHz.
     pub const HYPERVISOR: Self = Self { cap_us: 1_000_000, hold_us: 1_000_000, ..Self::BARE_METAL };
 
     fn check(&self, ticks_per_ms: u64) -> Result<(), LimitsError> {
@@ -89,6 +90,16 @@ impl Limits {
         Ok(())
     }
 }
+
+/// The default is in force unchecked, so it fits the fastest clock, of 100 GHz, on every target.
+const _: () = {
+    const FASTEST_TICKS_PER_MS: u64 = 100_000_000;
+    const LONGEST_US: u64 = 10_000;
+    let it = Limits::BARE_METAL;
+    assert!(it.cap_us as u64 <= LONGEST_US && it.hold_us as u64 <= LONGEST_US);
+    assert!(it.overdue_us as u64 <= LONGEST_US);
+    assert!(FASTEST_TICKS_PER_MS * LONGEST_US / 1_000 < u32::MAX as u64 / 4);
+};
 
 impl Default for Limits {
     fn default() -> Self {
