@@ -80,6 +80,11 @@ pub unsafe trait Platform: Sync + 'static {
 
     /// How many ticks make a millisecond: at least 1, and always the same. **NMI-safe.**
     ///
+    /// If it changes, because the kernel calibrates its clock late, every time that is under way is
+    /// wrong by as much: the library may call a ring unknown, explain an unknown, and pay a debt
+    /// late, but loses no event. Take the CPUs [offline](crate::Nmi::go_offline) meanwhile, and
+    /// [set the limits](crate::Nmi::set_limits) again, which are checked against the rate of then.
+    ///
     /// Times shorter than a tick count as one tick, and a debt may look up to three ticks older
     /// than it is. So with fewer than some 100 ticks a millisecond,
     /// [`late_us`](crate::Limits::late_us) lasts longer than it says, and the Platform handlers may
