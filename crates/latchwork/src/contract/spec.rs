@@ -66,8 +66,9 @@ pub enum EdgeModel {
 }
 
 impl EdgeModel {
-    /// The most late edges that a model may name. Together with the one ring that every condition
-    /// has, they are as many as a CPU can be granted at a time.
+    /// The most late edges that a model may name. All rings of a condition may come to one CPU
+    /// while another is at the claim that explains them, and the CPU has room for so many that wait
+    /// for it.
     pub const MOST_LATE_EDGES: u8 = 62;
 }
 

@@ -13,6 +13,7 @@
 
 use super::poll_lock::{PollLock, PollNumber};
 use crate::{
+    contract::EdgeModel,
     edge::{Edge, EdgeRecord},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
     time::{InTicks, Timestamp},
@@ -25,6 +26,8 @@ const RECORDS: usize = 4;
 /// For more edges there is no room: so many without a condition are a storm, which need not wait to
 /// be called unknown.
 const MOST_EDGES: usize = 64;
+
+const _: () = assert!(MOST_EDGES > EdgeModel::MOST_LATE_EDGES as usize, "a condition's rings fit");
 
 /// One CPU's deferred edges: those in use come first, the oldest before all others.
 #[derive(Debug)]
