@@ -5,7 +5,8 @@ use std::{sync::mpsc, thread, vec::Vec};
 
 use super::{Amid, Polled, on, polled};
 use crate::{
-    Class, Doorbell, EdgeModel, HandlerSpec, Nmi, Outcome, PlatformDelivery, Request,
+    Claim, Class, Doorbell, EdgeModel, HandlerSpec, Nmi, NmiContext, NmiHandler, Outcome,
+    PlatformDelivery, Request,
     primitive::{Ordering, checked::interrupt},
     tests::{
         scene::{local, platform, scene},
@@ -325,5 +326,45 @@ fn a_ring_that_comes_amid_a_long_handler_finds_its_claim() {
     counter.0.raise();
     assert_eq!(take_nmi(nmi), Outcome::Claimed);
     assert_eq!(take_nmi(nmi), Outcome::Absorbed);
+    polled.kept.clear();
+}
+
+/// Claims, having let others act between its acknowledgement and the claim.
+struct ClaimsAmid(Amid);
+
+// SAFETY: as for `Amid`.
+unsafe impl NmiHandler for ClaimsAmid {
+    fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
+        let is_set = self.0.0.lock().unwrap().is_some();
+        let _ = self.0.handle(ctx);
+        if is_set { Claim::Handled } else { Claim::None }
+    }
+}
+
+/// All rings that a condition may have come to a CPU amid the poll of another that claims it. Each
+/// waits for the end of that poll.
+#[test]
+fn all_rings_of_a_condition_come_amid_the_poll_that_claims_it() {
+    const RINGS: usize = 1 + EdgeModel::MOST_LATE_EDGES as usize;
+    let claims = Leaked::new(ClaimsAmid(Amid::new()));
+    let mut polled = polled(2, PlatformDelivery::All);
+    let nmi = polled.world.nmi;
+    let max_late_edges = EdgeModel::MOST_LATE_EDGES;
+    let edges = EdgeModel::PerEvent { late_us: 500, max_late_edges };
+    let spec = HandlerSpec::new("message", Class::Platform, Doorbell::Platform(2), edges);
+    polled.kept.push(nmi.register(&spec, claims.0).unwrap());
+    claims.0.0.next(move || {
+        on(nmi, 0, || {
+            let deferred = (0..RINGS).filter(|_| take_nmi(nmi) == Outcome::Deferred).count();
+            assert_eq!(deferred, RINGS);
+        });
+    });
+    on(nmi, 1, || take_nmi(nmi));
+    for _ in 0..3 {
+        polled.world.wait_us(1_100);
+        nmi.tick();
+    }
+    let stats = nmi.cpu_stats(0).unwrap();
+    assert_eq!((stats.unknown, stats.absorbed), (0, RINGS));
     polled.kept.clear();
 }
