@@ -82,8 +82,10 @@ fn register(stage: &'static Stage, source: Source, cpus: usize) -> Registration 
         EdgeModel::PerCondition
     };
     let route: Vec<_> = (0..cpus).filter(|cpu| source.rings(*cpu, 0, cpus)).collect();
-    let spec = HandlerSpec::new(source.name(), class, doorbell, edges);
-    let spec = spec.delivery(PlatformDelivery::Cpus(&route));
+    let mut spec = HandlerSpec::new(source.name(), class, doorbell, edges);
+    if class == Class::Platform {
+        spec = spec.delivery(PlatformDelivery::Cpus(&route));
+    }
     stage.nmi.register(&spec, &HANDLERS[place]).expect("there is room")
 }
 

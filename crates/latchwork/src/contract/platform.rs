@@ -68,8 +68,10 @@ pub unsafe trait Platform: Sync + 'static {
     /// *How far the clocks of two CPUs may differ*: where one CPU claims a condition and another
     /// takes its ring, the claim explains the ring if the other CPU's clock is ahead by less than
     /// [`late_us`](crate::Limits::late_us), the time that the ring takes included, or behind by
-    /// less than [`cap_us`](crate::Limits::cap_us). Beyond that, the library may call the ring
-    /// unknown. It loses no event by it, and no removal returns early: neither goes by the clock.
+    /// less than half of [`cap_us`](crate::Limits::cap_us). Beyond that, the library may call the
+    /// ring unknown, or explain an unknown by it for as much longer. It loses no event by it, and
+    /// no removal returns early: neither goes by the clock. A debt is paid earlier or later by as
+    /// much as the clocks differ, but by no more than [`overdue_us`](crate::Limits::overdue_us).
     ///
     /// *A clock that is reset or steps back* may end earlier grants immediately, so that the
     /// library may call a ring unknown that is under way. Take the CPU
@@ -77,6 +79,11 @@ pub unsafe trait Platform: Sync + 'static {
     fn now_ticks(&self) -> u64;
 
     /// How many ticks make a millisecond: at least 1, and always the same. **NMI-safe.**
+    ///
+    /// If it changes, because the kernel calibrates its clock late, every time that is under way is
+    /// wrong by as much: the library may call a ring unknown, explain an unknown, and pay a debt
+    /// late, but loses no event. Take the CPUs [offline](crate::Nmi::go_offline) meanwhile, and
+    /// [set the limits](crate::Nmi::set_limits) again, which are checked against the rate of then.
     ///
     /// Times shorter than a tick count as one tick, and a debt may look up to three ticks older
     /// than it is. So with fewer than some 100 ticks a millisecond,

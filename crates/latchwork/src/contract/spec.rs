@@ -66,8 +66,9 @@ pub enum EdgeModel {
 }
 
 impl EdgeModel {
-    /// The most late edges that a model may name. Together with the one ring that every condition
-    /// has, they are as many as a CPU can be granted at a time.
+    /// The most late edges that a model may name. All rings of a condition may come to one CPU
+    /// while another is at the claim that explains them, and the CPU has room for so many that wait
+    /// for it.
     pub const MOST_LATE_EDGES: u8 = 62;
 }
 
@@ -133,7 +134,7 @@ impl<'n> HandlerSpec<'n> {
     }
 
     /// Sets the CPUs to which the doorbell of a Platform handler rings. The default is all CPUs.
-    /// For the other classes the setting has no effect.
+    /// A handler of another class has no route, and is refused if it names one.
     #[must_use]
     pub const fn delivery(mut self, delivery: PlatformDelivery<'n>) -> Self {
         self.delivery = delivery;

@@ -7,7 +7,7 @@
 //! once, and only if the claim's ring may come to this CPU.
 
 use super::{
-    doorbell::{RingTarget, SlotDoorbell},
+    doorbell::RingTarget,
     entry::{Due, Grant},
     ledger::Ledger,
     published::{MachineWideClaims, PublishedClaims},
@@ -25,15 +25,8 @@ pub(crate) trait PlatformSlots {
     /// The slots of the handlers that are registered, for a CPU that has entered the read side.
     fn registered(&self) -> impl Iterator<Item = usize>;
 
-    /// A slot; `None` if there is no such one.
-    fn slot(&self, index: usize) -> Option<PlatformSlot<'_>>;
-}
-
-/// What grants know of one Platform slot.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PlatformSlot<'a> {
-    pub(crate) published: &'a PublishedClaims,
-    pub(crate) doorbell: &'a SlotDoorbell,
+    /// What is published of a slot; `None` if there is no such one.
+    fn published(&self, index: usize) -> Option<&PublishedClaims>;
 }
 
 /// The moments by which a CPU adopts: which rings may still come, and what time it is.
@@ -71,35 +64,41 @@ impl Ledger {
         while rest != 0 {
             let index = rest.trailing_zeros() as usize;
             rest &= rest.wrapping_sub(1);
-            if let Some((slot, seen)) = slots.slot(index).zip(self.seen.of_slot.get(index)) {
-                self.adopt_of(slot, seen, self.routes.ring_target(index, at.as_of), at);
+            let published = slots.published(index);
+            if let Some((published, seen)) = published.zip(self.seen.of_slot.get(index)) {
+                self.adopt_of(published, seen, self.routes.ring_target(index, at.as_of), at);
             }
         }
         self.seen.of_all.store(count, Ordering::Relaxed);
     }
 
-    /// Looks at the claims of one slot. It also sees those whose rings go elsewhere, so that a
-    /// route which is opened later finds none of them.
-    fn adopt_of(&self, slot: PlatformSlot<'_>, seen: &OwnWord, ring: RingTarget, at: AdoptAt<'_>) {
-        let claims = slot.published.claims();
-        let unseen = claims.wrapping_sub(seen.load(Ordering::Relaxed));
-        let new = unseen.min(claims.wrapping_sub(slot.published.long_ago()));
-        seen.store(claims, Ordering::Relaxed);
-        if new == 0 || ring == RingTarget::OtherCpus {
+    /// Looks at the rings of one slot. It also sees those that go elsewhere, so that a route which
+    /// is opened later finds none of them.
+    fn adopt_of(
+        &self,
+        published: &PublishedClaims,
+        seen: &OwnWord,
+        ring: RingTarget,
+        at: AdoptAt<'_>,
+    ) {
+        let all = published.rings();
+        let unseen = all.wrapping_sub(seen.load(Ordering::Relaxed));
+        let rings = unseen.min(all.wrapping_sub(published.long_ago()));
+        seen.store(all, Ordering::Relaxed);
+        if rings == 0 || ring == RingTarget::OtherCpus {
             return;
         }
-        if let Some(due) = self.due_of(slot, at) {
-            let rings = new.saturating_mul(slot.doorbell.rings_of_a_claim());
+        if let Some(due) = self.due_of(published, at) {
             self.add(Grant { kind: GrantKind::MachineWide, rings, due }, at.now, at.limits);
         }
     }
 
-    /// Until when the rings of what `slot` has published may come; `None` if they have come.
-    fn due_of(&self, slot: PlatformSlot<'_>, at: AdoptAt<'_>) -> Option<Due> {
-        if slot.published.is_being_claimed() {
+    /// Until when the rings of what is `published` may come; `None` if they have come.
+    fn due_of(&self, published: &PublishedClaims, at: AdoptAt<'_>) -> Option<Due> {
+        if published.is_being_claimed() {
             return Some(Due::After { wait: (at.under_way)(), taken: None });
         }
-        let deadline = slot.published.deadline(at.now);
+        let deadline = published.deadline(at.now);
         let cap = at.limits.cap();
         if at.as_of.since(deadline) > cap || deadline.since(at.now) > cap.saturating_mul(2) {
             return None;
@@ -119,17 +118,17 @@ impl Ledger {
         while routed != 0 {
             let index = routed.trailing_zeros() as usize;
             routed &= routed.wrapping_sub(1);
-            let due = slots.slot(index).map(|slot| slot.published.deadline(now));
+            let due = slots.published(index).map(|it| it.deadline(now));
             let due = due.filter(|due| due.since(now) <= limits.cap());
             latest = due.map_or(latest, |due| due.later_of(latest));
         }
         latest
     }
 
-    /// Notes a claim of `slot` that this CPU is about to publish, and whose rings it adds itself.
-    pub(crate) fn saw_own_claim(&self, slot: usize) {
+    /// Notes a claim of `slot` that this CPU is about to publish, and whose `rings` it adds itself.
+    pub(crate) fn saw_own_claim(&self, slot: usize, rings: usize) {
         if let Some(seen) = self.seen.of_slot.get(slot) {
-            seen.store(seen.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            seen.store(seen.load(Ordering::Relaxed).wrapping_add(rings), Ordering::Relaxed);
         }
         let of_all = self.seen.of_all.load(Ordering::Relaxed).wrapping_add(1);
         self.seen.of_all.store(of_all, Ordering::Relaxed);

@@ -28,8 +28,13 @@ pub(crate) struct SlotDoorbell {
 
 /// An [`EdgeModel`] in one word: 0, or microseconds and edges.
 const EDGES_BITS: u32 = 8;
-/// 2⁵⁶ − 1 on 64-bit targets, about 16.8 s on 32-bit ones.
-pub(crate) const MOST_LATE_US: usize = usize::MAX >> EDGES_BITS;
+
+/// How late a doorbell's rings may come at most, where grants end after `cap_us`. On 32-bit targets
+/// the word has room for about 16.8 s.
+pub(crate) const fn most_late_us(cap_us: u32) -> u32 {
+    const ROOM: u64 = (usize::MAX >> EDGES_BITS) as u64;
+    if cap_us as u64 > ROOM { ROOM as u32 } else { cap_us }
+}
 
 impl SlotDoorbell {
     const_unless_loom! {

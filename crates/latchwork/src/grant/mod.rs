@@ -82,8 +82,8 @@ mod seen;
 mod tests;
 mod tray;
 
-pub(crate) use adopt::{PlatformSlot, PlatformSlots};
-pub(crate) use doorbell::{MOST_LATE_US, RingTarget, SlotDoorbell};
+pub(crate) use adopt::PlatformSlots;
+pub(crate) use doorbell::{RingTarget, SlotDoorbell, most_late_us};
 pub(crate) use entry::{Due, Grant};
 pub(crate) use ledger::Ledger;
 pub(crate) use live_time::LiveTime;

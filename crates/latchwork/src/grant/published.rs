@@ -3,8 +3,9 @@
 //! other CPUs, comes later, or rings many.
 //!
 //! Rule: a CPU that claims such a condition does not write to the CPUs on its route, of which there
-//! may be thousands. It publishes, in the handler's slot, one more claim and a deadline. Each CPU
-//! [adopts](super::adopt) them when it might need it.
+//! may be thousands. It publishes, in the handler's slot, as many rings more as its doorbell may
+//! make, and a deadline. Each CPU [adopts](super::adopt) them when it might need it. They are rings
+//! and not claims, since the slot may have another handler by then, or its doorbell other edges.
 //!
 //! # Orderings
 //!
@@ -33,7 +34,8 @@ use crate::{
 /// What is published of one Platform slot.
 #[derive(Debug)]
 pub(crate) struct PublishedClaims {
-    claims: AtomicUsize,
+    /// How many rings were claimed.
+    rings: AtomicUsize,
     /// The low part of the moment by which the rings have come.
     deadline: AtomicUsize,
     /// How many CPUs are claiming outside an NMI.
@@ -41,20 +43,20 @@ pub(crate) struct PublishedClaims {
     window: Window,
 }
 
-/// How many claims were made so long ago that their rings have come: so that a CPU which has looked
-/// at none of them for seconds adopts only the newest.
+/// How many rings were claimed so long ago that they have come: so that a CPU which has looked at
+/// none of them for seconds adopts only the newest.
 ///
-/// A window lasts for the cap at least. Those that were made before the window before this one are
-/// older than the cap. One exchange elects the CPU that begins a window. A CPU that reads a count
-/// of before that takes some claims more for new.
+/// A window lasts for the cap at least. What was claimed before the window before this one is older
+/// than the cap. One exchange elects the CPU that begins a window. A CPU that reads a count of
+/// before that takes some rings more for new.
 #[derive(Debug)]
 struct Window {
     /// The low part of the moment at which this window began.
     began: AtomicUsize,
-    /// How many claims there were when it began.
-    claims: AtomicUsize,
+    /// How many rings there were when it began.
+    rings: AtomicUsize,
     /// How many there were when the one before began.
-    claims_before: AtomicUsize,
+    rings_before: AtomicUsize,
 }
 
 /// How many machine-wide claims there were.
@@ -78,13 +80,13 @@ impl PublishedClaims {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
             Self {
-                claims: AtomicUsize::new(0),
+                rings: AtomicUsize::new(0),
                 deadline: AtomicUsize::new(0),
                 claiming: AtomicUsize::new(0),
                 window: Window {
                     began: AtomicUsize::new(0),
-                    claims: AtomicUsize::new(0),
-                    claims_before: AtomicUsize::new(0),
+                    rings: AtomicUsize::new(0),
+                    rings_before: AtomicUsize::new(0),
                 },
             }
         }
@@ -94,15 +96,16 @@ impl PublishedClaims {
     pub(crate) fn publish(
         &self,
         all: &MachineWideClaims,
+        rings: usize,
         claimed: Timestamp,
         deadline: Timestamp,
         limits: InTicks<'_>,
     ) {
-        let claims = self.claims.load(Ordering::Relaxed);
+        let before = self.rings.load(Ordering::Relaxed);
         let last = deadline.nearest_of(self.deadline.load(Ordering::Relaxed));
-        self.window.pass(claimed, last, claims, limits);
+        self.window.pass(claimed, last, before, limits);
         self.extend_to(deadline, limits);
-        self.claims.fetch_add(1, Ordering::Release);
+        self.rings.fetch_add(rings, Ordering::Release);
         all.0.fetch_add(1, Ordering::Release);
     }
 
@@ -110,12 +113,13 @@ impl PublishedClaims {
     pub(crate) fn begin_claim(
         &self,
         all: &MachineWideClaims,
+        rings: usize,
         claimed: Timestamp,
         deadline: Timestamp,
         limits: InTicks<'_>,
     ) {
         self.claiming.fetch_add(1, Ordering::Relaxed);
-        self.publish(all, claimed, deadline, limits);
+        self.publish(all, rings, claimed, deadline, limits);
     }
 
     /// Publishes that this CPU has made it: its rings reach their CPUs until `deadline`.
@@ -150,13 +154,13 @@ impl PublishedClaims {
         }
     }
 
-    /// How many claims were made so long ago that their rings have come.
+    /// How many rings were claimed so long ago that they have come.
     pub(super) fn long_ago(&self) -> usize {
-        self.window.claims_before.load(Ordering::Relaxed)
+        self.window.rings_before.load(Ordering::Relaxed)
     }
 
-    pub(super) fn claims(&self) -> usize {
-        self.claims.load(Ordering::Acquire)
+    pub(super) fn rings(&self) -> usize {
+        self.rings.load(Ordering::Acquire)
     }
 
     /// The published deadline, for a CPU at `now`.
@@ -167,8 +171,8 @@ impl PublishedClaims {
 
 impl Window {
     /// Begins the next one, if this one has lasted for the cap, or is of a clock that was reset.
-    /// There were `claims` before, whose rings were due by `last`: if that is long ago, all are.
-    fn pass(&self, now: Timestamp, last: Timestamp, claims: usize, limits: InTicks<'_>) {
+    /// There were `rings` before, which were due by `last`: if that is long ago, all are.
+    fn pass(&self, now: Timestamp, last: Timestamp, rings: usize, limits: InTicks<'_>) {
         let began = self.began.load(Ordering::Relaxed);
         let since = now.nearest_of(began);
         if now.since(since) <= limits.cap() && since.since(now) <= limits.cap() {
@@ -178,9 +182,9 @@ impl Window {
             self.began.compare_exchange(began, now.word(), Ordering::Relaxed, Ordering::Relaxed);
         if elected.is_ok() {
             let all_are = now.since(last) > limits.cap();
-            let before = if all_are { claims } else { self.claims.load(Ordering::Relaxed) };
-            self.claims_before.store(before, Ordering::Relaxed);
-            self.claims.store(claims, Ordering::Relaxed);
+            let before = if all_are { rings } else { self.rings.load(Ordering::Relaxed) };
+            self.rings_before.store(before, Ordering::Relaxed);
+            self.rings.store(rings, Ordering::Relaxed);
         }
     }
 }

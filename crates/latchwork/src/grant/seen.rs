@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! At how many machine-wide claims a CPU has looked, of all and per Platform slot.
+//! At how many machine-wide claims a CPU has looked, and at how many rings per Platform slot.
 //!
-//! Rule: a CPU counts a claim as seen when it adds the claim's rings, so it adds them once.
+//! Rule: a CPU counts a claim's rings as seen when it adds them, so it adds them once.
 //!
 //! Own CPU only, outermost.
 
@@ -10,7 +10,7 @@ use crate::{
     primitive::{OwnWord, array_of, const_unless_loom},
 };
 
-/// At how many machine-wide claims this CPU has looked, of all and per Platform slot.
+/// At how many machine-wide claims this CPU has looked, and at how many rings per Platform slot.
 #[derive(Debug)]
 pub(super) struct SeenClaims {
     pub(super) of_all: OwnWord,

@@ -10,6 +10,7 @@
 
 use super::rings::Rings;
 use crate::{
+    contract::EdgeModel,
     edge::{Edge, EdgeRecord},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
     time::Timestamp,
@@ -21,6 +22,8 @@ const RECORDS: usize = 4;
 /// For more edges there is no room: so many without a condition are a storm, which need not wait to
 /// be called unknown.
 const MOST_EDGES: usize = 64;
+
+const _: () = assert!(MOST_EDGES > EdgeModel::MOST_LATE_EDGES as usize, "a condition's rings fit");
 
 /// How often the outermost code tries to take the edges. Each failure is an NMI in between.
 const TRIES: usize = 16;

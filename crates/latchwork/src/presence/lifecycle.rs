@@ -186,7 +186,7 @@ impl<P: Platform> Nmi<P> {
     /// Leaves to the others what waits for a CPU that has just been taken offline, the debt too, if
     /// that CPU made it. The fence has its partner in `Nmi::notify_cpu`: either this CPU sees the
     /// item that a producer put there, or the producer sees the CPU offline. So has it in
-    /// `SendWord::begin`, for sends.
+    /// `SendWord::begin`, for sends; and in `Nmi::interrupt_another_for_what_is_left`.
     fn leave_to_others(&self, area: &PerCpu, made_the_debt: bool) {
         fence(Ordering::SeqCst);
         if area.work.has_items() || made_the_debt {
@@ -194,11 +194,22 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
+    /// Leaves a debt to the others that this CPU has made while it is offline.
+    #[cold]
+    pub(crate) fn leave_debt_to_others(&self, this_cpu: usize) {
+        self.core.mark_something_left();
+        self.interrupt_another_for_what_is_left(this_cpu);
+    }
+
     /// Has an online CPU look at what the CPUs that are offline have left: no tick need come. If it
     /// goes offline before it has looked, it interrupts another. Without one it waits for the first
     /// CPU that comes online and ticks.
+    ///
+    /// The fence has its partner in `Nmi::leave_to_others`: this CPU sees that the other one has
+    /// gone, or the other one sees what is left, and interrupts another.
     fn interrupt_another_for_what_is_left(&self, this_cpu: usize) {
         if self.core.something_is_left() {
+            fence(Ordering::SeqCst);
             let mut others = self.core.cpus().iter().enumerate();
             let online = others.find(|(cpu, area)| *cpu != this_cpu && !area.presence().is_away());
             if let Some((cpu, _)) = online {

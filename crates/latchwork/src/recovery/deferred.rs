@@ -13,6 +13,7 @@
 
 use super::poll_lock::{PollLock, PollNumber};
 use crate::{
+    contract::EdgeModel,
     edge::{Edge, EdgeRecord},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
     time::{InTicks, OwnTime, Timestamp},
@@ -25,6 +26,8 @@ const RECORDS: usize = 4;
 /// For more edges there is no room: so many without a condition are a storm, which need not wait to
 /// be called unknown.
 const MOST_EDGES: usize = 64;
+
+const _: () = assert!(MOST_EDGES > EdgeModel::MOST_LATE_EDGES as usize, "a condition's rings fit");
 
 /// One CPU's deferred edges: those in use come first, the oldest before all others.
 #[derive(Debug)]
@@ -103,7 +106,8 @@ impl DeferredEdges {
         let record = self.records.first().filter(|_| self.has_waiting())?;
         let edge = record.edge.seen_at(record.seen.get());
         let overlapped = PollNumber::from_word(record.overlapped.load(Ordering::Relaxed));
-        let has_waited = now.since(edge.seen);
+        // An edge that is to come so much later is of a clock that was reset.
+        let has_waited = now.since(edge.seen).max(edge.seen.since(now));
         if !polls.has_ended_after(overlapped) && has_waited <= limits.cap() {
             return None;
         }

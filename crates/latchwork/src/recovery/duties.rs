@@ -49,9 +49,13 @@ impl Duties {
         self.ask_again.store(1, Ordering::Relaxed);
     }
 
-    /// Whether a handler wants the CPU to ask it again. If so, the caller sees to it.
-    pub(crate) fn take_ask_again(&self) -> bool {
+    /// Whether a handler wants the CPU to ask it again.
+    pub(super) fn has_to_ask_again(&self) -> bool {
         self.ask_again.load(Ordering::Relaxed) != 0
-            && self.ask_again.swap(0, Ordering::Relaxed) != 0
+    }
+
+    /// The same. If so, the caller sees to it.
+    pub(crate) fn take_ask_again(&self) -> bool {
+        self.has_to_ask_again() && self.ask_again.swap(0, Ordering::Relaxed) != 0
     }
 }

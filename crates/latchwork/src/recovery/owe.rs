@@ -30,7 +30,8 @@ impl<P: Platform> Nmi<P> {
         }
     }
 
-    /// Makes a debt by `make`, and sees to it that this CPU has a tick if it has made one.
+    /// Makes a debt by `make`, and sees to it that this CPU has a tick if it has made one. If it is
+    /// offline, it pays at none of its ticks, so another CPU answers for the debt.
     ///
     /// An NMI may come at any point here that pays the debt and makes another. So this CPU answers
     /// for any debt before it stores its own, and goes on to do so if the debt is another one after
@@ -49,7 +50,9 @@ impl<P: Platform> Nmi<P> {
         if debt.owed().is_some_and(|owed| owed != made) {
             area.duties.answer_for_any_debt();
         }
-        if area.work.tick_is_stopped() {
+        if area.presence().is_away() {
+            self.leave_debt_to_others(cpu);
+        } else if area.work.tick_is_stopped() {
             self.platform.interrupt_for_work(cpu);
         }
         Some(made)
@@ -103,13 +106,14 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// Whether this CPU must have a tick: it answers for the debt, or has an edge to settle, a
-    /// storm whose end it reports, or something due after leaving for which it could not ring.
-    /// Outside dispatch, with interrupts off.
+    /// storm whose end it reports, or something due after leaving, or a handler to ask again, for
+    /// which it could not ring. Outside dispatch, with interrupts off.
     pub(crate) fn needs_tick(&self, cpu: usize, area: &PerCpu) -> bool {
         self.answer_for_one_debt(cpu, area);
         area.has_open_edges()
             || self.is_maker(area)
             || area.storms.has_any()
             || area.own.has_after_leave()
+            || area.duties.has_to_ask_again()
     }
 }

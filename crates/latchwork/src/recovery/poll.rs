@@ -146,11 +146,12 @@ impl<P: Platform> Nmi<P> {
         let limits = self.limits();
         let late_us = slot.doorbell.late_rings().us();
         let late = limits.late().max(limits.late_of(late_us));
+        let rings = slot.doorbell.rings_of_a_claim();
         let now = self.now();
         if let Some(own) = own {
-            own.ledger.saw_own_claim(index);
+            own.ledger.saw_own_claim(index, rings);
         }
         let all = &self.core.recovery.hot.machine_wide;
-        slot.published.publish(all, now, now.after(late), limits);
+        slot.published.publish(all, rings, now, now.after(late), limits);
     }
 }

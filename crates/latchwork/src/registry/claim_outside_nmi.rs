@@ -4,7 +4,7 @@
 
 use super::{registration::Registration, slot::Slot};
 use crate::{
-    contract::{Class, GrantKind, HandlerId, Platform},
+    contract::{Class, GrantKind, HandlerId, InterruptState, Platform},
     cpu::PerCpu,
     grant::{Due, Grant},
     nmi::Core,
@@ -29,13 +29,29 @@ impl Registration {
         if let Some(slot) = slot {
             begin(core, platform, id, slot);
         }
-        let acknowledged = acknowledge();
-        if let Some(slot) = slot {
-            end(core, platform, id, slot);
+        let _until_here = UnderWay { core, platform, id, slot, interrupts };
+        acknowledge()
+    }
+}
+
+/// A claim that is under way. It ends where this is dropped, also where the acknowledgement
+/// unwinds: its ring may come all the same.
+struct UnderWay {
+    core: &'static Core,
+    platform: &'static dyn Platform,
+    id: HandlerId,
+    slot: Option<&'static Slot>,
+    interrupts: InterruptState,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot {
+            end(self.core, self.platform, self.id, slot);
         }
-        // SAFETY: from the `disable_interrupts` above, on the same CPU since interrupts were off.
-        unsafe { platform.restore_interrupts(interrupts) };
-        acknowledged
+        // SAFETY: from the `disable_interrupts` of `claim_outside_nmi`, on the same CPU since
+        // interrupts were off.
+        unsafe { self.platform.restore_interrupts(self.interrupts) };
     }
 }
 
@@ -52,7 +68,7 @@ fn begin(core: &Core, platform: &dyn Platform, id: HandlerId, slot: &Slot) {
     area.own.sending.begin();
     if id.class == Class::Platform {
         let (all, due) = (&recovery.hot.machine_wide, due_by(slot, now, limits));
-        slot.published.begin_claim(all, now, due, limits);
+        slot.published.begin_claim(all, slot.doorbell.rings_of_a_claim(), now, due, limits);
         // A CPU that finds the status clear finds the claim. Partner: the fence in `Nmi::absorb`.
         fence(Ordering::Release);
         return;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     contract::{Class, Doorbell, EdgeModel, HandlerId, Platform, PlatformDelivery},
-    grant::{MOST_LATE_US, RingTarget},
+    grant::{RingTarget, most_late_us},
     nmi::Core,
     primitive::Ordering,
     time::{Limits, LimitsError, Timestamp},
@@ -54,8 +54,8 @@ pub(super) fn check_edges(
     if max_late_edges > EdgeModel::MOST_LATE_EDGES {
         return Err(EdgesError::TooManyLateEdges { given: max_late_edges });
     }
-    let cap_us = core.recovery.limits.cap_us();
-    if late_us > cap_us || late_us as usize > MOST_LATE_US {
+    let cap_us = most_late_us(core.recovery.limits.cap_us());
+    if late_us > cap_us {
         return Err(EdgesError::LateBeyondCap { late_us, cap_us });
     }
     Ok(())

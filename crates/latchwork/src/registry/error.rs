@@ -37,6 +37,9 @@ pub enum RegisterError {
     },
     /// See [`EdgesError`].
     Edges(EdgesError),
+    /// The spec names a [delivery](crate::HandlerSpec::delivery), and the handler is not of class
+    /// Platform, so its edges have no route.
+    NotPlatform(Class),
     /// This pinned handler is registered already.
     AlreadyRegistered,
     /// The [delivery](crate::HandlerSpec::delivery) names a CPU that
@@ -66,12 +69,17 @@ impl fmt::Display for RegisterError {
                 write!(f, "handler \"{with}\" named another edge model for {doorbell:?}")?;
                 match draining {
                     true => f.write_str(" and waits for CPUs to leave NMIs: try again"),
-                    false => Ok(()),
+                    false => f.write_str(": name the same"),
                 }
             }
             Self::Edges(error) => error.fmt(f),
-            Self::AlreadyRegistered => f.write_str("this pinned handler is registered already"),
-            Self::NoSuchCpu { cpu } => write!(f, "the route names CPU {cpu}, which does not exist"),
+            Self::NotPlatform(class) => {
+                write!(f, "handlers of class {class:?} have no route: name no route")
+            }
+            Self::AlreadyRegistered => {
+                f.write_str("this pinned handler is registered already: remove it first")
+            }
+            Self::NoSuchCpu { cpu } => NoArea(*cpu).fmt(f),
         }
     }
 }
@@ -149,7 +157,7 @@ pub enum EdgesError {
     LateBeyondCap {
         /// How late, in microseconds.
         late_us: u32,
-        /// The cap in force, in microseconds.
+        /// The most, in microseconds: the cap in force, on 32-bit targets about 16.8 s at most.
         cap_us: u32,
     },
     /// Claims of this class, or behind this doorbell, grant nothing. Register with
@@ -168,13 +176,13 @@ impl fmt::Display for EdgesError {
         match self {
             Self::TooManyLateEdges { given } => write!(
                 f,
-                "{given} late edges were named, at most {} are granted",
+                "{given} late edges were named, at most {} are granted: name fewer",
                 crate::EdgeModel::MOST_LATE_EDGES
             ),
             Self::LateBeyondCap { late_us, cap_us } => write!(
                 f,
-                "rings that come after {late_us} us are explained by no grant: each ends after \
-                 {cap_us} us"
+                "rings that come after {late_us} us are explained by no grant, since each ends \
+                 after {cap_us} us: name less, or raise cap_us first"
             ),
             Self::NeverGranted { class, doorbell } => write!(
                 f,
@@ -213,9 +221,18 @@ impl fmt::Display for SpecError {
             Self::NotPlatform(class) => {
                 write!(f, "handlers of class {class:?} have no route: only Platform ones do")
             }
-            Self::NoSuchCpu { cpu } => write!(f, "the route names CPU {cpu}, which does not exist"),
+            Self::NoSuchCpu { cpu } => NoArea(*cpu).fmt(f),
         }
     }
 }
 
 impl Error for SpecError {}
+
+/// Says that a setting names a CPU which has no area.
+struct NoArea(usize);
+
+impl fmt::Display for NoArea {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there is no CPU {}: name those that init gave areas", self.0)
+    }
+}

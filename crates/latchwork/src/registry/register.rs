@@ -8,7 +8,7 @@ use super::{
     writer::Writer,
 };
 use crate::{
-    contract::{Class, HandlerId, HandlerSpec, Name, Platform},
+    contract::{Class, HandlerId, HandlerSpec, Name, Platform, PlatformDelivery},
     nmi::Core,
     primitive::Ordering,
 };
@@ -35,6 +35,9 @@ pub(crate) unsafe fn register(
     writer.reclaim_dead_slots(core);
     doorbell::check_edges(core, class, spec.doorbell, spec.edges).map_err(RegisterError::Edges)?;
     writer.check_edge_model(class, spec.doorbell, spec.edges)?;
+    if class != Class::Platform && spec.delivery != PlatformDelivery::All {
+        return Err(RegisterError::NotPlatform(class));
+    }
     let (index, slot) = writer.free_slot(class)?;
     let route = doorbell::check_route(core, spec.delivery)
         .map_err(|cpu| RegisterError::NoSuchCpu { cpu })?;

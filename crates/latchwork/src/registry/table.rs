@@ -5,7 +5,7 @@
 use super::{order::Order, slot::Slot};
 use crate::{
     contract::{Class, HANDLERS_PER_CLASS},
-    grant::{PlatformSlot, PlatformSlots},
+    grant::{PlatformSlots, PublishedClaims},
     primitive::{AtomicBool, AtomicUsize, Ordering, array_of, const_unless_loom},
 };
 
@@ -56,8 +56,7 @@ impl PlatformSlots for Registry {
         self.order(Class::Platform)
     }
 
-    fn slot(&self, index: usize) -> Option<PlatformSlot<'_>> {
-        let slot = self.slot(Class::Platform, index)?;
-        Some(PlatformSlot { published: &slot.published, doorbell: &slot.doorbell })
+    fn published(&self, index: usize) -> Option<&PublishedClaims> {
+        Some(&self.slot(Class::Platform, index)?.published)
     }
 }

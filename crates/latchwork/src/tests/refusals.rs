@@ -6,7 +6,7 @@ use std::string::ToString;
 use super::world::{Victim, World};
 use crate::{
     Claim, Class, Doorbell, EdgeModel, EdgesError, HandlerSpec, InDispatch, Limits, LimitsError,
-    RegisterError, SpecError,
+    PlatformDelivery, RegisterError, SpecError,
 };
 
 static IDLE: Victim = Victim::new(Claim::None);
@@ -61,6 +61,22 @@ fn the_same_where_it_is_changed_later() {
     assert_eq!(refused, Err(SpecError::Edges(error)));
     assert_eq!(world.nmi.set_edge_model(kept.id(), late(CAP_US, 1)), Ok(()));
     kept.remove().unwrap();
+}
+
+/// Only the edges of Platform handlers have a route.
+#[test]
+fn a_route_of_another_class_is_refused() {
+    let world = World::new();
+    for class in [Class::Local, Class::Unknown] {
+        let spec = HandlerSpec::new("it", class, LOCAL, EdgeModel::PerCondition);
+        for delivery in [PlatformDelivery::Bsp, PlatformDelivery::Cpus(&[0])] {
+            let refused = world.nmi.register(&spec.delivery(delivery), &IDLE).unwrap_err();
+            assert_eq!(refused, RegisterError::NotPlatform(class));
+            assert!(refused.to_string().contains("name no route"), "{refused}");
+        }
+        let spec = spec.delivery(PlatformDelivery::All);
+        world.nmi.register(&spec, &IDLE).unwrap().remove().unwrap();
+    }
 }
 
 /// Its claims grant nothing, so it has no say in what the doorbell's edges are like.
@@ -142,4 +158,41 @@ fn limits_are_not_set_in_an_nmi() {
     assert_eq!(refused, Err(LimitsError::InDispatch(InDispatch { cpu: 0 })));
     area.own.set_nmis_in_progress(0);
     assert_eq!(world.nmi.set_limits(Limits::HYPERVISOR), Ok(()));
+}
+
+/// An error says what to do, after a colon.
+#[test]
+fn an_error_of_a_setting_says_what_to_do() {
+    let class = Class::Local;
+    let name = crate::Name::copy_of("it").unwrap();
+    let edges = [
+        EdgesError::TooManyLateEdges { given: 63 },
+        EdgesError::LateBeyondCap { late_us: 2, cap_us: 1 },
+        EdgesError::NeverGranted { class, doorbell: LOCAL },
+    ];
+    let limits = [
+        LimitsError::InDispatch(InDispatch { cpu: 0 }),
+        LimitsError::Zero { field: "cap_us" },
+        LimitsError::LateBeyondCap,
+        LimitsError::HoldBeyondCap,
+        LimitsError::CapBelowHandler { handler: name, late_us: 1 },
+        LimitsError::OverdueTooSoon,
+        LimitsError::TooLong { longest_us: 1 },
+    ];
+    let register = [
+        RegisterError::NotInitialised,
+        RegisterError::EdgeModelConflict { doorbell: LOCAL, with: name, draining: false },
+        RegisterError::EdgeModelConflict { doorbell: LOCAL, with: name, draining: true },
+        RegisterError::NotPlatform(class),
+        RegisterError::AlreadyRegistered,
+        RegisterError::NoSuchCpu { cpu: 9 },
+    ];
+    let spec = [SpecError::NotPlatform(class), SpecError::NoSuchCpu { cpu: 9 }];
+    let words = edges.map(|it| it.to_string()).into_iter();
+    let words = words.chain(limits.map(|it| it.to_string()));
+    let words = words.chain(register.map(|it| it.to_string()));
+    for words in words.chain(spec.map(|it| it.to_string())) {
+        let advice = words.split_once(": ").map_or("", |(_, advice)| advice);
+        assert!(advice.len() >= 9, "{words}");
+    }
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a send promises.
 
-use super::world::{CPUS, World, become_cpu, served, take_nmi};
+use super::{
+    scene::scene,
+    world::{CPUS, World, become_cpu, served, take_nmi},
+};
 use crate::{Outcome, Request, RingError, SendError, primitive::Ordering};
 
 #[test]
@@ -61,4 +64,23 @@ fn a_request_whose_ring_failed_waits_for_the_next_nmi() {
     assert_eq!(take_nmi(nmi), Outcome::Claimed);
     assert_eq!(served(nmi, Request::Call), 1);
     assert_eq!(nmi.unfinished_sends(0), Some(0));
+}
+
+/// Nobody knows that its ring is not to come. So it stays granted for as long as that of a send
+/// which rang, and one NMI that nothing explains is taken for it.
+#[test]
+fn a_request_whose_ring_failed_may_hide_one_unknown() {
+    let scene = scene();
+    let nmi = scene.world.nmi;
+    for waits in [false, true] {
+        *nmi.platform.ring_fails.lock().unwrap() = Some(RingError::Busy);
+        assert_eq!(nmi.send(0, Request::Call), Err(SendError::NotRung(RingError::Busy)));
+        scene.pmi.0.raise();
+        assert_eq!(take_nmi(nmi), Outcome::Claimed, "an NMI of another source takes it");
+        if waits {
+            scene.tick_after_us(1_000);
+        }
+        let expected = if waits { Outcome::Unknown } else { Outcome::Absorbed };
+        assert_eq!([take_nmi(nmi), take_nmi(nmi)], [expected, Outcome::Unknown]);
+    }
 }

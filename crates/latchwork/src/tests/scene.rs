@@ -27,7 +27,17 @@ pub(super) struct Scene {
 impl Drop for Scene {
     fn drop(&mut self) {
         become_cpu(Some(0));
-        self.kept.clear();
+        let_go(&mut self.kept);
+    }
+}
+
+/// Removes the handlers, unless the test has failed. It may have done so amid a dispatch, for which
+/// a removal would wait for ever; and what the handlers need is leaked then.
+pub(super) fn let_go(kept: &mut Vec<Registration>) {
+    for registration in kept.drain(..) {
+        if std::thread::panicking() {
+            registration.into_handle();
+        }
     }
 }
 

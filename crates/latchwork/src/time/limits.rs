@@ -22,6 +22,11 @@ pub struct Limits {
     /// How long after the claim of its condition a ring may still reach its CPU, in microseconds.
     /// It holds for the rings of [`PerCondition`](crate::EdgeModel::PerCondition) doorbells and of
     /// finished software sends.
+    ///
+    /// One CPU may claim the condition and another take the ring, so this is also by how much the
+    /// clocks of two CPUs [may differ](crate::Platform::now_ticks), the time that the ring takes
+    /// included. If they differ by more, raise it by as much, and
+    /// [`cap_us`](Self::cap_us) to more than twice that.
     pub late_us: u32,
     /// How long at most a CPU that can take NMIs absorbs edges after the deadline of its last
     /// claim, in microseconds, if neither ticks, nor NMIs, nor idling end its grants before.
@@ -43,7 +48,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What to assume about hardware: the default.
+    /// What to assume about hardware: the default. It fits every clock of up to 100 GHz.
     pub const BARE_METAL: Self = Self {
         late_us: 200,
         cap_us: 10_000,
@@ -53,7 +58,8 @@ impl Limits {
         unknowns_per_100_ms: 10,
     };
 
-    /// What to assume under a hypervisor, where a virtual CPU may not run for a while.
+    /// What to assume under a hypervisor, where a virtual CPU may not run for a while. 32-bit
+    /// targets refuse it where their clock has more than 1 GHz.
     pub const HYPERVISOR: Self = Self { cap_us: 1_000_000, hold_us: 1_000_000, ..Self::BARE_METAL };
 
     fn check(&self, ticks_per_ms: u64) -> Result<(), LimitsError> {
@@ -84,6 +90,16 @@ impl Limits {
         Ok(())
     }
 }
+
+/// The default is in force unchecked, so it fits the fastest clock, of 100 GHz, on every target.
+const _: () = {
+    const FASTEST_TICKS_PER_MS: u64 = 100_000_000;
+    const LONGEST_US: u64 = 10_000;
+    let it = Limits::BARE_METAL;
+    assert!(it.cap_us as u64 <= LONGEST_US && it.hold_us as u64 <= LONGEST_US);
+    assert!(it.overdue_us as u64 <= LONGEST_US);
+    assert!(FASTEST_TICKS_PER_MS * LONGEST_US / 1_000 < u32::MAX as u64 / 4);
+};
 
 impl Default for Limits {
     fn default() -> Self {
@@ -230,18 +246,21 @@ impl fmt::Display for LimitsError {
             Self::InDispatch(error) => write!(f, "{error}: set limits from ordinary context"),
             Self::Zero { field } => write!(f, "{field} is 0: give at least 1"),
             Self::LateBeyondCap => {
-                f.write_str("late_us is more than cap_us, which ends all grants")
+                f.write_str("late_us is more than cap_us, which ends all grants: raise cap_us too")
             }
-            Self::HoldBeyondCap => {
-                f.write_str("hold_us is more than cap_us, the longest that a grant may last")
-            }
+            Self::HoldBeyondCap => f.write_str(
+                "hold_us is more than cap_us, the longest that a grant may last: raise cap_us too",
+            ),
             Self::CapBelowHandler { handler, late_us } => write!(
                 f,
-                "cap_us would end grants before the {late_us} us that handler \"{handler}\" named"
+                "cap_us would end grants before the {late_us} us that handler \"{handler}\" named: \
+                 give at least that"
             ),
-            Self::OverdueTooSoon => f.write_str("overdue_us must be at least two tick periods"),
+            Self::OverdueTooSoon => {
+                f.write_str("overdue_us is less than two tick periods: give at least that")
+            }
             Self::TooLong { longest_us } => {
-                write!(f, "{longest_us} us are too many ticks for a machine word")
+                write!(f, "{longest_us} us are too many ticks for a machine word: give less")
             }
         }
     }

@@ -122,8 +122,11 @@ fn register_one(handler: &'static Handler, cpus: usize) -> Registration {
         (_, 2..) => &[0, 1],
         _ => &[0],
     };
-    let spec = HandlerSpec::new(source.name(), class, doorbell, edges);
-    nmi::register_as(&spec.delivery(PlatformDelivery::Cpus(route)), handler)
+    let mut spec = HandlerSpec::new(source.name(), class, doorbell, edges);
+    if class == Class::Platform {
+        spec = spec.delivery(PlatformDelivery::Cpus(route));
+    }
+    nmi::register_as(&spec, handler)
 }
 
 /// The library on this machine, for threads with the registrations of all sources' handlers.

@@ -5,7 +5,8 @@ use std::{sync::mpsc, thread, vec::Vec};
 
 use super::{Amid, Machine, Polled, on, polled};
 use crate::{
-    Class, Doorbell, EdgeModel, HandlerSpec, Nmi, Outcome, PlatformDelivery, Request,
+    Claim, Class, Doorbell, EdgeModel, HandlerSpec, Nmi, NmiContext, NmiHandler, Outcome,
+    PlatformDelivery, Request,
     primitive::{Ordering, checked::interrupt},
     tests::{
         scene::{local, platform, scene},
@@ -24,16 +25,20 @@ fn a_deferred_ring_that_is_claimed_outside_an_nmi() -> Polled {
     let mut polled = polled(3, PlatformDelivery::All);
     let nmi = polled.world.nmi;
     let external = polled.external.0;
-    let registration = polled.kept.remove(0);
-    let (hand_back, handed_back) = mpsc::channel();
+    let handle = polled.kept.remove(0).into_handle();
     polled.amid.0.next(move || {
         external.raise();
         on(nmi, 0, || assert_eq!(take_nmi(nmi), Outcome::Deferred));
-        assert!(on(nmi, 2, || registration.claim_outside_nmi(|| external.clear())));
-        hand_back.send(registration).unwrap();
+        let claimed = on(nmi, 2, || {
+            let registration = nmi.reclaim(handle).unwrap();
+            let claimed = registration.claim_outside_nmi(|| external.clear());
+            registration.into_handle();
+            claimed
+        });
+        assert!(claimed);
     });
     on(nmi, 1, || take_nmi(nmi));
-    polled.kept.push(handed_back.recv().unwrap());
+    polled.kept.push(nmi.reclaim(handle).unwrap());
     polled
 }
 
@@ -271,6 +276,39 @@ fn fault_20_a_slot_is_used_again_while_a_ring_is_in_flight() {
     polled.kept.clear();
 }
 
+/// A handler is removed, or its doorbell's edges change, while rings that were claimed are under
+/// way: as many are explained as the doorbell had when they were claimed.
+#[test]
+fn rings_in_flight_are_counted_by_the_edges_that_their_doorbell_had() {
+    const MESSAGE: EdgeModel = EdgeModel::PerEvent { late_us: 500, max_late_edges: 2 };
+    for (before, after, rings) in
+        [(MESSAGE, EdgeModel::PerCondition, 3), (EdgeModel::PerCondition, MESSAGE, 1)]
+    {
+        for (is_removed, is_outside) in [(true, false), (true, true), (false, false)] {
+            let sources = [0; 2].map(|_| Leaked::new(Source::new()));
+            let world = World::new();
+            let nmi = world.nmi;
+            let spec =
+                |edges| HandlerSpec::new("it", Class::Platform, Doorbell::Platform(1), edges);
+            let mut kept = nmi.register(&spec(before), sources[0].0).unwrap();
+            sources[0].0.raise();
+            on(nmi, 1, || match is_outside {
+                true => assert!(kept.claim_outside_nmi(|| sources[0].0.clear())),
+                false => assert_eq!(take_nmi(nmi), Outcome::Claimed),
+            });
+            if is_removed {
+                kept.remove().unwrap();
+                kept = nmi.register(&spec(after), sources[1].0).unwrap();
+            } else {
+                nmi.set_edge_model(kept.id(), after).unwrap();
+            }
+            let absorbed = (0..6).take_while(|_| take_nmi(nmi) == Outcome::Absorbed).count();
+            assert_eq!(absorbed, rings, "removed: {is_removed}, outside an NMI: {is_outside}");
+            kept.remove().unwrap();
+        }
+    }
+}
+
 /// A handler takes longer than the cap. Meanwhile another CPU claims a condition, whose ring waits
 /// in the latch of the CPU that is in the handler.
 #[test]
@@ -335,4 +373,44 @@ fn a_ring_on_top_of_a_long_handler_finds_the_claim_underneath() {
     nmi.tick();
     assert_eq!(nmi.cpu_stats(0).unwrap().unknown, 0);
     scene.kept.clear();
+}
+
+/// Claims, having let others act between its acknowledgement and the claim.
+struct ClaimsAmid(Amid);
+
+// SAFETY: as for `Amid`.
+unsafe impl NmiHandler for ClaimsAmid {
+    fn handle(&self, ctx: &NmiContext<'_>) -> Claim {
+        let is_set = self.0.0.lock().unwrap().is_some();
+        let _ = self.0.handle(ctx);
+        if is_set { Claim::Handled } else { Claim::None }
+    }
+}
+
+/// All rings that a condition may have come to a CPU amid the poll of another that claims it. Each
+/// waits for the end of that poll.
+#[test]
+fn all_rings_of_a_condition_come_amid_the_poll_that_claims_it() {
+    const RINGS: usize = 1 + EdgeModel::MOST_LATE_EDGES as usize;
+    let claims = Leaked::new(ClaimsAmid(Amid::new()));
+    let mut polled = polled(2, PlatformDelivery::All);
+    let nmi = polled.world.nmi;
+    let max_late_edges = EdgeModel::MOST_LATE_EDGES;
+    let edges = EdgeModel::PerEvent { late_us: 500, max_late_edges };
+    let spec = HandlerSpec::new("message", Class::Platform, Doorbell::Platform(2), edges);
+    polled.kept.push(nmi.register(&spec, claims.0).unwrap());
+    claims.0.0.next(move || {
+        on(nmi, 0, || {
+            let deferred = (0..RINGS).filter(|_| take_nmi(nmi) == Outcome::Deferred).count();
+            assert_eq!(deferred, RINGS);
+        });
+    });
+    on(nmi, 1, || take_nmi(nmi));
+    for _ in 0..3 {
+        polled.world.wait_us(1_100);
+        nmi.tick();
+    }
+    let stats = nmi.cpu_stats(0).unwrap();
+    assert_eq!((stats.unknown, stats.absorbed), (0, RINGS));
+    polled.kept.clear();
 }

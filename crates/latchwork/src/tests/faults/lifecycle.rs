@@ -2,6 +2,7 @@
 //! Storms, stops, and deferred work, where CPUs come, go and park.
 
 use std::{
+    boxed::Box,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     vec::Vec,
@@ -264,6 +265,28 @@ fn fault_30_an_item_that_unwinds_leaves_interrupts_off() {
     // SAFETY: they were on before; so that the thread's next test begins as ever.
     unsafe { nmi.platform.restore_interrupts(InterruptState(1)) };
     assert!(unwound.is_err() && interrupts_are_on);
+}
+
+/// An acknowledgement outside an NMI unwinds, and its CPU goes on with interrupts off, and with a
+/// claim under way for which others wait for ever.
+#[test]
+fn fault_30_an_acknowledgement_that_unwinds_leaves_interrupts_off() {
+    for (index, is_local) in [(0, true), (1, false)] {
+        let scene = scene();
+        let nmi = scene.world.nmi;
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            scene.kept[index].claim_outside_nmi(|| std::panic::resume_unwind(Box::new(())))
+        }));
+        let interrupts_are_on = nmi.platform.interrupts_are_on();
+        // SAFETY: they were on before; so that the thread's next test begins as ever.
+        unsafe { nmi.platform.restore_interrupts(InterruptState(1)) };
+        assert!(unwound.is_err() && interrupts_are_on, "local: {is_local}");
+        assert_eq!(take_nmi(nmi), Outcome::Absorbed, "its ring");
+        for _ in 0..3 {
+            scene.tick_after_us(20_000);
+        }
+        assert!(!nmi.granted(0).unwrap().waits_for_send);
+    }
 }
 
 /// An item unwinds, and those behind it on the list, and those queued later, never run.

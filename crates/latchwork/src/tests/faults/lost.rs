@@ -3,13 +3,13 @@
 
 use super::{Amid, Machine, asked_last, on};
 use crate::{
-    Request, Urgency,
-    primitive::{Ordering, checked::interrupt},
+    Claim, Nmi, NmiContext, NmiHandler, Request, Urgency,
+    primitive::{Counter, Ordering, checked::interrupt},
     tests::{
         item::Item,
-        scene::scene,
-        source::time_passes,
-        world::{Leaked, World, become_cpu, served, take_nmi},
+        scene::{platform, scene},
+        source::{Source, time_passes},
+        world::{Leaked, TestPlatform, World, become_cpu, served, take_nmi, take_work_interrupt},
     },
 };
 
@@ -159,4 +159,82 @@ fn fault_5_a_stop_of_before_the_start_parks_a_cpu_at_its_first_nmi() {
     nmi.come_online().unwrap();
     take_nmi(nmi);
     assert!(nmi.platform.left.lock().unwrap().is_empty(), "it parks");
+}
+
+/// A condition in so many parts, of which each call consumes one.
+struct InParts(Counter);
+
+// SAFETY: it locks nothing, blocks nowhere, allocates nothing and is `Sync` by its own atomics.
+unsafe impl NmiHandler for InParts {
+    fn handle(&self, _: &NmiContext<'_>) -> Claim {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Claim::None,
+            left => {
+                self.0.store(left - 1, Ordering::Relaxed);
+                if left == 1 { Claim::Handled } else { Claim::More }
+            }
+        }
+    }
+}
+
+/// A CPU that went offline pays what it owes, and a handler wants more in that poll: nobody answers
+/// for the debt that this leaves, and where the other CPU's tick is stopped nobody pays it.
+#[test]
+fn a_handler_wants_more_in_the_poll_of_a_cpu_that_went_offline() {
+    let (amid, parts) = (Leaked::new(Amid::new()), Leaked::new(InParts(Counter::new(0))));
+    let world = World::new();
+    let nmi = world.nmi;
+    let kept =
+        [nmi.register(&platform(), parts.0).unwrap(), nmi.register(&asked_last(), amid.0).unwrap()];
+    let mut machine = Machine::new(nmi);
+    machine.run_ms(3);
+    machine.stop_tick(1);
+    machine.take_raised(1);
+    machine.stuck = Some(0);
+    parts.0.0.store(2, Ordering::Relaxed);
+    // What CPU 0 leaves is told to CPU 1, which finds that it is being paid.
+    amid.0.next(move || {
+        on(nmi, 1, || take_work_interrupt(nmi));
+    });
+    on(nmi, 0, || {
+        nmi.owe_poll();
+        nmi.go_offline().unwrap();
+        nmi.run_work();
+    });
+    assert_eq!(parts.0.0.load(Ordering::Relaxed), 1, "CPU 0 paid");
+    machine.run_ms(50);
+    assert_eq!(parts.0.0.load(Ordering::Relaxed), 0, "and CPU 1 asks for the rest");
+    on(nmi, 0, || nmi.come_online()).unwrap();
+    kept.into_iter().for_each(|it| it.remove().unwrap());
+}
+
+/// A CPU that is offline knows of a reason for a poll, and owes it: nobody answers for that, and
+/// where the other CPU's tick is stopped nobody pays it.
+#[test]
+fn a_cpu_that_is_offline_owes_a_poll() {
+    let reasons: [fn(&'static Nmi<TestPlatform>); 3] = [
+        |nmi| nmi.owe_poll(),
+        |nmi| nmi.set_boot_cpu(1).unwrap(),
+        |nmi| {
+            static NOTHING: Source = Source::new();
+            nmi.register(&asked_last(), &NOTHING).unwrap().into_handle();
+        },
+    ];
+    for (reason, owe) in reasons.into_iter().enumerate() {
+        let scene = scene();
+        let nmi = scene.world.nmi;
+        let mut machine = Machine::new(nmi);
+        machine.run_ms(3);
+        machine.stop_tick(1);
+        on(nmi, 0, || {
+            nmi.go_offline().unwrap();
+            nmi.run_work();
+        });
+        machine.take_raised(1);
+        scene.external.0.raise();
+        on(nmi, 0, || owe(nmi));
+        machine.run_ms(50);
+        assert!(!scene.external.0.is_raised(), "reason {reason}");
+        on(nmi, 0, || nmi.come_online()).unwrap();
+    }
 }

@@ -10,8 +10,11 @@
 //! * 18: `hostile::clock::a_ring_elsewhere_is_explained_within_the_skew_that_is_allowed`
 //! * 21: `refusals::a_send_cannot_hold_grants_for_longer_than_any_may_last`
 //! * 22: `refusals::an_edge_model_that_grants_cannot_keep_to_is_refused`
-//! * 23: `hostile::limits::the_largest_edge_model_is_kept_to`, `refusals::no_limit_is_zero`
+//! * 22, routes: `refusals::a_route_of_another_class_is_refused`
+//! * 23: `hostile::limits::the_largest_edge_model_is_kept_to`, `refusals::no_limit_is_zero`,
+//!   `refusals::an_error_of_a_setting_says_what_to_do`
 //! * 24: `hostile::more::a_local_handler_that_wants_more_is_asked_again_though_the_ring_failed`
+//! * 24, where the tick stops: `hostile::more::a_cpu_that_could_not_ask_again_gets_its_tick_back`
 //! * 25: `hostile::clock::a_removal_keeps_its_limit_when_the_clock_restarts`
 //! * 26, where the tick stops: `unclaimed::a_cpu_does_not_sleep_over_a_storm`
 //! * 30, two subsystems: `sharing::an_item_belongs_to_the_subsystem_that_queued_it_first`
@@ -177,6 +180,6 @@ impl Polled {
 impl Drop for Polled {
     fn drop(&mut self) {
         become_cpu(Some(0));
-        self.kept.clear();
+        scene::let_go(&mut self.kept);
     }
 }

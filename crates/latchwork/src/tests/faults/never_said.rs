@@ -48,6 +48,28 @@ fn fault_6_a_platform_handler_that_never_returns_hides_unknowns_elsewhere() {
     }
 }
 
+/// A Platform handler never returns, and the clock is reset while an edge of another CPU waits for
+/// the end of its poll: the edge waits until the clock shows as much as before.
+#[test]
+fn an_edge_that_waits_does_not_wait_for_a_clock_that_was_reset() {
+    let polled = polled(2, PlatformDelivery::All);
+    let nmi = polled.world.nmi;
+    polled.world.wait_us(3_600_000_000);
+    let reports = Arc::new(Counter::new(0));
+    let reported = reports.clone();
+    polled.amid.0.next(move || {
+        let mut machine = Machine { stuck: Some(1), ..Machine::new(nmi) };
+        on(nmi, 0, || {
+            assert_eq!(take_nmi(nmi), Outcome::Deferred);
+            nmi.platform.ticks.store(0, Ordering::Relaxed);
+            machine.run_ms(100);
+        });
+        reported.store(nmi.platform.unknowns.lock().unwrap().len(), Ordering::Relaxed);
+    });
+    on(nmi, 1, || take_nmi(nmi));
+    assert_eq!(reports.load(Ordering::Relaxed), 1);
+}
+
 /// Edges that polls of another CPU explain, though those poll for a ring that goes elsewhere, are
 /// not rationed: 20,000 in 20 s, and the kernel is told of none.
 #[test]

@@ -30,7 +30,7 @@ fn a_claim_that_is_published_late_leaves_the_deadline_of_a_newer_one() {
     let limits = world.nmi.limits();
     let slot = core.registry.slot(Class::Platform, 0).unwrap();
     let until = Timestamp::from_ticks(1_000);
-    slot.published.publish(&core.recovery.hot.machine_wide, until, until, limits);
+    slot.published.publish(&core.recovery.hot.machine_wide, 1, until, until, limits);
     become_cpu(Some(1));
     world.nmi.entering_idle();
     assert_eq!(outcomes(&world, 3), [Absorbed, Absorbed, Unknown]);
@@ -53,7 +53,7 @@ fn a_claim_that_is_seen_late_lasts_as_long_as_a_newer_one_of_this_cpu() {
         sources[1].0.raise();
         assert_eq!(outcomes(&world, 1), [Claimed]);
         let slot = core.registry.slot(Class::Platform, 0).unwrap();
-        slot.published.publish(&core.recovery.hot.machine_wide, until, until, limits);
+        slot.published.publish(&core.recovery.hot.machine_wide, 1, until, until, limits);
         world.nmi.entering_idle();
         world.wait_us(waits_us);
         world.nmi.entering_idle();

@@ -233,6 +233,23 @@ fn a_debt_is_paid_whatever_the_clocks_of_two_cpus_say() {
     }
 }
 
+/// The kernel finds out late how fast its clock is.
+#[test]
+fn a_rate_that_changes_loses_no_event_and_hides_no_unknown_for_ever() {
+    for (before, after) in [(1_000, 3_000_000), (3_000_000, 1_000), (1_000, 1), (1, 3_000_000)] {
+        let scene = scene_at(before);
+        let nmi = scene.world.nmi;
+        scene.collapse();
+        nmi.send(0, Request::Call).unwrap();
+        nmi.platform.ticks_per_ms.store(after, Ordering::Relaxed);
+        (0..10).for_each(|_| scene.tick_after_us(2_000));
+        assert!(!scene.external.0.is_raised(), "{before} to {after}");
+        assert_eq!(take_nmi(nmi), Outcome::Claimed);
+        (0..30).for_each(|_| scene.tick_after_us(2_000));
+        assert_eq!(take_nmi(nmi), Outcome::Unknown, "{before} to {after}");
+    }
+}
+
 fn scene_at(ticks_per_ms: usize) -> Scene {
     let scene = scene();
     let nmi = scene.world.nmi;

@@ -3,6 +3,7 @@
 //! that are odd, settings that are extreme or come at a bad time, handlers that never have enough.
 
 mod clock;
+mod flood;
 mod limits;
 mod more;
 mod requests;

@@ -151,6 +151,35 @@ fn a_local_handler_that_wants_more_is_asked_again_though_the_ring_failed() {
     kept.remove().unwrap();
 }
 
+/// Its tick is stopped, so no tick is to come at which it would try again.
+#[test]
+fn a_cpu_that_could_not_ask_again_gets_its_tick_back() {
+    for is_stopped_before in [true, false] {
+        let world = World::new();
+        let nmi = world.nmi;
+        let handler = Wants::leaked(1);
+        let kept = nmi.register(&local(), handler.0).unwrap();
+        if is_stopped_before {
+            nmi.tick_stopped();
+        }
+        assert_eq!(take_nmi(nmi), Outcome::Claimed);
+        *nmi.platform.ring_fails.lock().unwrap() = Some(RingError::Busy);
+        take_work_interrupt(nmi);
+        if !is_stopped_before {
+            nmi.tick_stopped();
+            take_work_interrupt(nmi);
+        }
+        *nmi.platform.ring_fails.lock().unwrap() = None;
+        let wanted = nmi.platform.ticks_wanted.load(Ordering::Relaxed);
+        assert_eq!(wanted, 1, "stopped before: {is_stopped_before}");
+        nmi.tick_restarted();
+        nmi.tick();
+        assert_eq!((rung(nmi, 0), take_nmi(nmi)), (1, Outcome::Claimed));
+        assert_eq!(handler.0.calls(), 2);
+        kept.remove().unwrap();
+    }
+}
+
 /// `Platform::interrupt_for_work` says that what cannot be raised waits for the tick.
 #[test]
 fn a_local_handler_that_wants_more_is_asked_again_though_no_interrupt_could_be_raised() {

@@ -6,10 +6,14 @@ use std::sync::Arc;
 
 use super::{explore, requests::Letter};
 use crate::{
-    Claim, Class, Request, SendError,
+    Claim, Class, Request, SendError, Urgency,
     primitive::{AtomicBool, Ordering},
-    tests::world::{
-        Leaked, Stops, Victim, World, become_cpu, served, spec, take_nmi, take_nmi_and_stop,
+    tests::{
+        item::Item,
+        world::{
+            Leaked, Stops, Victim, World, become_cpu, served, spec, take_nmi, take_nmi_and_stop,
+            take_work_interrupt,
+        },
     },
 };
 
@@ -104,5 +108,26 @@ fn a_send_to_a_cpu_that_is_back_is_served() {
         }
         assert_eq!(served(nmi, Request::Backtrace), 0);
         assert_eq!(nmi.cpu_stats(1).unwrap().requests_dropped, 1);
+    });
+}
+
+/// A CPU goes offline with an item on its list, and tells another one, which goes just then: one of
+/// the two tells the third.
+#[test]
+fn what_is_left_is_told_to_a_cpu_that_stays() {
+    explore(|| {
+        let item = Item::new();
+        let world = World::with_cpus(3);
+        let nmi = world.nmi;
+        nmi.queue(item.work.0, Urgency::Lazy).unwrap();
+        let other_cpu = thread::spawn(move || {
+            become_cpu(Some(1));
+            nmi.go_offline().unwrap();
+        });
+        nmi.go_offline().unwrap();
+        other_cpu.join().unwrap();
+        become_cpu(Some(2));
+        take_work_interrupt(nmi);
+        assert_eq!(item.runs(), 1);
     });
 }
