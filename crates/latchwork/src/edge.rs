@@ -22,6 +22,23 @@ impl Edge {
         Self { arrived: Timestamp::from_ticks(0), ip: 0, mode: Mode::Kernel };
 }
 
+/// Edges of which only the first one's record is kept: they are judged together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Edges {
+    pub(crate) edge: Edge,
+    pub(crate) count: usize,
+}
+
+impl Edges {
+    /// No edges, in a place for some.
+    pub(crate) const NONE: Self = Self { edge: Edge::NONE, count: 0 };
+
+    /// That edge alone.
+    pub(crate) const fn one(edge: Edge) -> Self {
+        Self { edge, count: 1 }
+    }
+}
+
 /// A place for an edge.
 #[derive(Debug)]
 pub(crate) struct EdgeRecord {

@@ -17,7 +17,7 @@ use crate::{
         AfterLeave, Claim, Class, GrantKind, NmiContext, Platform, Request, Requests, SourceMap,
         UnknownKind,
     },
-    edge::Edge,
+    edge::{Edge, Edges},
     grant::{RingTarget, Rings},
     nmi::Nmi,
     recovery::{PollOutcome, PollReason},
@@ -107,7 +107,7 @@ impl<P: Platform> Nmi<P> {
             self.settle_deferred(ctx, clock);
         }
         let edge = edge_of(ctx);
-        if self.must_ask_platform(ctx, clock).is_none() && self.absorb(ctx, &edge) {
+        if self.must_ask_platform(ctx, clock).is_none() && self.absorb_own(ctx, &edge) {
             self.owe_for_skipping(ctx);
             return Outcome::Absorbed;
         }
@@ -116,7 +116,7 @@ impl<P: Platform> Nmi<P> {
 
     /// Asks the Platform handlers about an edge. If they do not explain it, a ring may, of a claim
     /// that another CPU has published meanwhile.
-    pub(super) fn explain_by_poll(
+    fn explain_by_poll(
         &self,
         ctx: &NmiContext<'_>,
         clock: &mut HandlerClock,
@@ -131,16 +131,22 @@ impl<P: Platform> Nmi<P> {
             self.balance(ctx, &rings, 1, GrantKind::Collapsed, clock.now());
             return Outcome::Claimed;
         }
-        if self.absorb(ctx, edge) {
+        if self.absorb_own(ctx, edge) {
             return Outcome::Absorbed;
         }
         if let PollOutcome::Busy(overlapped) = asked {
-            if ctx.area.deferred.defer(overlapped, edge) {
+            if ctx.area.deferred.defer(overlapped, Edges::one(*edge)) == 0 {
                 self.answer_for_edge(ctx.cpu, ctx.area);
                 return Outcome::Deferred;
             }
         }
-        self.last_resort(ctx, edge, UnknownKind::Unexplained, clock)
+        self.last_resort(ctx, Edges::one(*edge), UnknownKind::Unexplained, clock)
+    }
+
+    /// Absorbs the edge of this NMI, if a ring may still come that it can have been.
+    fn absorb_own(&self, ctx: &NmiContext<'_>, edge: &Edge) -> bool {
+        self.prepare_to_absorb(ctx, edge.arrived);
+        self.absorb(ctx, Edges::one(*edge)) == 0
     }
 
     /// Owes a poll: this CPU did not ask the Platform handlers, and the edge may be one of theirs

@@ -7,7 +7,7 @@
 //! once, and only if the claim's ring may come to this CPU.
 
 use super::{
-    doorbell::{RingTarget, SlotDoorbell},
+    doorbell::SlotDoorbell,
     entry::{Due, Grant},
     ledger::Ledger,
     published::{MachineWideClaims, PublishedClaims},
@@ -72,7 +72,7 @@ impl Ledger {
             let index = rest.trailing_zeros() as usize;
             rest &= rest.wrapping_sub(1);
             if let Some((slot, seen)) = slots.slot(index).zip(self.seen.of_slot.get(index)) {
-                self.adopt_of(slot, seen, self.routes.ring_target(index, at.as_of), at);
+                self.adopt_of(slot, seen, routed & bit_of(index) != 0, at);
             }
         }
         self.seen.of_all.store(count, Ordering::Relaxed);
@@ -80,12 +80,12 @@ impl Ledger {
 
     /// Looks at the claims of one slot. It also sees those whose rings go elsewhere, so that a
     /// route which is opened later finds none of them.
-    fn adopt_of(&self, slot: PlatformSlot<'_>, seen: &OwnWord, ring: RingTarget, at: AdoptAt<'_>) {
+    fn adopt_of(&self, slot: PlatformSlot<'_>, seen: &OwnWord, comes_here: bool, at: AdoptAt<'_>) {
         let claims = slot.published.claims();
         let unseen = claims.wrapping_sub(seen.load(Ordering::Relaxed));
         let new = unseen.min(claims.wrapping_sub(slot.published.long_ago()));
         seen.store(claims, Ordering::Relaxed);
-        if new == 0 || ring == RingTarget::OtherCpus {
+        if new == 0 || !comes_here {
             return;
         }
         if let Some(due) = self.due_of(slot, at) {

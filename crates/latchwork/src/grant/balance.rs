@@ -10,7 +10,7 @@ use super::{
 use crate::{
     contract::{AbsorbedNmi, GrantKind, NmiContext, Platform},
     cpu::PerCpu,
-    edge::Edge,
+    edge::Edges,
     nmi::Nmi,
     primitive::{Ordering, fence},
     send_wait::UnfinishedSends,
@@ -32,10 +32,8 @@ impl<P: Platform> Nmi<P> {
         let area = ctx.area;
         self.adopt(area, Timestamp::from_ticks(ctx.arrived_ticks), now);
         self.add_rings(area, rings, kind, now);
-        for _ in 0..edges {
-            // There is a ring for each: the one that was claimed, or one that is due earlier.
-            let _ = area.ledger.take(now, now, self.limits());
-        }
+        // There is a ring for each: the one that was claimed, or one that is due earlier.
+        let _ = area.ledger.take(edges, now, now, self.limits());
         area.ledger.note_claim(now);
     }
 
@@ -55,11 +53,19 @@ impl<P: Platform> Nmi<P> {
             }
         }
         let deadline = now.after(limits.late());
-        let due = ledger.due_if_late(deadline, now, limits);
-        ledger.add(Grant { kind, rings: have_rung, due }, now, limits);
-        let late_deadline = deadline.later_of(now.after(limits.late_of(rings.late_us())));
-        let due = ledger.due_if_late(late_deadline, now, limits);
-        ledger.add(Grant { kind: GrantKind::Late, rings: rings.late_edges(), due }, now, limits);
+        if have_rung != 0 {
+            let due = ledger.due_if_late(deadline, now, limits);
+            ledger.add(Grant { kind, rings: have_rung, due }, now, limits);
+        }
+        if rings.late_edges() != 0 {
+            let late_deadline = deadline.later_of(now.after(limits.late_of(rings.late_us())));
+            let due = ledger.due_if_late(late_deadline, now, limits);
+            ledger.add(
+                Grant { kind: GrantKind::Late, rings: rings.late_edges(), due },
+                now,
+                limits,
+            );
+        }
     }
 
     /// Forgets what this CPU, which comes online, was granted before and had deferred. A send that
@@ -96,11 +102,10 @@ impl<P: Platform> Nmi<P> {
         area.ledger.adopt(&self.core.registry, machine_wide, at);
     }
 
-    /// Absorbs an edge, if a ring may still come that it can have been, and reports it if that may
-    /// hide something.
-    pub(crate) fn absorb(&self, ctx: &NmiContext<'_>, edge: &Edge) -> bool {
-        let limits = self.limits();
-        let now = Timestamp::from_ticks(ctx.arrived_ticks);
+    /// Makes the ledger ready to absorb edges, of which the oldest came `as_of` then: it has the
+    /// rings of all claims that were made before this CPU looked at the statuses. The outermost
+    /// code.
+    pub(crate) fn prepare_to_absorb(&self, ctx: &NmiContext<'_>, as_of: Timestamp) {
         // This CPU looked at the statuses before the claims. Partner: the fence in
         // `claim_outside_nmi`.
         fence(Ordering::Acquire);
@@ -110,15 +115,30 @@ impl<P: Platform> Nmi<P> {
         if !ctx.area.ledger.is_empty() {
             self.look_at_what_is_unfinished(ctx.area);
         }
-        self.adopt(ctx.area, edge.arrived, now);
+        self.adopt(ctx.area, as_of, Timestamp::from_ticks(ctx.arrived_ticks));
+    }
+
+    /// Absorbs as many of these edges as there are rings that may still come and that they can have
+    /// been, and reports them if that may hide something. Returns how many are left. The caller has
+    /// [prepared](Self::prepare_to_absorb) it.
+    pub(crate) fn absorb(&self, ctx: &NmiContext<'_>, edges: Edges) -> usize {
+        let Edges { edge, count } = edges;
+        let limits = self.limits();
+        let now = Timestamp::from_ticks(ctx.arrived_ticks);
         let ledger = &ctx.area.ledger;
+        if count == 0 || ledger.is_empty() {
+            return count;
+        }
         let absorbable_ticks = ledger.absorbable_ticks(now);
-        let Some(kind) = ledger.take(edge.arrived, now, limits) else {
-            return false;
-        };
-        ctx.area.counters.record_absorbed(kind);
-        let absorption = ledger.note_absorbed(kind, absorbable_ticks, now, limits);
-        if let Some(absorbed) = absorption.to_report {
+        let taken = ledger.take(count, edge.arrived, now, limits);
+        let mut last = None;
+        for (kind, rings) in taken.by_kind() {
+            ctx.area.counters.record_absorbed(kind, rings);
+            last = Some(kind);
+        }
+        let Some(kind) = last else { return count };
+        let to_report = ledger.note_absorbed(taken.all(), absorbable_ticks, now, limits);
+        if let Some(absorbed) = to_report {
             self.platform.report_absorbed(&AbsorbedNmi {
                 cpu: ctx.cpu,
                 ip: edge.ip,
@@ -129,14 +149,14 @@ impl<P: Platform> Nmi<P> {
                 absorbed,
             });
         }
-        true
+        count.saturating_sub(taken.all())
     }
 
     /// Looks at what rings without a deadline wait for. Own CPU, outermost.
     pub(crate) fn look_at_what_is_unfinished(&self, area: &PerCpu) {
         let ledger = &area.ledger;
         ledger.look_again(
-            |wait| area.have_sends_finished(wait, self.core.cpus()),
+            |wait| area.finish_waits(wait, self.core.cpus()),
             |now| ledger.claims_due(&self.core.registry, now, self.limits()),
             || self.now(),
             self.limits(),

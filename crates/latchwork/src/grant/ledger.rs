@@ -6,9 +6,10 @@
 //! calls no ring unknown.
 
 use super::{
-    entry::{Due, Entry, Grant},
+    entry::{Due, Entry, Grant, Taken},
+    held::{ENTRIES, Held, bit_of},
     live_time::LiveTime,
-    rationing::{Absorption, Rationing},
+    rationing::Rationing,
     routes::Routes,
     seen::SeenClaims,
 };
@@ -19,14 +20,14 @@ use crate::{
     time::{InTicks, OwnTime, Timestamp},
 };
 
-/// More than there are [dues](Due) that are not alike: so two grants can always be made one.
-const ENTRIES: usize = 6;
+/// In the word of what is in use: the due of `taken` is not known.
+const TAKEN: usize = 1 << ENTRIES;
 
 /// One CPU's ledger.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    /// How many entries hold a grant; `taken` counts as one while its due is not known.
+    /// Which entries hold a grant, a bit for each; and the mark [`TAKEN`].
     in_use: OwnWord,
     /// When this CPU last left an NMI, while it had grants.
     last_leave: OwnTime,
@@ -74,69 +75,72 @@ impl Ledger {
         }
         if self.is_empty() {
             self.last_leave.set(now);
-        } else {
-            self.drop_where(now, |it| is_far_ahead(it.due, now, limits));
         }
-        if grant.due.explains() {
-            self.live_time.begins(now);
-        }
-        let is_same = |it: &Grant| it.kind == grant.kind && it.due == grant.due;
-        let place = self.find(is_same).or_else(|| self.free_entry());
-        let place = place.or_else(|| self.find(|it| it.due.is_like(grant.due)));
-        if let Some((entry, before)) = place.or_else(|| self.join_two()) {
-            if before.is_none() {
-                self.set_in_use(self.in_use().wrapping_add(1));
-            }
-            entry.set(before.map_or(grant, |it| joined(it, grant)));
-        }
+        let mut held = self.held();
+        held.drop_where(|it| is_far_ahead(it.due, now, limits));
+        held.add(grant);
+        self.keep(&held, now);
     }
 
-    /// Takes one ring away: this CPU took an edge. It is the ring that is due earliest; its kind is
-    /// returned, or `None` if there is no ring that the edge, which `arrived` then, may have been.
+    /// Takes rings away: this CPU took so many edges. Each takes the ring that is due earliest.
+    /// Returns how many were taken of each kind; fewer in all, if there is no ring that one more of
+    /// the edges, which `arrived` then, may have been.
     ///
     /// An edge that waited cannot have been the ring of a claim made long after it. Such a ring is
     /// left.
     pub(crate) fn take(
         &self,
+        edges: usize,
         arrived: Timestamp,
         now: Timestamp,
         limits: InTicks<'_>,
-    ) -> Option<GrantKind> {
-        self.drop_where(now, |grant| {
-            self.is_beyond_cap(grant.due, arrived, limits) || is_far_ahead(grant.due, now, limits)
+    ) -> Taken {
+        let mut held = self.held();
+        let left_at = self.last_leave.get();
+        held.drop_where(|grant| {
+            is_beyond_cap(grant.due, left_at, arrived, limits)
+                || is_far_ahead(grant.due, now, limits)
         });
         let may_be = |due: Due| due.explains() && !is_far_ahead(due, arrived, limits);
-        let mut earliest: Option<(&Entry, Grant)> = None;
-        for (entry, grant) in self.grants().filter(|(_, grant)| may_be(grant.due)) {
-            if earliest.is_none_or(|(_, so_far)| grant.due.is_before(so_far.due)) {
-                earliest = Some((entry, grant));
-            }
+        let (mut taken, mut latest) = (Taken::default(), None::<Due>);
+        while taken.all() < edges {
+            let Some((place, grant)) = held.earliest(may_be) else { break };
+            let rings = grant.rings.min(edges.saturating_sub(taken.all()));
+            held.take_from(place, grant, rings);
+            taken.add(grant.kind, rings);
+            latest = Some(latest.map_or(grant.due, |due| due.later_of(grant.due)));
         }
-        let (entry, grant) = earliest?;
-        self.take_from(entry, grant, now);
-        self.note_taken(grant.due, now, limits);
-        Some(grant.kind)
+        self.keep(&held, now);
+        if let Some(due) = latest {
+            self.note_taken(due, now, limits);
+        }
+        taken
     }
 
-    /// Takes the excuse of one send that was written off, if there is any. Its edge may have been
-    /// that send's.
-    pub(crate) fn take_late_send(&self, as_of: Timestamp) -> bool {
-        let Some((entry, grant)) = self.grants().find(|(_, grant)| !grant.due.explains()) else {
-            return false;
-        };
-        self.take_from(entry, grant, as_of);
-        true
+    /// Takes excuses of sends that were written off, for so many edges that may have been those
+    /// sends'. Returns how many there were.
+    pub(crate) fn take_late_sends(&self, edges: usize, now: Timestamp) -> usize {
+        let mut held = self.held();
+        let mut taken: usize = 0;
+        while taken < edges {
+            let Some((place, grant)) = held.earliest(|due| !due.explains()) else { break };
+            let excuses = grant.rings.min(edges.saturating_sub(taken));
+            held.take_from(place, grant, excuses);
+            taken = taken.saturating_add(excuses);
+        }
+        self.keep(&held, now);
+        taken
     }
 
-    /// Notes an edge that a ring of `kind` explains. Says whether it is to be reported.
+    /// Notes edges that rings explain. Says whether they are to be reported.
     pub(crate) fn note_absorbed(
         &self,
-        kind: GrantKind,
+        edges: usize,
         absorbable_ticks: u64,
         now: Timestamp,
         limits: InTicks<'_>,
-    ) -> Absorption {
-        self.rationing.record(kind, absorbable_ticks, now, limits)
+    ) -> Option<usize> {
+        self.rationing.record(edges, absorbable_ticks, now, limits)
     }
 
     /// Notes that this CPU claimed something at `now`.
@@ -188,53 +192,63 @@ impl Ledger {
     /// with a send of its own that the NMI interrupted: such a send is written off no sooner.
     pub(crate) fn note_end_of_parking(&self, now: Timestamp) {
         self.last_leave.set(now);
-        for entry in self.entries.iter().chain([&self.taken]) {
-            if let Some(Grant { due: Due::After { wait, taken: Some(_) }, kind, rings }) =
-                entry.get()
-            {
-                entry.set(Grant { kind, rings, due: Due::After { wait, taken: Some(now) } });
-            }
+        let goes_on = |due: Due| match due {
+            Due::After { wait, taken: Some(_) } => Some(Due::After { wait, taken: Some(now) }),
+            _ => None,
+        };
+        let mut held = self.held();
+        held.change_dues(goes_on);
+        self.keep(&held, now);
+        if let Some((grant, due)) = self.taken.get().and_then(|it| Some((it, goes_on(it.due)?))) {
+            self.taken.set(Grant { due, ..grant });
         }
     }
 
-    /// Looks at what rings without a deadline wait for, and which of it `has_finished` says has
-    /// finished. Claims outside an NMI are due by `claims_due` then. Reads the clock after the
-    /// look.
+    /// Looks at what rings without a deadline wait for. `finish` says which is the last wait, of
+    /// those up to the one that it is given, that is over. Claims outside an NMI are due by
+    /// `claims_due` then. Reads the clock after the look.
     pub(crate) fn look_again(
         &self,
-        has_finished: impl Fn(SendWait) -> bool,
+        finish: impl FnOnce(SendWait) -> SendWait,
         claims_due: impl Fn(Timestamp) -> Timestamp,
-        clock: impl Fn() -> Timestamp,
+        clock: impl FnOnce() -> Timestamp,
         limits: InTicks<'_>,
     ) {
+        let mut held = self.held();
+        let taken = if self.in_use() & TAKEN == 0 { None } else { self.taken.get() };
+        let dues = held.iter().map(|(_, grant)| grant.due).chain(taken.map(|it| it.due));
+        let Some(last) = dues.filter_map(Due::waits_for).reduce(SendWait::later_of) else {
+            return;
+        };
+        let over = finish(last);
+        let now = clock();
+        let is_claim = |due: Due| matches!(due, Due::After { taken: None, .. });
+        let has_finished = |wait: SendWait| !over.is_before(wait);
+        let rung = now.after(limits.late());
         let look = |due: Due| match due {
-            Due::After { wait, taken } if has_finished(wait) => {
-                let now = clock();
-                let rung = now.after(limits.late());
-                Some(Due::By(if taken.is_none() { rung.later_of(claims_due(now)) } else { rung }))
+            Due::After { wait, .. } if has_finished(wait) => {
+                let due_by = if is_claim(due) { rung.later_of(claims_due(now)) } else { rung };
+                Some(Due::By(due_by))
             }
-            Due::After { wait, taken: Some(taken) } if clock().since(taken) >= limits.hold() => {
+            Due::After { wait, taken: Some(taken) } if now.since(taken) >= limits.hold() => {
                 Some(Due::LateSend(wait))
             }
-            Due::LateSend(wait) if has_finished(wait) => {
-                Some(Due::LateSendBy(clock().after(limits.late())))
-            }
+            Due::LateSend(wait) if has_finished(wait) => Some(Due::LateSendBy(rung)),
             _ => None,
         };
-        for (entry, grant) in self.grants() {
-            if let Some(due) = look(grant.due) {
-                entry.set(Grant { due, ..grant });
-            }
-        }
-        if let Some((grant, due)) = self.taken.get().and_then(|it| Some((it, look(it.due)?))) {
+        held.change_dues(look);
+        let taken = taken.and_then(|grant| Some(Grant { due: look(grant.due)?, ..grant }));
+        if let Some(grant) = taken {
             self.taken.clear();
-            self.set_in_use(self.in_use().saturating_sub(1));
-            match due.explains() {
-                true => self.note_taken(due, clock(), limits),
-                false => self.add(Grant { due, ..grant }, clock(), limits),
+            self.set_in_use(self.in_use() & !TAKEN);
+            if !grant.due.explains() {
+                held.add(grant);
             }
         }
-        self.update_live_time(clock());
+        self.keep(&held, now);
+        if let Some(grant) = taken.filter(|grant| grant.due.explains()) {
+            self.note_taken(grant.due, now, limits);
+        }
     }
 
     /// Notes that a claim of this CPU outside an NMI is over, and its ring due by `deadline`.
@@ -251,8 +265,11 @@ impl Ledger {
     /// What is granted, for a debugger or a report. Any CPU may ask.
     pub(crate) fn snapshot(&self, now: Timestamp, limits: InTicks<'_>) -> Granted {
         let mut granted = Granted::default();
-        for (_, grant) in self.grants().filter(|(_, grant)| grant.due.explains()) {
-            if self.is_beyond_cap(grant.due, now, limits) || is_far_ahead(grant.due, now, limits) {
+        let left_at = self.last_leave.get();
+        for (_, grant) in self.held().iter().filter(|(_, grant)| grant.due.explains()) {
+            if is_beyond_cap(grant.due, left_at, now, limits)
+                || is_far_ahead(grant.due, now, limits)
+            {
                 continue;
             }
             if let Some(edges) = granted.edges.get_mut(grant.kind as usize) {
@@ -284,29 +301,36 @@ impl Ledger {
         self.set_in_use(0);
     }
 
-    fn grants(&self) -> impl Iterator<Item = (&Entry, Grant)> {
-        self.entries.iter().filter_map(|entry| Some((entry, entry.get()?)))
+    /// Reads what the ledger holds: one look for each entry that is in use.
+    fn held(&self) -> Held {
+        let in_use = self.in_use();
+        Held::of(|place| match in_use & bit_of(place) {
+            0 => None,
+            _ => self.entries.get(place)?.get(),
+        })
     }
 
-    fn find(&self, is_it: impl Fn(&Grant) -> bool) -> Option<(&Entry, Option<Grant>)> {
-        self.grants().find(|(_, grant)| is_it(grant)).map(|(entry, grant)| (entry, Some(grant)))
-    }
-
-    fn free_entry(&self) -> Option<(&Entry, Option<Grant>)> {
-        self.entries.iter().find(|entry| entry.get().is_none()).map(|entry| (entry, None))
-    }
-
-    /// Makes room, where no entry is free, by making one of two grants that are alike.
-    fn join_two(&self) -> Option<(&Entry, Option<Grant>)> {
-        for (place, (entry, grant)) in self.grants().enumerate() {
-            let like = self.grants().skip(place.wrapping_add(1));
-            if let Some((kept, other)) = like.into_iter().find(|it| it.1.due.is_like(grant.due)) {
-                kept.set(joined(other, grant));
-                self.free(entry);
-                return Some((entry, None));
+    /// Writes what a step has changed, and notes whether the CPU can absorb an edge now.
+    fn keep(&self, held: &Held, now: Timestamp) {
+        if !held.has_changed() {
+            return;
+        }
+        for (place, grant) in held.changed() {
+            if let Some(entry) = self.entries.get(place) {
+                entry.set(grant);
             }
         }
-        None
+        self.set_in_use(held.in_use() | self.in_use() & TAKEN);
+        match held.explain_an_edge() {
+            true => self.live_time.begins(now),
+            false => self.live_time.ends(now),
+        }
+    }
+
+    fn drop_where(&self, now: Timestamp, is_over: impl Fn(&Grant) -> bool) {
+        let mut held = self.held();
+        held.drop_where(is_over);
+        self.keep(&held, now);
     }
 
     #[inline(always)]
@@ -314,58 +338,18 @@ impl Ledger {
         self.in_use.load(Ordering::Relaxed)
     }
 
-    fn set_in_use(&self, entries: usize) {
-        self.in_use.store(entries, Ordering::Relaxed);
-    }
-
-    fn free(&self, entry: &Entry) {
-        entry.clear();
-        self.set_in_use(self.in_use().saturating_sub(1));
-    }
-
-    fn take_from(&self, entry: &Entry, grant: Grant, now: Timestamp) {
-        match grant.rings.saturating_sub(1) {
-            0 => self.free(entry),
-            rings => entry.set(Grant { rings, ..grant }),
-        }
-        self.update_live_time(now);
+    fn set_in_use(&self, in_use: usize) {
+        self.in_use.store(in_use, Ordering::Relaxed);
     }
 
     /// Notes that an edge took a ring.
     fn note_taken(&self, due: Due, now: Timestamp, limits: InTicks<'_>) {
         let before = self.taken.get().filter(|it| !is_far_ahead(it.due, now, limits));
         let latest = before.map_or(due, |before| before.due.later_of(due));
-        if before.is_none_or(|before| before.due.is_known()) && !latest.is_known() {
-            self.set_in_use(self.in_use().wrapping_add(1));
+        if !latest.is_known() {
+            self.set_in_use(self.in_use() | TAKEN);
         }
         self.taken.set(Grant { kind: GrantKind::Collapsed, rings: 1, due: latest });
-    }
-
-    fn drop_where(&self, now: Timestamp, is_over: impl Fn(&Grant) -> bool) {
-        let mut dropped = false;
-        for (entry, _) in self.grants().filter(|(_, grant)| is_over(grant)) {
-            self.free(entry);
-            dropped = true;
-        }
-        if dropped {
-            self.update_live_time(now);
-        }
-    }
-
-    fn update_live_time(&self, now: Timestamp) {
-        if !self.grants().any(|(_, grant)| grant.due.explains()) {
-            self.live_time.ends(now);
-        }
-    }
-
-    /// Whether the cap has ended a ring without any open point. It counts from its deadline or from
-    /// when this CPU last left an NMI, whichever is later: until then the CPU could not take it.
-    fn is_beyond_cap(&self, due: Due, as_of: Timestamp, limits: InTicks<'_>) -> bool {
-        let (Due::By(deadline) | Due::LateSendBy(deadline)) = due else {
-            return false;
-        };
-        let could_take_from = deadline.later_of(self.last_leave.get());
-        as_of.since(could_take_from) > limits.cap()
     }
 }
 
@@ -381,8 +365,14 @@ fn is_far_ahead(due: Due, now: Timestamp, limits: InTicks<'_>) -> bool {
     }
 }
 
-/// A grant that stands for two that are alike: until the later of their dues.
-fn joined(grant: Grant, other: Grant) -> Grant {
-    let rings = grant.rings.saturating_add(other.rings);
-    Grant { rings, due: grant.due.later_of(other.due), ..grant }
+/// Whether the cap has ended a ring without any open point, as of a moment. It counts from its
+/// deadline or from when this CPU last `left` an NMI, whichever is later: until then the CPU could
+/// not take it.
+fn is_beyond_cap(due: Due, left: Timestamp, as_of: Timestamp, limits: InTicks<'_>) -> bool {
+    match due {
+        Due::By(deadline) | Due::LateSendBy(deadline) => {
+            as_of.since(deadline.later_of(left)) > limits.cap()
+        }
+        _ => false,
+    }
 }

@@ -10,12 +10,13 @@
 
 use super::rings::Rings;
 use crate::{
-    edge::{Edge, EdgeRecord},
+    edge::{Edge, EdgeRecord, Edges},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
     time::Timestamp,
 };
 
-/// So many edges keep what they interrupted; further ones share that of the last of these.
+/// So many edges keep what they interrupted; further ones share that of the last of these, and are
+/// judged with it.
 const RECORDS: usize = 4;
 
 /// For more edges there is no room: so many without a condition are a storm, which need not wait to
@@ -51,12 +52,8 @@ pub(crate) struct ClaimsOnTop {
     pub(crate) rings: Rings,
 }
 
-/// The edges that nothing has explained, as the outermost code takes them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct EdgesOnTop {
-    edges: usize,
-    records: [Edge; RECORDS],
-}
+/// The edges that nothing has explained, as the outermost code takes them: the oldest first.
+pub(crate) type EdgesOnTop = [Edges; RECORDS];
 
 impl Tray {
     const_unless_loom! {
@@ -142,33 +139,33 @@ impl Tray {
 
     /// Forgets all; returns how many edges that were which nothing has explained.
     pub(crate) fn reset(&self) -> usize {
-        let edges = self.take_edges().edges;
+        let edges = self.take_edges();
         self.take_claims();
-        edges
+        edges.iter().fold(0, |sum, it| sum.saturating_add(it.count))
     }
 
     /// Takes the edges. The outermost code, which then takes the claims as well.
     pub(crate) fn take_edges(&self) -> EdgesOnTop {
         self.left.store(0, Ordering::Relaxed);
-        let mut records = [Edge::NONE; RECORDS];
+        let mut taken = [Edges::NONE; RECORDS];
         for _ in 0..TRIES {
             let edges = self.edges.load(Ordering::Relaxed);
-            for (copy, record) in records.iter_mut().zip(&self.records).take(edges) {
-                *copy = record.get();
+            if edges == 0 {
+                break;
+            }
+            for (copy, record) in taken.iter_mut().zip(&self.records).take(edges) {
+                *copy = Edges::one(record.get());
             }
             self.has_first.store(0, Ordering::Relaxed);
-            let taken = self.edges.compare_exchange(edges, 0, Ordering::Relaxed, Ordering::Relaxed);
-            if taken.is_ok() {
-                return EdgesOnTop { edges, records };
+            let swapped =
+                self.edges.compare_exchange(edges, 0, Ordering::Relaxed, Ordering::Relaxed);
+            if swapped.is_ok() {
+                if let Some(last) = taken.last_mut() {
+                    last.count = edges.saturating_sub(RECORDS - 1);
+                }
+                return taken;
             }
         }
-        EdgesOnTop { edges: 0, records }
-    }
-}
-
-impl EdgesOnTop {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Edge> {
-        let last = RECORDS.saturating_sub(1);
-        (0..self.edges).filter_map(move |edge| self.records.get(edge.min(last)).copied())
+        [Edges::NONE; RECORDS]
     }
 }
