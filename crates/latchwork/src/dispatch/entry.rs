@@ -182,7 +182,7 @@ impl<P: Platform> Nmi<P> {
         let (area, now) = (ctx.area, self.now());
         area.own.read.enter();
         self.adopt(area, Timestamp::from_ticks(ctx.arrived_ticks), now);
-        area.ledger.note_end_of_parking(now);
+        area.ledger.note_end_of_parking(now, self.limits());
         area.own.read.leave();
         if !area.tray.is_empty() {
             self.answer_for_edge(ctx.cpu, area);

@@ -102,16 +102,16 @@ impl<P: Platform> Nmi<P> {
         let deferred = &ctx.area.deferred;
         let now = Timestamp::from_ticks(ctx.arrived_ticks);
         let limits = self.limits();
+        let mut is_prepared = false;
         while let Some(edges) = deferred.next_due(&self.core.recovery.polls, now, limits) {
-            self.judge(ctx, clock, edges);
-        }
-    }
-
-    fn judge(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock, edges: Edges) {
-        self.prepare_to_absorb(ctx, edges.edge.arrived);
-        let count = self.absorb(ctx, edges);
-        if count != 0 {
-            self.last_resort(ctx, Edges { count, ..edges }, UnknownKind::Deferred, clock);
+            if !is_prepared {
+                self.prepare_to_absorb(ctx, edges.edge.arrived);
+                is_prepared = true;
+            }
+            let count = self.absorb(ctx, edges);
+            if count != 0 {
+                self.last_resort(ctx, Edges { count, ..edges }, UnknownKind::Deferred, clock);
+            }
         }
     }
 
@@ -122,6 +122,6 @@ impl<P: Platform> Nmi<P> {
     pub(crate) fn note_leave(&self, area: &PerCpu, arrived: Timestamp, left: Timestamp) {
         self.look_at_what_is_unfinished(area);
         self.adopt(area, arrived, left);
-        area.ledger.note_leave(left, area.oldest_edge().is_none());
+        area.ledger.note_leave(left, area.oldest_edge().is_none(), self.limits());
     }
 }

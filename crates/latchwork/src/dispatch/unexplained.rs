@@ -27,7 +27,7 @@ impl<P: Platform> Nmi<P> {
         let Edges { edge, count } = edges;
         let late = match ctx.area.ledger.is_empty() {
             true => 0,
-            false => ctx.area.ledger.take_late_sends(count, edge.arrived),
+            false => ctx.area.ledger.take_late_sends(count, edge.arrived, self.limits()),
         };
         let ask = |count, kind, clock: &mut HandlerClock| match count {
             0 => None,

@@ -9,6 +9,7 @@
 use super::{
     doorbell::SlotDoorbell,
     entry::{Due, Grant},
+    held::Floor,
     ledger::Ledger,
     published::{MachineWideClaims, PublishedClaims},
     routes::bit_of,
@@ -67,44 +68,22 @@ impl Ledger {
         }
         let registered = slots.registered().fold(0, |bits, index| bits | bit_of(index));
         let routed = self.routes.at(at.as_of);
+        let mut held = self.begin(at.now, at.limits);
+        let floor = self.floor(at.now, at.limits);
         let mut rest = registered | routed;
         while rest != 0 {
             let index = rest.trailing_zeros() as usize;
             rest &= rest.wrapping_sub(1);
             if let Some((slot, seen)) = slots.slot(index).zip(self.seen.of_slot.get(index)) {
-                self.adopt_of(slot, seen, routed & bit_of(index) != 0, at);
+                let rings = new_rings_of(slot, seen);
+                let comes_here = routed & bit_of(index) != 0 && rings != 0;
+                if let Some(due) = comes_here.then(|| due_of(slot, floor, at)).flatten() {
+                    held.add(Grant { kind: GrantKind::MachineWide, rings, due });
+                }
             }
         }
+        self.keep(&held, at.now, at.limits);
         self.seen.of_all.store(count, Ordering::Relaxed);
-    }
-
-    /// Looks at the claims of one slot. It also sees those whose rings go elsewhere, so that a
-    /// route which is opened later finds none of them.
-    fn adopt_of(&self, slot: PlatformSlot<'_>, seen: &OwnWord, comes_here: bool, at: AdoptAt<'_>) {
-        let claims = slot.published.claims();
-        let unseen = claims.wrapping_sub(seen.load(Ordering::Relaxed));
-        let new = unseen.min(claims.wrapping_sub(slot.published.long_ago()));
-        seen.store(claims, Ordering::Relaxed);
-        if new == 0 || !comes_here {
-            return;
-        }
-        if let Some(due) = self.due_of(slot, at) {
-            let rings = new.saturating_mul(slot.doorbell.rings_of_a_claim());
-            self.add(Grant { kind: GrantKind::MachineWide, rings, due }, at.now, at.limits);
-        }
-    }
-
-    /// Until when the rings of what `slot` has published may come; `None` if they have come.
-    fn due_of(&self, slot: PlatformSlot<'_>, at: AdoptAt<'_>) -> Option<Due> {
-        if slot.published.is_being_claimed() {
-            return Some(Due::After { wait: (at.under_way)(), taken: None });
-        }
-        let deadline = slot.published.deadline(at.now);
-        let cap = at.limits.cap();
-        if at.as_of.since(deadline) > cap || deadline.since(at.now) > cap.saturating_mul(2) {
-            return None;
-        }
-        Some(self.due_if_late(deadline, at.now, at.limits))
     }
 
     /// By when the rings of claims outside an NMI are due that are over, for a CPU at `now`.
@@ -134,6 +113,32 @@ impl Ledger {
         let of_all = self.seen.of_all.load(Ordering::Relaxed).wrapping_add(1);
         self.seen.of_all.store(of_all, Ordering::Relaxed);
     }
+}
+
+/// Looks at the claims of one slot, and counts their rings. It also sees those whose rings go
+/// elsewhere, so that a route which is opened later finds none of them.
+fn new_rings_of(slot: PlatformSlot<'_>, seen: &OwnWord) -> usize {
+    let claims = slot.published.claims();
+    let unseen = claims.wrapping_sub(seen.load(Ordering::Relaxed));
+    if unseen == 0 {
+        return 0;
+    }
+    let new = unseen.min(claims.wrapping_sub(slot.published.long_ago()));
+    seen.store(claims, Ordering::Relaxed);
+    new.saturating_mul(slot.doorbell.rings_of_a_claim())
+}
+
+/// Until when the rings of what `slot` has published may come; `None` if they have come.
+fn due_of(slot: PlatformSlot<'_>, floor: Floor, at: AdoptAt<'_>) -> Option<Due> {
+    if slot.published.is_being_claimed() {
+        return Some(Due::After { wait: (at.under_way)(), taken: None });
+    }
+    let deadline = slot.published.deadline(at.now);
+    let cap = at.limits.cap();
+    if at.as_of.since(deadline) > cap || deadline.since(at.now) > cap.saturating_mul(2) {
+        return None;
+    }
+    Some(floor.due_if_late(deadline))
 }
 
 const _: () = assert!(HANDLERS_PER_CLASS <= 16, "a bit for each");

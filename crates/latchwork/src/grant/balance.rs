@@ -4,6 +4,7 @@
 use super::{
     adopt::AdoptAt,
     entry::{Due, Grant},
+    held::Held,
     rings::Rings,
     tray::ClaimsOnTop,
 };
@@ -29,17 +30,26 @@ impl<P: Platform> Nmi<P> {
         kind: GrantKind,
         now: Timestamp,
     ) {
-        let area = ctx.area;
+        let (area, ledger, limits) = (ctx.area, &ctx.area.ledger, self.limits());
         self.adopt(area, Timestamp::from_ticks(ctx.arrived_ticks), now);
-        self.add_rings(area, rings, kind, now);
+        let mut held = ledger.begin(now, limits);
+        self.add_rings(area, &mut held, rings, kind, now);
         // There is a ring for each: the one that was claimed, or one that is due earlier.
-        let _ = area.ledger.take(edges, now, now, self.limits());
-        area.ledger.note_claim(now);
+        let _ = held.take(edges, now, limits);
+        ledger.keep(&held, now, limits);
+        ledger.note_claim(now);
     }
 
     /// Sends that finish while this CPU looks at them have rung before the clock is read.
-    fn add_rings(&self, area: &PerCpu, rings: &Rings, kind: GrantKind, now: Timestamp) {
-        let (limits, ledger) = (self.limits(), &area.ledger);
+    fn add_rings(
+        &self,
+        area: &PerCpu,
+        held: &mut Held,
+        rings: &Rings,
+        kind: GrantKind,
+        now: Timestamp,
+    ) {
+        let limits = self.limits();
         let mut have_rung = rings.of_doorbells().saturating_add(rings.sends());
         let mut now = now;
         if rings.sends() != 0 {
@@ -48,24 +58,15 @@ impl<P: Platform> Nmi<P> {
             if let Some(UnfinishedSends { count, wait }) = unfinished {
                 let rings = count.min(rings.sends());
                 have_rung = have_rung.saturating_sub(rings);
-                let due = Due::After { wait, taken: Some(now) };
-                ledger.add(Grant { kind, rings, due }, now, limits);
+                held.add(Grant { kind, rings, due: Due::After { wait, taken: Some(now) } });
             }
         }
+        let floor = area.ledger.floor(now, limits);
         let deadline = now.after(limits.late());
-        if have_rung != 0 {
-            let due = ledger.due_if_late(deadline, now, limits);
-            ledger.add(Grant { kind, rings: have_rung, due }, now, limits);
-        }
-        if rings.late_edges() != 0 {
-            let late_deadline = deadline.later_of(now.after(limits.late_of(rings.late_us())));
-            let due = ledger.due_if_late(late_deadline, now, limits);
-            ledger.add(
-                Grant { kind: GrantKind::Late, rings: rings.late_edges(), due },
-                now,
-                limits,
-            );
-        }
+        held.add(Grant { kind, rings: have_rung, due: floor.due_if_late(deadline) });
+        let late_deadline = deadline.later_of(now.after(limits.late_of(rings.late_us())));
+        let due = floor.due_if_late(late_deadline);
+        held.add(Grant { kind: GrantKind::Late, rings: rings.late_edges(), due });
     }
 
     /// Forgets what this CPU, which comes online, was granted before and had deferred. A send that

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The grants of a ledger, read once: a private copy, in which a step looks and changes as often as
-//! it likes before the ledger [keeps](super::Ledger) it.
+//! The grants of a ledger in one step of its CPU: a private copy, in which the step adds and takes
+//! as many rings as it likes before the ledger keeps it.
 //!
-//! Rule: a step reads each entry once and writes each entry once, however many rings it adds or
-//! takes.
+//! Rule: a step reads each entry once, and writes each entry once at most. So what it costs does not
+//! grow with the claims and edges that it is about.
 
-use super::entry::{Due, Grant};
+use super::entry::{Due, Grant, Taken};
+use crate::time::{InTicks, Timestamp};
 
 /// More than there are [dues](Due) that are not alike: so two grants can always be made one.
 pub(super) const ENTRIES: usize = 6;
@@ -16,12 +17,34 @@ pub(super) struct Held {
     grants: [Option<Grant>; ENTRIES],
     /// The entries that hold something else in the ledger, a bit for each.
     changed: usize,
+    /// Of the rings that edges took in this step, the due of the one that is due latest.
+    taken: Option<Due>,
+}
+
+/// What bounds the dues of rings from below that a CPU adds only now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Floor {
+    /// By when the ring of the CPU's own last claim is due.
+    pub(super) own: Option<Timestamp>,
+    /// The latest due of those that edges took.
+    pub(super) taken: Option<Due>,
+}
+
+impl Floor {
+    /// Until when a ring may come that this CPU adds only now, and that is due by `deadline`.
+    ///
+    /// An edge that this CPU took before may have been this ring. Then what that edge took instead
+    /// is still to come: the ring of the CPU's own last claim, or one that it took from the ledger.
+    pub(super) fn due_if_late(self, deadline: Timestamp) -> Due {
+        let due = Due::By(self.own.map_or(deadline, |own| own.later_of(deadline)));
+        self.taken.map_or(due, |taken| due.later_of(taken))
+    }
 }
 
 impl Held {
     /// What `read` finds in each entry.
     pub(super) fn of(read: impl FnMut(usize) -> Option<Grant>) -> Self {
-        Self { grants: core::array::from_fn(read), changed: 0 }
+        Self { grants: core::array::from_fn(read), changed: 0, taken: None }
     }
 
     /// The entries that hold a grant, a bit for each.
@@ -48,7 +71,7 @@ impl Held {
     }
 
     /// The grant that is due earliest, of those that `may_be`.
-    pub(super) fn earliest(&self, may_be: impl Fn(Due) -> bool) -> Option<(usize, Grant)> {
+    fn earliest(&self, may_be: impl Fn(Due) -> bool) -> Option<(usize, Grant)> {
         self.iter()
             .filter(|(_, grant)| may_be(grant.due))
             .reduce(|so_far, next| if next.1.due.is_before(so_far.1.due) { next } else { so_far })
@@ -81,8 +104,12 @@ impl Held {
         }
     }
 
-    /// Adds rings: to the same grant, or in a free place, or else to a grant that is alike.
+    /// Adds rings that may still come: to the same grant, or in a free place, or else to a grant
+    /// that is alike.
     pub(super) fn add(&mut self, grant: Grant) {
+        if grant.rings == 0 {
+            return;
+        }
         let is_same = |it: &Grant| it.kind == grant.kind && it.due == grant.due;
         let place = self.find(is_same).or_else(|| self.free_place());
         let place = place.or_else(|| self.find(|it| it.due.is_like(grant.due)));
@@ -92,8 +119,44 @@ impl Held {
         }
     }
 
+    /// Takes rings away: this CPU took so many edges, which `arrived` then. Each takes the ring that
+    /// is due earliest. Returns how many were taken; fewer, if there is no ring that one more of the
+    /// edges may have been.
+    ///
+    /// An edge that waited cannot have been the ring of a claim made long after it. Such a ring is
+    /// left.
+    pub(super) fn take(&mut self, edges: usize, arrived: Timestamp, limits: InTicks<'_>) -> Taken {
+        let may_be = |due: Due| due.explains() && !is_far_ahead(due, arrived, limits);
+        let mut taken = Taken::default();
+        while taken.all() < edges {
+            let Some((place, grant)) = self.earliest(may_be) else { break };
+            let rings = grant.rings.min(edges.saturating_sub(taken.all()));
+            self.take_from(place, grant, rings);
+            taken.add(grant.kind, rings);
+            self.taken = Some(self.taken.map_or(grant.due, |due| due.later_of(grant.due)));
+        }
+        taken
+    }
+
+    /// Takes excuses of sends that were written off, for so many edges. Returns how many there were.
+    pub(super) fn take_excuses(&mut self, edges: usize) -> usize {
+        let mut taken: usize = 0;
+        while taken < edges {
+            let Some((place, grant)) = self.earliest(|due| !due.explains()) else { break };
+            let excuses = grant.rings.min(edges.saturating_sub(taken));
+            self.take_from(place, grant, excuses);
+            taken = taken.saturating_add(excuses);
+        }
+        taken
+    }
+
+    /// The latest due of the rings that edges took.
+    pub(super) const fn taken(&self) -> Option<Due> {
+        self.taken
+    }
+
     /// Takes so many of the rings of this grant away.
-    pub(super) fn take_from(&mut self, place: usize, grant: Grant, rings: usize) {
+    fn take_from(&mut self, place: usize, grant: Grant, rings: usize) {
         let rings = grant.rings.saturating_sub(rings);
         self.set(place, (rings != 0).then_some(Grant { rings, ..grant }));
     }
@@ -127,4 +190,33 @@ pub(super) const fn bit_of(place: usize) -> usize {
 fn joined(grant: Grant, other: Grant) -> Grant {
     let rings = grant.rings.saturating_add(other.rings);
     Grant { rings, due: grant.due.later_of(other.due), ..grant }
+}
+
+/// Whether a deadline is farther ahead of a moment than two caps. Seen from now, it is of a clock
+/// that was reset since. Twice the cap is no reset: other CPUs' clocks may be ahead, and an NMI on
+/// top may have lasted.
+pub(super) fn is_far_ahead(due: Due, now: Timestamp, limits: InTicks<'_>) -> bool {
+    match due {
+        Due::By(deadline) | Due::LateSendBy(deadline) => {
+            deadline.since(now) > limits.cap().saturating_mul(2)
+        }
+        _ => false,
+    }
+}
+
+/// Whether the cap has ended a ring without any open point, as of a moment. It counts from its
+/// deadline or from when this CPU last `left` an NMI, whichever is later: until then the CPU could
+/// not take it.
+pub(super) fn is_beyond_cap(
+    due: Due,
+    left: Timestamp,
+    as_of: Timestamp,
+    limits: InTicks<'_>,
+) -> bool {
+    match due {
+        Due::By(deadline) | Due::LateSendBy(deadline) => {
+            as_of.since(deadline.later_of(left)) > limits.cap()
+        }
+        _ => false,
+    }
 }

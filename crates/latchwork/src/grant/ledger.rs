@@ -5,9 +5,11 @@
 //! and an open point drops those that were due before it. See the [parent](super) for why this
 //! calls no ring unknown.
 
+use core::cell::OnceCell;
+
 use super::{
     entry::{Due, Entry, Grant, Taken},
-    held::{ENTRIES, Held, bit_of},
+    held::{ENTRIES, Floor, Held, bit_of, is_beyond_cap, is_far_ahead},
     live_time::LiveTime,
     rationing::Rationing,
     routes::Routes,
@@ -67,27 +69,47 @@ impl Ledger {
         self.in_use() == 0
     }
 
+    /// Begins a step at `now`.
+    pub(super) fn begin(&self, now: Timestamp, limits: InTicks<'_>) -> Held {
+        let mut held = self.held();
+        held.drop_where(|grant| is_far_ahead(grant.due, now, limits));
+        held
+    }
+
+    /// Ends a step: writes what it has changed, and notes whether the CPU can absorb an edge now.
+    pub(super) fn keep(&self, held: &Held, now: Timestamp, limits: InTicks<'_>) {
+        if !held.has_changed() {
+            return;
+        }
+        let in_use = self.in_use();
+        if in_use == 0 {
+            self.last_leave.set(now);
+        }
+        for (place, grant) in held.changed() {
+            if let Some(entry) = self.entries.get(place) {
+                entry.set(grant);
+            }
+        }
+        self.set_in_use(held.in_use() | in_use & TAKEN);
+        match held.explain_an_edge() {
+            true => self.live_time.begins(now),
+            false => self.live_time.ends(now),
+        }
+        if let Some(due) = held.taken() {
+            self.note_taken(due, now, limits);
+        }
+    }
+
     /// Adds rings that may still come. Beyond [`MOST_RINGS`](super::entry::MOST_RINGS) of a kind
     /// there are no more: so many at once are a storm.
     pub(crate) fn add(&self, grant: Grant, now: Timestamp, limits: InTicks<'_>) {
-        if grant.rings == 0 {
-            return;
-        }
-        if self.is_empty() {
-            self.last_leave.set(now);
-        }
-        let mut held = self.held();
-        held.drop_where(|it| is_far_ahead(it.due, now, limits));
+        let mut held = self.begin(now, limits);
         held.add(grant);
-        self.keep(&held, now);
+        self.keep(&held, now, limits);
     }
 
-    /// Takes rings away: this CPU took so many edges. Each takes the ring that is due earliest.
-    /// Returns how many were taken of each kind; fewer in all, if there is no ring that one more of
-    /// the edges, which `arrived` then, may have been.
-    ///
-    /// An edge that waited cannot have been the ring of a claim made long after it. Such a ring is
-    /// left.
+    /// [Takes](Held::take) rings away: this CPU took edges, which `arrived` then, and may have
+    /// waited since.
     pub(crate) fn take(
         &self,
         edges: usize,
@@ -95,40 +117,25 @@ impl Ledger {
         now: Timestamp,
         limits: InTicks<'_>,
     ) -> Taken {
-        let mut held = self.held();
-        let left_at = self.last_leave.get();
-        held.drop_where(|grant| {
-            is_beyond_cap(grant.due, left_at, arrived, limits)
-                || is_far_ahead(grant.due, now, limits)
-        });
-        let may_be = |due: Due| due.explains() && !is_far_ahead(due, arrived, limits);
-        let (mut taken, mut latest) = (Taken::default(), None::<Due>);
-        while taken.all() < edges {
-            let Some((place, grant)) = held.earliest(may_be) else { break };
-            let rings = grant.rings.min(edges.saturating_sub(taken.all()));
-            held.take_from(place, grant, rings);
-            taken.add(grant.kind, rings);
-            latest = Some(latest.map_or(grant.due, |due| due.later_of(grant.due)));
-        }
-        self.keep(&held, now);
-        if let Some(due) = latest {
-            self.note_taken(due, now, limits);
-        }
+        let mut held = self.begin(now, limits);
+        let left = self.last_leave.get();
+        held.drop_where(|grant| is_beyond_cap(grant.due, left, arrived, limits));
+        let taken = held.take(edges, arrived, limits);
+        self.keep(&held, now, limits);
         taken
     }
 
     /// Takes excuses of sends that were written off, for so many edges that may have been those
     /// sends'. Returns how many there were.
-    pub(crate) fn take_late_sends(&self, edges: usize, now: Timestamp) -> usize {
+    pub(crate) fn take_late_sends(
+        &self,
+        edges: usize,
+        now: Timestamp,
+        limits: InTicks<'_>,
+    ) -> usize {
         let mut held = self.held();
-        let mut taken: usize = 0;
-        while taken < edges {
-            let Some((place, grant)) = held.earliest(|due| !due.explains()) else { break };
-            let excuses = grant.rings.min(edges.saturating_sub(taken));
-            held.take_from(place, grant, excuses);
-            taken = taken.saturating_add(excuses);
-        }
-        self.keep(&held, now);
+        let taken = held.take_excuses(edges);
+        self.keep(&held, now, limits);
         taken
     }
 
@@ -149,48 +156,46 @@ impl Ledger {
         self.last_claim.set(now);
     }
 
-    /// Until when a ring may come that this CPU adds only now, and that is due by `deadline`.
-    ///
-    /// An edge that this CPU took before may have been this ring. Then what that edge took instead
-    /// is still to come: the ring of the CPU's own last claim, or one that it took from the ledger.
-    pub(super) fn due_if_late(
-        &self,
-        deadline: Timestamp,
-        now: Timestamp,
-        limits: InTicks<'_>,
-    ) -> Due {
+    /// What bounds the dues of rings that this CPU adds only now.
+    pub(super) fn floor(&self, now: Timestamp, limits: InTicks<'_>) -> Floor {
         let claim = self.last_claim.get();
         let is_recent = now.since(claim) <= limits.cap() && claim.since(now) <= limits.cap();
-        let own = if is_recent { claim.after(limits.late()) } else { deadline };
-        let due = Due::By(own.later_of(deadline));
         let taken = self.taken.get().filter(|it| !is_far_ahead(it.due, now, limits));
-        taken.map_or(due, |taken| due.later_of(taken.due))
+        let own = is_recent.then(|| claim.after(limits.late()));
+        Floor { own, taken: taken.map(|it| it.due) }
     }
 
     /// Drops the rings that were due before `open_point`, a moment at which this CPU would have
     /// taken any edge that had come.
-    pub(crate) fn note_open_point(&self, open_point: Timestamp, now: Timestamp) {
-        self.drop_where(now, |grant| match grant.due {
+    pub(crate) fn note_open_point(
+        &self,
+        open_point: Timestamp,
+        now: Timestamp,
+        limits: InTicks<'_>,
+    ) {
+        let mut held = self.held();
+        held.drop_where(|grant| match grant.due {
             Due::By(deadline) | Due::LateSendBy(deadline) => deadline.is_before(open_point),
             _ => false,
         });
+        self.keep(&held, now, limits);
     }
 
     /// Notes that this CPU leaves an NMI. The end of the one before is an open point, if
     /// `may_open`: whatever had come by then this CPU has taken since, as the NMI that it leaves or
     /// as one in between. When the NMI that it leaves was delivered, nobody knows.
-    pub(crate) fn note_leave(&self, left: Timestamp, may_open: bool) {
+    pub(crate) fn note_leave(&self, left: Timestamp, may_open: bool, limits: InTicks<'_>) {
         let before = self.last_leave.get();
         // A moment that is still to come is of a clock that was reset.
         if may_open && !left.is_before(before) {
-            self.note_open_point(before, left);
+            self.note_open_point(before, left, limits);
         }
         self.last_leave.set(left);
     }
 
     /// Notes that this CPU was parked in an NMI until now, while it could take no other, nor go on
     /// with a send of its own that the NMI interrupted: such a send is written off no sooner.
-    pub(crate) fn note_end_of_parking(&self, now: Timestamp) {
+    pub(crate) fn note_end_of_parking(&self, now: Timestamp, limits: InTicks<'_>) {
         self.last_leave.set(now);
         let goes_on = |due: Due| match due {
             Due::After { wait, taken: Some(_) } => Some(Due::After { wait, taken: Some(now) }),
@@ -198,7 +203,7 @@ impl Ledger {
         };
         let mut held = self.held();
         held.change_dues(goes_on);
-        self.keep(&held, now);
+        self.keep(&held, now, limits);
         if let Some((grant, due)) = self.taken.get().and_then(|it| Some((it, goes_on(it.due)?))) {
             self.taken.set(Grant { due, ..grant });
         }
@@ -222,13 +227,13 @@ impl Ledger {
         };
         let over = finish(last);
         let now = clock();
-        let is_claim = |due: Due| matches!(due, Due::After { taken: None, .. });
         let has_finished = |wait: SendWait| !over.is_before(wait);
         let rung = now.after(limits.late());
+        let claims = OnceCell::new();
+        let claims_due = || *claims.get_or_init(|| claims_due(now));
         let look = |due: Due| match due {
-            Due::After { wait, .. } if has_finished(wait) => {
-                let due_by = if is_claim(due) { rung.later_of(claims_due(now)) } else { rung };
-                Some(Due::By(due_by))
+            Due::After { wait, taken } if has_finished(wait) => {
+                Some(Due::By(if taken.is_none() { rung.later_of(claims_due()) } else { rung }))
             }
             Due::After { wait, taken: Some(taken) } if now.since(taken) >= limits.hold() => {
                 Some(Due::LateSend(wait))
@@ -245,7 +250,7 @@ impl Ledger {
                 held.add(grant);
             }
         }
-        self.keep(&held, now);
+        self.keep(&held, now, limits);
         if let Some(grant) = taken.filter(|grant| grant.due.explains()) {
             self.note_taken(grant.due, now, limits);
         }
@@ -296,9 +301,9 @@ impl Ledger {
 
     /// Forgets all: this CPU comes back from being offline.
     pub(crate) fn reset(&self, now: Timestamp) {
-        self.drop_where(now, |_| true);
-        self.taken.clear();
         self.set_in_use(0);
+        self.taken.clear();
+        self.live_time.ends(now);
     }
 
     /// Reads what the ledger holds: one look for each entry that is in use.
@@ -308,29 +313,6 @@ impl Ledger {
             0 => None,
             _ => self.entries.get(place)?.get(),
         })
-    }
-
-    /// Writes what a step has changed, and notes whether the CPU can absorb an edge now.
-    fn keep(&self, held: &Held, now: Timestamp) {
-        if !held.has_changed() {
-            return;
-        }
-        for (place, grant) in held.changed() {
-            if let Some(entry) = self.entries.get(place) {
-                entry.set(grant);
-            }
-        }
-        self.set_in_use(held.in_use() | self.in_use() & TAKEN);
-        match held.explain_an_edge() {
-            true => self.live_time.begins(now),
-            false => self.live_time.ends(now),
-        }
-    }
-
-    fn drop_where(&self, now: Timestamp, is_over: impl Fn(&Grant) -> bool) {
-        let mut held = self.held();
-        held.drop_where(is_over);
-        self.keep(&held, now);
     }
 
     #[inline(always)]
@@ -350,29 +332,5 @@ impl Ledger {
             self.set_in_use(self.in_use() | TAKEN);
         }
         self.taken.set(Grant { kind: GrantKind::Collapsed, rings: 1, due: latest });
-    }
-}
-
-/// Whether a deadline is farther ahead of a moment than two caps. Seen from now, it is of a clock
-/// that was reset since. Twice the cap is no reset: other CPUs' clocks may be ahead, and an NMI on
-/// top may have lasted.
-fn is_far_ahead(due: Due, now: Timestamp, limits: InTicks<'_>) -> bool {
-    match due {
-        Due::By(deadline) | Due::LateSendBy(deadline) => {
-            deadline.since(now) > limits.cap().saturating_mul(2)
-        }
-        _ => false,
-    }
-}
-
-/// Whether the cap has ended a ring without any open point, as of a moment. It counts from its
-/// deadline or from when this CPU last `left` an NMI, whichever is later: until then the CPU could
-/// not take it.
-fn is_beyond_cap(due: Due, left: Timestamp, as_of: Timestamp, limits: InTicks<'_>) -> bool {
-    match due {
-        Due::By(deadline) | Due::LateSendBy(deadline) => {
-            as_of.since(deadline.later_of(left)) > limits.cap()
-        }
-        _ => false,
     }
 }

@@ -51,7 +51,8 @@ impl Scene {
     }
 
     fn open(&self, open_point: u64) {
-        self.ledger.note_open_point(at(open_point), at(open_point));
+        let limits = self.limits.in_ticks(1_000);
+        self.ledger.note_open_point(at(open_point), at(open_point), limits);
     }
 
     fn rings(&self, now: u64) -> usize {
@@ -120,7 +121,7 @@ fn the_excuse_of_a_late_send_ends_once_its_ring_has_come() {
         scene.look(true, finished);
         let open_point = finished + LATE + u64::from(!is_used);
         scene.open(open_point);
-        let take = || scene.ledger.take_late_sends(2, at(open_point));
+        let take = || scene.ledger.take_late_sends(2, at(open_point), scene.limits.in_ticks(1_000));
         assert_eq!((take(), take()), (usize::from(is_used), 0), "it has one edge");
     }
 }
@@ -132,7 +133,7 @@ fn a_ring_taken_amid_its_own_claim_is_due_with_it() {
     let limits = scene.limits.in_ticks(1_000);
     scene.add(CLAIM, 100);
     assert!(scene.take(150));
-    let due_of_a_late_one = || scene.ledger.due_if_late(at(400), at(290), limits);
+    let due_of_a_late_one = || scene.ledger.floor(at(290), limits).due_if_late(at(400));
     scene.look(false, 280);
     assert_eq!(due_of_a_late_one(), CLAIM);
     scene.look(true, 280);

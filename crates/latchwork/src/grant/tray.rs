@@ -23,8 +23,9 @@ const RECORDS: usize = 4;
 /// be called unknown.
 const MOST_EDGES: usize = 64;
 
-/// How often the outermost code tries to take the edges. Each failure is an NMI in between.
-const TRIES: usize = 16;
+/// How often the outermost code tries to take the edges. Each failure is an NMI between a load and
+/// the exchange that follows it. After as many, the edges stay for the next look.
+const TRIES: usize = 4;
 
 /// What NMIs on top left.
 #[derive(Debug)]
@@ -148,24 +149,28 @@ impl Tray {
     pub(crate) fn take_edges(&self) -> EdgesOnTop {
         self.left.store(0, Ordering::Relaxed);
         let mut taken = [Edges::NONE; RECORDS];
+        let mut edges = self.edges.load(Ordering::Relaxed);
+        if edges == 0 {
+            return taken;
+        }
+        self.has_first.store(0, Ordering::Relaxed);
         for _ in 0..TRIES {
-            let edges = self.edges.load(Ordering::Relaxed);
-            if edges == 0 {
-                break;
-            }
-            for (copy, record) in taken.iter_mut().zip(&self.records).take(edges) {
+            // A record stays as it is until it is taken, so each is read once.
+            let records = taken.iter_mut().zip(&self.records).take(edges);
+            for (copy, record) in records.filter(|(copy, _)| copy.count == 0) {
                 *copy = Edges::one(record.get());
             }
-            self.has_first.store(0, Ordering::Relaxed);
-            let swapped =
-                self.edges.compare_exchange(edges, 0, Ordering::Relaxed, Ordering::Relaxed);
-            if swapped.is_ok() {
-                if let Some(last) = taken.last_mut() {
-                    last.count = edges.saturating_sub(RECORDS - 1);
+            match self.edges.compare_exchange(edges, 0, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => {
+                    if let Some(last) = taken.last_mut() {
+                        last.count = edges.saturating_sub(RECORDS - 1);
+                    }
+                    return taken;
                 }
-                return taken;
+                Err(more) => edges = more,
             }
         }
+        self.has_first.store(1, Ordering::Relaxed);
         [Edges::NONE; RECORDS]
     }
 }
