@@ -37,7 +37,18 @@ impl Edges {
     pub(crate) const fn one(edge: Edge) -> Self {
         Self { edge, count: 1 }
     }
+
+    pub(crate) const fn is_none(&self) -> bool {
+        self.count == 0
+    }
 }
+
+/// So many edges that wait keep what they interrupted; further ones share that of the last of
+/// these, and are judged with it.
+pub(crate) const RECORDS: usize = 4;
+
+/// Edges that are judged in one go: the oldest first.
+pub(crate) type Batch = [Edges; RECORDS];
 
 /// A place for an edge.
 #[derive(Debug)]

@@ -92,7 +92,9 @@ pub fn sample(
                 property: shown.property.to_string(),
                 text: shown.to_string(),
                 seed: found.seed,
-                replay: format!("cargo xtask explore --policy {policy} --scenario {scenario} {how}"),
+                replay: format!(
+                    "cargo xtask explore --policy {policy} --scenario {scenario} {how}"
+                ),
             })
         }
         Verdict::Unfinished(limit) => Some(Violated {

@@ -103,6 +103,9 @@ impl<P: Platform> Nmi<P> {
     /// Handles an edge that nothing Local explains.
     #[cold]
     fn explain_beyond_local(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> Outcome {
+        if !ctx.area.ledger.is_empty() {
+            self.look_at_what_is_unfinished(ctx.area);
+        }
         if ctx.area.deferred.has_waiting() {
             self.settle_deferred(ctx, clock);
         }
@@ -140,13 +143,13 @@ impl<P: Platform> Nmi<P> {
                 return Outcome::Deferred;
             }
         }
-        self.last_resort(ctx, Edges::one(*edge), UnknownKind::Unexplained, clock)
+        self.last_resort(ctx, &[Edges::one(*edge)], UnknownKind::Unexplained, clock)
     }
 
     /// Absorbs the edge of this NMI, if a ring may still come that it can have been.
     fn absorb_own(&self, ctx: &NmiContext<'_>, edge: &Edge) -> bool {
         self.prepare_to_absorb(ctx, edge.arrived);
-        self.absorb(ctx, Edges::one(*edge)) == 0
+        self.absorb(ctx, &mut [Edges::one(*edge)])
     }
 
     /// Owes a poll: this CPU did not ask the Platform handlers, and the edge may be one of theirs

@@ -5,8 +5,8 @@
 use crate::{
     contract::{GrantKind, NmiContext, Platform, UnknownKind},
     cpu::PerCpu,
-    edge::Edges,
-    grant::{EdgesOnTop, Rings},
+    edge::Batch,
+    grant::Rings,
     nmi::Nmi,
     recovery::{PollOutcome, PollReason},
     time::{HandlerClock, Timestamp},
@@ -24,65 +24,45 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// Judges all edges that NMIs on top have left, by one poll: each of them came before it.
-    fn settle_what_came_on_top(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
-        let mut edges = ctx.area.tray.take_edges();
-        self.take_claims_on_top(ctx);
+    pub(crate) fn settle_what_came_on_top(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
+        let arrived = Timestamp::from_ticks(ctx.arrived_ticks);
+        let mut batch = ctx.area.tray.take_edges();
+        self.prepare_to_absorb(ctx, arrived);
         let asks = ctx.area.tray.take_question();
-        if edges.iter().any(|it| it.count != 0) {
-            self.absorb_each(ctx, &mut edges);
+        let has_edges = batch.iter().any(|it| !it.is_none());
+        if has_edges && self.absorb(ctx, &mut batch) {
+            self.owe_for_skipping(ctx);
         }
-        if edges.iter().any(|it| it.count != 0) {
-            self.settle_by_poll(ctx, clock, &mut edges);
+        if batch.iter().any(|it| !it.is_none()) {
+            self.settle_by_poll(ctx, clock, &mut batch);
         } else if asks {
             self.poll_for_no_edge(ctx, clock);
         }
     }
 
-    /// Absorbs what can be absorbed, and leaves the rest.
-    fn absorb_each(&self, ctx: &NmiContext<'_>, edges: &mut EdgesOnTop) {
-        let oldest = edges.iter().find(|it| it.count != 0);
-        let Some(as_of) = oldest.map(|it| it.edge.arrived) else { return };
-        self.prepare_to_absorb(ctx, as_of);
-        let mut absorbed = false;
-        for it in edges {
-            let left = self.absorb(ctx, *it);
-            absorbed |= left != it.count;
-            it.count = left;
-        }
-        if absorbed {
-            self.owe_for_skipping(ctx);
-        }
-    }
-
     /// Asks the Platform handlers about edges that nothing here explains.
-    fn settle_by_poll(
-        &self,
-        ctx: &NmiContext<'_>,
-        clock: &mut HandlerClock,
-        edges: &mut EdgesOnTop,
-    ) {
+    fn settle_by_poll(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock, batch: &mut Batch) {
         let mut rings = Rings::default();
         let asked = self.poll_platform(ctx, clock, &mut rings, PollReason::Edge);
         if rings.wants_more() {
             self.ask_again_later(ctx.cpu, ctx.area);
         }
         if rings.explain_an_edge() {
-            if let Some(first) = edges.iter_mut().find(|it| it.count != 0) {
+            if let Some(first) = batch.iter_mut().find(|it| !it.is_none()) {
                 first.count = first.count.saturating_sub(1);
                 ctx.area.counters.record_absorbed(GrantKind::MachineWide, 1);
             }
             self.balance(ctx, &rings, 1, GrantKind::Collapsed, clock.now());
         }
-        self.absorb_each(ctx, edges);
-        for it in edges.iter_mut().filter(|it| it.count != 0) {
-            if let PollOutcome::Busy(overlapped) = asked {
-                it.count = ctx.area.deferred.defer(overlapped, *it);
-                self.answer_for_edge(ctx.cpu, ctx.area);
+        self.prepare_to_absorb(ctx, Timestamp::from_ticks(ctx.arrived_ticks));
+        self.absorb(ctx, batch);
+        if let PollOutcome::Busy(overlapped) = asked {
+            for edges in batch.iter_mut().filter(|it| !it.is_none()) {
+                edges.count = ctx.area.deferred.defer(overlapped, *edges);
             }
-            if it.count != 0 {
-                self.last_resort(ctx, *it, UnknownKind::Unexplained, clock);
-            }
+            self.answer_for_edge(ctx.cpu, ctx.area);
         }
+        self.last_resort(ctx, batch, UnknownKind::Unexplained, clock);
     }
 
     /// Has every edge judged that waits: this CPU is offline, and takes no further one. So it makes
@@ -102,16 +82,11 @@ impl<P: Platform> Nmi<P> {
         let deferred = &ctx.area.deferred;
         let now = Timestamp::from_ticks(ctx.arrived_ticks);
         let limits = self.limits();
-        let mut is_prepared = false;
-        while let Some(edges) = deferred.next_due(&self.core.recovery.polls, now, limits) {
-            if !is_prepared {
-                self.prepare_to_absorb(ctx, edges.edge.arrived);
-                is_prepared = true;
-            }
-            let count = self.absorb(ctx, edges);
-            if count != 0 {
-                self.last_resort(ctx, Edges { count, ..edges }, UnknownKind::Deferred, clock);
-            }
+        let mut due = deferred.take_due(&self.core.recovery.polls, now, limits);
+        if let Some(oldest) = due.first().filter(|it| !it.is_none()) {
+            self.prepare_to_absorb(ctx, oldest.edge.arrived);
+            self.absorb(ctx, &mut due);
+            self.last_resort(ctx, &due, UnknownKind::Deferred, clock);
         }
     }
 

@@ -11,31 +11,37 @@ use crate::{
     },
     edge::Edges,
     nmi::Nmi,
-    time::HandlerClock,
+    time::{HandlerClock, Timestamp},
 };
 
 impl<P: Platform> Nmi<P> {
     /// Calls edges unknown, unless an Unknown handler claims them, or they may be sends' that were
-    /// written off. The outermost code.
+    /// written off. Returns what the last of them was. The outermost code.
     pub(super) fn last_resort(
         &self,
         ctx: &NmiContext<'_>,
-        edges: Edges,
+        batch: &[Edges],
         kind: UnknownKind,
         clock: &mut HandlerClock,
     ) -> Outcome {
-        let Edges { edge, count } = edges;
-        let late = match ctx.area.ledger.is_empty() {
+        let (ledger, now) = (&ctx.area.ledger, Timestamp::from_ticks(ctx.arrived_ticks));
+        let all = batch.iter().fold(0, |sum: usize, it| sum.saturating_add(it.count));
+        let mut late = match all == 0 || ledger.is_empty() {
             true => 0,
-            false => ctx.area.ledger.take_late_sends(count, edge.arrived, self.limits()),
+            false => ledger.take_late_sends(all, now, self.limits()),
         };
-        let ask = |count, kind, clock: &mut HandlerClock| match count {
-            0 => None,
-            _ => Some(self.ask_unknown_handlers(ctx, Edges { edge, count }, kind, clock)),
-        };
-        let of_late = ask(late, UnknownKind::LateSend, clock);
-        let others = ask(count.saturating_sub(late), kind, clock);
-        others.or(of_late).unwrap_or(Outcome::Unknown)
+        let mut outcome = Outcome::Unknown;
+        for &Edges { edge, count } in batch.iter().filter(|it| !it.is_none()) {
+            let late_ones = late.min(count);
+            late = late.saturating_sub(late_ones);
+            let others = count.saturating_sub(late_ones);
+            for (count, kind) in [(late_ones, UnknownKind::LateSend), (others, kind)] {
+                if count != 0 {
+                    outcome = self.ask_unknown_handlers(ctx, Edges { edge, count }, kind, clock);
+                }
+            }
+        }
+        outcome
     }
 
     /// Asks the Unknown handlers, and reports the edges as ones of `kind` if none of them claims

@@ -3,7 +3,7 @@
 
 use super::{
     adopt::AdoptAt,
-    entry::{Due, Grant},
+    entry::{Due, Grant, Taken},
     held::Held,
     rings::Rings,
     tray::ClaimsOnTop,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     contract::{AbsorbedNmi, GrantKind, NmiContext, Platform},
     cpu::PerCpu,
-    edge::Edges,
+    edge::{Edge, Edges},
     nmi::Nmi,
     primitive::{Ordering, fence},
     send_wait::UnfinishedSends,
@@ -30,8 +30,13 @@ impl<P: Platform> Nmi<P> {
         kind: GrantKind,
         now: Timestamp,
     ) {
-        let (area, ledger, limits) = (ctx.area, &ctx.area.ledger, self.limits());
-        self.adopt(area, Timestamp::from_ticks(ctx.arrived_ticks), now);
+        self.adopt(ctx.area, Timestamp::from_ticks(ctx.arrived_ticks), now);
+        self.book(ctx.area, rings, edges, kind, now);
+    }
+
+    /// As [`balance`](Self::balance), for a CPU that has just adopted what others claimed.
+    fn book(&self, area: &PerCpu, rings: &Rings, edges: usize, kind: GrantKind, now: Timestamp) {
+        let (ledger, limits) = (&area.ledger, self.limits());
         let mut held = ledger.begin(now, limits);
         self.add_rings(area, &mut held, rings, kind, now);
         // There is a ring for each: the one that was claimed, or one that is due earlier.
@@ -85,11 +90,12 @@ impl<P: Platform> Nmi<P> {
         area.ledger.add(Grant { kind: GrantKind::Collapsed, rings, due }, now, limits);
     }
 
-    /// Takes what NMIs on top have claimed into the balance. Own CPU, outermost.
-    pub(crate) fn take_claims_on_top(&self, ctx: &NmiContext<'_>) {
+    /// Takes what NMIs on top have claimed into the balance. Own CPU, outermost. The CPU has just
+    /// adopted what others claimed.
+    fn take_claims_on_top(&self, ctx: &NmiContext<'_>) {
         let ClaimsOnTop { edges, rings } = ctx.area.tray.take_claims();
         if edges != 0 || rings.explain_an_edge() {
-            self.balance(ctx, &rings, edges, GrantKind::Collapsed, self.now());
+            self.book(ctx.area, &rings, edges, GrantKind::Collapsed, self.now());
         }
     }
 
@@ -110,47 +116,56 @@ impl<P: Platform> Nmi<P> {
         // This CPU looked at the statuses before the claims. Partner: the fence in
         // `claim_outside_nmi`.
         fence(Ordering::Acquire);
-        if !ctx.area.tray.is_empty() {
-            self.take_claims_on_top(ctx);
-        }
-        if !ctx.area.ledger.is_empty() {
-            self.look_at_what_is_unfinished(ctx.area);
-        }
         self.adopt(ctx.area, as_of, Timestamp::from_ticks(ctx.arrived_ticks));
+        self.take_claims_on_top(ctx);
     }
 
-    /// Absorbs as many of these edges as there are rings that may still come and that they can have
-    /// been, and reports them if that may hide something. Returns how many are left. The caller has
-    /// [prepared](Self::prepare_to_absorb) it.
-    pub(crate) fn absorb(&self, ctx: &NmiContext<'_>, edges: Edges) -> usize {
-        let Edges { edge, count } = edges;
+    /// Absorbs those of the edges for which a ring may still come that they can have been, takes
+    /// them out of `batch`, and reports them if that may hide something. Says whether there were
+    /// any. The caller has [prepared](Self::prepare_to_absorb) it.
+    pub(crate) fn absorb(&self, ctx: &NmiContext<'_>, batch: &mut [Edges]) -> bool {
+        let ledger = &ctx.area.ledger;
+        if ledger.is_empty() {
+            return false;
+        }
         let limits = self.limits();
         let now = Timestamp::from_ticks(ctx.arrived_ticks);
-        let ledger = &ctx.area.ledger;
-        if count == 0 || ledger.is_empty() {
-            return count;
-        }
         let absorbable_ticks = ledger.absorbable_ticks(now);
-        let taken = ledger.take(count, edge.arrived, now, limits);
-        let mut last = None;
+        let mut any = false;
+        ledger.absorb(batch, now, limits, |edge, taken| {
+            any = true;
+            self.note_absorbed(ctx, edge, taken, absorbable_ticks);
+        });
+        any
+    }
+
+    /// Counts edges that were absorbed, and reports them if that may hide something.
+    fn note_absorbed(
+        &self,
+        ctx: &NmiContext<'_>,
+        edge: &Edge,
+        taken: Taken,
+        absorbable_ticks: u64,
+    ) {
+        let limits = self.limits();
+        let now = Timestamp::from_ticks(ctx.arrived_ticks);
+        let mut last = GrantKind::Collapsed;
         for (kind, rings) in taken.by_kind() {
             ctx.area.counters.record_absorbed(kind, rings);
-            last = Some(kind);
+            last = kind;
         }
-        let Some(kind) = last else { return count };
-        let to_report = ledger.note_absorbed(taken.all(), absorbable_ticks, now, limits);
-        if let Some(absorbed) = to_report {
+        let ledger = &ctx.area.ledger;
+        if let Some(absorbed) = ledger.note_absorbed(taken.all(), absorbable_ticks, now, limits) {
             self.platform.report_absorbed(&AbsorbedNmi {
                 cpu: ctx.cpu,
                 ip: edge.ip,
                 mode: edge.mode,
                 arrived_ticks: edge.arrived.ticks(),
-                kind,
+                kind: last,
                 absorbable_ticks: usize::try_from(absorbable_ticks).unwrap_or(usize::MAX),
                 absorbed,
             });
         }
-        count.saturating_sub(taken.all())
     }
 
     /// Looks at what rings without a deadline wait for. Own CPU, outermost.

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     contract::{GrantKind, Granted},
+    edge::{Edge, Edges},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
     send_wait::SendWait,
     time::{InTicks, OwnTime, Timestamp},
@@ -108,21 +109,27 @@ impl Ledger {
         self.keep(&held, now, limits);
     }
 
-    /// [Takes](Held::take) rings away: this CPU took edges, which `arrived` then, and may have
-    /// waited since.
-    pub(crate) fn take(
+    /// [Takes](Held::take) rings away for edges, which may have waited. Takes those that found one
+    /// out of `batch`, and hands each lot to `absorbed`.
+    pub(crate) fn absorb(
         &self,
-        edges: usize,
-        arrived: Timestamp,
+        batch: &mut [Edges],
         now: Timestamp,
         limits: InTicks<'_>,
-    ) -> Taken {
+        mut absorbed: impl FnMut(&Edge, Taken),
+    ) {
         let mut held = self.begin(now, limits);
         let left = self.last_leave.get();
-        held.drop_where(|grant| is_beyond_cap(grant.due, left, arrived, limits));
-        let taken = held.take(edges, arrived, limits);
+        for edges in batch.iter_mut().filter(|it| !it.is_none()) {
+            let arrived = edges.edge.arrived;
+            held.drop_where(|grant| is_beyond_cap(grant.due, left, arrived, limits));
+            let taken = held.take(edges.count, arrived, limits);
+            edges.count = edges.count.saturating_sub(taken.all());
+            if taken.all() != 0 {
+                absorbed(&edges.edge, taken);
+            }
+        }
         self.keep(&held, now, limits);
-        taken
     }
 
     /// Takes excuses of sends that were written off, for so many edges that may have been those

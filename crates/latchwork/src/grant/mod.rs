@@ -86,4 +86,4 @@ pub(crate) use ledger::Ledger;
 pub(crate) use live_time::LiveTime;
 pub(crate) use published::{MachineWideClaims, PublishedClaims};
 pub(crate) use rings::Rings;
-pub(crate) use tray::{EdgesOnTop, Tray};
+pub(crate) use tray::Tray;

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     contract::GrantKind,
+    edge::{Edge, Edges},
     send_wait::SendWait,
     time::{LimitsInForce, Timestamp},
 };
@@ -39,7 +40,15 @@ impl Scene {
     }
 
     fn take(&self, now: u64) -> bool {
-        self.ledger.take(1, at(now), at(now), self.limits.in_ticks(1_000)).all() == 1
+        self.take_for(1, now) == 1
+    }
+
+    /// Takes rings for so many edges. Returns how many found one.
+    fn take_for(&self, edges: usize, now: u64) -> usize {
+        let edge = Edge { arrived: at(now), ..Edge::NONE };
+        let mut batch = [Edges { edge, count: edges }];
+        self.ledger.absorb(&mut batch, at(now), self.limits.in_ticks(1_000), |_, _| {});
+        edges - batch[0].count
     }
 
     /// Looks again at `now`, where what was under way has finished or not. Claims that are over are
@@ -139,4 +148,36 @@ fn a_ring_taken_amid_its_own_claim_is_due_with_it() {
     scene.look(true, 280);
     assert_eq!(due_of_a_late_one(), Due::By(at(500)));
     assert!(scene.ledger.is_empty());
+}
+
+/// One step for many edges takes what as many steps would.
+#[test]
+fn many_edges_take_their_rings_in_one_step() {
+    for edges in 0..=9 {
+        let (all, one_by_one) = (Scene::new(), Scene::new());
+        for scene in [&all, &one_by_one] {
+            for (place, due) in [Due::By(at(300)), SEND, Due::By(at(200)), CLAIM].iter().enumerate()
+            {
+                for _ in 0..=place.min(2) {
+                    scene.add(*due, 100);
+                }
+            }
+        }
+        let found = all.take_for(edges, 150);
+        let singly = (0..edges).filter(|_| one_by_one.take(150)).count();
+        assert_eq!((found, found), (singly, edges.min(9)));
+        for scene in [&all, &one_by_one] {
+            scene.look(true, 160);
+        }
+        for deadline in [200, 300, 360, 500] {
+            for scene in [&all, &one_by_one] {
+                scene.open(deadline + 1);
+            }
+            assert_eq!(all.rings(deadline + 1), one_by_one.rings(deadline + 1));
+        }
+        assert_eq!(
+            all.ledger.floor(at(170), all.limits.in_ticks(1_000)).due_if_late(at(170)),
+            one_by_one.ledger.floor(at(170), all.limits.in_ticks(1_000)).due_if_late(at(170)),
+        );
+    }
 }

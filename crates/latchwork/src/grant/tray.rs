@@ -10,14 +10,10 @@
 
 use super::rings::Rings;
 use crate::{
-    edge::{Edge, EdgeRecord, Edges},
+    edge::{Batch, Edge, EdgeRecord, Edges, RECORDS},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
     time::Timestamp,
 };
-
-/// So many edges keep what they interrupted; further ones share that of the last of these, and are
-/// judged with it.
-const RECORDS: usize = 4;
 
 /// For more edges there is no room: so many without a condition are a storm, which need not wait to
 /// be called unknown.
@@ -52,9 +48,6 @@ pub(crate) struct ClaimsOnTop {
     pub(crate) edges: usize,
     pub(crate) rings: Rings,
 }
-
-/// The edges that nothing has explained, as the outermost code takes them: the oldest first.
-pub(crate) type EdgesOnTop = [Edges; RECORDS];
 
 impl Tray {
     const_unless_loom! {
@@ -131,6 +124,10 @@ impl Tray {
     /// Takes what NMIs on top claimed. The outermost code. The edges come first: whoever finds an
     /// edge finds its rings.
     pub(crate) fn take_claims(&self) -> ClaimsOnTop {
+        let is_there = |word: &OwnWord| word.load(Ordering::Relaxed) != 0;
+        if !is_there(&self.claimed_edges) && !is_there(&self.doorbells) {
+            return ClaimsOnTop { edges: 0, rings: Rings::default() };
+        }
         let edges = self.claimed_edges.swap(0, Ordering::Relaxed);
         let doorbells = self.doorbells.swap(0, Ordering::Relaxed);
         let sends = self.sends.swap(0, Ordering::Relaxed);
@@ -146,7 +143,7 @@ impl Tray {
     }
 
     /// Takes the edges. The outermost code, which then takes the claims as well.
-    pub(crate) fn take_edges(&self) -> EdgesOnTop {
+    pub(crate) fn take_edges(&self) -> Batch {
         self.left.store(0, Ordering::Relaxed);
         let mut taken = [Edges::NONE; RECORDS];
         let mut edges = self.edges.load(Ordering::Relaxed);
@@ -157,7 +154,7 @@ impl Tray {
         for _ in 0..TRIES {
             // A record stays as it is until it is taken, so each is read once.
             let records = taken.iter_mut().zip(&self.records).take(edges);
-            for (copy, record) in records.filter(|(copy, _)| copy.count == 0) {
+            for (copy, record) in records.filter(|(copy, _)| copy.is_none()) {
                 *copy = Edges::one(record.get());
             }
             match self.edges.compare_exchange(edges, 0, Ordering::Relaxed, Ordering::Relaxed) {

@@ -13,14 +13,10 @@
 
 use super::poll_lock::{PollLock, PollNumber};
 use crate::{
-    edge::{EdgeRecord, Edges},
+    edge::{Batch, EdgeRecord, Edges, RECORDS},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
     time::{InTicks, Timestamp},
 };
-
-/// So many times a CPU keeps what the edges interrupted that it defers. Further ones are counted
-/// with the last record, and judged with it.
-const RECORDS: usize = 4;
 
 /// For more edges a record has no room: so many without a condition are a storm, which need not
 /// wait to be called unknown.
@@ -91,24 +87,23 @@ impl DeferredEdges {
         edges.count.saturating_sub(added)
     }
 
-    /// Takes out edges that are to be judged now: a poll that began after the one they overlapped
-    /// is over, or they have waited for the cap.
-    pub(crate) fn next_due(
-        &self,
-        polls: &PollLock,
-        now: Timestamp,
-        limits: InTicks<'_>,
-    ) -> Option<Edges> {
-        let record = if self.has_waiting() { self.record(0)? } else { return None };
-        let edge = record.edge.get();
-        let overlapped = PollNumber::from_word(record.overlapped.load(Ordering::Relaxed));
-        let has_waited = now.since(edge.arrived);
-        if !polls.has_ended_after(overlapped) && has_waited <= limits.cap() {
-            return None;
+    /// Takes out the edges that are to be judged now: a poll that began after the one they
+    /// overlapped is over, or they have waited for the cap.
+    pub(crate) fn take_due(&self, polls: &PollLock, now: Timestamp, limits: InTicks<'_>) -> Batch {
+        let mut due = [Edges::NONE; RECORDS];
+        for place in &mut due {
+            let record = if self.has_waiting() { self.record(0) } else { None };
+            let Some(record) = record else { break };
+            let edge = record.edge.get();
+            let overlapped = PollNumber::from_word(record.overlapped.load(Ordering::Relaxed));
+            let has_waited = now.since(edge.arrived);
+            if !polls.has_ended_after(overlapped) && has_waited <= limits.cap() {
+                break;
+            }
+            *place = Edges { edge, count: record.edges.load(Ordering::Relaxed) };
+            self.take_first();
         }
-        let count = record.edges.load(Ordering::Relaxed);
-        self.take_first();
-        Some(Edges { edge, count })
+        due
     }
 
     /// Forgets all; returns how many edges that were.

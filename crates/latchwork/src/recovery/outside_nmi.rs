@@ -65,7 +65,8 @@ impl<P: Platform> Nmi<P> {
                 break;
             }
             ctx.area.own.read.enter();
-            self.settle(ctx, &mut HandlerClock::started_at(self.platform.now_ticks()));
+            let mut clock = HandlerClock::started_at(self.platform.now_ticks());
+            self.settle_what_came_on_top(ctx, &mut clock);
             ctx.area.own.read.leave();
         }
         if ctx.area.has_open_edges() {
