@@ -3,7 +3,9 @@
 //!
 //! Wait-free and bounded: it has no loop whose length another CPU controls, takes no lock but the
 //! try-lock of the Platform handlers, and stores to no line to which other CPUs store on their hot
-//! path.
+//! path. Nor does its length grow with what came on top of it: it looks at the tray twice at most;
+//! each time it takes all claims in one step on the ledger and all edges in another, and asks the
+//! handlers once about those that are left.
 
 use core::marker::PhantomData;
 
