@@ -24,7 +24,7 @@ const UNKNOWN: usize = 7;
 /// The excuses of late sends, and all records, each as late sends and as unknown edges.
 const LAST_RESORT: usize = 1 + STEP + RECORDS * 2 * UNKNOWN;
 /// One step for all records.
-const ABSORB: usize = 3 + STEP;
+const ABSORB: usize = 2 + RECORDS + STEP;
 /// A record each, and a tick.
 const DEFER: usize = RECORDS * 9 + 3;
 /// The handler of PMIs makes eleven accesses, the library seven around it, and sends: 31, with both
@@ -41,9 +41,9 @@ pub fn most_accesses(hardware: &Hardware) -> usize {
     let walk = 23 + 2 * hardware.cpus.min(64);
     // For each Platform handler, and then a step.
     let adopt = 21 + 10 * handlers + STEP;
-    let balance = STEP + walk + 17;
+    let balance = STEP + walk + 18;
     let prepare = adopt + 6 + balance;
-    let look = STEP + walk + handlers + 21;
+    let look = STEP + 2 * walk + handlers + 21;
     // The library makes 28 accesses for each handler that claims. That of an external device makes
     // two, that of port 0x61 seventeen.
     let asking = 2 + OWE + 30 * handlers + 15 * usize::from(hardware.port61.is_some());

@@ -38,6 +38,7 @@ impl<P: Platform> Nmi<P> {
     fn book(&self, area: &PerCpu, rings: &Rings, edges: usize, kind: GrantKind, now: Timestamp) {
         let (ledger, limits) = (&area.ledger, self.limits());
         let mut held = ledger.begin(now, limits);
+        ledger.drop_what_the_cap_ends(&mut held, now, limits);
         self.add_rings(area, &mut held, rings, kind, now);
         // There is a ring for each: the one that was claimed, or one that is due earlier.
         let _ = held.take(edges, now, limits);

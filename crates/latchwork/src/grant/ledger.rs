@@ -77,6 +77,17 @@ impl Ledger {
         held
     }
 
+    /// Drops the rings that the cap has ended for an edge which `arrived` then.
+    pub(super) fn drop_what_the_cap_ends(
+        &self,
+        held: &mut Held,
+        arrived: Timestamp,
+        limits: InTicks<'_>,
+    ) {
+        let left = self.last_leave.get();
+        held.drop_where(|grant| is_beyond_cap(grant.due, left, arrived, limits));
+    }
+
     /// Ends a step: writes what it has changed, and notes whether the CPU can absorb an edge now.
     pub(super) fn keep(&self, held: &Held, now: Timestamp, limits: InTicks<'_>) {
         if !held.has_changed() {
@@ -119,10 +130,9 @@ impl Ledger {
         mut absorbed: impl FnMut(&Edge, Taken),
     ) {
         let mut held = self.begin(now, limits);
-        let left = self.last_leave.get();
         for edges in batch.iter_mut().filter(|it| !it.is_none()) {
             let arrived = edges.edge.arrived;
-            held.drop_where(|grant| is_beyond_cap(grant.due, left, arrived, limits));
+            self.drop_what_the_cap_ends(&mut held, arrived, limits);
             let taken = held.take(edges.count, arrived, limits);
             edges.count = edges.count.saturating_sub(taken.all());
             if taken.all() != 0 {
@@ -221,7 +231,7 @@ impl Ledger {
     /// `claims_due` then. Reads the clock after the look.
     pub(crate) fn look_again(
         &self,
-        finish: impl FnOnce(SendWait) -> SendWait,
+        finish: impl Fn(SendWait) -> SendWait,
         claims_due: impl Fn(Timestamp) -> Timestamp,
         clock: impl FnOnce() -> Timestamp,
         limits: InTicks<'_>,
@@ -232,7 +242,9 @@ impl Ledger {
         let Some(last) = dues.filter_map(Due::waits_for).reduce(SendWait::later_of) else {
             return;
         };
-        let over = finish(last);
+        // A sender that has moved on between two glances is in a chain of sends, and not stuck.
+        let glance = finish(last);
+        let over = if glance.is_before(last) { finish(last) } else { glance };
         let now = clock();
         let has_finished = |wait: SendWait| !over.is_before(wait);
         let rung = now.after(limits.late());
