@@ -29,6 +29,34 @@ impl Edge {
     };
 }
 
+/// Edges of which only the first one's record is kept: they are judged together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Edges {
+    pub(crate) edge: Edge,
+    pub(crate) count: usize,
+}
+
+impl Edges {
+    /// No edges, in a place for some.
+    pub(crate) const NONE: Self = Self { edge: Edge::NONE, count: 0 };
+
+    /// That edge alone.
+    pub(crate) const fn one(edge: Edge) -> Self {
+        Self { edge, count: 1 }
+    }
+
+    pub(crate) const fn is_none(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// So many edges that wait keep what they interrupted; further ones share that of the last of
+/// these, and are judged with it.
+pub(crate) const RECORDS: usize = 4;
+
+/// Edges that are judged in one go: the oldest first.
+pub(crate) type Batch = [Edges; RECORDS];
+
 /// A place for an edge.
 #[derive(Debug)]
 pub(crate) struct EdgeRecord {

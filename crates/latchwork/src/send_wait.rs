@@ -23,6 +23,10 @@ impl SendWait {
         if self.is_before(other) { other } else { self }
     }
 
+    pub(crate) const fn before(self) -> Self {
+        Self(self.0.wrapping_sub(1))
+    }
+
     pub(crate) const fn next(self) -> Self {
         Self(self.0.wrapping_add(1))
     }

@@ -222,7 +222,7 @@ fn sample(
             if !scenario.suits(&*(entry.policy)()) {
                 continue;
             }
-            let line = explore::sample(entry, scenario, seeds.clone());
+            let line = explore::sample(entry, scenario, seeds.clone(), &|_| true);
             held &= line.held() || !entry.is_ours();
             let line = serde_json::to_string(&line).map_err(|error| error.to_string())?;
             match &options.output {

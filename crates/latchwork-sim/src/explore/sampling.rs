@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Entry;
 use crate::{
-    engine::{Bounds, Verdict},
+    engine::{Bounds, Property, Verdict},
     run::Setting,
     scenario::{Extent, Scenario},
 };
@@ -64,24 +64,36 @@ impl Line {
 /// How many choice points a long execution has at most.
 pub const LONG_POINTS: usize = 5_000_000;
 
-/// Runs `entry` in `scenario` once for each seed, up to the first violation, which it minimises.
+/// Runs `entry` in `scenario` once for each seed, up to the first violation. It minimises that, if
+/// `is_new` says of the property that nobody has yet: that takes as long as tens of thousands of
+/// executions. Otherwise the line names the seed that finds it again.
 #[must_use]
-pub fn sample(entry: &Entry, scenario: &'static Scenario, seeds: Range<u64>) -> Line {
+pub fn sample(
+    entry: &Entry,
+    scenario: &'static Scenario,
+    seeds: Range<u64>,
+    is_new: &dyn Fn(Property) -> bool,
+) -> Line {
     let bounds = Bounds { points: LONG_POINTS, ..scenario.bounds() };
     let setting = Setting::new(scenario, Extent::Long, &entry.policy);
     let report = setting.sample(&bounds, seeds.clone());
     let violation = match report.verdict {
         Verdict::Violated(found) => {
-            let least = setting.minimise(&bounds, &found);
+            let seed = found.seed.unwrap_or(seeds.start);
+            let (shown, how) = if is_new(found.violation.property) {
+                let least = setting.minimise(&bounds, &found);
+                let how = format!("--long --replay {}", least.trace);
+                (least.violation, how)
+            } else {
+                (found.violation, format!("--seed-range {seed}..{}", seed.wrapping_add(1)))
+            };
             let (policy, scenario) = (entry.name, scenario.name);
             Some(Violated {
-                property: least.violation.property.to_string(),
-                text: least.violation.to_string(),
+                property: shown.property.to_string(),
+                text: shown.to_string(),
                 seed: found.seed,
                 replay: format!(
-                    "cargo xtask explore --policy {policy} --scenario {scenario} --long --replay \
-                     {}",
-                    least.trace
+                    "cargo xtask explore --policy {policy} --scenario {scenario} {how}"
                 ),
             })
         }

@@ -27,7 +27,7 @@ impl Judges {
             (Property::N3, Box::new(Repeating::new(hardware.cpus))),
             (Property::N3, Box::new(UnreportedUnknown::new(hardware, timing))),
             (Property::C, Box::new(Conservation::new())),
-            (Property::W, Box::new(Bounded)),
+            (Property::W, Box::new(Bounded::new(hardware))),
             (Property::Q, Box::new(Removal::default())),
             (Property::D, Box::new(DeferredWork::default())),
         ];

@@ -26,7 +26,7 @@ use crate::{
 
 pub use self::{
     absorption::Absorption,
-    bounded::{Bounded, MOST_ACCESSES},
+    bounded::{Bounded, most_accesses},
     conservation::Conservation,
     deferred_work::DeferredWork,
     false_unknown::FalseUnknown,

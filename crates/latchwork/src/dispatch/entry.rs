@@ -3,7 +3,9 @@
 //!
 //! Wait-free and bounded: it has no loop whose length another CPU controls, takes no lock but the
 //! try-lock of the Platform handlers, and stores to no line to which other CPUs store on their hot
-//! path.
+//! path. Nor does its length grow with what came on top of it: it looks at the tray twice at most;
+//! each time it takes all claims in one step on the ledger and all edges in another, and asks the
+//! handlers once about those that are left.
 
 use core::marker::PhantomData;
 
@@ -42,6 +44,10 @@ pub enum Outcome {
 
 /// How deep NMIs may nest on one CPU; the read word's depth field could not count many more.
 pub const MAX_NESTING: usize = 100;
+
+/// How often an NMI looks at what others leave on top of it: once for them, and once more for those
+/// that come on top of that. What further ones leave waits for the next NMI or tick.
+const LOOKS: usize = 2;
 
 impl<P: Platform> Nmi<P> {
     /// Handles one edge. The NMI entry code calls this, and no other function, once for each NMI
@@ -128,8 +134,10 @@ impl<P: Platform> Nmi<P> {
             Nesting::Outermost => self.explain(&ctx, &mut clock, rings),
             Nesting::OnTop => self.leave_to_outermost(&ctx, &mut clock, rings),
         };
+        let mut looks = LOOKS;
         if nesting == Nesting::Outermost {
             if area.has_open_edges() {
+                looks = looks.saturating_sub(1);
                 self.settle(&ctx, &mut clock);
             }
             if self.has_ledger_to_note(area) {
@@ -145,7 +153,7 @@ impl<P: Platform> Nmi<P> {
         area.counters.record(ending, clock.last_ticks.saturating_sub(ctx.arrived_ticks));
         area.own.read.leave();
         if nesting == Nesting::Outermost {
-            self.after_outermost(&ctx);
+            self.after_outermost(&ctx, looks);
         }
         outcome
     }
@@ -159,9 +167,9 @@ impl<P: Platform> Nmi<P> {
 
     /// What the outermost dispatch does outside the read side.
     #[inline(always)]
-    fn after_outermost(&self, ctx: &NmiContext<'_>) {
+    fn after_outermost(&self, ctx: &NmiContext<'_>, looks: usize) {
         if !ctx.area.tray.is_empty() {
-            self.settle_after_leaving(ctx);
+            self.settle_after_leaving(ctx, looks);
         }
         if let Some(due) = ctx.area.own.take_after_leave() {
             self.after_leave(ctx, due);
@@ -176,7 +184,7 @@ impl<P: Platform> Nmi<P> {
         let (area, now) = (ctx.area, self.now());
         area.own.read.enter();
         self.adopt(area, Timestamp::from_ticks(ctx.arrived_ticks), now);
-        area.ledger.note_end_of_parking(now);
+        area.ledger.note_end_of_parking(now, self.limits());
         area.own.read.leave();
         if !area.tray.is_empty() {
             self.answer_for_edge(ctx.cpu, area);

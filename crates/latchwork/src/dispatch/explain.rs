@@ -21,7 +21,7 @@ use crate::{
         AfterLeave, Claim, Class, GrantKind, NmiContext, Platform, Request, Requests, SourceMap,
         UnknownKind,
     },
-    edge::Edge,
+    edge::{Edge, Edges},
     grant::{RingTarget, Rings},
     nmi::Nmi,
     recovery::{PollOutcome, PollReason},
@@ -107,25 +107,15 @@ impl<P: Platform> Nmi<P> {
     /// Handles an edge that nothing Local explains.
     #[cold]
     fn explain_beyond_local(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) -> Outcome {
-        let edge = edge_of(ctx);
-        match self.must_ask_platform(ctx, clock) {
-            None => self.explain_by_ring_or_poll(ctx, clock, &edge),
-            Some(_) => self.explain_by_poll(ctx, clock, &edge),
+        if !ctx.area.ledger.is_empty() {
+            self.look_at_what_is_unfinished(ctx.area);
         }
-    }
-
-    /// Explains an edge by a ring that may still come, or else asks the Platform handlers.
-    pub(super) fn explain_by_ring_or_poll(
-        &self,
-        ctx: &NmiContext<'_>,
-        clock: &mut HandlerClock,
-        edge: &Edge,
-    ) -> Outcome {
-        if self.absorb_in_turn(ctx, clock, edge) {
+        let edge = edge_of(ctx);
+        if self.must_ask_platform(ctx, clock).is_none() && self.absorb_in_turn(ctx, clock, &edge) {
             self.owe_for_skipping(ctx);
             return Outcome::Absorbed;
         }
-        self.explain_by_poll(ctx, clock, edge)
+        self.explain_by_poll(ctx, clock, &edge)
     }
 
     /// Asks the Platform handlers about an edge. If they do not explain it, a ring may, of a claim
@@ -149,21 +139,26 @@ impl<P: Platform> Nmi<P> {
             return Outcome::Absorbed;
         }
         if let PollOutcome::Busy(overlapped) = asked {
-            if ctx.area.deferred.defer(overlapped, edge) {
+            if ctx.area.deferred.defer(overlapped, Edges::one(*edge)) == 0 {
                 self.answer_for_edge(ctx.cpu, ctx.area);
                 return Outcome::Deferred;
             }
         }
-        self.last_resort(ctx, edge, UnknownKind::Unexplained, clock)
+        self.last_resort(ctx, &[Edges::one(*edge)], UnknownKind::Unexplained, clock)
     }
 
-    /// Absorbs an edge, if no older one waits.
+    /// Absorbs the edge of this NMI, if no older one waits, and if a ring may still come that it can
+    /// have been.
     fn absorb_in_turn(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock, edge: &Edge) -> bool {
-        let deferred = &ctx.area.deferred;
+        let (deferred, now) = (&ctx.area.deferred, clock.now());
         if deferred.has_waiting() {
-            self.settle_deferred(ctx, clock);
+            self.settle_deferred(ctx, clock, now);
         }
-        !deferred.has_waiting() && self.absorb(ctx, edge)
+        if deferred.has_waiting() {
+            return false;
+        }
+        self.prepare_to_absorb(ctx, edge.arrived, now);
+        self.absorb(ctx, &mut [Edges::one(*edge)], now)
     }
 
     /// Owes a poll: this CPU did not ask the Platform handlers, and the edge may be one of theirs

@@ -12,6 +12,7 @@
 use super::{entry::Outcome, explain::edge_of};
 use crate::{
     contract::{NmiContext, Platform, UnknownKind},
+    edge::Edges,
     grant::Rings,
     nmi::Nmi,
     time::HandlerClock,
@@ -41,7 +42,7 @@ impl<P: Platform> Nmi<P> {
         let cap = self.limits().cap();
         let is_stuck = tray.oldest().is_some_and(|oldest| edge.arrived.since(oldest) > cap);
         if is_stuck || !tray.leave_edge(&edge) {
-            return self.ask_unknown_handlers(ctx, &edge, UnknownKind::Deferred, clock);
+            return self.ask_unknown_handlers(ctx, Edges::one(edge), UnknownKind::Deferred, clock);
         }
         Outcome::Deferred
     }

@@ -2,43 +2,83 @@
 //! Settling what is open before the outermost code of a CPU leaves: what NMIs on top have left to
 //! it, and edges that this CPU had deferred.
 
-use super::entry::Outcome;
 use crate::{
     contract::{GrantKind, NmiContext, Platform, UnknownKind},
     cpu::PerCpu,
-    edge::Edge,
+    edge::Batch,
+    grant::Rings,
     nmi::Nmi,
+    recovery::{PollOutcome, PollReason},
     time::{HandlerClock, Timestamp},
 };
 
-/// How often the outermost code looks at the tray again. What NMIs leave there all the while waits
-/// for the next NMI or tick.
-const LOOKS: usize = 2;
-
 impl<P: Platform> Nmi<P> {
-    /// Settles what can be settled. Own CPU, outermost, inside the read side.
+    /// Settles what can be settled, by one look at the tray. What NMIs leave there all the while
+    /// waits for the next one. Own CPU, outermost, inside the read side.
     #[cold]
     pub(crate) fn settle(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
-        self.settle_deferred(ctx, clock);
-        for _ in 0..LOOKS {
-            if ctx.area.tray.is_empty() {
-                break;
-            }
-            self.settle_what_came_on_top(ctx, clock);
+        let now = self.now();
+        self.settle_deferred(ctx, clock, now);
+        if !ctx.area.tray.is_empty() {
+            self.settle_what_came_on_top(ctx, clock, now);
         }
     }
 
-    fn settle_what_came_on_top(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
-        let edges = ctx.area.tray.take_edges(self.now());
-        self.take_claims_on_top(ctx);
-        if ctx.area.tray.take_question() {
+    /// Judges all edges that NMIs on top have left, by one poll: each of them came before it.
+    pub(crate) fn settle_what_came_on_top(
+        &self,
+        ctx: &NmiContext<'_>,
+        clock: &mut HandlerClock,
+        now: Timestamp,
+    ) {
+        let arrived = Timestamp::from_ticks(ctx.arrived_ticks);
+        let mut batch = ctx.area.tray.take_edges(now);
+        self.prepare_to_absorb(ctx, arrived, now);
+        let asks = ctx.area.tray.take_question();
+        let has_edges = batch.iter().any(|it| !it.is_none());
+        let is_their_turn = has_edges && !ctx.area.deferred.has_waiting();
+        if is_their_turn && self.absorb(ctx, &mut batch, now) {
+            self.owe_for_skipping(ctx);
+        }
+        if batch.iter().any(|it| !it.is_none()) {
+            self.settle_by_poll(ctx, clock, &mut batch, now);
+        } else if asks {
             self.poll_for_no_edge(ctx, clock);
         }
-        for edge in edges.iter() {
-            if self.explain_by_ring_or_poll(ctx, clock, &edge) == Outcome::Claimed {
-                ctx.area.counters.record_absorbed(GrantKind::MachineWide);
-            }
+    }
+
+    /// Asks the Platform handlers about edges that nothing here explains.
+    fn settle_by_poll(
+        &self,
+        ctx: &NmiContext<'_>,
+        clock: &mut HandlerClock,
+        batch: &mut Batch,
+        now: Timestamp,
+    ) {
+        let mut rings = Rings::default();
+        let asked = self.poll_platform(ctx, clock, &mut rings, PollReason::Edge);
+        if rings.wants_more() {
+            self.ask_again_later(ctx.cpu, ctx.area);
         }
+        if rings.explain_an_edge() {
+            if let Some(first) = batch.iter_mut().find(|it| !it.is_none()) {
+                first.count = first.count.saturating_sub(1);
+                ctx.area.counters.record_absorbed(GrantKind::MachineWide, 1);
+            }
+            self.balance(ctx, &rings, 1, GrantKind::Collapsed, clock.now());
+        }
+        self.settle_deferred(ctx, clock, now);
+        if !ctx.area.deferred.has_waiting() {
+            self.prepare_to_absorb(ctx, Timestamp::from_ticks(ctx.arrived_ticks), now);
+            self.absorb(ctx, batch, now);
+        }
+        if let PollOutcome::Busy(overlapped) = asked {
+            for edges in batch.iter_mut().filter(|it| !it.is_none()) {
+                edges.count = ctx.area.deferred.defer(overlapped, *edges);
+            }
+            self.answer_for_edge(ctx.cpu, ctx.area);
+        }
+        self.last_resort(ctx, batch, UnknownKind::Unexplained, clock);
     }
 
     /// Has every edge judged that waits: this CPU is offline, and takes no further one. So it makes
@@ -54,18 +94,19 @@ impl<P: Platform> Nmi<P> {
 
     /// Judges this CPU's deferred edges for which that is due: what the poll that an edge
     /// overlapped has claimed, and what the next one has, is published by now.
-    pub(super) fn settle_deferred(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock) {
+    pub(super) fn settle_deferred(
+        &self,
+        ctx: &NmiContext<'_>,
+        clock: &mut HandlerClock,
+        now: Timestamp,
+    ) {
         let deferred = &ctx.area.deferred;
-        let now = Timestamp::from_ticks(ctx.arrived_ticks);
         let limits = self.limits();
-        while let Some(edge) = deferred.next_due(&self.core.recovery.polls, now, limits) {
-            self.judge(ctx, clock, &edge);
-        }
-    }
-
-    fn judge(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock, edge: &Edge) {
-        if !self.absorb(ctx, edge) {
-            self.last_resort(ctx, edge, UnknownKind::Deferred, clock);
+        let mut due = deferred.take_due(&self.core.recovery.polls, now, limits);
+        if let Some(oldest) = due.first().filter(|it| !it.is_none()) {
+            self.prepare_to_absorb(ctx, oldest.edge.arrived, now);
+            self.absorb(ctx, &mut due, now);
+            self.last_resort(ctx, &due, UnknownKind::Deferred, clock);
         }
     }
 
@@ -76,6 +117,6 @@ impl<P: Platform> Nmi<P> {
     pub(crate) fn note_leave(&self, area: &PerCpu, arrived: Timestamp, left: Timestamp) {
         self.look_at_what_is_unfinished(area);
         self.adopt(area, arrived, left);
-        area.ledger.note_leave(arrived, left, area.oldest_edge().is_none());
+        area.ledger.note_leave(arrived, left, area.oldest_edge().is_none(), self.limits());
     }
 }

@@ -16,11 +16,11 @@ use crate::{
 const WINDOW_MS: u32 = 100;
 
 impl<P: Platform> Nmi<P> {
-    /// Counts an NMI that no handler claims, as was found at `now_ticks`.
-    pub(crate) fn watch_unclaimed(&self, ctx: &NmiContext<'_>, now_ticks: u64) {
+    /// Counts NMIs that no handler claims, as was found at `now_ticks`.
+    pub(crate) fn watch_unclaimed(&self, ctx: &NmiContext<'_>, edges: usize, now_ticks: u64) {
         let burst = &ctx.area.counters.unclaimed;
         let window = self.window_of(now_ticks);
-        let count = burst.count(window);
+        let count = burst.count(edges, window);
         if count <= self.core.recovery.limits.unknowns_per_100_ms() {
             return;
         }

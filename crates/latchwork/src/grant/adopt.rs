@@ -7,8 +7,8 @@
 //! once, and only if the claim's ring may come to this CPU.
 
 use super::{
-    doorbell::RingTarget,
     entry::{Due, Grant},
+    held::Floor,
     ledger::Ledger,
     published::{MachineWideClaims, PublishedClaims},
     routes::bit_of,
@@ -60,50 +60,23 @@ impl Ledger {
         }
         let registered = slots.registered().fold(0, |bits, index| bits | bit_of(index));
         let routed = self.routes.at(at.as_of);
+        let mut held = self.begin(at.now, at.limits);
+        let floor = self.floor(at.now, at.limits);
         let mut rest = registered | routed;
         while rest != 0 {
             let index = rest.trailing_zeros() as usize;
             rest &= rest.wrapping_sub(1);
             let published = slots.published(index);
             if let Some((published, seen)) = published.zip(self.seen.of_slot.get(index)) {
-                self.adopt_of(published, seen, self.routes.ring_target(index, at.as_of), at);
+                let rings = new_rings_of(published, seen);
+                let comes_here = routed & bit_of(index) != 0 && rings != 0;
+                if let Some(due) = comes_here.then(|| due_of(published, floor, at)).flatten() {
+                    held.add(Grant { kind: GrantKind::MachineWide, rings, due });
+                }
             }
         }
+        self.keep(&held, at.now, at.limits);
         self.seen.of_all.store(count, Ordering::Relaxed);
-    }
-
-    /// Looks at the rings of one slot. It also sees those that go elsewhere, so that a route which
-    /// is opened later finds none of them.
-    fn adopt_of(
-        &self,
-        published: &PublishedClaims,
-        seen: &OwnWord,
-        ring: RingTarget,
-        at: AdoptAt<'_>,
-    ) {
-        let all = published.rings();
-        let unseen = all.wrapping_sub(seen.load(Ordering::Relaxed));
-        let rings = unseen.min(all.wrapping_sub(published.long_ago()));
-        seen.store(all, Ordering::Relaxed);
-        if rings == 0 || ring == RingTarget::OtherCpus {
-            return;
-        }
-        if let Some(due) = self.due_of(published, at) {
-            self.add(Grant { kind: GrantKind::MachineWide, rings, due }, at.now, at.limits);
-        }
-    }
-
-    /// Until when the rings of what is `published` may come; `None` if they have come.
-    fn due_of(&self, published: &PublishedClaims, at: AdoptAt<'_>) -> Option<Due> {
-        if published.is_being_claimed() {
-            return Some(Due::After { wait: (at.under_way)(), taken: None });
-        }
-        let deadline = published.deadline(at.now);
-        let cap = at.limits.cap();
-        if at.as_of.since(deadline) > cap || deadline.since(at.now) > cap.saturating_mul(2) {
-            return None;
-        }
-        Some(self.due_if_late(deadline, at.now, at.limits))
     }
 
     /// By when the rings of claims outside an NMI are due that are over, for a CPU at `now`.
@@ -133,6 +106,32 @@ impl Ledger {
         let of_all = self.seen.of_all.load(Ordering::Relaxed).wrapping_add(1);
         self.seen.of_all.store(of_all, Ordering::Relaxed);
     }
+}
+
+/// Looks at what is published of one slot, and counts the rings that are new. It also sees those
+/// that go elsewhere, so that a route which is opened later finds none of them.
+fn new_rings_of(published: &PublishedClaims, seen: &OwnWord) -> usize {
+    let rings = published.rings();
+    let unseen = rings.wrapping_sub(seen.load(Ordering::Relaxed));
+    if unseen == 0 {
+        return 0;
+    }
+    let new = unseen.min(rings.wrapping_sub(published.long_ago()));
+    seen.store(rings, Ordering::Relaxed);
+    new
+}
+
+/// Until when the rings of what is `published` may come; `None` if they have come.
+fn due_of(published: &PublishedClaims, floor: Floor, at: AdoptAt<'_>) -> Option<Due> {
+    if published.is_being_claimed() {
+        return Some(Due::After { wait: (at.under_way)(), taken: None });
+    }
+    let deadline = published.deadline(at.now);
+    let cap = at.limits.cap();
+    if at.as_of.since(deadline) > cap || deadline.since(at.now) > cap.saturating_mul(2) {
+        return None;
+    }
+    Some(floor.due_if_late(deadline))
 }
 
 const _: () = assert!(HANDLERS_PER_CLASS <= 16, "a bit for each");

@@ -3,14 +3,15 @@
 
 use super::{
     adopt::AdoptAt,
-    entry::{Due, Grant},
+    entry::{Due, Grant, Taken},
+    held::Held,
     rings::Rings,
     tray::ClaimsOnTop,
 };
 use crate::{
     contract::{AbsorbedNmi, GrantKind, NmiContext, Platform},
     cpu::PerCpu,
-    edge::Edge,
+    edge::{Edge, Edges},
     nmi::Nmi,
     primitive::{Ordering, fence},
     send_wait::UnfinishedSends,
@@ -29,19 +30,32 @@ impl<P: Platform> Nmi<P> {
         kind: GrantKind,
         now: Timestamp,
     ) {
-        let area = ctx.area;
-        self.adopt(area, Timestamp::from_ticks(ctx.arrived_ticks), now);
-        self.add_rings(area, rings, kind, now);
-        for _ in 0..edges {
-            // There is a ring for each: the one that was claimed, or one that is due earlier.
-            let _ = area.ledger.take(now, now, now, self.limits());
-        }
-        area.ledger.note_claim(now);
+        self.adopt(ctx.area, Timestamp::from_ticks(ctx.arrived_ticks), now);
+        self.book(ctx.area, rings, edges, kind, now);
+    }
+
+    /// As [`balance`](Self::balance), for a CPU that has just adopted what others claimed.
+    fn book(&self, area: &PerCpu, rings: &Rings, edges: usize, kind: GrantKind, now: Timestamp) {
+        let (ledger, limits) = (&area.ledger, self.limits());
+        let mut held = ledger.begin(now, limits);
+        ledger.drop_what_the_cap_ends(&mut held, now, limits);
+        self.add_rings(area, &mut held, rings, kind, now);
+        // There is a ring for each: the one that was claimed, or one that is due earlier.
+        let _ = held.take(edges, now, limits);
+        ledger.keep(&held, now, limits);
+        ledger.note_claim(now);
     }
 
     /// Sends that finish while this CPU looks at them have rung before the clock is read.
-    fn add_rings(&self, area: &PerCpu, rings: &Rings, kind: GrantKind, now: Timestamp) {
-        let (limits, ledger) = (self.limits(), &area.ledger);
+    fn add_rings(
+        &self,
+        area: &PerCpu,
+        held: &mut Held,
+        rings: &Rings,
+        kind: GrantKind,
+        now: Timestamp,
+    ) {
+        let limits = self.limits();
         let mut have_rung = rings.of_doorbells().saturating_add(rings.sends());
         let mut now = now;
         if rings.sends() != 0 {
@@ -50,16 +64,15 @@ impl<P: Platform> Nmi<P> {
             if let Some(UnfinishedSends { count, wait }) = unfinished {
                 let rings = count.min(rings.sends());
                 have_rung = have_rung.saturating_sub(rings);
-                let due = Due::After { wait, taken: Some(now) };
-                ledger.add(Grant { kind, rings, due }, now, limits);
+                held.add(Grant { kind, rings, due: Due::After { wait, taken: Some(now) } });
             }
         }
+        let floor = area.ledger.floor(now, limits);
         let deadline = now.after(limits.late());
-        let due = ledger.due_if_late(deadline, now, limits);
-        ledger.add(Grant { kind, rings: have_rung, due }, now, limits);
+        held.add(Grant { kind, rings: have_rung, due: floor.due_if_late(deadline) });
         let late_deadline = deadline.later_of(now.after(limits.late_of(rings.late_us())));
-        let due = ledger.due_if_late(late_deadline, now, limits);
-        ledger.add(Grant { kind: GrantKind::Late, rings: rings.late_edges(), due }, now, limits);
+        let due = floor.due_if_late(late_deadline);
+        held.add(Grant { kind: GrantKind::Late, rings: rings.late_edges(), due });
     }
 
     /// Forgets what this CPU, which comes online, was granted before and had deferred. A send that
@@ -78,11 +91,12 @@ impl<P: Platform> Nmi<P> {
         area.ledger.add(Grant { kind: GrantKind::Collapsed, rings, due }, now, limits);
     }
 
-    /// Takes what NMIs on top have claimed into the balance. Own CPU, outermost.
-    pub(crate) fn take_claims_on_top(&self, ctx: &NmiContext<'_>) {
+    /// Takes what NMIs on top have claimed into the balance. Own CPU, outermost. The CPU has just
+    /// adopted what others claimed.
+    fn take_claims_on_top(&self, ctx: &NmiContext<'_>) {
         let ClaimsOnTop { edges, rings } = ctx.area.tray.take_claims();
         if edges != 0 || rings.explain_an_edge() {
-            self.balance(ctx, &rings, edges, GrantKind::Collapsed, self.now());
+            self.book(ctx.area, &rings, edges, GrantKind::Collapsed, self.now());
         }
     }
 
@@ -96,47 +110,69 @@ impl<P: Platform> Nmi<P> {
         area.ledger.adopt(&self.core.registry, machine_wide, at);
     }
 
-    /// Absorbs an edge, if a ring may still come that it can have been, and reports it if that may
-    /// hide something.
-    pub(crate) fn absorb(&self, ctx: &NmiContext<'_>, edge: &Edge) -> bool {
-        let limits = self.limits();
-        let now = Timestamp::from_ticks(ctx.arrived_ticks).later_of(edge.seen);
+    /// Makes the ledger ready to absorb edges, of which the oldest came `as_of` then: it has the
+    /// rings of all claims that were made before this CPU looked at the statuses. The outermost
+    /// code.
+    pub(crate) fn prepare_to_absorb(&self, ctx: &NmiContext<'_>, as_of: Timestamp, now: Timestamp) {
         // This CPU looked at the statuses before the claims. Partner: the fence in
         // `claim_outside_nmi`.
         fence(Ordering::Acquire);
-        if !ctx.area.tray.is_empty() {
-            self.take_claims_on_top(ctx);
-        }
-        if !ctx.area.ledger.is_empty() {
-            self.look_at_what_is_unfinished(ctx.area);
-        }
-        self.adopt(ctx.area, edge.arrived, now);
+        self.adopt(ctx.area, as_of, now);
+        self.take_claims_on_top(ctx);
+    }
+
+    /// Absorbs those of the edges for which a ring may still come that they can have been, takes
+    /// them out of `batch`, and reports them if that may hide something. Says whether there were
+    /// any. The caller has [prepared](Self::prepare_to_absorb) it.
+    pub(crate) fn absorb(&self, ctx: &NmiContext<'_>, batch: &mut [Edges], now: Timestamp) -> bool {
         let ledger = &ctx.area.ledger;
-        let absorbable_ticks = ledger.absorbable_ticks(now);
-        let Some(kind) = ledger.take(edge.arrived, edge.seen, now, limits) else {
+        if ledger.is_empty() {
             return false;
-        };
-        ctx.area.counters.record_absorbed(kind);
-        let absorption = ledger.note_absorbed(kind, absorbable_ticks, now, limits);
-        if let Some(absorbed) = absorption.to_report {
+        }
+        let limits = self.limits();
+        let absorbable_ticks = ledger.absorbable_ticks(now);
+        let mut any = false;
+        ledger.absorb(batch, now, limits, |edge, taken| {
+            any = true;
+            self.note_absorbed(ctx, edge, taken, absorbable_ticks);
+        });
+        any
+    }
+
+    /// Counts edges that were absorbed, and reports them if that may hide something.
+    fn note_absorbed(
+        &self,
+        ctx: &NmiContext<'_>,
+        edge: &Edge,
+        taken: Taken,
+        absorbable_ticks: u64,
+    ) {
+        let limits = self.limits();
+        let now = Timestamp::from_ticks(ctx.arrived_ticks);
+        let mut last = GrantKind::Collapsed;
+        for (kind, rings) in taken.by_kind() {
+            ctx.area.counters.record_absorbed(kind, rings);
+            last = kind;
+        }
+        let ledger = &ctx.area.ledger;
+        if let Some(absorbed) = ledger.note_absorbed(taken.all(), absorbable_ticks, now, limits) {
             self.platform.report_absorbed(&AbsorbedNmi {
                 cpu: ctx.cpu,
                 ip: edge.ip,
                 mode: edge.mode,
                 arrived_ticks: edge.arrived.ticks(),
-                kind,
+                kind: last,
                 absorbable_ticks: usize::try_from(absorbable_ticks).unwrap_or(usize::MAX),
                 absorbed,
             });
         }
-        true
     }
 
     /// Looks at what rings without a deadline wait for. Own CPU, outermost.
     pub(crate) fn look_at_what_is_unfinished(&self, area: &PerCpu) {
         let ledger = &area.ledger;
         ledger.look_again(
-            |wait| area.have_sends_finished(wait, self.core.cpus()),
+            |wait| area.finish_waits(wait, self.core.cpus()),
             |now| ledger.claims_due(&self.core.registry, now, self.limits()),
             || self.now(),
             self.limits(),

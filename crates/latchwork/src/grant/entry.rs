@@ -35,6 +35,14 @@ impl Due {
         matches!(self, Self::By(_) | Self::LateSendBy(_))
     }
 
+    /// For what it waits.
+    pub(super) const fn waits_for(self) -> Option<SendWait> {
+        match self {
+            Self::After { wait, .. } | Self::LateSend(wait) => Some(wait),
+            Self::By(_) | Self::LateSendBy(_) => None,
+        }
+    }
+
     /// Whether grants with these dues may be made one with the later of the two.
     pub(super) fn is_like(self, other: Self) -> bool {
         match (self, other) {
@@ -100,6 +108,27 @@ pub(crate) struct Grant {
     pub(crate) kind: GrantKind,
     pub(crate) rings: usize,
     pub(crate) due: Due,
+}
+
+/// How many rings edges took, by their kinds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken([usize; GrantKind::ALL.len()]);
+
+impl Taken {
+    pub(super) fn add(&mut self, kind: GrantKind, rings: usize) {
+        if let Some(taken) = self.0.get_mut(kind as usize) {
+            *taken = taken.saturating_add(rings);
+        }
+    }
+
+    pub(crate) fn all(self) -> usize {
+        self.0.iter().fold(0, |sum: usize, rings| sum.saturating_add(*rings))
+    }
+
+    /// The kinds of which there are any, and how many.
+    pub(crate) fn by_kind(self) -> impl Iterator<Item = (GrantKind, usize)> {
+        GrantKind::ALL.into_iter().zip(self.0).filter(|(_, rings)| *rings != 0)
+    }
 }
 
 /// A place for a grant: what it is, a moment of its due, and for which sends it waits.

@@ -5,28 +5,32 @@
 //! and an open point drops those that were due before it. See the [parent](super) for why this
 //! calls no ring unknown.
 
+use core::cell::OnceCell;
+
 use super::{
-    entry::{Due, Entry, Grant},
+    entry::{Due, Entry, Grant, Taken},
+    held::{ENTRIES, Floor, Held, bit_of, is_beyond_cap, is_far_ahead},
     live_time::LiveTime,
-    rationing::{Absorption, Rationing},
+    rationing::Rationing,
     routes::Routes,
     seen::SeenClaims,
 };
 use crate::{
     contract::{GrantKind, Granted},
+    edge::{Edge, Edges},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
     send_wait::SendWait,
     time::{InTicks, OwnTime, Timestamp},
 };
 
-/// More than there are [dues](Due) that are not alike: so two grants can always be made one.
-const ENTRIES: usize = 6;
+/// In the word of what is in use: the due of `taken` is not known.
+const TAKEN: usize = 1 << ENTRIES;
 
 /// One CPU's ledger.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    /// How many entries hold a grant; `taken` counts as one while its due is not known.
+    /// Which entries hold a grant, a bit for each; and the mark [`TAKEN`].
     in_use: OwnWord,
     /// When this CPU last left an NMI, while it had grants; or when it got the first of them.
     last_leave: OwnTime,
@@ -66,79 +70,100 @@ impl Ledger {
         self.in_use() == 0
     }
 
+    /// Begins a step at `now`.
+    pub(super) fn begin(&self, now: Timestamp, limits: InTicks<'_>) -> Held {
+        let mut held = self.held();
+        held.drop_where(|grant| is_far_ahead(grant.due, now, limits));
+        held
+    }
+
+    /// Drops the rings that the cap has ended for an edge which `arrived` then.
+    pub(super) fn drop_what_the_cap_ends(
+        &self,
+        held: &mut Held,
+        arrived: Timestamp,
+        limits: InTicks<'_>,
+    ) {
+        let left = self.last_leave.get();
+        held.drop_where(|grant| is_beyond_cap(grant.due, left, arrived, limits));
+    }
+
+    /// Ends a step: writes what it has changed, and notes whether the CPU can absorb an edge now.
+    pub(super) fn keep(&self, held: &Held, now: Timestamp, limits: InTicks<'_>) {
+        if !held.has_changed() {
+            return;
+        }
+        let in_use = self.in_use();
+        if in_use == 0 {
+            self.last_leave.set(now);
+        }
+        for (place, grant) in held.changed() {
+            if let Some(entry) = self.entries.get(place) {
+                entry.set(grant);
+            }
+        }
+        self.set_in_use(held.in_use() | in_use & TAKEN);
+        match held.explain_an_edge() {
+            true => self.live_time.begins(now),
+            false => self.live_time.ends(now),
+        }
+        if let Some(due) = held.taken() {
+            self.note_taken(due, now, limits);
+        }
+    }
+
     /// Adds rings that may still come. Beyond [`MOST_RINGS`](super::entry::MOST_RINGS) of a kind
     /// there are no more: so many at once are a storm.
     pub(crate) fn add(&self, grant: Grant, now: Timestamp, limits: InTicks<'_>) {
-        if grant.rings == 0 {
-            return;
-        }
-        if self.is_empty() {
-            self.last_leave.set(now);
-        } else {
-            self.drop_where(now, |it| is_far_ahead(it.due, now, limits));
-        }
-        if grant.due.explains() {
-            self.live_time.begins(now);
-        }
-        let is_same = |it: &Grant| it.kind == grant.kind && it.due == grant.due;
-        let place = self.find(is_same).or_else(|| self.free_entry());
-        let place = place.or_else(|| self.find(|it| it.due.is_like(grant.due)));
-        if let Some((entry, before)) = place.or_else(|| self.join_two()) {
-            if before.is_none() {
-                self.set_in_use(self.in_use().wrapping_add(1));
-            }
-            entry.set(before.map_or(grant, |it| joined(it, grant)));
-        }
+        let mut held = self.begin(now, limits);
+        held.add(grant);
+        self.keep(&held, now, limits);
     }
 
-    /// Takes one ring away: this CPU took an edge. It is the ring that is due earliest; its kind is
-    /// returned, or `None` if there is no ring that the edge, which `arrived` and was `seen` then,
-    /// may have been.
-    ///
-    /// An edge that waited cannot have been the ring of a claim made long after it was seen. Such a
-    /// ring is left.
-    pub(crate) fn take(
+    /// [Takes](Held::take) rings away for edges, which may have waited. Takes those that found one
+    /// out of `batch`, and hands each lot to `absorbed`.
+    pub(crate) fn absorb(
         &self,
-        arrived: Timestamp,
-        seen: Timestamp,
+        batch: &mut [Edges],
         now: Timestamp,
         limits: InTicks<'_>,
-    ) -> Option<GrantKind> {
-        self.drop_where(now, |grant| {
-            self.is_beyond_cap(grant.due, arrived, limits) || is_far_ahead(grant.due, now, limits)
-        });
-        let may_be = |due: Due| due.explains() && !is_far_ahead(due, seen, limits);
-        let mut earliest: Option<(&Entry, Grant)> = None;
-        for (entry, grant) in self.grants().filter(|(_, grant)| may_be(grant.due)) {
-            if earliest.is_none_or(|(_, so_far)| grant.due.is_before(so_far.due)) {
-                earliest = Some((entry, grant));
+        mut absorbed: impl FnMut(&Edge, Taken),
+    ) {
+        let mut held = self.begin(now, limits);
+        for edges in batch.iter_mut().filter(|it| !it.is_none()) {
+            self.drop_what_the_cap_ends(&mut held, edges.edge.arrived, limits);
+            let taken = held.take(edges.count, edges.edge.seen, limits);
+            edges.count = edges.count.saturating_sub(taken.all());
+            if taken.all() != 0 {
+                absorbed(&edges.edge, taken);
             }
         }
-        let (entry, grant) = earliest?;
-        self.take_from(entry, grant, now);
-        self.note_taken(grant.due, now, limits);
-        Some(grant.kind)
+        self.keep(&held, now, limits);
     }
 
-    /// Takes the excuse of one send that was written off, if there is any. Its edge may have been
-    /// that send's.
-    pub(crate) fn take_late_send(&self, as_of: Timestamp) -> bool {
-        let Some((entry, grant)) = self.grants().find(|(_, grant)| !grant.due.explains()) else {
-            return false;
-        };
-        self.take_from(entry, grant, as_of);
-        true
+    /// Takes excuses of sends that were written off, for so many edges that may have been those
+    /// sends'. Returns how many there were.
+    pub(crate) fn take_late_sends(
+        &self,
+        edges: usize,
+        now: Timestamp,
+        limits: InTicks<'_>,
+    ) -> usize {
+        let mut held = self.held();
+        let taken = held.take_excuses(edges);
+        self.keep(&held, now, limits);
+        taken
     }
 
-    /// Notes an edge that a ring of `kind` explains. Says whether it is to be reported.
+    /// Notes edges that rings explain. Says whether they are to be reported.
     pub(crate) fn note_absorbed(
         &self,
-        kind: GrantKind,
+        edges: usize,
         absorbable_ticks: u64,
         now: Timestamp,
         limits: InTicks<'_>,
-    ) -> Absorption {
-        self.rationing.record(kind, absorbable_ticks, now, limits)
+    ) -> Option<usize> {
+        self.rationing.record(edges, absorbable_ticks, now, limits)
     }
 
     /// Notes that this CPU claimed something at `now`.
@@ -147,98 +172,116 @@ impl Ledger {
         self.last_claim.set(now);
     }
 
-    /// Until when a ring may come that this CPU adds only now, and that is due by `deadline`.
-    ///
-    /// An edge that this CPU took before may have been this ring. Then what that edge took instead
-    /// is still to come: the ring of the CPU's own last claim, or one that it took from the ledger.
-    pub(super) fn due_if_late(
-        &self,
-        deadline: Timestamp,
-        now: Timestamp,
-        limits: InTicks<'_>,
-    ) -> Due {
+    /// What bounds the dues of rings that this CPU adds only now.
+    pub(super) fn floor(&self, now: Timestamp, limits: InTicks<'_>) -> Floor {
         let claim = self.last_claim.get();
         let is_recent = now.since(claim) <= limits.cap() && claim.since(now) <= limits.cap();
-        let own = if is_recent { claim.after(limits.late()) } else { deadline };
-        let due = Due::By(own.later_of(deadline));
-        self.last_taken(now, limits).map_or(due, |taken| due.later_of(taken.due))
+        let taken = self.taken.get().filter(|it| !is_far_ahead(it.due, now, limits));
+        let own = is_recent.then(|| claim.after(limits.late()));
+        Floor { own, taken: taken.map(|it| it.due) }
     }
 
     /// Drops the rings that were due before `open_point`, a moment at which this CPU would have
     /// taken any edge that had come.
-    pub(crate) fn note_open_point(&self, open_point: Timestamp, now: Timestamp) {
-        self.drop_where(now, |grant| match grant.due {
+    pub(crate) fn note_open_point(
+        &self,
+        open_point: Timestamp,
+        now: Timestamp,
+        limits: InTicks<'_>,
+    ) {
+        let mut held = self.held();
+        held.drop_where(|grant| match grant.due {
             Due::By(deadline) | Due::LateSendBy(deadline) => deadline.is_before(open_point),
             _ => false,
         });
+        self.keep(&held, now, limits);
     }
 
     /// Notes that this CPU leaves an NMI, which `arrived` then. The end of the one before is an open
     /// point, if `may_open`: whatever had come by then this CPU has taken since, as the NMI that it
     /// leaves or as one in between. When the NMI that it leaves was delivered, nobody knows, so
     /// what was noted in it is none: the ledger was empty before.
-    pub(crate) fn note_leave(&self, arrived: Timestamp, left: Timestamp, may_open: bool) {
+    pub(crate) fn note_leave(
+        &self,
+        arrived: Timestamp,
+        left: Timestamp,
+        may_open: bool,
+        limits: InTicks<'_>,
+    ) {
         let before = self.last_leave.get();
         if may_open && before.is_before(arrived) {
-            self.note_open_point(before, left);
+            self.note_open_point(before, left, limits);
         }
         self.last_leave.set(left);
     }
 
     /// Notes that this CPU was parked in an NMI until now, while it could take no other, nor go on
     /// with a send of its own that the NMI interrupted: such a send is written off no sooner.
-    pub(crate) fn note_end_of_parking(&self, now: Timestamp) {
+    pub(crate) fn note_end_of_parking(&self, now: Timestamp, limits: InTicks<'_>) {
         self.last_leave.set(now);
-        for entry in self.entries.iter().chain([&self.taken]) {
-            if let Some(Grant { due: Due::After { wait, taken: Some(_) }, kind, rings }) =
-                entry.get()
-            {
-                entry.set(Grant { kind, rings, due: Due::After { wait, taken: Some(now) } });
-            }
+        let goes_on = |due: Due| match due {
+            Due::After { wait, taken: Some(_) } => Some(Due::After { wait, taken: Some(now) }),
+            _ => None,
+        };
+        let mut held = self.held();
+        held.change_dues(goes_on);
+        self.keep(&held, now, limits);
+        if let Some((grant, due)) = self.taken.get().and_then(|it| Some((it, goes_on(it.due)?))) {
+            self.taken.set(Grant { due, ..grant });
         }
     }
 
-    /// Looks at what rings without a deadline wait for, and which of it `has_finished` says has
-    /// finished. Claims outside an NMI are due by `claims_due` then. Reads the clock after the
-    /// look.
+    /// Looks at what rings without a deadline wait for. `finish` says which is the last wait, of
+    /// those up to the one that it is given, that is over. Claims outside an NMI are due by
+    /// `claims_due` then. Reads the clock after the look.
     pub(crate) fn look_again(
         &self,
-        has_finished: impl Fn(SendWait) -> bool,
+        finish: impl Fn(SendWait) -> SendWait,
         claims_due: impl Fn(Timestamp) -> Timestamp,
-        clock: impl Fn() -> Timestamp,
+        clock: impl FnOnce() -> Timestamp,
         limits: InTicks<'_>,
     ) {
+        let mut held = self.held();
+        let last_taken = self.taken.get();
+        let taken = last_taken.filter(|_| self.in_use() & TAKEN != 0);
+        let dues = held.iter().map(|(_, grant)| grant.due).chain(taken.map(|it| it.due));
+        let Some(last) = dues.filter_map(Due::waits_for).reduce(SendWait::later_of) else {
+            return;
+        };
+        // A sender that has moved on between two glances is in a chain of sends, and not stuck.
+        let glance = finish(last);
+        let over = if glance.is_before(last) { finish(last) } else { glance };
+        let now = clock();
+        let has_finished = |wait: SendWait| !over.is_before(wait);
+        let rung = now.after(limits.late());
+        let claims = OnceCell::new();
+        let claims_due = || *claims.get_or_init(|| claims_due(now));
         let look = |due: Due| match due {
             Due::After { wait, taken } if has_finished(wait) => {
-                let now = clock();
-                let rung = now.after(limits.late());
-                Some(Due::By(if taken.is_none() { rung.later_of(claims_due(now)) } else { rung }))
+                Some(Due::By(if taken.is_none() { rung.later_of(claims_due()) } else { rung }))
             }
-            Due::After { wait, taken: Some(taken) } if clock().since(taken) >= limits.hold() => {
+            Due::After { wait, taken: Some(taken) } if now.since(taken) >= limits.hold() => {
                 Some(Due::LateSend(wait))
             }
-            Due::LateSend(wait) if has_finished(wait) => {
-                let now = clock();
-                let due = Due::LateSendBy(now.after(limits.late()));
-                let taken = self.last_taken(now, limits);
-                Some(taken.map_or(due, |taken| due.or_in_place_of(taken.due)))
-            }
+            Due::LateSend(wait) if has_finished(wait) => Some(Due::LateSendBy(rung)),
             _ => None,
         };
-        if let Some((grant, due)) = self.taken.get().and_then(|it| Some((it, look(it.due)?))) {
+        held.change_dues(look);
+        let taken = taken.and_then(|grant| Some(Grant { due: look(grant.due)?, ..grant }));
+        if let Some(last) = taken.or(last_taken).filter(|it| !is_far_ahead(it.due, now, limits)) {
+            held.extend_excuses(last.due);
+        }
+        if let Some(grant) = taken {
             self.taken.clear();
-            self.set_in_use(self.in_use().saturating_sub(1));
-            match due.explains() {
-                true => self.note_taken(due, clock(), limits),
-                false => self.add(Grant { due, ..grant }, clock(), limits),
+            self.set_in_use(self.in_use() & !TAKEN);
+            if !grant.due.explains() {
+                held.add(grant);
             }
         }
-        for (entry, grant) in self.grants() {
-            if let Some(due) = look(grant.due) {
-                entry.set(Grant { due, ..grant });
-            }
+        self.keep(&held, now, limits);
+        if let Some(grant) = taken.filter(|grant| grant.due.explains()) {
+            self.note_taken(grant.due, now, limits);
         }
-        self.update_live_time(clock());
     }
 
     /// Notes that a claim of this CPU outside an NMI is over, and its ring due by `deadline`.
@@ -255,8 +298,11 @@ impl Ledger {
     /// What is granted, for a debugger or a report. Any CPU may ask.
     pub(crate) fn snapshot(&self, now: Timestamp, limits: InTicks<'_>) -> Granted {
         let mut granted = Granted::default();
-        for (_, grant) in self.grants().filter(|(_, grant)| grant.due.explains()) {
-            if self.is_beyond_cap(grant.due, now, limits) || is_far_ahead(grant.due, now, limits) {
+        let left_at = self.last_leave.get();
+        for (_, grant) in self.held().iter().filter(|(_, grant)| grant.due.explains()) {
+            if is_beyond_cap(grant.due, left_at, now, limits)
+                || is_far_ahead(grant.due, now, limits)
+            {
                 continue;
             }
             if let Some(edges) = granted.edges.get_mut(grant.kind as usize) {
@@ -283,34 +329,18 @@ impl Ledger {
 
     /// Forgets all: this CPU comes back from being offline.
     pub(crate) fn reset(&self, now: Timestamp) {
-        self.drop_where(now, |_| true);
-        self.taken.clear();
         self.set_in_use(0);
+        self.taken.clear();
+        self.live_time.ends(now);
     }
 
-    fn grants(&self) -> impl Iterator<Item = (&Entry, Grant)> {
-        self.entries.iter().filter_map(|entry| Some((entry, entry.get()?)))
-    }
-
-    fn find(&self, is_it: impl Fn(&Grant) -> bool) -> Option<(&Entry, Option<Grant>)> {
-        self.grants().find(|(_, grant)| is_it(grant)).map(|(entry, grant)| (entry, Some(grant)))
-    }
-
-    fn free_entry(&self) -> Option<(&Entry, Option<Grant>)> {
-        self.entries.iter().find(|entry| entry.get().is_none()).map(|entry| (entry, None))
-    }
-
-    /// Makes room, where no entry is free, by making one of two grants that are alike.
-    fn join_two(&self) -> Option<(&Entry, Option<Grant>)> {
-        for (place, (entry, grant)) in self.grants().enumerate() {
-            let like = self.grants().skip(place.wrapping_add(1));
-            if let Some((kept, other)) = like.into_iter().find(|it| it.1.due.is_like(grant.due)) {
-                kept.set(joined(other, grant));
-                self.free(entry);
-                return Some((entry, None));
-            }
-        }
-        None
+    /// Reads what the ledger holds: one look for each entry that is in use.
+    fn held(&self) -> Held {
+        let in_use = self.in_use();
+        Held::of(|place| match in_use & bit_of(place) {
+            0 => None,
+            _ => self.entries.get(place)?.get(),
+        })
     }
 
     #[inline(always)]
@@ -318,84 +348,17 @@ impl Ledger {
         self.in_use.load(Ordering::Relaxed)
     }
 
-    fn set_in_use(&self, entries: usize) {
-        self.in_use.store(entries, Ordering::Relaxed);
+    fn set_in_use(&self, in_use: usize) {
+        self.in_use.store(in_use, Ordering::Relaxed);
     }
 
-    fn free(&self, entry: &Entry) {
-        entry.clear();
-        self.set_in_use(self.in_use().saturating_sub(1));
-    }
-
-    fn take_from(&self, entry: &Entry, grant: Grant, now: Timestamp) {
-        match grant.rings.saturating_sub(1) {
-            0 => self.free(entry),
-            rings => entry.set(Grant { rings, ..grant }),
-        }
-        self.update_live_time(now);
-    }
-
-    /// Of the rings that edges took, the one that is due latest.
-    fn last_taken(&self, now: Timestamp, limits: InTicks<'_>) -> Option<Grant> {
-        self.taken.get().filter(|it| !is_far_ahead(it.due, now, limits))
-    }
-
-    /// Notes that an edge took a ring. The edge may have been a late send's, whose excuse then lasts
-    /// for that ring.
+    /// Notes that an edge took a ring.
     fn note_taken(&self, due: Due, now: Timestamp, limits: InTicks<'_>) {
-        for (entry, grant) in self.grants().filter(|(_, grant)| !grant.due.explains()) {
-            entry.set(Grant { due: grant.due.or_in_place_of(due), ..grant });
-        }
-        let before = self.last_taken(now, limits);
+        let before = self.taken.get().filter(|it| !is_far_ahead(it.due, now, limits));
         let latest = before.map_or(due, |before| before.due.later_of(due));
-        if before.is_none_or(|before| before.due.is_known()) && !latest.is_known() {
-            self.set_in_use(self.in_use().wrapping_add(1));
+        if !latest.is_known() {
+            self.set_in_use(self.in_use() | TAKEN);
         }
         self.taken.set(Grant { kind: GrantKind::Collapsed, rings: 1, due: latest });
     }
-
-    fn drop_where(&self, now: Timestamp, is_over: impl Fn(&Grant) -> bool) {
-        let mut dropped = false;
-        for (entry, _) in self.grants().filter(|(_, grant)| is_over(grant)) {
-            self.free(entry);
-            dropped = true;
-        }
-        if dropped {
-            self.update_live_time(now);
-        }
-    }
-
-    fn update_live_time(&self, now: Timestamp) {
-        if !self.grants().any(|(_, grant)| grant.due.explains()) {
-            self.live_time.ends(now);
-        }
-    }
-
-    /// Whether the cap has ended a ring without any open point. It counts from its deadline or from
-    /// when this CPU last left an NMI, whichever is later: until then the CPU could not take it.
-    fn is_beyond_cap(&self, due: Due, as_of: Timestamp, limits: InTicks<'_>) -> bool {
-        let (Due::By(deadline) | Due::LateSendBy(deadline)) = due else {
-            return false;
-        };
-        let could_take_from = deadline.later_of(self.last_leave.get());
-        as_of.since(could_take_from) > limits.cap()
-    }
-}
-
-/// Whether a deadline is farther ahead of a moment than two caps. Seen from now, it is of a clock
-/// that was reset since. Twice the cap is no reset: other CPUs' clocks may be ahead, and an NMI on
-/// top may have lasted.
-fn is_far_ahead(due: Due, now: Timestamp, limits: InTicks<'_>) -> bool {
-    match due {
-        Due::By(deadline) | Due::LateSendBy(deadline) => {
-            deadline.since(now) > limits.cap().saturating_mul(2)
-        }
-        _ => false,
-    }
-}
-
-/// A grant that stands for two that are alike: until the later of their dues.
-fn joined(grant: Grant, other: Grant) -> Grant {
-    let rings = grant.rings.saturating_add(other.rings);
-    Grant { rings, due: grant.due.later_of(other.due), ..grant }
 }

@@ -42,10 +42,11 @@ impl LiveTime {
 
     /// Notes that the pool is not live; perhaps it was before.
     pub(super) fn ends(&self, now: Timestamp) {
-        let since = self.since.swap(0, Ordering::Relaxed);
+        let since = self.since.load(Ordering::Relaxed);
         if since == 0 {
             return;
         }
+        self.since.store(0, Ordering::Relaxed);
         let ticks = usize::try_from(now.since(now.nearest_of(since))).unwrap_or(usize::MAX);
         let total = self.total_ticks.load(Ordering::Relaxed).wrapping_add(ticks);
         self.total_ticks.store(total, Ordering::Relaxed);

@@ -71,6 +71,7 @@ mod adopt;
 mod balance;
 mod doorbell;
 mod entry;
+mod held;
 mod ledger;
 mod live_time;
 mod published;

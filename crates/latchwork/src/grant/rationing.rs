@@ -9,19 +9,9 @@
 //! It can tell one that repeats: absorbing is rationed, so it surfaces.
 
 use crate::{
-    contract::GrantKind,
     primitive::{Counter, Ordering},
     time::{InTicks, Timestamp},
 };
-
-/// One absorbed edge, for the counters and perhaps for a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Absorption {
-    pub(crate) kind: GrantKind,
-    pub(crate) absorbable_ticks: u64,
-    /// How many were absorbed since the last report, if this one is to be reported.
-    pub(crate) to_report: Option<usize>,
-}
 
 /// Decides which absorbed edges this CPU reports. Own CPU, in NMI; an NMI on top can at worst bring
 /// one report more.
@@ -51,23 +41,25 @@ impl Rationing {
         }
     }
 
+    /// Notes edges that were absorbed. Returns how many were since the last report, if there is to
+    /// be one.
     pub(super) fn record(
         &self,
-        kind: GrantKind,
+        edges: usize,
         absorbable_ticks: u64,
         now: Timestamp,
         limits: InTicks<'_>,
-    ) -> Absorption {
+    ) -> Option<usize> {
         let tolerated = limits.ms_to_ticks(Self::TOLERATED_MS);
         let streak = self.streak_ticks(now, limits.ms_to_ticks(Self::STREAK_MS));
-        let unreported = self.unreported.load(Ordering::Relaxed).wrapping_add(1);
+        let unreported = self.unreported.load(Ordering::Relaxed).wrapping_add(edges);
         self.unreported.store(unreported, Ordering::Relaxed);
         let is_too_long = absorbable_ticks > tolerated || streak >= tolerated;
         let report = is_too_long && self.may_report(now, limits.ms_to_ticks(Self::STREAK_MS));
         if report {
             self.unreported.store(0, Ordering::Relaxed);
         }
-        Absorption { kind, absorbable_ticks, to_report: report.then_some(unreported) }
+        report.then_some(unreported)
     }
 
     /// How long ago the streak began to which an edge absorbed now belongs.

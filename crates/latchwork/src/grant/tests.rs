@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     contract::GrantKind,
+    edge::{Edge, Edges},
     send_wait::SendWait,
     time::{LimitsInForce, Timestamp},
 };
@@ -39,18 +40,36 @@ impl Scene {
     }
 
     fn take(&self, now: u64) -> bool {
-        self.ledger.take(at(now), at(now), at(now), self.limits.in_ticks(1_000)).is_some()
+        self.take_for(1, now) == 1
+    }
+
+    /// Takes rings for so many edges. Returns how many found one.
+    fn take_for(&self, edges: usize, now: u64) -> usize {
+        let edge = Edge { arrived: at(now), seen: at(now), ..Edge::NONE };
+        let mut batch = [Edges { edge, count: edges }];
+        self.ledger.absorb(&mut batch, at(now), self.limits.in_ticks(1_000), |_, _| {});
+        edges - batch[0].count
     }
 
     /// Looks again at `now`, where what was under way has finished or not. Claims that are over are
     /// due by 500.
     fn look(&self, has_finished: bool, now: u64) {
         let limits = self.limits.in_ticks(1_000);
-        self.ledger.look_again(|_| has_finished, |_| at(500), || at(now), limits);
+        let finish = |wait: SendWait| if has_finished { wait } else { wait.before() };
+        self.ledger.look_again(finish, |_| at(500), || at(now), limits);
     }
 
     fn open(&self, open_point: u64) {
-        self.ledger.note_open_point(at(open_point), at(open_point));
+        let limits = self.limits.in_ticks(1_000);
+        self.ledger.note_open_point(at(open_point), at(open_point), limits);
+    }
+
+    fn leave(&self, arrived: u64, left: u64) {
+        self.ledger.note_leave(at(arrived), at(left), true, self.limits.in_ticks(1_000));
+    }
+
+    fn take_late_send(&self, now: u64) -> bool {
+        self.ledger.take_late_sends(1, at(now), self.limits.in_ticks(1_000)) == 1
     }
 
     fn rings(&self, now: u64) -> usize {
@@ -97,9 +116,9 @@ fn an_open_point_drops_what_was_due_before_it_and_nothing_else() {
 fn an_nmi_that_adds_a_ring_is_no_open_point_at_its_own_end() {
     let scene = Scene::new();
     scene.add(Due::By(at(150)), 200);
-    scene.ledger.note_leave(at(200), at(210), true);
+    scene.leave(200, 210);
     assert_eq!(scene.rings(210), 1, "it comes next");
-    scene.ledger.note_leave(at(220), at(300), true);
+    scene.leave(220, 300);
     assert_eq!(scene.rings(300), 0);
 }
 
@@ -130,8 +149,8 @@ fn the_excuse_of_a_late_send_ends_once_its_ring_has_come() {
         scene.look(true, finished);
         let open_point = finished + LATE + u64::from(!is_used);
         scene.open(open_point);
-        assert_eq!(scene.ledger.take_late_send(at(open_point)), is_used);
-        assert!(!scene.ledger.take_late_send(at(open_point)), "it has one edge");
+        let take = || scene.ledger.take_late_sends(2, at(open_point), scene.limits.in_ticks(1_000));
+        assert_eq!((take(), take()), (usize::from(is_used), 0), "it has one edge");
     }
 }
 
@@ -147,14 +166,14 @@ fn the_excuse_of_a_late_send_lasts_for_what_its_edge_took() {
         assert!(scene.take(11_000));
         let look = |finished: SendWait, now| {
             let limits = scene.limits.in_ticks(1_000);
-            let has_finished = |wait: SendWait| !finished.is_before(wait);
-            scene.ledger.look_again(has_finished, |_| at(now), || at(now), limits);
+            let finish = |wait: SendWait| if wait.is_before(finished) { wait } else { finished };
+            scene.ledger.look_again(finish, |_| at(now), || at(now), limits);
         };
         look(WAIT, 11_100);
         scene.open(12_000);
         look(second, 12_100);
         scene.open(12_100 + LATE + u64::from(!is_used));
-        assert_eq!(scene.ledger.take_late_send(at(13_000)), is_used);
+        assert_eq!(scene.take_late_send(13_000), is_used);
     }
 }
 
@@ -176,10 +195,42 @@ fn a_ring_taken_amid_its_own_claim_is_due_with_it() {
     let limits = scene.limits.in_ticks(1_000);
     scene.add(CLAIM, 100);
     assert!(scene.take(150));
-    let due_of_a_late_one = || scene.ledger.due_if_late(at(400), at(290), limits);
+    let due_of_a_late_one = || scene.ledger.floor(at(290), limits).due_if_late(at(400));
     scene.look(false, 280);
     assert_eq!(due_of_a_late_one(), CLAIM);
     scene.look(true, 280);
     assert_eq!(due_of_a_late_one(), Due::By(at(500)));
     assert!(scene.ledger.is_empty());
+}
+
+/// One step for many edges takes what as many steps would.
+#[test]
+fn many_edges_take_their_rings_in_one_step() {
+    for edges in 0..=9 {
+        let (all, one_by_one) = (Scene::new(), Scene::new());
+        for scene in [&all, &one_by_one] {
+            for (place, due) in [Due::By(at(300)), SEND, Due::By(at(200)), CLAIM].iter().enumerate()
+            {
+                for _ in 0..=place.min(2) {
+                    scene.add(*due, 100);
+                }
+            }
+        }
+        let found = all.take_for(edges, 150);
+        let singly = (0..edges).filter(|_| one_by_one.take(150)).count();
+        assert_eq!((found, found), (singly, edges.min(9)));
+        for scene in [&all, &one_by_one] {
+            scene.look(true, 160);
+        }
+        for deadline in [200, 300, 360, 500] {
+            for scene in [&all, &one_by_one] {
+                scene.open(deadline + 1);
+            }
+            assert_eq!(all.rings(deadline + 1), one_by_one.rings(deadline + 1));
+        }
+        assert_eq!(
+            all.ledger.floor(at(170), all.limits.in_ticks(1_000)).due_if_late(at(170)),
+            one_by_one.ledger.floor(at(170), all.limits.in_ticks(1_000)).due_if_late(at(170)),
+        );
+    }
 }

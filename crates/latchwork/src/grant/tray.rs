@@ -10,23 +10,18 @@
 
 use super::rings::Rings;
 use crate::{
-    contract::EdgeModel,
-    edge::{Edge, EdgeRecord},
+    edge::{Batch, Edge, EdgeRecord, Edges, RECORDS},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
     time::Timestamp,
 };
-
-/// So many edges keep what they interrupted; further ones share that of the last of these.
-const RECORDS: usize = 4;
 
 /// For more edges there is no room: so many without a condition are a storm, which need not wait to
 /// be called unknown.
 const MOST_EDGES: usize = 64;
 
-const _: () = assert!(MOST_EDGES > EdgeModel::MOST_LATE_EDGES as usize, "a condition's rings fit");
-
-/// How often the outermost code tries to take the edges. Each failure is an NMI in between.
-const TRIES: usize = 16;
+/// How often the outermost code tries to take the edges. Each failure is an NMI between a load and
+/// the exchange that follows it. After as many, the edges stay for the next look.
+const TRIES: usize = 4;
 
 /// What NMIs on top left.
 #[derive(Debug)]
@@ -52,13 +47,6 @@ pub(crate) struct Tray {
 pub(crate) struct ClaimsOnTop {
     pub(crate) edges: usize,
     pub(crate) rings: Rings,
-}
-
-/// The edges that nothing has explained, as the outermost code takes them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct EdgesOnTop {
-    edges: usize,
-    records: [Edge; RECORDS],
 }
 
 impl Tray {
@@ -136,6 +124,10 @@ impl Tray {
     /// Takes what NMIs on top claimed. The outermost code. The edges come first: whoever finds an
     /// edge finds its rings.
     pub(crate) fn take_claims(&self) -> ClaimsOnTop {
+        let is_there = |word: &OwnWord| word.load(Ordering::Relaxed) != 0;
+        if !is_there(&self.claimed_edges) && !is_there(&self.doorbells) {
+            return ClaimsOnTop { edges: 0, rings: Rings::default() };
+        }
         let edges = self.claimed_edges.swap(0, Ordering::Relaxed);
         let doorbells = self.doorbells.swap(0, Ordering::Relaxed);
         let sends = self.sends.swap(0, Ordering::Relaxed);
@@ -145,33 +137,38 @@ impl Tray {
 
     /// Forgets all; returns how many edges that were which nothing has explained.
     pub(crate) fn reset(&self) -> usize {
-        let edges = self.take_edges(Timestamp::from_ticks(0)).edges;
+        let edges = self.take_edges(Timestamp::from_ticks(0));
         self.take_claims();
-        edges
+        edges.iter().fold(0, |sum, it| sum.saturating_add(it.count))
     }
 
-    /// Takes the edges, which it sees `now`. The outermost code, which then takes the claims as well.
-    pub(crate) fn take_edges(&self, now: Timestamp) -> EdgesOnTop {
+    /// Takes the edges, which it sees `now`. The outermost code, which then takes the claims as
+    /// well.
+    pub(crate) fn take_edges(&self, now: Timestamp) -> Batch {
         self.left.store(0, Ordering::Relaxed);
-        let mut records = [Edge::NONE; RECORDS];
+        let mut taken = [Edges::NONE; RECORDS];
+        let mut edges = self.edges.load(Ordering::Relaxed);
+        if edges == 0 {
+            return taken;
+        }
+        self.has_first.store(0, Ordering::Relaxed);
         for _ in 0..TRIES {
-            let edges = self.edges.load(Ordering::Relaxed);
-            for (copy, record) in records.iter_mut().zip(&self.records).take(edges) {
-                *copy = record.seen_at(now);
+            // A record stays as it is until it is taken, so each is read once.
+            let records = taken.iter_mut().zip(&self.records).take(edges);
+            for (copy, record) in records.filter(|(copy, _)| copy.is_none()) {
+                *copy = Edges::one(record.seen_at(now));
             }
-            self.has_first.store(0, Ordering::Relaxed);
-            let taken = self.edges.compare_exchange(edges, 0, Ordering::Relaxed, Ordering::Relaxed);
-            if taken.is_ok() {
-                return EdgesOnTop { edges, records };
+            match self.edges.compare_exchange(edges, 0, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => {
+                    if let Some(last) = taken.last_mut() {
+                        last.count = edges.saturating_sub(RECORDS - 1);
+                    }
+                    return taken;
+                }
+                Err(more) => edges = more,
             }
         }
-        EdgesOnTop { edges: 0, records }
-    }
-}
-
-impl EdgesOnTop {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Edge> {
-        let last = RECORDS.saturating_sub(1);
-        (0..self.edges).filter_map(move |edge| self.records.get(edge.min(last)).copied())
+        self.has_first.store(1, Ordering::Relaxed);
+        [Edges::NONE; RECORDS]
     }
 }

@@ -14,25 +14,22 @@
 use super::poll_lock::{PollLock, PollNumber};
 use crate::{
     contract::EdgeModel,
-    edge::{Edge, EdgeRecord},
+    edge::{Batch, EdgeRecord, Edges, RECORDS},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
     time::{InTicks, OwnTime, Timestamp},
 };
 
-/// So many edges keep what they interrupted. Further ones are counted with the last record, and
-/// judged with it.
-const RECORDS: usize = 4;
-
-/// For more edges there is no room: so many without a condition are a storm, which need not wait to
-/// be called unknown.
+/// For more edges a record has no room: so many without a condition are a storm, which need not
+/// wait to be called unknown.
 const MOST_EDGES: usize = 64;
 
 const _: () = assert!(MOST_EDGES > EdgeModel::MOST_LATE_EDGES as usize, "a condition's rings fit");
 
-/// One CPU's deferred edges: those in use come first, the oldest before all others.
+/// One CPU's deferred edges: a ring of records, whose oldest one is `first`.
 #[derive(Debug)]
 pub(crate) struct DeferredEdges {
     in_use: OwnWord,
+    first: OwnWord,
     records: [Record; RECORDS],
 }
 
@@ -51,6 +48,7 @@ impl DeferredEdges {
         pub(crate) fn new() -> Self {
             Self {
                 in_use: OwnWord::new(0),
+                first: OwnWord::new(0),
                 records: array_of![Record {
                     overlapped: OwnWord::new(0),
                     edges: OwnWord::new(0),
@@ -69,73 +67,73 @@ impl DeferredEdges {
 
     /// When the oldest edge came.
     pub(crate) fn oldest(&self) -> Option<Timestamp> {
-        let first = self.records.first().filter(|_| self.has_waiting());
+        let first = if self.has_waiting() { self.record(0) } else { None };
         first.map(|record| record.edge.arrived())
     }
 
-    /// Records an edge that came while another CPU asked the Platform handlers, in the poll
-    /// `overlapped`. Returns whether there was room.
+    /// Records edges that came while another CPU asked the Platform handlers, in the poll
+    /// `overlapped`. Returns for how many there was no room.
     #[must_use]
-    pub(crate) fn defer(&self, overlapped: PollNumber, edge: &Edge) -> bool {
+    pub(crate) fn defer(&self, overlapped: PollNumber, edges: Edges) -> usize {
         let in_use = self.in_use.load(Ordering::Relaxed);
-        if let Some(record) = self.records.get(in_use) {
-            record.edge.set(edge);
-            record.seen.set(edge.seen);
-            record.edges.store(1, Ordering::Relaxed);
-            record.overlapped.store(overlapped.word(), Ordering::Relaxed);
-            self.in_use.store(in_use.wrapping_add(1), Ordering::Relaxed);
-        } else if let Some(last) = self.records.last() {
-            let edges = last.edges.load(Ordering::Relaxed);
-            if edges >= MOST_EDGES {
-                return false;
-            }
-            last.edges.store(edges.saturating_add(1), Ordering::Relaxed);
-            last.overlapped.store(overlapped.word(), Ordering::Relaxed);
+        let place = in_use.min(RECORDS - 1);
+        let Some(record) = self.record(place) else { return edges.count };
+        let before = if place == in_use { 0 } else { record.edges.load(Ordering::Relaxed) };
+        let added = edges.count.min(MOST_EDGES.saturating_sub(before));
+        if added == 0 {
+            return edges.count;
         }
-        true
+        if place == in_use {
+            record.edge.set(&edges.edge);
+            record.seen.set(edges.edge.seen);
+            self.in_use.store(in_use.wrapping_add(1), Ordering::Relaxed);
+        }
+        record.edges.store(before.saturating_add(added), Ordering::Relaxed);
+        record.overlapped.store(overlapped.word(), Ordering::Relaxed);
+        edges.count.saturating_sub(added)
     }
 
-    /// Takes out an edge that is to be judged now: a poll that began after the one it overlapped is
-    /// over, or the edge has waited for the cap.
-    pub(crate) fn next_due(
-        &self,
-        polls: &PollLock,
-        now: Timestamp,
-        limits: InTicks<'_>,
-    ) -> Option<Edge> {
-        let record = self.records.first().filter(|_| self.has_waiting())?;
-        let edge = record.edge.seen_at(record.seen.get());
-        let overlapped = PollNumber::from_word(record.overlapped.load(Ordering::Relaxed));
-        // An edge that is to come so much later is of a clock that was reset.
-        let has_waited = now.since(edge.seen).max(edge.seen.since(now));
-        if !polls.has_ended_after(overlapped) && has_waited <= limits.cap() {
-            return None;
+    /// Takes out the edges that are to be judged now: a poll that began after the one they
+    /// overlapped is over, or they have waited for the cap.
+    pub(crate) fn take_due(&self, polls: &PollLock, now: Timestamp, limits: InTicks<'_>) -> Batch {
+        let mut due = [Edges::NONE; RECORDS];
+        for place in &mut due {
+            let record = if self.has_waiting() { self.record(0) } else { None };
+            let Some(record) = record else { break };
+            let edge = record.edge.seen_at(record.seen.get());
+            let overlapped = PollNumber::from_word(record.overlapped.load(Ordering::Relaxed));
+            // An edge that is to come so much later is of a clock that was reset.
+            let has_waited = now.since(edge.seen).max(edge.seen.since(now));
+            if !polls.has_ended_after(overlapped) && has_waited <= limits.cap() {
+                break;
+            }
+            *place = Edges { edge, count: record.edges.load(Ordering::Relaxed) };
+            self.take_first();
         }
-        self.take_first(record);
-        Some(edge)
+        due
     }
 
     /// Forgets all; returns how many edges that were.
     pub(crate) fn reset(&self) -> usize {
-        let records = self.records.iter().take(self.in_use.swap(0, Ordering::Relaxed));
-        records.fold(0, |sum, it| sum.saturating_add(it.edges.load(Ordering::Relaxed)))
-    }
-
-    fn take_first(&self, record: &Record) {
-        match record.edges.load(Ordering::Relaxed).saturating_sub(1) {
-            0 => self.move_up(),
-            edges => record.edges.store(edges, Ordering::Relaxed),
+        let mut edges: usize = 0;
+        for place in 0..self.in_use.load(Ordering::Relaxed).min(RECORDS) {
+            let count = self.record(place).map_or(0, |it| it.edges.load(Ordering::Relaxed));
+            edges = edges.saturating_add(count);
         }
+        self.in_use.store(0, Ordering::Relaxed);
+        edges
     }
 
-    fn move_up(&self) {
+    /// The record in this place, of those in use or of those that are free and come next.
+    fn record(&self, place: usize) -> Option<&Record> {
+        let first = self.first.load(Ordering::Relaxed);
+        self.records.get(first.wrapping_add(place) % RECORDS)
+    }
+
+    fn take_first(&self) {
+        let first = self.first.load(Ordering::Relaxed);
+        self.first.store(first.wrapping_add(1) % RECORDS, Ordering::Relaxed);
         let in_use = self.in_use.load(Ordering::Relaxed);
-        for (to, from) in self.records.iter().zip(self.records.iter().skip(1)).take(in_use) {
-            to.overlapped.store(from.overlapped.load(Ordering::Relaxed), Ordering::Relaxed);
-            to.edges.store(from.edges.load(Ordering::Relaxed), Ordering::Relaxed);
-            to.seen.set(from.seen.get());
-            to.edge.set(&from.edge.seen_at(from.seen.get()));
-        }
         self.in_use.store(in_use.saturating_sub(1), Ordering::Relaxed);
     }
 }

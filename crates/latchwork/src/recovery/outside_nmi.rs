@@ -56,12 +56,20 @@ impl<P: Platform> Nmi<P> {
         self.retry_after_leave(cpu, area);
     }
 
-    /// Settles, in an NMI, what another NMI on top has left after the last look.
+    /// Settles, in an NMI, what other NMIs on top have left after the last look, by so many looks at
+    /// most. It leaves after each: what comes on top before that, it sees.
     #[cold]
-    pub(crate) fn settle_after_leaving(&self, ctx: &NmiContext<'_>) {
-        ctx.area.own.read.enter();
-        self.settle(ctx, &mut HandlerClock::started_at(self.platform.now_ticks()));
-        ctx.area.own.read.leave();
+    pub(crate) fn settle_after_leaving(&self, ctx: &NmiContext<'_>, looks: usize) {
+        for _ in 0..looks {
+            if ctx.area.tray.is_empty() {
+                break;
+            }
+            ctx.area.own.read.enter();
+            let mut clock = HandlerClock::started_at(self.platform.now_ticks());
+            let now = clock.now();
+            self.settle_what_came_on_top(ctx, &mut clock, now);
+            ctx.area.own.read.leave();
+        }
         if ctx.area.has_open_edges() {
             self.answer_for_edge(ctx.cpu, ctx.area);
         }

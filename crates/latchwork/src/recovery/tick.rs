@@ -34,7 +34,7 @@ impl<P: Platform> Nmi<P> {
             self.adopt(area, now, now);
             self.settle(ctx, clock);
             if area.oldest_edge().is_none() {
-                ledger.note_open_point(now, now);
+                ledger.note_open_point(now, now, self.limits());
             }
         });
     }

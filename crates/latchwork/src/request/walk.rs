@@ -40,22 +40,29 @@ impl PerCpu {
         }
     }
 
-    /// Whether all sends that were under way when `wait` began have finished: their edges are due
-    /// within `late` of a clock that is read after this call. It looks at a bounded number of CPUs;
-    /// ask again at each end of an NMI, tick and idle entry. Own CPU, outermost, inside the read
-    /// side.
-    pub(crate) fn have_sends_finished(&self, wait: SendWait, cpus: &[PerCpu]) -> bool {
-        if wait.is_before(self.sends.walk()) {
-            return true;
+    /// Goes on with the waits up to `last`. Returns the last one that is over: all sends that were
+    /// under way when it began have finished, and their edges are due within `late` of a clock that
+    /// is read after this call. It looks at a bounded number of CPUs; ask again at each end of an
+    /// NMI, tick and idle entry. Own CPU, outermost, inside the read side.
+    pub(crate) fn finish_waits(&self, last: SendWait, cpus: &[PerCpu]) -> SendWait {
+        let walk = self.sends.walk();
+        if last.is_before(walk) {
+            return last;
         }
         if !self.go_on_with_send_walk(cpus) {
-            return false;
+            return walk.before();
         }
-        // `wait` is of this walk, or of the next.
-        wait == self.sends.walk() || {
-            self.begin_send_walk();
-            self.go_on_with_send_walk(cpus)
+        // `last` is of this walk, or of the next.
+        if last == walk {
+            return walk;
         }
+        let next = self.begin_send_walk();
+        if self.go_on_with_send_walk(cpus) { next } else { walk }
+    }
+
+    /// Whether `wait` is over.
+    pub(crate) fn have_sends_finished(&self, wait: SendWait, cpus: &[PerCpu]) -> bool {
+        !self.finish_waits(wait, cpus).is_before(wait)
     }
 
     fn begin_send_walk(&self) -> SendWait {
@@ -87,21 +94,21 @@ impl PerCpu {
 
 /// Goes on as far as one look does. Returns whether the walk has finished.
 fn go_on(sends: &SendsAccount, cpus: &[PerCpu]) -> bool {
-    let first = sends.passed.load(Ordering::Relaxed);
-    for (index, area) in cpus.iter().enumerate().skip(first).take(CPUS_AT_A_LOOK) {
+    let mut passed = sends.passed.load(Ordering::Relaxed);
+    let mut standing_at = sends.standing_at.load(Ordering::Relaxed);
+    for area in cpus.iter().skip(passed).take(CPUS_AT_A_LOOK) {
         let now = area.own.sending.observe();
-        let then = sends.standing_at.load(Ordering::Relaxed);
-        let moved = then != 0 && now.has_moved_since(Observed::from_word(then));
+        let moved = standing_at != 0 && now.has_moved_since(Observed::from_word(standing_at));
         if !now.is_outside() && !moved {
-            if then == 0 {
-                sends.standing_at.store(now.word(), Ordering::Relaxed);
-            }
-            return false;
+            standing_at = if standing_at == 0 { now.word() } else { standing_at };
+            break;
         }
-        sends.standing_at.store(0, Ordering::Relaxed);
-        sends.passed.store(index.wrapping_add(1), Ordering::Relaxed);
+        standing_at = 0;
+        passed = passed.saturating_add(1);
     }
-    !sends.is_in_progress(cpus.len())
+    sends.passed.store(passed, Ordering::Relaxed);
+    sends.standing_at.store(standing_at, Ordering::Relaxed);
+    passed >= cpus.len()
 }
 
 #[cfg(all(test, not(loom)))]

@@ -118,14 +118,14 @@ impl CpuCounters {
         add(&self.edges_dropped, edges);
     }
 
-    pub(crate) fn record_absorbed(&self, kind: GrantKind) {
+    pub(crate) fn record_absorbed(&self, kind: GrantKind, edges: usize) {
         if let Some(absorbed) = self.absorbed.get(kind as usize) {
-            add(absorbed, 1);
+            add(absorbed, edges);
         }
     }
 
-    pub(crate) fn record_unknown(&self) -> usize {
-        add(&self.unknown, 1);
+    pub(crate) fn record_unknown(&self, edges: usize) -> usize {
+        add(&self.unknown, edges);
         self.unknown.load(Ordering::Relaxed)
     }
 

@@ -21,11 +21,11 @@ impl UnclaimedBurst {
         Self { window: Counter::new(0), count: Counter::new(0), too_many_in: Counter::new(0) }
     }
 
-    /// Counts an NMI in `window`. Returns how many the window has now.
-    pub(crate) fn count(&self, window: usize) -> usize {
+    /// Counts NMIs in `window`. Returns how many the window has now.
+    pub(crate) fn count(&self, edges: usize, window: usize) -> usize {
         let is_new = self.window.load(Ordering::Relaxed) != window;
         let before = if is_new { 0 } else { self.count.load(Ordering::Relaxed) };
-        let count = before.saturating_add(1);
+        let count = before.saturating_add(edges);
         self.window.store(window, Ordering::Relaxed);
         self.count.store(count, Ordering::Relaxed);
         count

@@ -394,7 +394,7 @@ fn a_repeating_unknown_under_steady_claims_is_reported_as_absorbed() {
     }
     let reports = world.nmi.platform.absorbed.lock().unwrap();
     assert_eq!(reports.len(), 1, "at most one a second");
-    assert_eq!(reports[0].kind, GrantKind::Late);
+    assert!(matches!(reports[0].kind, GrantKind::Collapsed | GrantKind::Late), "{reports:?}");
     assert!(reports[0].absorbed > 1);
 }
 

@@ -2,6 +2,7 @@
 //! An NMI on the same CPU, before each single access of the real code, one access after the other
 //! until the code makes no further one.
 
+mod bounded;
 mod dispatch;
 mod grants;
 mod lifecycle;
