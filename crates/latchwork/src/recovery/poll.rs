@@ -106,15 +106,16 @@ impl<P: Platform> Nmi<P> {
         let recovery = &self.core.recovery;
         recovery.counters.count_poll(reason);
         let (mut claimed, mut wants_more) = (false, false);
+        let arrived = Timestamp::from_ticks(ctx.arrived_ticks);
+        // Claims of other CPUs are adopted by their own deadline, before one that is made here
+        // publishes a later one.
+        self.adopt(ctx.area, arrived, clock.now());
         self.ask_all(Class::Platform, ctx, clock, |slot, index, claim| {
             claimed = true;
             if reason != PollReason::Edge {
                 recovery.counters.count_recovered();
             }
-            rings.add(
-                &slot.doorbell,
-                ctx.area.ledger.routes.ring_target(index, Timestamp::from_ticks(ctx.arrived_ticks)),
-            );
+            rings.add(&slot.doorbell, ctx.area.ledger.routes.ring_target(index, arrived));
             if claim == Claim::More {
                 rings.set_wants_more();
                 wants_more = true;

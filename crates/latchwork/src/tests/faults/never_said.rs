@@ -128,6 +128,20 @@ fn fault_9_claims_that_are_seconds_old_explain_new_unknowns() {
     assert!(unknowns >= 9, "{unknowns} of 10, of which the last claim explains one");
 }
 
+/// A CPU that idles has not seen a claim of a second ago. Its own next claim, in a poll that is
+/// overdue, must not have it adopt that one by the deadline of its own.
+#[test]
+fn fault_9_an_own_claim_makes_none_of_before_a_new_one() {
+    let polled = polled(2, PlatformDelivery::All);
+    let nmi = polled.world.nmi;
+    polled.external.0.raise();
+    assert_eq!(on(nmi, 1, || take_nmi(nmi)), Outcome::Claimed);
+    nmi.owe_poll();
+    polled.world.wait_us(1_000_000);
+    polled.external.0.raise();
+    assert_eq!([take_nmi(nmi), take_nmi(nmi)], [Outcome::Claimed, Outcome::Unknown]);
+}
+
 /// A claim whose ring goes only to another CPU explains an edge that waited for that poll here.
 #[test]
 fn fault_10_a_claim_that_rings_elsewhere_explains_an_edge_here() {

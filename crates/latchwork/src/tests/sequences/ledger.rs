@@ -20,6 +20,8 @@ pub(super) struct Ledger {
     pub(super) true_unknowns: usize,
     /// When each edge came that waits to be settled.
     waiting: Vec<u64>,
+    /// So many of them count as true unknowns already, the oldest.
+    excused: usize,
     outcomes: [usize; 2],
     before: CpuStats,
 }
@@ -34,6 +36,14 @@ impl Ledger {
     pub(super) fn begin(&mut self, now: u64) {
         if self.waiting.is_empty() {
             self.rings.retain(|until| *until >= now);
+        }
+    }
+
+    /// The CPU leaves an NMI that `began` then: meanwhile it could take no ring, so each lasts for
+    /// as long again, and for no longer than one that was claimed just now.
+    pub(super) fn left(&mut self, began: u64, now: u64, lasts: u64) {
+        for until in &mut self.rings {
+            *until = (*until).max((*until + (now - began)).min(now + lasts));
         }
     }
 
@@ -60,6 +70,7 @@ impl Ledger {
         let [at_once, unknown_at_once] = core::mem::take(&mut self.outcomes);
         let settled = (absorbed + unknown).saturating_sub(at_once + unknown_at_once);
         self.waiting.drain(..settled.min(self.waiting.len()));
+        self.excused = self.excused.saturating_sub(settled);
         let there = self.rings.len();
         self.rings.drain(..(absorbed + claimed).min(there));
         if stats.unknown > self.true_unknowns {
@@ -80,6 +91,14 @@ impl Ledger {
     /// What it had deferred counts no more: it has come online.
     pub(super) fn settle_all(&mut self) {
         self.waiting.clear();
+        self.excused = 0;
+    }
+
+    /// Nothing has to explain what waits.
+    pub(super) fn excuse_waiting(&mut self) {
+        let waiting = self.waiting.len();
+        self.true_unknowns += waiting.saturating_sub(self.excused);
+        self.excused = waiting;
     }
 
     /// How many edges wait.

@@ -315,6 +315,7 @@ impl Play {
             frame: core::ptr::NonNull::<OpaqueFrame>::dangling().as_ptr(),
             sources: None,
         };
+        let began = self.machine.now.get();
         let outcome = self.call(cpu, || {
             let were_off = self.with(|state| {
                 state.cpus[cpu].nmis += 1;
@@ -327,8 +328,11 @@ impl Play {
             }
             let now = self.machine.now.get();
             self.with(|state| {
-                let it = &mut state.cpus[cpu];
+                let (it, lasts) = (&mut state.cpus[cpu], state.lasts);
                 it.nmis -= 1;
+                if it.nmis == 0 {
+                    it.ledger.left(began, now, lasts);
+                }
                 it.interrupts_off = were_off;
                 it.ledger.took(outcome, now);
             });
@@ -345,7 +349,9 @@ impl Play {
     /// Lets time pass; rings arrive before it is too late.
     pub(super) fn wait(&'static self, us: u64) {
         let until = self.machine.now.get() + us * TICKS_PER_US;
-        if self.with(|state| state.nesting != 0 && us * 2 > u64::from(state.limits.hold_us)) {
+        let stalls =
+            self.with(|state| state.nesting != 0 && us * 2 > u64::from(state.limits.hold_us));
+        if stalls {
             self.stalled.set(true);
             // Whatever was to be explained in an NMI that lasts longer than grants do.
             self.with(|state| {
@@ -367,6 +373,10 @@ impl Play {
             self.deliver(ring, false);
         }
         self.pass_until(until);
+        if stalls {
+            // What waits for a poll that is stuck is judged without what that poll claims.
+            self.excuse_waiting();
+        }
     }
 
     pub(super) fn pass_until(&self, then: u64) {

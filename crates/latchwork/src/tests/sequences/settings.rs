@@ -109,11 +109,11 @@ impl Play {
     /// What is under way, or waits, goes by what was set before: nothing has to explain it.
     pub(super) fn excuse_all(&self) {
         (0..CPUS).for_each(|cpu| self.excuse_rings(cpu));
-        self.with(|state| {
-            for it in &mut state.cpus {
-                it.ledger.true_unknowns += it.ledger.waiting();
-            }
-        });
+        self.excuse_waiting();
+    }
+
+    pub(super) fn excuse_waiting(&self) {
+        self.with(|state| state.cpus.iter_mut().for_each(|it| it.ledger.excuse_waiting()));
     }
 
     pub(super) fn set_limits(&'static self, which: usize) {
