@@ -96,6 +96,11 @@ impl Observed {
         self.0 & DEPTH_MASK
     }
 
+    /// How often the outermost one has left.
+    pub(crate) const fn generation(self) -> usize {
+        self.0 >> DEPTH_BITS
+    }
+
     /// As a word; it is not 0 unless the CPU was outside.
     pub(crate) const fn word(self) -> usize {
         self.0
@@ -112,7 +117,7 @@ impl Observed {
 
     /// Whether the dispatch that `earlier` saw has ended, so that another generation runs.
     pub(crate) fn has_moved_since(self, earlier: Self) -> bool {
-        self.0 >> DEPTH_BITS != earlier.0 >> DEPTH_BITS
+        self.generation() != earlier.generation()
     }
 }
 

@@ -6,8 +6,8 @@
 //! [tray](crate::grant): the code underneath may have consumed the condition of its edge and not
 //! have added the ring yet.
 //!
-//! It does not wait for ever: if an edge has lain in the tray for longer than the cap, the code
-//! underneath is stuck, and each further edge is called unknown immediately.
+//! It does not wait for ever: if edges have come on top of the same code for longer than the cap, and
+//! wait in the tray, that code is stuck, and each further edge is called unknown immediately.
 
 use super::{entry::Outcome, explain::edge_of};
 use crate::{
@@ -39,8 +39,8 @@ impl<P: Platform> Nmi<P> {
             return Outcome::Claimed;
         }
         let edge = edge_of(ctx);
-        let cap = self.limits().cap();
-        let is_stuck = tray.oldest().is_some_and(|oldest| edge.arrived.since(oldest) > cap);
+        let generation = ctx.area.own.read.observe().generation();
+        let is_stuck = tray.has_waited(generation, self.limits().cap(), edge.arrived);
         if is_stuck || !tray.leave_edge(&edge) {
             return self.ask_unknown_handlers(ctx, Edges::one(edge), UnknownKind::Deferred, clock);
         }

@@ -12,7 +12,7 @@ use super::rings::Rings;
 use crate::{
     edge::{Batch, Edge, EdgeRecord, Edges, RECORDS},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
-    time::Timestamp,
+    time::{OwnTime, Timestamp},
 };
 
 /// For more edges there is no room: so many without a condition are a storm, which need not wait to
@@ -33,6 +33,9 @@ pub(crate) struct Tray {
     records: [EdgeRecord; RECORDS],
     /// Whether the first record is filled.
     has_first: OwnWord,
+    /// The outermost code on top of which edges have come, and since when.
+    under: OwnWord,
+    waiting_since: OwnTime,
     /// How many edges brought an NMI to claim, and the rings that those NMIs claimed.
     claimed_edges: OwnWord,
     doorbells: OwnWord,
@@ -57,6 +60,8 @@ impl Tray {
                 edges: OwnWord::new(0),
                 records: array_of![EdgeRecord::new(); RECORDS],
                 has_first: OwnWord::new(0),
+                under: OwnWord::new(0),
+                waiting_since: OwnTime::new(),
                 claimed_edges: OwnWord::new(0),
                 doorbells: OwnWord::new(0),
                 sends: OwnWord::new(0),
@@ -75,6 +80,17 @@ impl Tray {
     pub(crate) fn oldest(&self) -> Option<Timestamp> {
         let first = self.records.first().filter(|_| self.has_first.load(Ordering::Relaxed) != 0);
         first.map(EdgeRecord::arrived)
+    }
+
+    /// Whether edges have waited for longer than `most` by `now`, on top of the same outermost code,
+    /// which `generation` names. Edges that former code has not settled wait from now on.
+    pub(crate) fn has_waited(&self, generation: usize, most: u64, now: Timestamp) -> bool {
+        let is_same = self.under.swap(generation, Ordering::Relaxed) == generation;
+        if !is_same || self.has_first.load(Ordering::Relaxed) == 0 {
+            self.waiting_since.set(now);
+            return false;
+        }
+        now.since(self.waiting_since.get()) > most
     }
 
     /// Leaves what an NMI on top claimed. The rings come first: whoever finds the edge finds them.

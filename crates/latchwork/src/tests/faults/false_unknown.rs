@@ -414,3 +414,32 @@ fn all_rings_of_a_condition_come_amid_the_poll_that_claims_it() {
     assert_eq!((stats.unknown, stats.absorbed), (0, RINGS));
     polled.kept.clear();
 }
+
+/// An NMI on top of a claim outside NMIs leaves its edge, and the acknowledgement takes longer than
+/// the cap. The next NMI on top of other code finds that edge, and takes that code for stuck.
+#[test]
+fn code_that_begins_later_is_not_stuck_for_an_edge_that_waits() {
+    let mut on_top = 0;
+    for accesses in 0..20 {
+        let long = Leaked::new(Amid::new());
+        let mut scene = scene();
+        let nmi = scene.world.nmi;
+        scene.kept.push(nmi.register(&other_local(), long.0).unwrap());
+        let (tell, told) = mpsc::channel();
+        let rings = move || tell.send(take_nmi(nmi)).unwrap();
+        interrupt::arm(accesses, rings.clone());
+        scene.kept[0].claim_outside_nmi(|| {
+            interrupt::disarm();
+            time_passes(nmi, 30_000);
+            long.0.next(rings);
+            scene.pmi.0.raise();
+            take_nmi(nmi);
+        });
+        if told.recv() == Ok(Outcome::Deferred) {
+            on_top += 1;
+            assert_eq!(told.recv(), Ok(Outcome::Deferred));
+        }
+        scene.kept.clear();
+    }
+    assert!(on_top > 3, "{on_top} edges on top");
+}
