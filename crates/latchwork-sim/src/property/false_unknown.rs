@@ -6,7 +6,8 @@
 //! handles it, a counter overflows, and a handler claims that. Now the counter's own edge finds
 //! nothing.* One unknown was raised and one is reported, and no software can tell which of the two
 //! edges it was. Such an excuse lasts as long as N2's bound lets a claim explain an edge, and
-//! claims renew it. A deferred edge that nobody reports while it may be settled was absorbed.
+//! claims renew it. A deferred edge that nobody reports while it may be settled was absorbed; it may
+//! wait longer only for a [stuck poll](super::stuck_poll).
 //!
 //! An edge of a doorbell to which no handler attends is a true unknown, too, and so is one whose
 //! handler is removed before any handler has claimed its condition. A report as a late send is
@@ -19,7 +20,10 @@
 
 use std::{collections::BTreeSet, hash::Hash};
 
-use super::{Monitor, SETTLED_WITHIN_US};
+use super::{
+    Monitor, SETTLED_WITHIN_US,
+    stuck_poll::{StuckPolls, Wait},
+};
 use crate::{
     engine::{Fingerprint, Property, Violation},
     machine::{Bell, Edge, Ending, Fact, Hardware, Reported, Timing},
@@ -29,6 +33,7 @@ use crate::{
 #[derive(Debug)]
 pub struct FalseUnknown {
     cpus: Vec<Cpu>,
+    polls: StuckPolls,
     attended: BTreeSet<Bell>,
     late_us: u64,
     tick_period_us: u64,
@@ -62,7 +67,7 @@ struct OpenEdge {
     is_unknown: bool,
     reported: bool,
     /// For how long it has been deferred, in time in which its CPU ticks.
-    deferred_us: Option<u64>,
+    deferred: Option<Wait>,
 }
 
 /// The age of an excuse, in time in which the CPU could take NMIs, and interrupts too.
@@ -94,19 +99,19 @@ impl Cpu {
         if self.late_sends.pop().is_some() {
             return true;
         }
-        let mut deferred = self.open.iter_mut().filter(|open| open.deferred_us.is_some());
+        let mut deferred = self.open.iter_mut().filter(|open| open.deferred.is_some());
         let late_send = deferred.find(|open| open.is_unreported_late_send());
         late_send.map(|open| open.reported = true).is_some()
     }
 
     /// Time passes. An edge that was deferred for long enough is settled: if it was not reported,
     /// it was absorbed.
-    fn settles(&mut self, by_us: u64) {
+    fn settles(&mut self, by_us: u64, stuck_us: u64) {
         let (mut absorbed, mut late_sends) = (0, 0);
         self.open.retain_mut(|open| {
-            let Some(age_us) = &mut open.deferred_us else { return true };
-            *age_us += by_us;
-            let waits = *age_us <= SETTLED_WITHIN_US;
+            let Some(wait) = &mut open.deferred else { return true };
+            wait.passed(by_us, true, stuck_us);
+            let waits = wait.us <= SETTLED_WITHIN_US;
             absorbed += usize::from(!waits && open.is_unknown);
             late_sends += usize::from(!waits && open.is_unreported_late_send());
             waits
@@ -122,6 +127,7 @@ impl FalseUnknown {
         let late_us = hardware.longest_late_us().max(timing.late_us);
         Self {
             cpus: vec![Cpu::default(); hardware.cpus],
+            polls: StuckPolls::new(hardware.cpus, timing),
             attended: BTreeSet::new(),
             late_us,
             tick_period_us: hardware.tick_period_us,
@@ -192,7 +198,7 @@ impl FalseUnknown {
         let cpu = &mut self.cpus[cpu];
         cpu.open[place].is_unknown = is_unknown;
         if ending == Ending::Deferred {
-            cpu.open[place].deferred_us = Some(0);
+            cpu.open[place].deferred = Some(Wait::default());
             if !cpu.open[place].is_unknown {
                 cpu.open[place].is_unknown = cpu.excuses.pop().is_some();
             }
@@ -217,18 +223,14 @@ impl FalseUnknown {
 
 impl Monitor for FalseUnknown {
     fn note(&mut self, _: u64, fact: &Fact) -> Result<(), Violation> {
+        self.polls.note(fact);
+        let stuck_us = self.polls.longest_us();
         match *fact {
             Fact::Taken { cpu, serial, edge } => {
                 let is_unknown = self.has_unknown(edge);
                 let open = &mut self.cpus[cpu].open;
                 open.retain(|open| open.serial != serial);
-                open.push(OpenEdge {
-                    serial,
-                    edge,
-                    is_unknown,
-                    reported: false,
-                    deferred_us: None,
-                });
+                open.push(OpenEdge { serial, edge, is_unknown, reported: false, deferred: None });
             }
             Fact::Report { cpu, serial, reported } => return self.report(cpu, serial, reported),
             Fact::Ended { cpu, serial, ending, .. } => self.ended(cpu, serial, ending),
@@ -253,7 +255,7 @@ impl Monitor for FalseUnknown {
                     let open_us = if deaf.has(number) { 0 } else { by_us };
                     let ticking_us = if ticking.has(number) { by_us } else { 0 };
                     cpu.clock_stepped_us = cpu.clock_stepped_us.saturating_sub(open_us);
-                    cpu.settles(ticking_us);
+                    cpu.settles(ticking_us, stuck_us);
                     let counts = |excuse: &mut Excuse, late_us| {
                         excuse.open_us += open_us;
                         excuse.attentive_us += ticking_us;
@@ -270,7 +272,7 @@ impl Monitor for FalseUnknown {
     }
 
     fn fold(&self, fingerprint: &mut Fingerprint) {
-        self.cpus.hash(fingerprint);
+        (&self.cpus, &self.polls).hash(fingerprint);
         self.attended.hash(fingerprint);
     }
 }
@@ -294,6 +296,22 @@ mod tests {
         assert_eq!(judge(&orphan), Err(Property::N1));
         let unknown = [taken(1, &[Bell::Software, Bell::Button]), report(1, Reported::Unknown)];
         assert_eq!(judge(&unknown), Ok(()));
+    }
+
+    #[test]
+    fn a_deferred_edge_may_be_reported_once_a_stuck_poll_no_longer_holds_it_up() {
+        let deferred = [taken(1, &[Bell::Button]), ended(1, Ending::Deferred)];
+        let hung = [Fact::Ticked(1), Fact::Hung(1)];
+        let verdict = |hung: &[Fact], waits_us| {
+            let report = [passed(waits_us), report(2, Reported::Unknown)];
+            let hardware = Hardware { cpus: 2, ..Hardware::BARE };
+            let monitor = FalseUnknown::new(&hardware, &Timing::SHORT);
+            verdict(monitor, &[&deferred, hung, &report].concat()).map_err(|it| it.property)
+        };
+        let cap_us = Timing::SHORT.cap_us;
+        assert_eq!(verdict(&hung, SETTLED_WITHIN_US + cap_us), Ok(()));
+        assert_eq!(verdict(&hung, SETTLED_WITHIN_US + 3 * cap_us), Err(Property::N1));
+        assert_eq!(verdict(&[], SETTLED_WITHIN_US + cap_us), Err(Property::N1));
     }
 
     #[test]

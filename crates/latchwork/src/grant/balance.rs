@@ -31,15 +31,24 @@ impl<P: Platform> Nmi<P> {
         now: Timestamp,
     ) {
         self.adopt(ctx.area, Timestamp::from_ticks(ctx.arrived_ticks), now);
-        self.book(ctx.area, rings, edges, kind, now);
+        self.book(ctx.area, rings, edges, kind, now, now);
     }
 
-    /// As [`balance`](Self::balance), for a CPU that has just adopted what others claimed.
-    fn book(&self, area: &PerCpu, rings: &Rings, edges: usize, kind: GrantKind, now: Timestamp) {
+    /// As [`balance`](Self::balance), for a CPU that has just adopted what others claimed. The last
+    /// of the rings was `claimed` then.
+    fn book(
+        &self,
+        area: &PerCpu,
+        rings: &Rings,
+        edges: usize,
+        kind: GrantKind,
+        claimed: Timestamp,
+        now: Timestamp,
+    ) {
         let (ledger, limits) = (&area.ledger, self.limits());
         let mut held = ledger.begin(now, limits);
         ledger.drop_what_the_cap_ends(&mut held, now, limits);
-        self.add_rings(area, &mut held, rings, kind, now);
+        self.add_rings(area, &mut held, rings, kind, claimed, now);
         // There is a ring for each: the one that was claimed, or one that is due earlier.
         let _ = held.take(edges, now, limits);
         ledger.keep(&held, now, limits);
@@ -53,14 +62,16 @@ impl<P: Platform> Nmi<P> {
         held: &mut Held,
         rings: &Rings,
         kind: GrantKind,
+        claimed: Timestamp,
         now: Timestamp,
     ) {
         let limits = self.limits();
         let mut have_rung = rings.of_doorbells().saturating_add(rings.sends());
-        let mut now = now;
+        let (mut claimed, mut now) = (claimed, now);
         if rings.sends() != 0 {
             let unfinished = area.wait_for_unfinished_sends(self.core.cpus());
             now = self.now();
+            claimed = now;
             if let Some(UnfinishedSends { count, wait }) = unfinished {
                 let rings = count.min(rings.sends());
                 have_rung = have_rung.saturating_sub(rings);
@@ -68,9 +79,9 @@ impl<P: Platform> Nmi<P> {
             }
         }
         let floor = area.ledger.floor(now, limits);
-        let deadline = now.after(limits.late());
+        let deadline = claimed.after(limits.late());
         held.add(Grant { kind, rings: have_rung, due: floor.due_if_late(deadline) });
-        let late_deadline = deadline.later_of(now.after(limits.late_of(rings.late_us())));
+        let late_deadline = deadline.later_of(claimed.after(limits.late_of(rings.late_us())));
         let due = floor.due_if_late(late_deadline);
         held.add(Grant { kind: GrantKind::Late, rings: rings.late_edges(), due });
     }
@@ -94,9 +105,12 @@ impl<P: Platform> Nmi<P> {
     /// Takes what NMIs on top have claimed into the balance. Own CPU, outermost. The CPU has just
     /// adopted what others claimed.
     fn take_claims_on_top(&self, ctx: &NmiContext<'_>) {
-        let ClaimsOnTop { edges, rings } = ctx.area.tray.take_claims();
+        let claims = ctx.area.tray.take_claims();
+        let ClaimsOnTop { edges, rings, .. } = claims;
         if edges != 0 || rings.explain_an_edge() {
-            self.book(ctx.area, &rings, edges, GrantKind::Collapsed, self.now());
+            let now = self.now();
+            let claimed = claims.claimed(now);
+            self.book(ctx.area, &rings, edges, GrantKind::Collapsed, claimed, now);
         }
     }
 

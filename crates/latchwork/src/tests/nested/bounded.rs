@@ -50,7 +50,7 @@ impl Scene {
         let slot = self.world.nmi.core.registry.slot(Class::Local, 0).unwrap();
         rings.add(&slot.doorbell, RingTarget::ThisCpu);
         for _ in 0..claims {
-            self.world.nmi.core.cpus()[0].tray.leave_claims(&rings);
+            self.world.nmi.core.cpus()[0].tray.leave_claims(&rings, || Timestamp::from_ticks(1));
         }
     }
 }
