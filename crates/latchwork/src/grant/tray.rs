@@ -5,8 +5,8 @@
 //! claimed and that its edge came. The outermost code takes it into its own balance.
 //!
 //! Own CPU only. NMIs on top add, each from its beginning to its end before what is underneath goes
-//! on: so they reserve a record before they fill it. The outermost code empties the tray by
-//! exchanges; an NMI that comes in between makes the exchange fail, or finds the tray empty.
+//! on: so they reserve a record before they fill it. The outermost code takes what it has read, and
+//! reads it again where an NMI came in between.
 
 use super::rings::Rings;
 use crate::{
@@ -20,8 +20,8 @@ use crate::{
 /// be called unknown.
 const MOST_EDGES: usize = 64;
 
-/// How often the outermost code tries to take the edges. Each failure is an NMI between a load and
-/// the exchange that follows it. After as many, the edges stay for the next look.
+/// How often the outermost code tries to take what is here. Each failure is an NMI between two of
+/// its accesses. After as many, it stays for the next look.
 const TRIES: usize = 4;
 
 /// What NMIs on top left.
@@ -112,21 +112,24 @@ impl Tray {
         self.left.store(1, Ordering::Relaxed);
     }
 
-    /// Each failure is an NMI on top that named more, so there are no more failures than handlers.
     fn add_late_edges(&self, edges: usize, late_us: u32) {
-        if edges == 0 {
-            return;
+        if edges != 0 {
+            self.raise_late_us(late_us as usize);
+            self.late_edges.fetch_add(edges, Ordering::Relaxed);
         }
+    }
+
+    /// Each failure is an NMI on top that named more, so there are no more failures than handlers.
+    fn raise_late_us(&self, late_us: usize) {
         for _ in 0..HANDLERS_PER_CLASS {
             let before = self.late_us.load(Ordering::Relaxed);
-            let after = before.max(late_us as usize);
+            let after = before.max(late_us);
             let raised =
                 self.late_us.compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed);
             if raised.is_ok() {
                 break;
             }
         }
-        self.late_edges.fetch_add(edges, Ordering::Relaxed);
     }
 
     /// Notes that all that is left was claimed by now. The exchange fails if an NMI on top has
@@ -178,23 +181,38 @@ impl Tray {
         true
     }
 
-    /// Takes what NMIs on top claimed. The outermost code. The edges come first: whoever finds an
-    /// edge finds its rings. How late these come, and when they were claimed, come last; what an
-    /// NMI has left meanwhile makes that later.
+    /// Takes what NMIs on top claimed. The outermost code. It takes an edge together with its rings:
+    /// each NMI counts its edge last, so where that count stays, what it read in between belongs
+    /// together. How late the rings come, and when they were claimed, an NMI makes later meanwhile.
     pub(crate) fn take_claims(&self) -> ClaimsOnTop {
-        let is_there = |word: &OwnWord| word.load(Ordering::Relaxed) != 0;
-        if !is_there(&self.claimed_edges) && !is_there(&self.late_edges) {
-            return ClaimsOnTop { edges: 0, rings: Rings::default(), claimed: 0 };
+        let take =
+            |word: &OwnWord, what: usize| word.fetch_add(what.wrapping_neg(), Ordering::Relaxed);
+        let mut late_us = 0;
+        for _ in 0..TRIES {
+            let edges = self.claimed_edges.load(Ordering::Relaxed);
+            let late_edges = self.late_edges.load(Ordering::Relaxed);
+            if edges == 0 && late_edges == 0 {
+                break;
+            }
+            late_us = self.late_us.swap(0, Ordering::Relaxed).max(late_us);
+            let doorbells = self.doorbells.load(Ordering::Relaxed);
+            let sends = self.sends.load(Ordering::Relaxed);
+            if self.claimed_edges.load(Ordering::Relaxed) != edges {
+                continue;
+            }
+            take(&self.claimed_edges, edges);
+            take(&self.late_edges, late_edges);
+            take(&self.doorbells, doorbells);
+            take(&self.sends, sends);
+            let late_us = self.late_us.load(Ordering::Relaxed).max(late_us) as u32;
+            let claimed = self.claimed.load(Ordering::Relaxed);
+            let rings = Rings::left_on_top(doorbells, sends, late_edges, late_us);
+            return ClaimsOnTop { edges, rings, claimed };
         }
-        let edges = self.claimed_edges.swap(0, Ordering::Relaxed);
-        let doorbells = self.doorbells.swap(0, Ordering::Relaxed);
-        let sends = self.sends.swap(0, Ordering::Relaxed);
-        let late_us_before = self.late_us.swap(0, Ordering::Relaxed);
-        let late_edges = self.late_edges.swap(0, Ordering::Relaxed);
-        let late_us = late_us_before.max(self.late_us.load(Ordering::Relaxed)) as u32;
-        let claimed = self.claimed.load(Ordering::Relaxed);
-        let rings = Rings::left_on_top(doorbells, sends, late_edges, late_us);
-        ClaimsOnTop { edges, rings, claimed }
+        if late_us != 0 {
+            self.raise_late_us(late_us);
+        }
+        ClaimsOnTop { edges: 0, rings: Rings::default(), claimed: 0 }
     }
 
     /// Forgets all; returns how many edges that were which nothing has explained.

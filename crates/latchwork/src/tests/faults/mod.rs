@@ -43,14 +43,14 @@ type Deed = Box<dyn FnOnce() + Send>;
 
 /// A handler without a condition: the first time that it is asked after [`next`](Self::next), it
 /// does what it was given. So another CPU acts, or an NMI comes on top, amid a poll or a dispatch.
-struct Amid(Mutex<Option<Deed>>);
+pub(super) struct Amid(Mutex<Option<Deed>>);
 
 impl Amid {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(Mutex::new(None))
     }
 
-    fn next(&self, deed: impl FnOnce() + Send + 'static) {
+    pub(super) fn next(&self, deed: impl FnOnce() + Send + 'static) {
         *self.0.lock().unwrap() = Some(Box::new(deed));
     }
 }

@@ -9,6 +9,7 @@ use super::{arm, at_every_access, came, grants::assert_all_is_used_up};
 use crate::{
     Class, Doorbell, EdgeModel, HandlerSpec, Limits, Outcome, Registration,
     tests::{
+        faults::Amid,
         source::{Source, time_passes},
         world::{Leaked, World, become_cpu, take_nmi},
     },
@@ -154,6 +155,34 @@ fn the_rings_of_a_claim_on_top_end_in_time() {
         world.wait_us(700);
         nmi.tick();
         assert_eq!(take_nmi(nmi), Outcome::Unknown);
+        nested
+    });
+}
+
+/// A claim on top explains its own edge, and none of the code underneath, also where it comes while
+/// that code takes what another has left.
+#[test]
+fn a_claim_on_top_explains_no_edge_underneath() {
+    at_every_access(60, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let (source, amid) = (Leaked::new(Source::new()), Leaked::new(Amid::new()));
+        let doorbell = Doorbell::Local(5);
+        let spec = HandlerSpec::new("amid", Class::Local, doorbell, EdgeModel::PerCondition);
+        let _kept = [
+            nmi.register(&local(EdgeModel::PerCondition), source.0).unwrap(),
+            nmi.register(&spec, amid.0).unwrap(),
+        ];
+        let claims_on_top = move || {
+            source.0.raise();
+            take_nmi(nmi);
+        };
+        amid.0.next(claims_on_top);
+        arm(accesses_before, claims_on_top);
+        assert_eq!(take_nmi(nmi), Outcome::Unknown);
+        let nested = came();
+        nmi.tick();
+        assert_eq!(nmi.granted(0).unwrap().edges, [0; 4]);
         nested
     });
 }
