@@ -86,14 +86,14 @@ impl<P: Platform> Nmi<P> {
         held.add(Grant { kind: GrantKind::Late, rings: rings.late_edges(), due });
     }
 
-    /// Forgets what this CPU, which comes online, was granted before and had deferred. A send that
-    /// is under way may still ring it, though its request is dropped.
+    /// Forgets what this CPU, which comes online, was granted before and had deferred. A send to it
+    /// that is under way may still ring it, though its request is dropped.
     pub(crate) fn begin_with_an_empty_ledger(&self, area: &PerCpu) {
         let (now, limits) = (self.now(), self.limits());
         area.ledger.reset(now);
         let dropped = area.deferred.reset().saturating_add(area.tray.reset());
         area.counters.record_edges_dropped(dropped);
-        let rings = PerCpu::sends_under_way(self.core.cpus());
+        let rings = PerCpu::sends_under_way(self.core.cpus()).min(area.unfinished_sends());
         if rings == 0 {
             return;
         }

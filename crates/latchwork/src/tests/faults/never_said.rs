@@ -142,6 +142,22 @@ fn fault_9_an_own_claim_makes_none_of_before_a_new_one() {
     assert_eq!([take_nmi(nmi), take_nmi(nmi)], [Outcome::Claimed, Outcome::Unknown]);
 }
 
+/// A send to another CPU is under way while a CPU comes online: it rings the latter for nothing.
+#[test]
+fn a_send_elsewhere_explains_no_edge_of_a_cpu_that_comes_online() {
+    let polled = polled(3, PlatformDelivery::All);
+    let nmi = polled.world.nmi;
+    on(nmi, 2, || nmi.go_offline()).unwrap();
+    before_next_ring(move || {
+        on(nmi, 2, || {
+            nmi.come_online().unwrap();
+            assert_eq!(take_nmi(nmi), Outcome::Unknown);
+        });
+    });
+    nmi.send(1, Request::Call).unwrap();
+    assert_eq!(polled.unknowns(2), 1);
+}
+
 /// A claim whose ring goes only to another CPU explains an edge that waited for that poll here.
 #[test]
 fn fault_10_a_claim_that_rings_elsewhere_explains_an_edge_here() {

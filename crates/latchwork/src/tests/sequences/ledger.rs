@@ -7,6 +7,7 @@
 //! * The library calls no more edges unknown than there were true unknowns.
 //! * What it defers it settles within a bound.
 
+use core::iter::repeat_n;
 use std::{format, string::String, vec::Vec};
 
 use crate::{CpuStats, Outcome};
@@ -16,6 +17,11 @@ use crate::{CpuStats, Outcome};
 pub(super) struct Ledger {
     /// Until when each of them explains an edge, earliest first.
     rings: Vec<u64>,
+    /// When the clock shows what it showed as each of them was claimed.
+    claims: Vec<i64>,
+    /// From when, and until when, each explains an edge again: the clock was set back, and nobody
+    /// can tell the moment of its claim from the same moment later.
+    again: Vec<(u64, u64)>,
     /// Edges that nothing explains.
     pub(super) true_unknowns: usize,
     /// When each edge came that waits to be settled.
@@ -27,13 +33,43 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn add(&mut self, rings: usize, until: u64) {
-        self.rings.extend(core::iter::repeat_n(until, rings));
+    /// A claim stands for so many `rings`, which explain an edge until `lasts` after it.
+    pub(super) fn add(&mut self, rings: usize, now: u64, lasts: u64) {
+        self.rings.extend(repeat_n(now + lasts, rings));
         self.rings.sort_unstable();
+        self.claims.extend(repeat_n(now as i64, rings));
+    }
+
+    /// Every clock was set back by so many ticks, or each ring lasts longer from here on.
+    pub(super) fn set_back(&mut self, ticks: i64, now: u64, lasts: u64) {
+        for claim in &mut self.claims {
+            *claim = claim.wrapping_add(ticks);
+            let until = claim.saturating_add_unsigned(lasts);
+            if until > now as i64 {
+                // A ring may be due two caps ahead.
+                let from = claim.saturating_sub_unsigned(2 * lasts).max(0);
+                self.again.push((from as u64, until as u64));
+            }
+        }
+    }
+
+    /// Some CPU was held up for long until `now`, since `began`, and may date no earlier what it has
+    /// claimed since then: between the acknowledgement and its next look at the clock.
+    pub(super) fn was_held_up(&mut self, began: u64, now: u64, lasts: u64) {
+        let claims = self.claims.iter().filter(|claim| **claim >= began as i64).count();
+        self.rings.extend(repeat_n(now + lasts, claims));
     }
 
     /// At the beginning of what a CPU does outside NMIs, or of an NMI on top of nothing.
     pub(super) fn begin(&mut self, now: u64) {
+        let rings = &mut self.rings;
+        self.again.retain(|(from, until)| {
+            if *from <= now {
+                rings.push(*until);
+            }
+            *from > now
+        });
+        rings.sort_unstable();
         if self.waiting.is_empty() {
             self.rings.retain(|until| *until >= now);
         }

@@ -96,6 +96,8 @@ pub(super) struct State {
     /// May be called: it is registered, or its removal is not over.
     pub(super) is_alive: [bool; SOURCES],
     pub(super) routes: [[bool; CPUS]; SOURCES],
+    /// Which CPUs each may ring now: none that a change of its route adds or leaves out.
+    pub(super) open: [[bool; CPUS]; SOURCES],
     /// Until when a ring of before may come to each CPU that has left a route.
     pub(super) former: [[u64; CPUS]; SOURCES],
     pub(super) wants_more: [bool; SOURCES],
@@ -126,14 +128,13 @@ impl State {
             EdgeModel::PerEvent { max_late_edges, .. } => 1 + usize::from(max_late_edges),
             EdgeModel::PerCondition => 1,
         };
-        let until = now + self.lasts;
         for (on, it) in self.cpus.iter_mut().enumerate() {
             let rings_there = match SPECS[source].class {
                 Class::Local => on == cpu,
                 _ => self.routes[source][on] || now <= self.former[source][on],
             };
             if rings_there {
-                it.ledger.add(rings, until);
+                it.ledger.add(rings, now, self.lasts);
             }
         }
     }
@@ -147,17 +148,11 @@ impl State {
             }
             // It may take a claim of shortly before for one that rings it.
             if !rang && rings {
-                self.cpus[cpu].ledger.add(MOST_CLAIMS, now + self.lasts);
+                self.cpus[cpu].ledger.add(MOST_CLAIMS, now, self.lasts);
             }
         }
         self.routes[source] = route;
-    }
-
-    /// The clock was reset: it may show a time again at which rings of long ago could come.
-    pub(super) fn revive_rings(&mut self, now: u64) {
-        for it in &mut self.cpus {
-            it.ledger.add(MOST_CLAIMS, now + self.lasts);
-        }
+        self.open[source] = route;
     }
 
     pub(super) fn route_of(spec: HandlerSpec<'_>) -> [bool; CPUS] {
@@ -198,6 +193,7 @@ impl Machine {
             is_registered: [false; SOURCES],
             is_alive: [false; SOURCES],
             routes: SPECS.map(State::route_of),
+            open: SPECS.map(State::route_of),
             former: [[0; CPUS]; SOURCES],
             wants_more: [false; SOURCES],
             limits: Limits::BARE_METAL,
@@ -275,8 +271,7 @@ impl Machine {
                 Class::Local => &mut state.cpus[cpu].conditions[source],
                 _ => &mut state.conditions[source],
             };
-            if place.is_some() || SPECS[source].class != Class::Local && !state.routes[source][cpu]
-            {
+            if place.is_some() || SPECS[source].class != Class::Local && !state.open[source][cpu] {
                 return;
             }
             *place = Some(number);

@@ -96,14 +96,14 @@ unsafe impl Platform for Machine {
         }
     }
     fn serve(&self, ctx: &NmiContext<'_>, requests: Requests) {
-        let until = self.now.get();
+        let now = self.now.get();
         self.with(|state| {
-            let until = until + state.lasts;
+            let lasts = state.lasts;
             let cpu = &mut state.cpus[ctx.cpu()];
             for (request, served) in REQUESTS.into_iter().zip(&mut cpu.served) {
                 *served += requests.count(request);
             }
-            cpu.ledger.add(requests.total(), until);
+            cpu.ledger.add(requests.total(), now, lasts);
         });
     }
     fn interrupt_for_work(&self, cpu: usize) {

@@ -36,6 +36,8 @@ pub(super) struct Play {
     pub(super) runs: Cell<usize>,
     /// A step amid others has lasted longer than sends hold.
     pub(super) stalled: Cell<bool>,
+    /// When the present step began that is amid no other.
+    pub(super) began: Cell<u64>,
 }
 
 thread_local! {
@@ -86,6 +88,7 @@ pub(super) fn play(scope: Scope, steps: &[Step]) -> Result<(), String> {
         next: Cell::new(0),
         runs: Cell::new(0),
         stalled: Cell::new(false),
+        began: Cell::new(0),
     });
     let play = leaked.0;
     PLAY.set(Some(play));
@@ -186,6 +189,7 @@ impl Play {
         if self.with(|state| state.nesting) == 0 {
             self.runs.set(0);
             self.stalled.set(false);
+            self.began.set(self.machine.now.get());
             self.end_removals();
         }
         self.machine.set_at(format!("{step:?}"));
@@ -376,6 +380,11 @@ impl Play {
         if stalls {
             // What waits for a poll that is stuck is judged without what that poll claims.
             self.excuse_waiting();
+            let (began, now) = (self.began.get(), self.machine.now.get());
+            self.with(|state| {
+                let lasts = state.lasts;
+                state.cpus.iter_mut().for_each(|it| it.ledger.was_held_up(began, now, lasts));
+            });
         }
     }
 

@@ -89,6 +89,8 @@ impl Play {
             let rang = state.routes[source];
             let both = core::array::from_fn(|cpu| rang[cpu] || route.contains(&cpu));
             state.change_route(source, both, now);
+            // The kernel has closed the old route, and opens the new one after.
+            state.open[source] = core::array::from_fn(|cpu| rang[cpu] && route.contains(&cpu));
         });
         let delivery = PlatformDelivery::Cpus(route);
         let set = self.call(cpu, || self.nmi.set_delivery(registration.id(), delivery));
@@ -123,7 +125,15 @@ impl Play {
         };
         let limits = [Limits::BARE_METAL, Limits::HYPERVISOR, small][which];
         self.excuse_all();
-        self.with(|state| state.lasts = state.lasts.max(lasts(limits)));
+        let now = self.machine.now.get();
+        self.with(|state| {
+            let lasts = lasts(limits);
+            if lasts > state.lasts {
+                // What was granted before goes by the new times.
+                state.lasts = lasts;
+                state.cpus.iter_mut().for_each(|it| it.ledger.set_back(0, now, lasts));
+            }
+        });
         if self.call(cpu, || self.nmi.set_limits(limits)).is_ok() {
             self.with(|state| state.limits = limits);
         }
@@ -133,9 +143,12 @@ impl Play {
     pub(super) fn reset_clocks(&'static self, ticks: u64) {
         if self.with(|state| state.nesting) == 0 {
             self.excuse_all();
-            self.machine.shown.set(ticks);
+            let by = self.machine.shown.replace(ticks).wrapping_sub(ticks) as i64;
             let now = self.machine.now.get();
-            self.with(|state| state.revive_rings(now));
+            self.with(|state| {
+                let lasts = state.lasts;
+                state.cpus.iter_mut().for_each(|it| it.ledger.set_back(by, now, lasts));
+            });
         }
     }
 }
