@@ -30,7 +30,7 @@ impl<P: Platform> Nmi<P> {
             tray.leave_question();
         }
         if rings.explain_an_edge() {
-            tray.leave_claims(&rings);
+            tray.leave_claims(&rings, || self.now());
             self.owe_for_skipping(ctx);
             if rings.wants_more() {
                 self.ask_again_later(ctx.cpu, ctx.area);

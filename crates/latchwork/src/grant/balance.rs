@@ -18,9 +18,8 @@ use crate::{
 };
 
 impl<P: Platform> Nmi<P> {
-    /// Adds the rings that this CPU claimed at `now`, as grants of `kind`, and takes one away for
-    /// each of the `edges` that brought it to claim them. A ring that came since this NMI or poll
-    /// arrived waits in the CPU's latch, however long ago that was.
+    /// Adds the rings that this CPU claims at `now`, as grants of `kind`, and takes one away for
+    /// each of the `edges` that brought it to claim them.
     pub(crate) fn balance(
         &self,
         ctx: &NmiContext<'_>,
@@ -29,24 +28,49 @@ impl<P: Platform> Nmi<P> {
         kind: GrantKind,
         now: Timestamp,
     ) {
+        self.balance_later(ctx, rings, edges, kind, now, now);
+    }
+
+    /// The same at `now`, where the last of the rings was `claimed` then. A ring that came since
+    /// this NMI or poll arrived waits in the CPU's latch, however long ago that was.
+    fn balance_later(
+        &self,
+        ctx: &NmiContext<'_>,
+        rings: &Rings,
+        edges: usize,
+        kind: GrantKind,
+        claimed: Timestamp,
+        now: Timestamp,
+    ) {
         let area = ctx.area;
         self.adopt(area, Timestamp::from_ticks(ctx.arrived_ticks), now);
-        self.add_rings(area, rings, kind, now);
-        for _ in 0..edges {
+        self.add_rings(area, rings, kind, claimed, now);
+        let mut edges = edges;
+        // Each turn but the last uses a grant up.
+        while edges != 0 {
             // There is a ring for each: the one that was claimed, or one that is due earlier.
-            let _ = area.ledger.take(now, now, self.limits());
+            let taken = area.ledger.take(edges, now, now, self.limits());
+            edges = taken.map_or(0, |taken| edges.saturating_sub(taken.rings));
         }
         area.ledger.note_claim(now);
     }
 
     /// Sends that finish while this CPU looks at them have rung before the clock is read.
-    fn add_rings(&self, area: &PerCpu, rings: &Rings, kind: GrantKind, now: Timestamp) {
+    fn add_rings(
+        &self,
+        area: &PerCpu,
+        rings: &Rings,
+        kind: GrantKind,
+        claimed: Timestamp,
+        now: Timestamp,
+    ) {
         let (limits, ledger) = (self.limits(), &area.ledger);
         let mut have_rung = rings.of_doorbells().saturating_add(rings.sends());
-        let mut now = now;
+        let (mut claimed, mut now) = (claimed, now);
         if rings.sends() != 0 {
             let unfinished = area.wait_for_unfinished_sends(self.core.cpus());
             now = self.now();
+            claimed = now;
             if let Some(UnfinishedSends { count, wait }) = unfinished {
                 let rings = count.min(rings.sends());
                 have_rung = have_rung.saturating_sub(rings);
@@ -54,10 +78,10 @@ impl<P: Platform> Nmi<P> {
                 ledger.add(Grant { kind, rings, due }, now, limits);
             }
         }
-        let deadline = now.after(limits.late());
+        let deadline = claimed.after(limits.late());
         let due = ledger.due_if_late(deadline, now, limits);
         ledger.add(Grant { kind, rings: have_rung, due }, now, limits);
-        let late_deadline = deadline.later_of(now.after(limits.late_of(rings.late_us())));
+        let late_deadline = deadline.later_of(claimed.after(limits.late_of(rings.late_us())));
         let due = ledger.due_if_late(late_deadline, now, limits);
         ledger.add(Grant { kind: GrantKind::Late, rings: rings.late_edges(), due }, now, limits);
     }
@@ -80,9 +104,12 @@ impl<P: Platform> Nmi<P> {
 
     /// Takes what NMIs on top have claimed into the balance. Own CPU, outermost.
     pub(crate) fn take_claims_on_top(&self, ctx: &NmiContext<'_>) {
-        let ClaimsOnTop { edges, rings } = ctx.area.tray.take_claims();
+        let claims = ctx.area.tray.take_claims();
+        let ClaimsOnTop { edges, rings, .. } = claims;
         if edges != 0 || rings.explain_an_edge() {
-            self.balance(ctx, &rings, edges, GrantKind::Collapsed, self.now());
+            let now = self.now();
+            let claimed = claims.claimed(now);
+            self.balance_later(ctx, &rings, edges, GrantKind::Collapsed, claimed, now);
         }
     }
 
@@ -113,7 +140,7 @@ impl<P: Platform> Nmi<P> {
         self.adopt(ctx.area, edge.arrived, now);
         let ledger = &ctx.area.ledger;
         let absorbable_ticks = ledger.absorbable_ticks(now);
-        let Some(kind) = ledger.take(edge.arrived, now, limits) else {
+        let Some(Grant { kind, .. }) = ledger.take(1, edge.arrived, now, limits) else {
             return false;
         };
         ctx.area.counters.record_absorbed(kind);

@@ -91,17 +91,19 @@ impl Ledger {
         }
     }
 
-    /// Takes one ring away: this CPU took an edge. It is the ring that is due earliest; its kind is
-    /// returned, or `None` if there is no ring that the edge, which `arrived` then, may have been.
+    /// Takes rings away: this CPU took `edges`. They are of the grant that is due earliest, and no
+    /// more than it has; they are returned, or `None` if there is no ring that an edge, which
+    /// `arrived` then, may have been.
     ///
     /// An edge that waited cannot have been the ring of a claim made long after it. Such a ring is
     /// left.
     pub(crate) fn take(
         &self,
+        edges: usize,
         arrived: Timestamp,
         now: Timestamp,
         limits: InTicks<'_>,
-    ) -> Option<GrantKind> {
+    ) -> Option<Grant> {
         self.drop_where(now, |grant| {
             self.is_beyond_cap(grant.due, arrived, limits) || is_far_ahead(grant.due, now, limits)
         });
@@ -113,9 +115,10 @@ impl Ledger {
             }
         }
         let (entry, grant) = earliest?;
-        self.take_from(entry, grant, now);
+        let rings = edges.min(grant.rings);
+        self.take_from(entry, grant, rings, now);
         self.note_taken(grant.due, now, limits);
-        Some(grant.kind)
+        Some(Grant { rings, ..grant })
     }
 
     /// Takes the excuse of one send that was written off, if there is any. Its edge may have been
@@ -124,7 +127,7 @@ impl Ledger {
         let Some((entry, grant)) = self.grants().find(|(_, grant)| !grant.due.explains()) else {
             return false;
         };
-        self.take_from(entry, grant, as_of);
+        self.take_from(entry, grant, 1, as_of);
         true
     }
 
@@ -323,8 +326,8 @@ impl Ledger {
         self.set_in_use(self.in_use().saturating_sub(1));
     }
 
-    fn take_from(&self, entry: &Entry, grant: Grant, now: Timestamp) {
-        match grant.rings.saturating_sub(1) {
+    fn take_from(&self, entry: &Entry, grant: Grant, rings: usize, now: Timestamp) {
+        match grant.rings.saturating_sub(rings) {
             0 => self.free(entry),
             rings => entry.set(Grant { rings, ..grant }),
         }

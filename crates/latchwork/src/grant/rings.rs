@@ -26,17 +26,21 @@ impl Rings {
         Self { here: sends != 0, sends, ..Self::default() }
     }
 
-    /// Those that NMIs on top claimed. Late ones may come until the cap, since their NMIs kept only
-    /// how many they are.
-    pub(crate) const fn left_on_top(doorbells: usize, sends: usize, late_edges: usize) -> Self {
+    /// Those that NMIs on top claimed.
+    pub(crate) const fn left_on_top(
+        doorbells: usize,
+        sends: usize,
+        late_edges: usize,
+        late_us: u32,
+    ) -> Self {
         Self {
-            here: doorbells != 0 || sends != 0,
+            here: doorbells != 0 || sends != 0 || late_edges != 0,
             more: false,
             sends,
             rings_before: doorbells,
             doorbells: 0,
             late_edges,
-            late_us: u32::MAX,
+            late_us,
         }
     }
 

@@ -10,6 +10,7 @@
 
 use super::rings::Rings;
 use crate::{
+    contract::HANDLERS_PER_CLASS,
     edge::{Edge, EdgeRecord},
     primitive::{Ordering, OwnWord, array_of, const_unless_loom},
     time::Timestamp,
@@ -40,6 +41,10 @@ pub(crate) struct Tray {
     doorbells: OwnWord,
     sends: OwnWord,
     late_edges: OwnWord,
+    /// How late the latest of these come; more than that if some were taken since.
+    late_us: OwnWord,
+    /// The low part of the moment at which the last of them was claimed.
+    claimed: OwnWord,
     /// Whether an NMI has to ask the Platform handlers: a probe, or one whose source says so.
     asks_platform: OwnWord,
 }
@@ -49,6 +54,7 @@ pub(crate) struct Tray {
 pub(crate) struct ClaimsOnTop {
     pub(crate) edges: usize,
     pub(crate) rings: Rings,
+    claimed: usize,
 }
 
 /// The edges that nothing has explained, as the outermost code takes them.
@@ -70,6 +76,8 @@ impl Tray {
                 doorbells: OwnWord::new(0),
                 sends: OwnWord::new(0),
                 late_edges: OwnWord::new(0),
+                late_us: OwnWord::new(0),
+                claimed: OwnWord::new(0),
                 asks_platform: OwnWord::new(0),
             }
         }
@@ -86,13 +94,40 @@ impl Tray {
         first.map(EdgeRecord::arrived)
     }
 
-    /// Leaves what an NMI on top claimed. The rings come first: whoever finds the edge finds them.
-    pub(crate) fn leave_claims(&self, rings: &Rings) {
+    /// Leaves what an NMI on top has claimed by now. The rings come first: whoever finds the edge
+    /// finds them.
+    pub(crate) fn leave_claims(&self, rings: &Rings, clock: impl FnOnce() -> Timestamp) {
         self.doorbells.fetch_add(rings.of_doorbells(), Ordering::Relaxed);
         self.sends.fetch_add(rings.sends(), Ordering::Relaxed);
-        self.late_edges.fetch_add(rings.late_edges(), Ordering::Relaxed);
+        self.add_late_edges(rings.late_edges(), rings.late_us());
+        self.note_claimed(clock);
         self.claimed_edges.fetch_add(1, Ordering::Relaxed);
         self.left.store(1, Ordering::Relaxed);
+    }
+
+    /// Each failure is an NMI on top that named more, so there are no more failures than handlers.
+    fn add_late_edges(&self, edges: usize, late_us: u32) {
+        if edges == 0 {
+            return;
+        }
+        for _ in 0..HANDLERS_PER_CLASS {
+            let before = self.late_us.load(Ordering::Relaxed);
+            let after = before.max(late_us as usize);
+            let raised =
+                self.late_us.compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed);
+            if raised.is_ok() {
+                break;
+            }
+        }
+        self.late_edges.fetch_add(edges, Ordering::Relaxed);
+    }
+
+    /// Notes that all that is left was claimed by now. The exchange fails if an NMI on top has
+    /// noted a later moment.
+    fn note_claimed(&self, clock: impl FnOnce() -> Timestamp) {
+        let before = self.claimed.load(Ordering::Relaxed);
+        let now = clock().word();
+        let _ = self.claimed.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Leaves it to the outermost code to ask the Platform handlers.
@@ -106,9 +141,15 @@ impl Tray {
         self.asks_platform.swap(0, Ordering::Relaxed) != 0
     }
 
-    /// Leaves rings that no edge has brought.
-    pub(crate) fn leave_rings(&self, rings: usize) {
-        self.doorbells.fetch_add(rings, Ordering::Relaxed);
+    /// Leaves rings that no edge has brought, that were claimed by now and may come late.
+    pub(crate) fn leave_rings(
+        &self,
+        rings: usize,
+        late_us: u32,
+        clock: impl FnOnce() -> Timestamp,
+    ) {
+        self.add_late_edges(rings, late_us);
+        self.note_claimed(clock);
         self.left.store(1, Ordering::Relaxed);
     }
 
@@ -131,13 +172,18 @@ impl Tray {
     }
 
     /// Takes what NMIs on top claimed. The outermost code. The edges come first: whoever finds an
-    /// edge finds its rings.
+    /// edge finds its rings. How late these come, and when they were claimed, come last; what an
+    /// NMI has left meanwhile makes that later.
     pub(crate) fn take_claims(&self) -> ClaimsOnTop {
         let edges = self.claimed_edges.swap(0, Ordering::Relaxed);
         let doorbells = self.doorbells.swap(0, Ordering::Relaxed);
         let sends = self.sends.swap(0, Ordering::Relaxed);
+        let late_us_before = self.late_us.swap(0, Ordering::Relaxed);
         let late_edges = self.late_edges.swap(0, Ordering::Relaxed);
-        ClaimsOnTop { edges, rings: Rings::left_on_top(doorbells, sends, late_edges) }
+        let late_us = late_us_before.max(self.late_us.load(Ordering::Relaxed)) as u32;
+        let claimed = self.claimed.load(Ordering::Relaxed);
+        let rings = Rings::left_on_top(doorbells, sends, late_edges, late_us);
+        ClaimsOnTop { edges, rings, claimed }
     }
 
     /// Forgets all; returns how many edges that were which nothing has explained.
@@ -163,6 +209,13 @@ impl Tray {
             }
         }
         EdgesOnTop { edges: 0, records }
+    }
+}
+
+impl ClaimsOnTop {
+    /// When the last of them was claimed, for a CPU at `now`.
+    pub(crate) fn claimed(&self, now: Timestamp) -> Timestamp {
+        now.nearest_of(self.claimed).earlier_of(now)
     }
 }
 

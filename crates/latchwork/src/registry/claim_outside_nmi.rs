@@ -70,11 +70,13 @@ fn end(core: &Core, platform: &dyn Platform, id: HandlerId, slot: &Slot) {
         return;
     };
     let limits = core.recovery.limits.in_ticks(platform.ticks_per_ms());
-    let due = due_by(slot, Timestamp::from_ticks(platform.now_ticks()), limits);
+    let now = || Timestamp::from_ticks(platform.now_ticks());
+    let due = due_by(slot, now(), limits);
     if id.class == Class::Platform {
         slot.published.end_claim(due, limits);
     } else if !outermost(platform, cpu, area, || area.ledger.note_claim_outside(due)) {
-        area.tray.leave_rings(slot.doorbell.rings_of_a_claim());
+        let rings = slot.doorbell.rings_of_a_claim();
+        area.tray.leave_rings(rings, slot.doorbell.late_rings().us(), now);
     }
     area.own.sending.end();
 }

@@ -133,6 +133,31 @@ fn an_nmi_on_top_that_leaves_later_than_the_one_underneath() {
     });
 }
 
+/// A claim on top of a CPU that is about to idle: its rings end like any claim's, also where the
+/// code underneath looks at them at the next tick only.
+#[test]
+fn the_rings_of_a_claim_on_top_end_in_time() {
+    at_every_access(30, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let source = Leaked::new(Source::new());
+        let edges = EdgeModel::PerEvent { late_us: 300, max_late_edges: 1 };
+        let _kept = nmi.register(&local(edges), source.0).unwrap();
+        source.0.raise();
+        assert_eq!(take_nmi(nmi), Outcome::Claimed);
+        arm(accesses_before, move || {
+            source.0.raise();
+            assert_eq!(take_nmi(nmi), Outcome::Claimed);
+        });
+        nmi.entering_idle();
+        let nested = came();
+        world.wait_us(700);
+        nmi.tick();
+        assert_eq!(take_nmi(nmi), Outcome::Unknown);
+        nested
+    });
+}
+
 /// Whatever an edge on top of another dispatch turns out to be, it is said once, and a true unknown
 /// is said.
 #[test]
