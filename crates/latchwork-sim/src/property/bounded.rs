@@ -43,7 +43,7 @@ pub fn most_accesses(hardware: &Hardware) -> usize {
     let adopt = 21 + 10 * handlers + STEP;
     let balance = STEP + walk + 18;
     let prepare = adopt + 6 + balance;
-    let look = STEP + 2 * walk + handlers + 21;
+    let look = STEP + walk + handlers + 21;
     // The library makes 28 accesses for each handler that claims. That of an external device makes
     // two, that of port 0x61 seventeen.
     let asking = 2 + OWE + 30 * handlers + 15 * usize::from(hardware.port61.is_some());

@@ -236,7 +236,7 @@ impl Ledger {
     /// `claims_due` then. Reads the clock after the look.
     pub(crate) fn look_again(
         &self,
-        finish: impl Fn(SendWait) -> SendWait,
+        finish: impl FnOnce(SendWait) -> SendWait,
         claims_due: impl Fn(Timestamp) -> Timestamp,
         clock: impl FnOnce() -> Timestamp,
         limits: InTicks<'_>,
@@ -248,9 +248,7 @@ impl Ledger {
         let Some(last) = dues.filter_map(Due::waits_for).reduce(SendWait::later_of) else {
             return;
         };
-        // A sender that has moved on between two glances is in a chain of sends, and not stuck.
-        let glance = finish(last);
-        let over = if glance.is_before(last) { finish(last) } else { glance };
+        let over = finish(last);
         let now = clock();
         let has_finished = |wait: SendWait| !over.is_before(wait);
         let rung = now.after(limits.late());
