@@ -144,25 +144,18 @@ impl<P: Platform> Nmi<P> {
             return false;
         }
         let limits = self.limits();
-        let absorbable_ticks = ledger.absorbable_ticks(now);
         let mut any = false;
         ledger.absorb(batch, now, limits, |edge, taken| {
             any = true;
-            self.note_absorbed(ctx, edge, taken, absorbable_ticks);
+            self.note_absorbed(ctx, edge, taken, now);
         });
         any
     }
 
     /// Counts edges that were absorbed, and reports them if that may hide something.
-    fn note_absorbed(
-        &self,
-        ctx: &NmiContext<'_>,
-        edge: &Edge,
-        taken: Taken,
-        absorbable_ticks: u64,
-    ) {
+    fn note_absorbed(&self, ctx: &NmiContext<'_>, edge: &Edge, taken: Taken, now: Timestamp) {
         let limits = self.limits();
-        let now = Timestamp::from_ticks(ctx.arrived_ticks);
+        let absorbable_ticks = ctx.area.ledger.absorbable_ticks(now);
         let mut last = GrantKind::Collapsed;
         for (kind, rings) in taken.by_kind() {
             ctx.area.counters.record_absorbed(kind, rings);
