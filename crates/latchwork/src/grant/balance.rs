@@ -162,7 +162,9 @@ impl<P: Platform> Nmi<P> {
             last = kind;
         }
         let ledger = &ctx.area.ledger;
-        if let Some(absorbed) = ledger.note_absorbed(taken.all(), absorbable_ticks, now, limits) {
+        let all = taken.all();
+        let to_report = ledger.note_absorbed(all, edge.arrived, absorbable_ticks, now, limits);
+        if let Some(absorbed) = to_report {
             self.platform.report_absorbed(&AbsorbedNmi {
                 cpu: ctx.cpu,
                 ip: edge.ip,

@@ -159,11 +159,12 @@ impl Ledger {
     pub(crate) fn note_absorbed(
         &self,
         edges: usize,
+        arrived: Timestamp,
         absorbable_ticks: u64,
         now: Timestamp,
         limits: InTicks<'_>,
     ) -> Option<usize> {
-        self.rationing.record(edges, absorbable_ticks, now, limits)
+        self.rationing.record(edges, arrived, absorbable_ticks, now, limits)
     }
 
     /// Notes that this CPU claimed something at `now`.

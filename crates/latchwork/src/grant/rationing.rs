@@ -41,17 +41,18 @@ impl Rationing {
         }
     }
 
-    /// Notes edges that were absorbed. Returns how many were since the last report, if there is to
-    /// be one.
+    /// Notes edges that were absorbed `now`, of which the first `arrived` then. Returns how many were
+    /// since the last report, if there is to be one.
     pub(super) fn record(
         &self,
         edges: usize,
+        arrived: Timestamp,
         absorbable_ticks: u64,
         now: Timestamp,
         limits: InTicks<'_>,
     ) -> Option<usize> {
         let tolerated = limits.ms_to_ticks(Self::TOLERATED_MS);
-        let streak = self.streak_ticks(now, limits.ms_to_ticks(Self::STREAK_MS));
+        let streak = self.streak_ticks(arrived, now, limits.ms_to_ticks(Self::STREAK_MS));
         let unreported = self.unreported.load(Ordering::Relaxed).wrapping_add(edges);
         self.unreported.store(unreported, Ordering::Relaxed);
         let is_too_long = absorbable_ticks > tolerated || streak >= tolerated;
@@ -63,12 +64,12 @@ impl Rationing {
     }
 
     /// How long ago the streak began to which an edge absorbed now belongs.
-    fn streak_ticks(&self, now: Timestamp, gap_ticks: u64) -> u64 {
+    fn streak_ticks(&self, arrived: Timestamp, now: Timestamp, gap_ticks: u64) -> u64 {
         let from = self.streak_from.load(Ordering::Relaxed);
         let last = now.nearest_of(self.last.load(Ordering::Relaxed));
         self.last.store(now.word(), Ordering::Relaxed);
         if from == 0 || are_apart(now, last, gap_ticks) {
-            self.streak_from.store(now.word() | 1, Ordering::Relaxed);
+            self.streak_from.store(arrived.word() | 1, Ordering::Relaxed);
             return 0;
         }
         now.since(now.nearest_of(from))
