@@ -82,7 +82,9 @@ impl EdgeRecord {
         self.arrived.get()
     }
 
-    pub(crate) fn seen_at(&self, seen: Timestamp) -> Edge {
+    /// The edge, as code sees it that began to look `now`. It may have come since.
+    pub(crate) fn seen_at(&self, now: Timestamp) -> Edge {
+        let seen = now.later_of(self.arrived());
         let mode = match self.is_user.load(Ordering::Relaxed) {
             0 => Mode::Kernel,
             _ => Mode::User,

@@ -92,3 +92,19 @@ impl Rationing {
 fn are_apart(now: Timestamp, earlier: Timestamp, ticks: u64) -> bool {
     now.since(earlier) > ticks || earlier.since(now) > ticks
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::time::LimitsInForce;
+
+    #[test]
+    fn a_streak_begins_when_its_first_edge_came_however_late_that_was_judged() {
+        let (rationing, limits) = (Rationing::new(), LimitsInForce::new());
+        let limits = || limits.in_ticks(1_000);
+        let at = Timestamp::from_ticks;
+        assert_eq!(rationing.record(1, at(4_500), 0, at(6_500), limits()), None);
+        assert_eq!(rationing.record(1, at(9_700), 0, at(9_700), limits()), None);
+        assert_eq!(rationing.record(1, at(14_600), 0, at(14_600), limits()), Some(3));
+    }
+}
