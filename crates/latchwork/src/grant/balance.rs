@@ -144,7 +144,7 @@ impl<P: Platform> Nmi<P> {
             return false;
         };
         ctx.area.counters.record_absorbed(kind);
-        let absorption = ledger.note_absorbed(kind, absorbable_ticks, now, limits);
+        let absorption = ledger.note_absorbed(kind, absorbable_ticks, edge.arrived, limits);
         if let Some(absorbed) = absorption.to_report {
             self.platform.report_absorbed(&AbsorbedNmi {
                 cpu: ctx.cpu,

@@ -131,15 +131,16 @@ impl Ledger {
         true
     }
 
-    /// Notes an edge that a ring of `kind` explains. Says whether it is to be reported.
+    /// Notes an edge that came at `arrived` and that a ring of `kind` explains. Says whether it is to
+    /// be reported.
     pub(crate) fn note_absorbed(
         &self,
         kind: GrantKind,
         absorbable_ticks: u64,
-        now: Timestamp,
+        arrived: Timestamp,
         limits: InTicks<'_>,
     ) -> Absorption {
-        self.rationing.record(kind, absorbable_ticks, now, limits)
+        self.rationing.record(kind, absorbable_ticks, arrived, limits)
     }
 
     /// Notes that this CPU claimed something at `now`.

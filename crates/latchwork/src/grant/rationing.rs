@@ -6,7 +6,8 @@
 //!
 //! An orphan and a true unknown that collapsed look like an orphan, and so does a true unknown that
 //! comes while a grant is live. Without NMI-source reporting a CPU cannot tell one such edge apart.
-//! It can tell one that repeats: absorbing is rationed, so it surfaces.
+//! It can tell one that repeats: absorbing is rationed, so it surfaces. What counts is when the
+//! edges came, however long each has waited.
 
 use crate::{
     contract::GrantKind,
@@ -27,7 +28,7 @@ pub(crate) struct Absorption {
 /// one report more.
 #[derive(Debug)]
 pub(super) struct Rationing {
-    /// When the first edge of the present streak was absorbed, with bit 0 set; 0 before any.
+    /// When the first edge of the present streak came, with bit 0 set; 0 before any.
     streak_from: Counter,
     last: Counter,
     /// As `streak_from`.
@@ -55,22 +56,22 @@ impl Rationing {
         &self,
         kind: GrantKind,
         absorbable_ticks: u64,
-        now: Timestamp,
+        arrived: Timestamp,
         limits: InTicks<'_>,
     ) -> Absorption {
         let tolerated = limits.ms_to_ticks(Self::TOLERATED_MS);
-        let streak = self.streak_ticks(now, limits.ms_to_ticks(Self::STREAK_MS));
+        let streak = self.streak_ticks(arrived, limits.ms_to_ticks(Self::STREAK_MS));
         let unreported = self.unreported.load(Ordering::Relaxed).wrapping_add(1);
         self.unreported.store(unreported, Ordering::Relaxed);
         let is_too_long = absorbable_ticks > tolerated || streak >= tolerated;
-        let report = is_too_long && self.may_report(now, limits.ms_to_ticks(Self::STREAK_MS));
+        let report = is_too_long && self.may_report(arrived, limits.ms_to_ticks(Self::STREAK_MS));
         if report {
             self.unreported.store(0, Ordering::Relaxed);
         }
         Absorption { kind, absorbable_ticks, to_report: report.then_some(unreported) }
     }
 
-    /// How long ago the streak began to which an edge absorbed now belongs.
+    /// How long ago the streak began to which an edge that comes now belongs.
     fn streak_ticks(&self, now: Timestamp, gap_ticks: u64) -> u64 {
         let from = self.streak_from.load(Ordering::Relaxed);
         let last = now.nearest_of(self.last.load(Ordering::Relaxed));
