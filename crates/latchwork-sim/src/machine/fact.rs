@@ -91,6 +91,13 @@ impl CpuSet {
             self.0 |= 1 << cpu;
         }
     }
+
+    /// Takes it out of the set.
+    pub fn remove(&mut self, cpu: usize) {
+        if cpu < 64 {
+            self.0 &= !(1 << cpu);
+        }
+    }
 }
 
 /// Something that happened.

@@ -6,7 +6,8 @@
 //! handles it, a counter overflows, and a handler claims that. Now the counter's own edge finds
 //! nothing.* One unknown was raised and one is reported, and no software can tell which of the two
 //! edges it was. Such an excuse lasts as long as N2's bound lets a claim explain an edge, and
-//! claims renew it. A deferred edge that nobody reports while it may be settled was absorbed.
+//! claims renew it. A deferred edge that nobody reports while it may be settled was absorbed; it may
+//! wait for a [stuck poll](super::stuck_poll).
 //!
 //! An edge of a doorbell to which no handler attends is a true unknown, too, and so is one whose
 //! handler is removed before any handler has claimed its condition. A report as a late send is
@@ -17,7 +18,10 @@
 
 use std::{collections::BTreeSet, hash::Hash};
 
-use super::{Monitor, SETTLED_WITHIN_US};
+use super::{
+    Monitor, SETTLED_WITHIN_US,
+    stuck_poll::{StuckPolls, Wait},
+};
 use crate::{
     engine::{Fingerprint, Property, Violation},
     machine::{Bell, Edge, Ending, Fact, Hardware, Reported, Timing},
@@ -27,6 +31,7 @@ use crate::{
 #[derive(Debug)]
 pub struct FalseUnknown {
     cpus: Vec<Cpu>,
+    polls: StuckPolls,
     attended: BTreeSet<Bell>,
     late_us: u64,
     tick_period_us: u64,
@@ -57,7 +62,7 @@ struct OpenEdge {
     is_unknown: bool,
     reported: bool,
     /// For how long it has been deferred, in time in which its CPU ticks.
-    deferred_us: Option<u64>,
+    deferred: Option<Wait>,
 }
 
 /// The age of an excuse, in time in which the CPU could take NMIs, and interrupts too.
@@ -80,12 +85,12 @@ impl Cpu {
 impl Cpu {
     /// Time passes. An edge that was deferred for long enough is settled: if it was not reported,
     /// it was absorbed.
-    fn settles(&mut self, by_us: u64) {
+    fn settles(&mut self, by_us: u64, ticks: bool, stuck_us: u64) {
         let mut absorbed = 0;
         self.open.retain_mut(|open| {
-            let Some(age_us) = &mut open.deferred_us else { return true };
-            *age_us += by_us;
-            let waits = *age_us <= SETTLED_WITHIN_US;
+            let Some(wait) = &mut open.deferred else { return true };
+            wait.passed(by_us, ticks, stuck_us);
+            let waits = wait.us <= SETTLED_WITHIN_US;
             absorbed += usize::from(!waits && open.is_unknown);
             waits
         });
@@ -99,6 +104,7 @@ impl FalseUnknown {
         let late_us = hardware.longest_late_us().max(timing.late_us);
         Self {
             cpus: vec![Cpu::default(); hardware.cpus],
+            polls: StuckPolls::new(hardware.cpus, timing),
             attended: BTreeSet::new(),
             late_us,
             tick_period_us: hardware.tick_period_us,
@@ -165,7 +171,7 @@ impl FalseUnknown {
         let cpu = &mut self.cpus[cpu];
         cpu.open[place].is_unknown = is_unknown;
         if ending == Ending::Deferred {
-            cpu.open[place].deferred_us = Some(0);
+            cpu.open[place].deferred = Some(Wait::default());
             if !cpu.open[place].is_unknown {
                 cpu.open[place].is_unknown = cpu.excuses.pop().is_some();
             }
@@ -186,18 +192,13 @@ impl FalseUnknown {
 
 impl Monitor for FalseUnknown {
     fn note(&mut self, _: u64, fact: &Fact) -> Result<(), Violation> {
+        self.polls.note(fact);
         match *fact {
             Fact::Taken { cpu, serial, edge } => {
                 let is_unknown = self.has_unknown(edge);
                 let open = &mut self.cpus[cpu].open;
                 open.retain(|open| open.serial != serial);
-                open.push(OpenEdge {
-                    serial,
-                    edge,
-                    is_unknown,
-                    reported: false,
-                    deferred_us: None,
-                });
+                open.push(OpenEdge { serial, edge, is_unknown, reported: false, deferred: None });
             }
             Fact::Report { cpu, serial, reported } => return self.report(cpu, serial, reported),
             Fact::Ended { cpu, serial, ending, .. } => self.ended(cpu, serial, ending),
@@ -216,11 +217,12 @@ impl Monitor for FalseUnknown {
                 self.cpus.iter_mut().for_each(|cpu| cpu.loses(bell));
             }
             Fact::Passed { by_us, deaf, ticking, .. } => {
+                let stuck_us = self.polls.longest_us();
                 let (late_us, period_us, cap_us) = (self.late_us, self.tick_period_us, self.cap_us);
                 for (number, cpu) in self.cpus.iter_mut().enumerate() {
                     let open_us = if deaf.has(number) { 0 } else { by_us };
                     cpu.clock_stepped_us = cpu.clock_stepped_us.saturating_sub(open_us);
-                    cpu.settles(if ticking.has(number) { by_us } else { 0 });
+                    cpu.settles(by_us, ticking.has(number), stuck_us);
                     cpu.excuses.retain_mut(|excuse| {
                         excuse.open_us += open_us;
                         excuse.attentive_us += if ticking.has(number) { by_us } else { 0 };
@@ -235,7 +237,7 @@ impl Monitor for FalseUnknown {
     }
 
     fn fold(&self, fingerprint: &mut Fingerprint) {
-        self.cpus.hash(fingerprint);
+        (&self.cpus, &self.polls).hash(fingerprint);
         self.attended.hash(fingerprint);
     }
 }

@@ -24,7 +24,7 @@ impl Judges {
             (Property::L, Box::new(Stranded::new(hardware, timing))),
             (Property::N1, Box::new(FalseUnknown::new(hardware, timing))),
             (Property::N2, Box::new(Absorption::new(hardware, timing))),
-            (Property::N3, Box::new(Repeating::new(hardware.cpus))),
+            (Property::N3, Box::new(Repeating::new(hardware.cpus, timing))),
             (Property::N3, Box::new(UnreportedUnknown::new(hardware, timing))),
             (Property::C, Box::new(Conservation::new())),
             (Property::W, Box::new(Bounded)),

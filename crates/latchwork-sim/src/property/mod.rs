@@ -15,6 +15,7 @@ mod removal;
 mod repeating;
 mod said;
 mod stranded;
+mod stuck_poll;
 mod unreported_unknown;
 
 use std::fmt::Debug;

@@ -6,14 +6,17 @@
 //! may absorb the first occurrence. It reports one that comes [`REPORTED_AFTER_US`] or more after
 //! the first, as unknown or as an edge absorbed after suspiciously long absorbing, unless it has
 //! reported an occurrence before. Where the edge is deferred, the CPU settles it within
-//! [`SETTLED_WITHIN_US`].
+//! [`SETTLED_WITHIN_US`], and later only for a [stuck poll](super::stuck_poll).
 
 use std::hash::Hash;
 
-use super::Monitor;
+use super::{
+    Monitor,
+    stuck_poll::{StuckPolls, Wait},
+};
 use crate::{
     engine::{Fingerprint, Property, Violation},
-    machine::{Bell, Ending, Fact, Reported},
+    machine::{Bell, Ending, Fact, Reported, Timing},
 };
 
 /// After how long the library reports a repetition, in microseconds: it reports an absorbed edge if
@@ -34,6 +37,7 @@ pub const REPORTS_APART_US: u64 = 1_000_000;
 #[derive(Debug)]
 pub struct Repeating {
     cpus: Vec<Cpu>,
+    polls: StuckPolls,
 }
 
 #[derive(Clone, Debug, Default, Hash)]
@@ -42,8 +46,8 @@ struct Cpu {
     dispatches: Vec<Dispatch>,
     /// How long ago the first occurrence was, if none has been reported since.
     first_us: Option<u64>,
-    /// How long ago a repetition was deferred.
-    deferred_us: Option<u64>,
+    /// For how long a repetition has been deferred.
+    deferred: Option<Wait>,
     /// For how much longer the library may hold back reports.
     held_back_us: u64,
     /// How long it has existed.
@@ -60,8 +64,8 @@ struct Dispatch {
 
 impl Repeating {
     /// A monitor for `cpus` CPUs.
-    pub fn new(cpus: usize) -> Self {
-        Self { cpus: vec![Cpu::default(); cpus] }
+    pub fn new(cpus: usize, timing: &Timing) -> Self {
+        Self { cpus: vec![Cpu::default(); cpus], polls: StuckPolls::new(cpus, timing) }
     }
 }
 
@@ -84,7 +88,7 @@ impl Cpu {
         self.first_us.get_or_insert(0);
         let repeats = dispatch.is_some_and(|it| it.repeats);
         if repeats && ending == Ending::Deferred {
-            self.deferred_us.get_or_insert(0);
+            self.deferred.get_or_insert_default();
             return false;
         }
         repeats
@@ -96,19 +100,22 @@ impl Cpu {
         self.age_us + CLOCK_US < REPORTED_AFTER_US || self.held_back_us > CLOCK_US
     }
 
-    fn passed(&mut self, by_us: u64) -> bool {
+    fn passed(&mut self, by_us: u64, stuck_us: u64) -> bool {
         self.held_back_us = self.held_back_us.saturating_sub(by_us);
         self.age_us = (self.age_us + by_us).min(REPORTED_AFTER_US);
-        for age_us in [&mut self.first_us, &mut self.deferred_us].into_iter().flatten() {
-            // Beyond the longer of the two limits, ages need not differ.
-            *age_us = (*age_us + by_us).min(REPORTED_AFTER_US + CLOCK_US);
-        }
-        self.deferred_us.is_some_and(|age_us| age_us > SETTLED_WITHIN_US)
+        // Beyond the limit, ages need not differ.
+        let age = |us: u64| (us + by_us).min(REPORTED_AFTER_US + CLOCK_US);
+        self.first_us = self.first_us.map(age);
+        self.deferred.as_mut().is_some_and(|wait| {
+            wait.passed(by_us, true, stuck_us);
+            wait.us > SETTLED_WITHIN_US
+        })
     }
 }
 
 impl Monitor for Repeating {
     fn note(&mut self, _: u64, fact: &Fact) -> Result<(), Violation> {
+        self.polls.note(fact);
         let hidden = match *fact {
             Fact::Taken { cpu, edge, .. } => {
                 let has_unknown = edge.has(Bell::Button);
@@ -125,7 +132,7 @@ impl Monitor for Repeating {
             Fact::Report { cpu, reported, .. } => {
                 let number = cpu;
                 let cpu = &mut self.cpus[cpu];
-                (cpu.first_us, cpu.deferred_us) = (None, None);
+                (cpu.first_us, cpu.deferred) = (None, None);
                 if reported == Reported::Absorbed {
                     if cpu.is_too_soon() {
                         let text =
@@ -142,11 +149,12 @@ impl Monitor for Repeating {
             }
             Fact::Ended { cpu, ending, .. } => self.cpus[cpu].ended(ending).then_some(cpu),
             Fact::Hung(cpu) => {
-                self.cpus[cpu].deferred_us = None;
+                self.cpus[cpu].deferred = None;
                 None
             }
             Fact::Passed { by_us, .. } => {
-                (0..self.cpus.len()).find(|cpu| self.cpus[*cpu].passed(by_us))
+                let stuck_us = self.polls.longest_us();
+                (0..self.cpus.len()).find(|cpu| self.cpus[*cpu].passed(by_us, stuck_us))
             }
             _ => None,
         };
@@ -163,7 +171,7 @@ impl Monitor for Repeating {
     }
 
     fn fold(&self, fingerprint: &mut Fingerprint) {
-        self.cpus.hash(fingerprint);
+        (&self.cpus, &self.polls).hash(fingerprint);
     }
 }
 
@@ -173,7 +181,7 @@ mod tests {
     use super::*;
 
     fn judge(history: &[Fact]) -> Result<(), Property> {
-        verdict(Repeating::new(1), history).map_err(|violation| violation.property)
+        verdict(Repeating::new(1, &Timing::SHORT), history).map_err(|violation| violation.property)
     }
 
     fn absorbed(serial: usize) -> [Fact; 2] {
@@ -233,5 +241,11 @@ mod tests {
         let settled = [begin.as_slice(), &[passed(2_000), report(2, Reported::Unknown)]].concat();
         assert_eq!(judge(&settled), Ok(()));
         assert_eq!(judge(&[begin.as_slice(), &[passed(3_001)]].concat()), Err(Property::N3));
+        let stuck = [Fact::Ticked(1), Fact::Hung(1)];
+        let after = |us| {
+            let history = [begin.as_slice(), &stuck, &[passed(us)]].concat();
+            verdict(Repeating::new(2, &Timing::SHORT), &history).map_err(|it| it.property)
+        };
+        assert_eq!((after(13_000), after(13_001)), (Ok(()), Err(Property::N3)));
     }
 }

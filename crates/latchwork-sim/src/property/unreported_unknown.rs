@@ -7,10 +7,14 @@
 //! before. If a true unknown came alone and was deferred, and no claim could explain it, the
 //! library reports it within [`SETTLED_WITHIN_US`] of time in which its CPU ticks. It settles
 //! whatever the policy says that it has deferred within [`WAITS_TICKS`] after the last deferral.
+//! It may take longer only for a [stuck poll](super::stuck_poll).
 
 use std::hash::Hash;
 
-use super::{Monitor, SETTLED_WITHIN_US};
+use super::{
+    Monitor, SETTLED_WITHIN_US,
+    stuck_poll::{StuckPolls, Wait},
+};
 use crate::{
     engine::{Fingerprint, Property, Violation},
     machine::{Bell, CpuSet, Edge, Ending, Fact, Hardware, Reported, Timing},
@@ -28,6 +32,7 @@ const UNKNOWNS_APART_US: u64 = 100_000;
 #[derive(Debug)]
 pub struct UnreportedUnknown {
     cpus: Vec<Cpu>,
+    polls: StuckPolls,
     hardware: Hardware,
     /// For how long after its arrival a claim may explain a deferred edge; for ever if there is no
     /// such time, wherever the rings of the claim go.
@@ -47,8 +52,8 @@ struct Cpu {
     deferred: Vec<Deferred>,
     /// The age of the last claim, while it may still explain an edge.
     claimed_us: Option<u64>,
-    /// How long ago an edge was deferred, unless all are settled.
-    waits_us: Option<u64>,
+    /// For how long the last one that was deferred has waited, unless all are settled.
+    waits: Option<Wait>,
     unfinished_sends: u8,
     /// For how long there has been an unfinished send.
     unfinished_us: u64,
@@ -69,7 +74,8 @@ struct Dispatch {
 #[derive(Clone, Copy, Debug, Hash)]
 struct Deferred {
     serial: usize,
-    ticking_us: u64,
+    /// In time in which its CPU ticks.
+    wait: Wait,
     age_us: u64,
 }
 
@@ -78,6 +84,7 @@ impl UnreportedUnknown {
     pub fn new(hardware: &Hardware, timing: &Timing) -> Self {
         Self {
             cpus: vec![Cpu::default(); hardware.cpus],
+            polls: StuckPolls::new(hardware.cpus, timing),
             hardware: *hardware,
             claims_count_us: None,
             explains_us: hardware.longest_late_us().max(timing.late_us) + timing.cap_us,
@@ -112,6 +119,7 @@ impl UnreportedUnknown {
 
     fn passed(&mut self, by_us: u64, deaf: CpuSet, ticking: CpuSet) -> Result<(), Violation> {
         let explains_us = self.explains_us;
+        let stuck_us = self.polls.longest_us();
         for (number, cpu) in self.cpus.iter_mut().enumerate() {
             if let Some(most_us) = self.claims_count_us {
                 let age = |us: u64| (us + by_us).min(most_us + 1);
@@ -128,13 +136,16 @@ impl UnreportedUnknown {
                     .map(|age_us| age_us + by_us)
                     .filter(|age_us| *age_us <= explains_us);
             }
-            if !ticking.has(number) {
-                continue;
+            let ticks = ticking.has(number);
+            if let Some(wait) = &mut cpu.waits {
+                wait.passed(by_us, ticks, stuck_us);
+                // Beyond the limit, waits need not differ.
+                wait.us = wait.us.min(self.waits_us + 1);
             }
-            // Beyond the limit, ages need not differ.
-            cpu.waits_us = cpu.waits_us.map(|age_us| (age_us + by_us).min(self.waits_us + 1));
-            cpu.deferred.iter_mut().for_each(|edge| edge.ticking_us += by_us);
-            if cpu.deferred.iter().any(|edge| edge.ticking_us > SETTLED_WITHIN_US) {
+            for edge in &mut cpu.deferred {
+                edge.wait.passed(by_us, ticks, stuck_us);
+            }
+            if cpu.deferred.iter().any(|edge| edge.wait.us > SETTLED_WITHIN_US) {
                 return Err(broken(format!("CPU {number} does not settle a true unknown")));
             }
         }
@@ -164,11 +175,11 @@ impl Cpu {
         let Some(dispatch) = self.dispatches.pop() else { return false };
         if ending == Ending::Deferred {
             self.is_new = false;
-            self.waits_us = Some(0);
+            self.waits = Some(Wait::default());
             // The CPU may have settled it before its NMI ends.
             let is_open = dispatch.is_unknown_alone && !dispatch.reported;
             if is_open && self.claimed_us.is_none() {
-                self.deferred.push(Deferred { serial, ticking_us: 0, age_us: 0 });
+                self.deferred.push(Deferred { serial, wait: Wait::default(), age_us: 0 });
             }
         }
         let may_be_held_back = self.may_meet_late_sends && self.held_back_us != 0;
@@ -178,6 +189,7 @@ impl Cpu {
 
 impl Monitor for UnreportedUnknown {
     fn note(&mut self, _: u64, fact: &Fact) -> Result<(), Violation> {
+        self.polls.note(fact);
         match *fact {
             Fact::Taken { cpu, serial, edge } => {
                 let is_unknown_alone = edge == Edge::of(&[Bell::Button]);
@@ -216,14 +228,14 @@ impl Monitor for UnreportedUnknown {
                 };
             }
             Fact::Unsettled { cpu, edges } => {
-                let age_us = self.cpus[cpu].waits_us;
+                let wait = self.cpus[cpu].waits;
                 if edges == 0 {
-                    self.cpus[cpu].waits_us = None;
+                    self.cpus[cpu].waits = None;
                 } else if self.claims_count_us.is_some() && self.cpus[cpu].is_new {
                     return Err(broken(format!(
                         "{edges} edge(s) that CPU {cpu} had deferred are in no count"
                     )));
-                } else if age_us.is_some_and(|age_us| age_us > self.waits_us) {
+                } else if wait.is_some_and(|wait| wait.us > self.waits_us) {
                     return Err(broken(format!(
                         "CPU {cpu} never settles {edges} deferred edge(s)"
                     )));
@@ -232,7 +244,7 @@ impl Monitor for UnreportedUnknown {
             Fact::Passed { by_us, deaf, ticking, .. } => return self.passed(by_us, deaf, ticking),
             Fact::CameOnline(cpu) => self.cpus[cpu].is_new = self.claims_count_us.is_some(),
             Fact::WentOffline(cpu) | Fact::Hung(cpu) => {
-                (self.cpus[cpu].deferred, self.cpus[cpu].waits_us) = (Vec::new(), None);
+                (self.cpus[cpu].deferred, self.cpus[cpu].waits) = (Vec::new(), None);
             }
             _ => {}
         }
@@ -247,7 +259,7 @@ impl Monitor for UnreportedUnknown {
     }
 
     fn fold(&self, fingerprint: &mut Fingerprint) {
-        self.cpus.hash(fingerprint);
+        (&self.cpus, &self.polls).hash(fingerprint);
     }
 }
 
@@ -293,6 +305,20 @@ mod tests {
         let [taken, ended] = &deferred()[..] else { unreachable!() };
         let at_once = [taken.clone(), report(1, Reported::Unknown), ended.clone()];
         assert_eq!(judge(&at_once), Ok(()));
+    }
+
+    #[test]
+    fn a_deferred_edge_waits_for_a_stuck_poll_and_no_longer_than_the_cap() {
+        let judge = |begin: &[Fact], us| {
+            let hardware = Hardware { cpus: 2, ..Hardware::BARE };
+            let history = [begin, &deferred(), &[Fact::Hung(1), passed(us)]].concat();
+            let history = [&history[..], &[report(1, Reported::Unknown)]].concat();
+            verdict(UnreportedUnknown::new(&hardware, &Timing::SHORT), &history)
+                .map_err(|violation| violation.property)
+        };
+        assert_eq!(judge(&[Fact::Ticked(1)], 13_000), Ok(()));
+        assert_eq!(judge(&[Fact::Ticked(1)], 13_001), Err(Property::N3));
+        assert_eq!(judge(&[], 3_001), Err(Property::N3), "it hung elsewhere");
     }
 
     #[test]
