@@ -7,7 +7,7 @@
 //! nothing.* One unknown was raised and one is reported, and no software can tell which of the two
 //! edges it was. Such an excuse lasts as long as N2's bound lets a claim explain an edge, and
 //! claims renew it. A deferred edge that nobody reports while it may be settled was absorbed; it may
-//! wait longer only for a [stuck poll](super::stuck_poll).
+//! wait for a [stuck poll](super::stuck_poll).
 //!
 //! An edge of a doorbell to which no handler attends is a true unknown, too, and so is one whose
 //! handler is removed before any handler has claimed its condition. A report as a late send is
@@ -106,11 +106,11 @@ impl Cpu {
 
     /// Time passes. An edge that was deferred for long enough is settled: if it was not reported,
     /// it was absorbed.
-    fn settles(&mut self, by_us: u64, stuck_us: u64) {
+    fn settles(&mut self, by_us: u64, ticks: bool, stuck_us: u64) {
         let (mut absorbed, mut late_sends) = (0, 0);
         self.open.retain_mut(|open| {
             let Some(wait) = &mut open.deferred else { return true };
-            wait.passed(by_us, true, stuck_us);
+            wait.passed(by_us, ticks, stuck_us);
             let waits = wait.us <= SETTLED_WITHIN_US;
             absorbed += usize::from(!waits && open.is_unknown);
             late_sends += usize::from(!waits && open.is_unreported_late_send());
@@ -224,7 +224,6 @@ impl FalseUnknown {
 impl Monitor for FalseUnknown {
     fn note(&mut self, _: u64, fact: &Fact) -> Result<(), Violation> {
         self.polls.note(fact);
-        let stuck_us = self.polls.longest_us();
         match *fact {
             Fact::Taken { cpu, serial, edge } => {
                 let is_unknown = self.has_unknown(edge);
@@ -249,13 +248,14 @@ impl Monitor for FalseUnknown {
                 self.cpus.iter_mut().for_each(|cpu| cpu.loses(bell));
             }
             Fact::Passed { by_us, deaf, ticking, .. } => {
+                let stuck_us = self.polls.longest_us();
                 let (late_us, period_us, cap_us) = (self.late_us, self.tick_period_us, self.cap_us);
                 let hold_us = self.hold_us;
                 for (number, cpu) in self.cpus.iter_mut().enumerate() {
                     let open_us = if deaf.has(number) { 0 } else { by_us };
                     let ticking_us = if ticking.has(number) { by_us } else { 0 };
                     cpu.clock_stepped_us = cpu.clock_stepped_us.saturating_sub(open_us);
-                    cpu.settles(ticking_us, stuck_us);
+                    cpu.settles(by_us, ticking.has(number), stuck_us);
                     let counts = |excuse: &mut Excuse, late_us| {
                         excuse.open_us += open_us;
                         excuse.attentive_us += ticking_us;

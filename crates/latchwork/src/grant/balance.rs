@@ -163,7 +163,7 @@ impl<P: Platform> Nmi<P> {
         }
         let ledger = &ctx.area.ledger;
         let all = taken.all();
-        let to_report = ledger.note_absorbed(all, edge.arrived, absorbable_ticks, now, limits);
+        let to_report = ledger.note_absorbed(all, edge.arrived, absorbable_ticks, limits);
         if let Some(absorbed) = to_report {
             self.platform.report_absorbed(&AbsorbedNmi {
                 cpu: ctx.cpu,

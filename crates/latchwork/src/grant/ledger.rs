@@ -161,10 +161,9 @@ impl Ledger {
         edges: usize,
         arrived: Timestamp,
         absorbable_ticks: u64,
-        now: Timestamp,
         limits: InTicks<'_>,
     ) -> Option<usize> {
-        self.rationing.record(edges, arrived, absorbable_ticks, now, limits)
+        self.rationing.record(edges, arrived, absorbable_ticks, limits)
     }
 
     /// Notes that this CPU claimed something at `now`.

@@ -41,35 +41,35 @@ impl Rationing {
         }
     }
 
-    /// Notes edges that were absorbed `now`, of which the first `arrived` then. Returns how many were
-    /// since the last report, if there is to be one.
+    /// Notes edges that were absorbed, of which the first `arrived` then. Returns how many were since
+    /// the last report, if there is to be one. How long they waited until they were judged does not
+    /// matter.
     pub(super) fn record(
         &self,
         edges: usize,
         arrived: Timestamp,
         absorbable_ticks: u64,
-        now: Timestamp,
         limits: InTicks<'_>,
     ) -> Option<usize> {
         let tolerated = limits.ms_to_ticks(Self::TOLERATED_MS);
-        let streak = self.streak_ticks(arrived, now, limits.ms_to_ticks(Self::STREAK_MS));
+        let streak = self.streak_ticks(arrived, limits.ms_to_ticks(Self::STREAK_MS));
         let unreported = self.unreported.load(Ordering::Relaxed).wrapping_add(edges);
         self.unreported.store(unreported, Ordering::Relaxed);
         let is_too_long = absorbable_ticks > tolerated || streak >= tolerated;
-        let report = is_too_long && self.may_report(now, limits.ms_to_ticks(Self::STREAK_MS));
+        let report = is_too_long && self.may_report(arrived, limits.ms_to_ticks(Self::STREAK_MS));
         if report {
             self.unreported.store(0, Ordering::Relaxed);
         }
         report.then_some(unreported)
     }
 
-    /// How long ago the streak began to which an edge absorbed now belongs.
-    fn streak_ticks(&self, arrived: Timestamp, now: Timestamp, gap_ticks: u64) -> u64 {
+    /// How long ago the streak began to which an edge that comes now belongs.
+    fn streak_ticks(&self, now: Timestamp, gap_ticks: u64) -> u64 {
         let from = self.streak_from.load(Ordering::Relaxed);
         let last = now.nearest_of(self.last.load(Ordering::Relaxed));
         self.last.store(now.word(), Ordering::Relaxed);
         if from == 0 || are_apart(now, last, gap_ticks) {
-            self.streak_from.store(arrived.word() | 1, Ordering::Relaxed);
+            self.streak_from.store(now.word() | 1, Ordering::Relaxed);
             return 0;
         }
         now.since(now.nearest_of(from))
@@ -99,12 +99,12 @@ mod tests {
     use crate::time::LimitsInForce;
 
     #[test]
-    fn a_streak_begins_when_its_first_edge_came_however_late_that_was_judged() {
+    fn edges_of_one_streak_are_reported_by_when_they_came() {
         let (rationing, limits) = (Rationing::new(), LimitsInForce::new());
         let limits = || limits.in_ticks(1_000);
         let at = Timestamp::from_ticks;
-        assert_eq!(rationing.record(1, at(4_500), 0, at(6_500), limits()), None);
-        assert_eq!(rationing.record(1, at(9_700), 0, at(9_700), limits()), None);
-        assert_eq!(rationing.record(1, at(14_600), 0, at(14_600), limits()), Some(3));
+        assert_eq!(rationing.record(1, at(4_500), 0, limits()), None);
+        assert_eq!(rationing.record(1, at(9_700), 0, limits()), None);
+        assert_eq!(rationing.record(1, at(14_600), 0, limits()), Some(3));
     }
 }

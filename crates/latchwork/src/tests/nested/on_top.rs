@@ -187,6 +187,37 @@ fn a_claim_on_top_explains_no_edge_underneath() {
     });
 }
 
+/// An edge on top waits for the next tick, which absorbs it. It comes again, and is said as soon as
+/// if it had not waited.
+#[test]
+fn a_repetition_is_said_by_when_its_edges_came() {
+    at_every_access(30, |accesses_before| {
+        let world = World::new();
+        let nmi = world.nmi;
+        let source = Leaked::new(Source::new());
+        let _kept = nmi.register(&message(2), source.0).unwrap();
+        let claims = move || {
+            source.0.raise();
+            assert_eq!(take_nmi(nmi), Outcome::Claimed);
+        };
+        claims();
+        arm(accesses_before, move || {
+            take_nmi(nmi);
+        });
+        nmi.entering_idle();
+        let nested = came();
+        world.wait_us(600);
+        nmi.tick();
+        world.wait_us(LATE_US);
+        nmi.tick();
+        claims();
+        world.wait_us(CAP_US - LATE_US - 500);
+        assert_eq!(take_nmi(nmi), Outcome::Absorbed);
+        assert_eq!(nmi.platform.absorbed.lock().unwrap().len(), usize::from(nested));
+        nested
+    });
+}
+
 /// Whatever an edge on top of another dispatch turns out to be, it is said once, and a true unknown
 /// is said.
 #[test]
