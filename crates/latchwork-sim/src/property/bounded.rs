@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! W: dispatch is bounded.
 //!
-//! The bound is the sum of what the core's code can do in one NMI, each part as often and as long as
-//! its loops allow. So no search sees an NMI that long; the constants are the core's, and no term
-//! grows with how many edges come, how many NMIs come on top, or what other CPUs do meanwhile.
+//! The bound is the sum of what the core's code can do in one NMI, each part as often and as long
+//! as its loops allow. So no search sees an NMI that long; the constants are the core's, and no
+//! term grows with how many edges come, how many NMIs come on top, or what other CPUs do meanwhile.
 
 use super::Monitor;
 use crate::{

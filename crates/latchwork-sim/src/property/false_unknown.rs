@@ -6,8 +6,8 @@
 //! handles it, a counter overflows, and a handler claims that. Now the counter's own edge finds
 //! nothing.* One unknown was raised and one is reported, and no software can tell which of the two
 //! edges it was. Such an excuse lasts as long as N2's bound lets a claim explain an edge, and
-//! claims renew it. A deferred edge that nobody reports while it may be settled was absorbed; it may
-//! wait for a [stuck poll](super::stuck_poll).
+//! claims renew it. A deferred edge that nobody reports while it may be settled was absorbed; it
+//! may wait for a [stuck poll](super::stuck_poll).
 //!
 //! An edge of a doorbell to which no handler attends is a true unknown, too, and so is one whose
 //! handler is removed before any handler has claimed its condition. A report as a late send is

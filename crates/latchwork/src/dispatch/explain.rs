@@ -147,8 +147,8 @@ impl<P: Platform> Nmi<P> {
         self.last_resort(ctx, &[Edges::one(*edge)], UnknownKind::Unexplained, clock)
     }
 
-    /// Absorbs the edge of this NMI, if no older one waits, and if a ring may still come that it can
-    /// have been.
+    /// Absorbs the edge of this NMI, if no older one waits, and if a ring may still come that it
+    /// can have been.
     fn absorb_in_turn(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock, edge: &Edge) -> bool {
         let (deferred, now) = (&ctx.area.deferred, clock.now());
         if deferred.has_waiting() {

@@ -6,8 +6,8 @@
 //! [tray](crate::grant): the code underneath may have consumed the condition of its edge and not
 //! have added the ring yet.
 //!
-//! It does not wait for ever: if edges have come on top of the same code for longer than the cap, and
-//! wait in the tray, that code is stuck, and each further edge is called unknown immediately.
+//! It does not wait for ever: if edges have come on top of the same code for longer than the cap,
+//! and wait in the tray, that code is stuck, and each further edge is called unknown immediately.
 
 use super::{entry::Outcome, explain::edge_of};
 use crate::{

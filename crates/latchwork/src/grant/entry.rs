@@ -69,8 +69,8 @@ impl Due {
         }
     }
 
-    /// Until when there is an excuse for a late send, which this is: its edge may have come, and have
-    /// taken a ring in its place that is due as `taken` says.
+    /// Until when there is an excuse for a late send, which this is: its edge may have come, and
+    /// have taken a ring in its place that is due as `taken` says.
     pub(super) fn or_in_place_of(self, taken: Self) -> Self {
         match (self, taken) {
             (Self::LateSend(wait), Self::After { wait: other, .. }) => {

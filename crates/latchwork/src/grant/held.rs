@@ -2,8 +2,8 @@
 //! The grants of a ledger in one step of its CPU: a private copy, in which the step adds and takes
 //! as many rings as it likes before the ledger keeps it.
 //!
-//! Rule: a step reads each entry once, and writes each entry once at most. So what it costs does not
-//! grow with the claims and edges that it is about.
+//! Rule: a step reads each entry once, and writes each entry once at most. So what it costs does
+//! not grow with the claims and edges that it is about.
 
 use super::entry::{Due, Grant, Taken};
 use crate::time::{InTicks, Timestamp};
@@ -148,7 +148,8 @@ impl Held {
         });
     }
 
-    /// Takes excuses of sends that were written off, for so many edges. Returns how many there were.
+    /// Takes excuses of sends that were written off, for so many edges. Returns how many there
+    /// were.
     pub(super) fn take_excuses(&mut self, edges: usize) -> usize {
         let mut taken: usize = 0;
         while taken < edges {

@@ -197,10 +197,10 @@ impl Ledger {
         self.keep(&held, now, limits);
     }
 
-    /// Notes that this CPU leaves an NMI, which `arrived` then. The end of the one before is an open
-    /// point, if `may_open`: whatever had come by then this CPU has taken since, as the NMI that it
-    /// leaves or as one in between. When the NMI that it leaves was delivered, nobody knows, so
-    /// what was noted in it is none: the ledger was empty before.
+    /// Notes that this CPU leaves an NMI, which `arrived` then. The end of the one before is an
+    /// open point, if `may_open`: whatever had come by then this CPU has taken since, as the NMI
+    /// that it leaves or as one in between. When the NMI that it leaves was delivered, nobody
+    /// knows, so what was noted in it is none: the ledger was empty before.
     pub(crate) fn note_leave(
         &self,
         arrived: Timestamp,

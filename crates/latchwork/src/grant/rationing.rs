@@ -41,9 +41,9 @@ impl Rationing {
         }
     }
 
-    /// Notes edges that were absorbed, of which the first `arrived` then. Returns how many were since
-    /// the last report, if there is to be one. How long they waited until they were judged does not
-    /// matter.
+    /// Notes edges that were absorbed, of which the first `arrived` then. Returns how many were
+    /// since the last report, if there is to be one. How long they waited until they were judged
+    /// does not matter.
     pub(super) fn record(
         &self,
         edges: usize,

@@ -90,8 +90,8 @@ impl Tray {
         first.map(EdgeRecord::arrived)
     }
 
-    /// Whether edges have waited for longer than `most` by `now`, on top of the same outermost code,
-    /// which `generation` names. Edges that former code has not settled wait from now on.
+    /// Whether edges have waited for longer than `most` by `now`, on top of the same outermost
+    /// code, which `generation` names. Edges that former code has not settled wait from now on.
     pub(crate) fn has_waited(&self, generation: usize, most: u64, now: Timestamp) -> bool {
         let is_same = self.under.swap(generation, Ordering::Relaxed) == generation;
         if !is_same || self.has_first.load(Ordering::Relaxed) == 0 {
@@ -181,9 +181,10 @@ impl Tray {
         true
     }
 
-    /// Takes what NMIs on top claimed. The outermost code. It takes an edge together with its rings:
-    /// each NMI counts its edge last, so where that count stays, what it read in between belongs
-    /// together. How late the rings come, and when they were claimed, an NMI makes later meanwhile.
+    /// Takes what NMIs on top claimed. The outermost code. It takes an edge together with its
+    /// rings: each NMI counts its edge last, so where that count stays, what it read in between
+    /// belongs together. How late the rings come, and when they were claimed, an NMI makes later
+    /// meanwhile.
     pub(crate) fn take_claims(&self) -> ClaimsOnTop {
         let take =
             |word: &OwnWord, what: usize| word.fetch_add(what.wrapping_neg(), Ordering::Relaxed);

@@ -56,8 +56,8 @@ impl<P: Platform> Nmi<P> {
         self.retry_after_leave(cpu, area);
     }
 
-    /// Settles, in an NMI, what other NMIs on top have left after the last look, by so many looks at
-    /// most. It leaves after each: what comes on top before that, it sees.
+    /// Settles, in an NMI, what other NMIs on top have left after the last look, by so many looks
+    /// at most. It leaves after each: what comes on top before that, it sees.
     #[cold]
     pub(crate) fn settle_after_leaving(&self, ctx: &NmiContext<'_>, looks: usize) {
         for _ in 0..looks {

@@ -69,7 +69,8 @@ fn begin(core: &Core, platform: &dyn Platform, id: HandlerId, slot: &Slot) {
     if id.class == Class::Platform {
         let (all, due) = (&recovery.hot.machine_wide, due_by(slot, now, limits));
         slot.published.begin_claim(all, slot.doorbell.rings_of_a_claim(), now, due, limits);
-        // A CPU that finds the status clear finds the claim. Partner: the fence in `Nmi::absorb`.
+        // A CPU that finds the status clear finds the claim. Partner: the
+        // fence in `Nmi::prepare_to_absorb`.
         fence(Ordering::Release);
         return;
     }

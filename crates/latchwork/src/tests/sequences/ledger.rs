@@ -53,8 +53,8 @@ impl Ledger {
         }
     }
 
-    /// Some CPU was held up for long until `now`, since `began`, and may date no earlier what it has
-    /// claimed since then: between the acknowledgement and its next look at the clock.
+    /// Some CPU was held up for long until `now`, since `began`, and may date no earlier what it
+    /// has claimed since then: between the acknowledgement and its next look at the clock.
     pub(super) fn was_held_up(&mut self, began: u64, now: u64, lasts: u64) {
         let claims = self.claims.iter().filter(|claim| **claim >= began as i64).count();
         self.rings.extend(repeat_n(now + lasts, claims));
