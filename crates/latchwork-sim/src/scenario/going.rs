@@ -14,16 +14,20 @@ const GO_OFFLINE: Step = Step::Do(Action::GoOffline);
 const COME_ONLINE: Step = Step::Do(Action::ComeOnline);
 const LAZY: Action = Action::Queue { item: 0, on: None, lazy: true };
 
+/// What is owed for the handlers' registration is paid before.
 pub(super) static GOES_BESIDE_POLL: Scenario = Scenario {
     name: "goes-beside-poll",
     summary: "a CPU moves a line to another one, whose tick is stopped and which may be polling, \
               and goes offline with the debt that it made for that",
     hardware: Hardware { externals: &[ExternalKind::level_held(Route::All)], ..TWO_CPUS },
     plan: Plan { attended: PMU_AND_EXTERNAL, on_pmi: None },
-    scripts: &[&[Step::Do(Action::StopTick)], &[TO_BOOT_CPU, GO_OFFLINE]],
+    scripts: &[
+        &[Step::Wait(1_400), Step::Do(Action::StopTick)],
+        &[Step::Wait(1_400), TO_BOOT_CPU, GO_OFFLINE],
+    ],
     happenings: &[(overflow(1), 1), (Happening::Assert(0), 1), (Happening::Press, 1)],
     long: &[(overflow(1), 60), (Happening::Assert(0), 40), (Happening::Press, 3)],
-    timing: Timing { quiet_us: 300, horizon_us: 4_500, ..Timing::SHORT },
+    timing: Timing { quiet_us: 1_700, horizon_us: 5_700, ..Timing::SHORT },
     preemptions: 1,
     is_strict: true,
     ..Scenario::STILL
