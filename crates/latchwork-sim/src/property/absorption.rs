@@ -202,7 +202,8 @@ impl Absorption {
             let [edges, late_edges] = tally.left(late_edges);
             let was_another = self.is_strict && self.cpus[cpu].absorb();
             let bell = (tally.sends != 0).then_some(Bell::Software);
-            self.explain(cpu, bell, edges + usize::from(was_another), 0);
+            // The edge may have been another one's, and the ring of the counters still come.
+            self.explain(cpu, bell, edges + usize::from(was_another), late_us);
             self.explain(cpu, Some(Bell::Lvt), late_edges, late_us);
         }
         let explains = |it: &Self| {

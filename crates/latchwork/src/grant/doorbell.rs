@@ -84,6 +84,12 @@ impl LateRings {
         self.0 & ((1 << EDGES_BITS) - 1)
     }
 
+    /// Whether the doorbell's own ring may come late, too.
+    #[inline(always)]
+    pub(crate) const fn are_any(self) -> bool {
+        self.0 != 0
+    }
+
     /// How late, at most; 0 where the kernel's own limit holds.
     #[inline(always)]
     pub(crate) const fn us(self) -> u32 {

@@ -15,6 +15,8 @@ pub(crate) struct Rings {
     /// Rings of rounds that are over, and the doorbells of the present one.
     rings_before: usize,
     doorbells: usize,
+    /// How many of these doorbells' own rings may come as late as their late ones.
+    late_doorbells: usize,
     late_edges: usize,
     late_us: u32,
 }
@@ -39,6 +41,7 @@ impl Rings {
             sends,
             rings_before: doorbells,
             doorbells: 0,
+            late_doorbells: 0,
             late_edges,
             late_us,
         }
@@ -58,6 +61,8 @@ impl Rings {
         }
         self.doorbells |= bit;
         let late = doorbell.late_rings();
+        let is_late = usize::from(late.are_any());
+        self.late_doorbells = self.late_doorbells.saturating_add(is_late);
         self.late_edges = self.late_edges.saturating_add(late.count());
         self.late_us = self.late_us.max(late.us());
     }
@@ -89,12 +94,15 @@ impl Rings {
         self.sends
     }
 
-    /// How many doorbells have rung for what was claimed. A handler of the software doorbell that
-    /// claims without a send says that something rang.
+    /// How many doorbells have rung for what was claimed, but for those whose rings come late. A
+    /// handler of the software doorbell that claims without a send says that something rang.
     #[inline(always)]
     pub(crate) fn of_doorbells(&self) -> usize {
         let doorbells = self.rings_before.saturating_add(self.doorbells.count_ones() as usize);
-        if doorbells == 0 && self.sends == 0 { usize::from(self.here) } else { doorbells }
+        match doorbells {
+            0 if self.sends == 0 && self.late_edges == 0 => usize::from(self.here),
+            _ => doorbells.saturating_sub(self.late_doorbells),
+        }
     }
 
     /// Whether there was one ring and nothing late, so that a CPU whose ledger is empty has nothing
@@ -104,11 +112,12 @@ impl Rings {
         let one_doorbell = self.doorbells & self.doorbells.wrapping_sub(1) == 0;
         let before = self.sends.saturating_add(self.rings_before);
         let not_both = before == 0 || self.doorbells == 0;
-        one_doorbell && before <= 1 && not_both && self.late_edges == 0
+        one_doorbell && before <= 1 && not_both && self.late_edges() == 0
     }
 
+    /// How many rings may come as late as their doorbell names: its own, and those besides.
     pub(crate) const fn late_edges(&self) -> usize {
-        self.late_edges
+        self.late_edges.saturating_add(self.late_doorbells)
     }
 
     pub(crate) const fn late_us(&self) -> u32 {
@@ -152,7 +161,7 @@ mod tests {
         let mut rings = Rings::of_sends(2);
         rings.add(&doorbell(4, message), RingTarget::ThisCpu);
         rings.add(&doorbell(4, message), RingTarget::ThisCpu);
-        assert_eq!((all(&rings), rings.late_edges(), rings.late_us()), (3, 2, 300));
+        assert_eq!((all(&rings), rings.late_edges(), rings.late_us()), (2, 3, 300));
         assert!(!rings.is_single());
         assert!(Rings::of_sends(1).is_single() && !Rings::of_sends(2).is_single());
     }

@@ -398,6 +398,20 @@ fn a_repeating_unknown_under_steady_claims_is_reported_as_absorbed() {
     assert!(reports[0].absorbed > 1);
 }
 
+/// A send's edge leads to a message, whose own ring comes as late as its others.
+#[test]
+fn the_own_ring_of_a_message_comes_late_as_well() {
+    let world = World::new();
+    let source = Leaked::new(Source::new());
+    let _kept = add(&world, local(4, MESSAGE), &source);
+    source.0.raise();
+    world.nmi.send(0, Request::Call).unwrap();
+    assert_eq!(outcomes(&world, 1), [Claimed]);
+    world.wait_us(300);
+    world.nmi.tick();
+    assert_eq!(outcomes(&world, 4), [Absorbed, Absorbed, Absorbed, Unknown]);
+}
+
 #[test]
 fn the_time_in_which_an_edge_could_be_absorbed_is_counted() {
     let world = World::new();
