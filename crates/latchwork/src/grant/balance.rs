@@ -32,9 +32,10 @@ impl<P: Platform> Nmi<P> {
         let area = ctx.area;
         self.adopt(area, Timestamp::from_ticks(ctx.arrived_ticks), now);
         self.add_rings(area, rings, kind, now);
+        let oldest = area.oldest_edge_or(now);
         for _ in 0..edges {
             // There is a ring for each: the one that was claimed, or one that is due earlier.
-            let _ = area.ledger.take(now, now, now, self.limits());
+            let _ = area.ledger.take(now, now, oldest, now, self.limits());
         }
         area.ledger.note_claim(now);
     }
@@ -89,7 +90,7 @@ impl<P: Platform> Nmi<P> {
     /// Adds the rings of claims that other CPUs have made, and that an edge which came `as_of` then
     /// may have been.
     pub(crate) fn adopt(&self, area: &PerCpu, as_of: Timestamp, now: Timestamp) {
-        let as_of = area.oldest_edge().map_or(as_of, |oldest| oldest.earlier_of(as_of));
+        let as_of = area.oldest_edge_or(as_of);
         let under_way = || area.wait_for_what_is_under_way(self.core.cpus());
         let at = AdoptAt { as_of, now, limits: self.limits(), under_way: &under_way };
         let machine_wide = &self.core.recovery.hot.machine_wide;
@@ -113,7 +114,8 @@ impl<P: Platform> Nmi<P> {
         self.adopt(ctx.area, edge.arrived, now);
         let ledger = &ctx.area.ledger;
         let absorbable_ticks = ledger.absorbable_ticks(now);
-        let Some(kind) = ledger.take(edge.arrived, edge.seen, now, limits) else {
+        let oldest = ctx.area.oldest_edge_or(edge.arrived);
+        let Some(kind) = ledger.take(edge.arrived, edge.seen, oldest, now, limits) else {
             return false;
         };
         ctx.area.counters.record_absorbed(kind);

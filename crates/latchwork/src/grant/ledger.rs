@@ -95,19 +95,24 @@ impl Ledger {
     /// returned, or `None` if there is no ring that the edge, which `arrived` and was `seen` then,
     /// may have been.
     ///
-    /// An edge that waited cannot have been the ring of a claim made long after it was seen. Such a
-    /// ring is left.
+    /// An edge that waited cannot have been the ring of a claim made long after it was seen, nor one
+    /// that came while the `oldest` waits that of a claim made long before. Such a ring is left.
     pub(crate) fn take(
         &self,
         arrived: Timestamp,
         seen: Timestamp,
+        oldest: Timestamp,
         now: Timestamp,
         limits: InTicks<'_>,
     ) -> Option<GrantKind> {
         self.drop_where(now, |grant| {
-            self.is_beyond_cap(grant.due, arrived, limits) || is_far_ahead(grant.due, now, limits)
+            self.is_beyond_cap(grant.due, oldest, limits) || is_far_ahead(grant.due, now, limits)
         });
-        let may_be = |due: Due| due.explains() && !is_far_ahead(due, seen, limits);
+        let may_be = |due: Due| {
+            due.explains()
+                && !is_far_ahead(due, seen, limits)
+                && !self.is_beyond_cap(due, arrived, limits)
+        };
         let mut earliest: Option<(&Entry, Grant)> = None;
         for (entry, grant) in self.grants().filter(|(_, grant)| may_be(grant.due)) {
             if earliest.is_none_or(|(_, so_far)| grant.due.is_before(so_far.due)) {

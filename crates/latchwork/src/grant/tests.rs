@@ -39,7 +39,7 @@ impl Scene {
     }
 
     fn take(&self, now: u64) -> bool {
-        self.ledger.take(at(now), at(now), at(now), self.limits.in_ticks(1_000)).is_some()
+        self.ledger.take(at(now), at(now), at(now), at(now), self.limits.in_ticks(1_000)).is_some()
     }
 
     /// Looks again at `now`, where what was under way has finished or not. Claims that are over are
