@@ -123,6 +123,12 @@ impl PerCpu {
         }
     }
 
+    /// When the oldest edge came that waits to be judged, or `then` if none came before. Own CPU,
+    /// outermost.
+    pub(crate) fn oldest_edge_or(&self, then: Timestamp) -> Timestamp {
+        self.oldest_edge().map_or(then, |oldest| oldest.earlier_of(then))
+    }
+
     /// Takes the pending software requests. Own CPU, in NMI or offline.
     #[inline(always)]
     pub(crate) fn take_requests(&self) -> Requests {

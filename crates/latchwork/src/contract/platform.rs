@@ -74,8 +74,9 @@ pub unsafe trait Platform: Sync + 'static {
     /// much as the clocks differ, but by no more than [`overdue_us`](crate::Limits::overdue_us).
     ///
     /// *A clock that is reset or steps back* may end earlier grants immediately, so that the
-    /// library may call a ring unknown that is under way. Take the CPU
-    /// [offline](crate::Nmi::go_offline) before, and [online](crate::Nmi::come_online) after.
+    /// library may call a ring unknown that is under way. It may also absorb an unknown when the
+    /// clock shows again what it showed at a claim. Take the CPU [offline](crate::Nmi::go_offline)
+    /// before, and [online](crate::Nmi::come_online) after.
     fn now_ticks(&self) -> u64;
 
     /// How many ticks make a millisecond: at least 1, and always the same. **NMI-safe.**

@@ -99,9 +99,16 @@ impl<P: Platform> Nmi<P> {
             && (rings.sends() == 0 || ctx.area.unfinished_sends() == 0)
     }
 
+    /// An edge that waited has its turn before the one that brought this CPU here.
     #[cold]
-    fn balance_claimed(&self, ctx: &NmiContext<'_>, clock: &HandlerClock, rings: &Rings) {
-        self.balance(ctx, rings, 1, GrantKind::Collapsed, clock.now());
+    fn balance_claimed(&self, ctx: &NmiContext<'_>, clock: &mut HandlerClock, rings: &Rings) {
+        let now = clock.now();
+        if !ctx.area.deferred.has_waiting() {
+            return self.balance(ctx, rings, 1, GrantKind::Collapsed, now);
+        }
+        self.balance(ctx, rings, 0, GrantKind::Collapsed, now);
+        self.settle_deferred(ctx, clock, now);
+        self.balance(ctx, &Rings::default(), 1, GrantKind::Collapsed, now);
     }
 
     /// Handles an edge that nothing Local explains.
@@ -132,7 +139,7 @@ impl<P: Platform> Nmi<P> {
             self.ask_again_later(ctx.cpu, ctx.area);
         }
         if rings.explain_an_edge() {
-            self.balance(ctx, &rings, 1, GrantKind::Collapsed, clock.now());
+            self.balance_claimed(ctx, clock, &rings);
             return Outcome::Claimed;
         }
         if self.absorb_in_turn(ctx, clock, edge) {

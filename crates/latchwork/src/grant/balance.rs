@@ -47,10 +47,10 @@ impl<P: Platform> Nmi<P> {
     ) {
         let (ledger, limits) = (&area.ledger, self.limits());
         let mut held = ledger.begin(now, limits);
-        ledger.drop_what_the_cap_ends(&mut held, now, limits);
+        held.drop_what_the_cap_ends(area.oldest_edge_or(now), limits);
         self.add_rings(area, &mut held, rings, kind, claimed, now);
         // There is a ring for each: the one that was claimed, or one that is due earlier.
-        let _ = held.take(edges, now, limits);
+        let _ = held.take(edges, now, now, limits);
         ledger.keep(&held, now, limits);
         ledger.note_claim(now);
     }
@@ -117,7 +117,7 @@ impl<P: Platform> Nmi<P> {
     /// Adds the rings of claims that other CPUs have made, and that an edge which came `as_of` then
     /// may have been.
     pub(crate) fn adopt(&self, area: &PerCpu, as_of: Timestamp, now: Timestamp) {
-        let as_of = area.oldest_edge().map_or(as_of, |oldest| oldest.earlier_of(as_of));
+        let as_of = area.oldest_edge_or(as_of);
         let under_way = || area.wait_for_what_is_under_way(self.core.cpus());
         let at = AdoptAt { as_of, now, limits: self.limits(), under_way: &under_way };
         let machine_wide = &self.core.recovery.hot.machine_wide;

@@ -17,6 +17,8 @@ pub(super) struct Held {
     grants: [Option<Grant>; ENTRIES],
     /// The entries that hold something else in the ledger, a bit for each.
     changed: usize,
+    /// When the CPU last left an NMI.
+    left: Timestamp,
     /// Of the rings that edges took in this step, the due of the one that is due latest.
     taken: Option<Due>,
 }
@@ -43,8 +45,8 @@ impl Floor {
 
 impl Held {
     /// What `read` finds in each entry.
-    pub(super) fn of(read: impl FnMut(usize) -> Option<Grant>) -> Self {
-        Self { grants: core::array::from_fn(read), changed: 0, taken: None }
+    pub(super) fn of(left: Timestamp, read: impl FnMut(usize) -> Option<Grant>) -> Self {
+        Self { grants: core::array::from_fn(read), changed: 0, left, taken: None }
     }
 
     /// The entries that hold a grant, a bit for each.
@@ -104,6 +106,12 @@ impl Held {
         }
     }
 
+    /// Drops the rings that the cap has ended for an edge which `arrived` then.
+    pub(super) fn drop_what_the_cap_ends(&mut self, arrived: Timestamp, limits: InTicks<'_>) {
+        let left = self.left;
+        self.drop_where(|grant| is_beyond_cap(grant.due, left, arrived, limits));
+    }
+
     /// Adds rings that may still come: to the same grant, or in a free place, or else to a grant
     /// that is alike.
     pub(super) fn add(&mut self, grant: Grant) {
@@ -119,14 +127,25 @@ impl Held {
         }
     }
 
-    /// Takes rings away: this CPU took so many edges, which it had `seen` then. Each takes the ring
-    /// that is due earliest. Returns how many were taken; fewer, if there is no ring that one more
-    /// of the edges may have been.
+    /// Takes rings away: this CPU took so many edges, which `arrived` and were `seen` then. Each takes
+    /// the ring that is due earliest. Returns how many were taken; fewer, if there is no ring that
+    /// one more of the edges may have been.
     ///
-    /// An edge that waited cannot have been the ring of a claim made long after it was seen. Such a
-    /// ring is left.
-    pub(super) fn take(&mut self, edges: usize, seen: Timestamp, limits: InTicks<'_>) -> Taken {
-        let may_be = |due: Due| due.explains() && !is_far_ahead(due, seen, limits);
+    /// An edge that waited cannot have been the ring of a claim made long after it was seen, nor one
+    /// that came while an older one waits that of a claim made long before. Such a ring is left.
+    pub(super) fn take(
+        &mut self,
+        edges: usize,
+        arrived: Timestamp,
+        seen: Timestamp,
+        limits: InTicks<'_>,
+    ) -> Taken {
+        let left = self.left;
+        let may_be = |due: Due| {
+            due.explains()
+                && !is_far_ahead(due, seen, limits)
+                && !is_beyond_cap(due, left, arrived, limits)
+        };
         let mut taken = Taken::default();
         while taken.all() < edges {
             let Some((place, grant)) = self.earliest(may_be) else { break };

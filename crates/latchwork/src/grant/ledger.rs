@@ -77,17 +77,6 @@ impl Ledger {
         held
     }
 
-    /// Drops the rings that the cap has ended for an edge which `arrived` then.
-    pub(super) fn drop_what_the_cap_ends(
-        &self,
-        held: &mut Held,
-        arrived: Timestamp,
-        limits: InTicks<'_>,
-    ) {
-        let left = self.last_leave.get();
-        held.drop_where(|grant| is_beyond_cap(grant.due, left, arrived, limits));
-    }
-
     /// Ends a step: writes what it has changed, and notes whether the CPU can absorb an edge now.
     pub(super) fn keep(&self, held: &Held, now: Timestamp, limits: InTicks<'_>) {
         if !held.has_changed() {
@@ -131,8 +120,8 @@ impl Ledger {
     ) {
         let mut held = self.begin(now, limits);
         for edges in batch.iter_mut().filter(|it| !it.is_none()) {
-            self.drop_what_the_cap_ends(&mut held, edges.edge.arrived, limits);
-            let taken = held.take(edges.count, edges.edge.seen, limits);
+            held.drop_what_the_cap_ends(edges.edge.arrived, limits);
+            let taken = held.take(edges.count, edges.edge.arrived, edges.edge.seen, limits);
             edges.count = edges.count.saturating_sub(taken.all());
             if taken.all() != 0 {
                 absorbed(&edges.edge, taken);
@@ -335,7 +324,7 @@ impl Ledger {
     /// Reads what the ledger holds: one look for each entry that is in use.
     fn held(&self) -> Held {
         let in_use = self.in_use();
-        Held::of(|place| match in_use & bit_of(place) {
+        Held::of(self.last_leave.get(), |place| match in_use & bit_of(place) {
             0 => None,
             _ => self.entries.get(place)?.get(),
         })

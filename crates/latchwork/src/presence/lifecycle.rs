@@ -78,6 +78,9 @@ impl<P: Platform> Nmi<P> {
     /// then.
     pub fn come_online(&'static self) -> Result<(), PresenceError> {
         self.on_this_cpu(|cpu, area| {
+            // It may do so by an NMI here as well, and be sent requests from then on: so there is
+            // nothing of before to drop.
+            self.be_online_if_just_started(cpu, area);
             if !area.presence().is_away() {
                 return match area.is_in_dispatch() {
                     true => Err(PresenceError::InDispatch(InDispatch { cpu })),

@@ -84,6 +84,19 @@ fn fault_14_a_deferred_edge_outlives_its_grant_where_interrupts_are_off() {
     assert_eq!(polled.unknowns(0), 0);
 }
 
+/// As before, but for a request that comes first: its NMI takes a ring of its own, and leaves that
+/// of the edge that waits.
+#[test]
+fn fault_14_a_deferred_edge_outlives_its_grant_though_a_younger_edge_comes() {
+    let polled = a_deferred_ring_that_is_claimed_outside_an_nmi();
+    let nmi = polled.world.nmi;
+    polled.world.wait_us(1_000_000);
+    nmi.send(0, Request::Call).unwrap();
+    assert_eq!(take_nmi(nmi), Outcome::Claimed);
+    nmi.tick();
+    assert_eq!(polled.unknowns(0), 0);
+}
+
 /// A driver takes longer than `late_us` and `cap_us` to acknowledge what it claims outside an NMI,
 /// and its grant has ended when the ring comes.
 #[test]

@@ -238,3 +238,25 @@ fn a_cpu_that_is_offline_owes_a_poll() {
         on(nmi, 0, || nmi.come_online()).unwrap();
     }
 }
+
+/// An NMI brings a CPU online amid its first `come_online`, and a request is accepted for it, which
+/// that call then drops as one of before.
+#[test]
+fn a_request_that_comes_amid_the_first_come_online_is_served() {
+    for accesses_before in 0..200 {
+        let world = cpu_1_is_not_started();
+        let nmi = world.nmi;
+        become_cpu(Some(1));
+        interrupt::arm(accesses_before, move || {
+            take_nmi(nmi);
+            on(nmi, 0, || nmi.send(1, Request::Call)).unwrap();
+        });
+        nmi.come_online().unwrap();
+        if !interrupt::disarm() {
+            return assert!(accesses_before > 3, "only {accesses_before} accesses");
+        }
+        take_nmi(nmi);
+        assert_eq!(served(nmi, Request::Call), 1, "after {accesses_before} accesses");
+    }
+    panic!("the call does not end");
+}
