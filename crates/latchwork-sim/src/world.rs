@@ -92,7 +92,9 @@ impl Simulation {
 
     fn idle(&self, cpu: usize) {
         self.machine.change_cpu(cpu, |cpu| cpu.interrupts_on = false);
+        self.machine.record(&Fact::EntersIdle(cpu));
         self.policy.idle_entry();
+        self.machine.record(&Fact::EnteredIdle(cpu));
         self.machine.change_cpu(cpu, |cpu| cpu.interrupts_on = !cpu.offline);
         self.machine.remain(cpu, Doing::Halted);
     }

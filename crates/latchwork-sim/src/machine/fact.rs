@@ -265,6 +265,10 @@ pub enum Fact {
     Ticked(usize),
     /// A CPU's tick is over.
     TickEnded(usize),
+    /// A CPU, with interrupts off, says that it is about to idle.
+    EntersIdle(usize),
+    /// It has said so.
+    EnteredIdle(usize),
     /// A CPU has gone offline.
     WentOffline(usize),
     /// It is back.

@@ -11,7 +11,7 @@
 //!   be paid, one until the next tick, and one more if another poll was under way then.
 //! * Where no CPU takes interrupts, an NMI pays a debt that is older than [`Timing::overdue_us`],
 //!   in time in which CPUs could take NMIs. A tick that comes after all pays it, perhaps by an NMI
-//!   of its own.
+//!   of its own. An NMI on top of code of the library leaves it to that code.
 //! * In the end no condition is set to which a handler attends.
 
 use std::{
@@ -22,7 +22,7 @@ use std::{
 use super::Monitor;
 use crate::{
     engine::{Fingerprint, Property, Violation},
-    machine::{Bell, Condition, Edge, Fact, Hardware, Timing},
+    machine::{Bell, Condition, CpuSet, Edge, Fact, Hardware, Timing},
 };
 
 /// Within how many tick periods the library recovers an event.
@@ -40,6 +40,8 @@ pub struct Stranded {
     attended: BTreeSet<Bell>,
     /// What rang for each NMI in progress, by CPU, the innermost last.
     handled: Vec<Vec<Edge>>,
+    /// The CPUs that are entering idle.
+    entering_idle: CpuSet,
 }
 
 /// An event that is set.
@@ -63,16 +65,18 @@ impl Stranded {
             set: BTreeMap::new(),
             attended: BTreeSet::new(),
             handled: vec![Vec::new(); hardware.cpus],
+            entering_idle: CpuSet(0),
         }
     }
 
-    fn ended(&mut self, edge: Edge) -> Option<String> {
+    /// An NMI has ended, on top of other code of the library or not.
+    fn ended(&mut self, edge: Edge, is_on_top: bool) -> Option<String> {
         for (condition, event) in &mut self.set {
             if !self.attended.contains(&condition.bell()) {
                 continue;
             }
             event.clock_runs |= edge.has(condition.bell());
-            if event.open_us > self.overdue_us {
+            if event.open_us > self.overdue_us && !is_on_top {
                 event.nmis_too_many += 1;
                 if event.nmis_too_many > OVERDUE_NMIS {
                     return Some(format!("{condition} is overdue, and NMIs do not look for it"));
@@ -126,7 +130,16 @@ impl Monitor for Stranded {
             }
             Fact::Ended { cpu, .. } => {
                 let edge = self.handled[cpu].pop().unwrap_or_default();
-                self.ended(edge)
+                let is_on_top = !self.handled[cpu].is_empty() || self.entering_idle.has(cpu);
+                self.ended(edge, is_on_top)
+            }
+            Fact::EntersIdle(cpu) => {
+                self.entering_idle.add(cpu);
+                None
+            }
+            Fact::EnteredIdle(cpu) | Fact::WentOffline(cpu) => {
+                self.entering_idle.remove(cpu);
+                None
             }
             Fact::Ticked(_) => {
                 self.set.values_mut().for_each(|event| event.open_us = 0);
@@ -153,7 +166,7 @@ impl Monitor for Stranded {
     }
 
     fn fold(&self, fingerprint: &mut Fingerprint) {
-        self.set.hash(fingerprint);
+        (&self.set, &self.entering_idle).hash(fingerprint);
         self.attended.hash(fingerprint);
         self.handled.hash(fingerprint);
     }
@@ -163,7 +176,7 @@ impl Monitor for Stranded {
 mod tests {
     use super::super::history::{ended, passed, taken, verdict};
     use super::*;
-    use crate::machine::{CpuSet, Ending};
+    use crate::machine::Ending;
 
     const BELL: Bell = Bell::External(0);
     const EVENT: Condition = Condition::External(0);
@@ -214,5 +227,11 @@ mod tests {
         assert_eq!(judge(&pays), Ok(()));
         let never = [begin.as_slice(), &nmi(2), &nmi(3), &nmi(4)].concat();
         assert_eq!(judge(&never), Err(Property::L));
+        let nmis = [nmi(2), nmi(3), nmi(4)].concat();
+        let idles = [Fact::EntersIdle(0), Fact::EnteredIdle(0)];
+        let on_top = [&begin, &idles[..1], &nmis, &idles[1..], &[CONSUMED]].concat();
+        assert_eq!(judge(&on_top), Ok(()));
+        let after = [&begin, &idles[..], &nmis].concat();
+        assert_eq!(judge(&after), Err(Property::L));
     }
 }
