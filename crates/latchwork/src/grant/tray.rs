@@ -260,3 +260,79 @@ impl ClaimsOnTop {
         now.nearest_of(self.claimed).earlier_of(now)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use core::cell::Cell;
+    use std::{boxed::Box, rc::Rc};
+
+    use super::*;
+    use crate::primitive::{AtomicUsize, checked::interrupt};
+
+    static CLOCK: AtomicUsize = AtomicUsize::new(1_000);
+
+    fn now() -> Timestamp {
+        Timestamp::from_ticks(CLOCK.fetch_add(1, Ordering::Relaxed) as u64)
+    }
+
+    fn new_tray() -> &'static Tray {
+        Box::leak(Box::new(Tray::new()))
+    }
+
+    /// An NMI on top claims what rings once more, so late.
+    fn claim(tray: &Tray, late_us: u32) {
+        tray.leave_claims(&Rings::left_on_top(1, 0, 1, late_us), now);
+    }
+
+    #[test]
+    fn of_two_nmis_on_top_the_later_claim_and_the_later_ring_count() {
+        for (one, other) in [(300, 900), (900, 300)] {
+            for accesses in 0.. {
+                let tray = new_tray();
+                let came = Rc::new(Cell::new(now()));
+                let comes = came.clone();
+                interrupt::arm(accesses, move || {
+                    comes.set(now());
+                    claim(tray, other);
+                });
+                claim(tray, one);
+                if !interrupt::disarm() {
+                    assert!(accesses > 8, "{accesses} accesses");
+                    break;
+                }
+                let claims = tray.take_claims();
+                assert_eq!((claims.edges, claims.rings.late_edges()), (2, 2));
+                assert_eq!(claims.rings.late_us(), 900, "after {accesses}");
+                assert!(came.get().is_before(claims.claimed(now())), "after {accesses}");
+            }
+        }
+    }
+
+    /// NMIs on top of one look, so many accesses apart.
+    fn claim_again_and_again(tray: &'static Tray, accesses: usize, times: usize) {
+        if times != 0 {
+            interrupt::arm(accesses, move || {
+                claim(tray, 300);
+                claim_again_and_again(tray, accesses, times - 1);
+            });
+        }
+    }
+
+    #[test]
+    fn a_look_that_fails_keeps_how_late_the_rings_come() {
+        let mut failed = 0;
+        for accesses in 0..12 {
+            let tray = new_tray();
+            claim(tray, 900);
+            claim_again_and_again(tray, accesses, TRIES);
+            let looked = tray.take_claims();
+            interrupt::disarm();
+            if looked.edges == 0 {
+                failed += 1;
+                let claims = tray.take_claims();
+                assert_eq!((claims.edges, claims.rings.late_us()), (1 + TRIES, 900));
+            }
+        }
+        assert!(failed > 0);
+    }
+}

@@ -364,6 +364,34 @@ fn a_younger_edge_takes_the_ring_of_an_older_one_that_waits() {
     assert_eq!((external.claims(), polled.unknowns(0)), (2, 0));
 }
 
+/// The same, and the second comes on top of an NMI of its CPU.
+#[test]
+fn a_younger_edge_on_top_takes_the_ring_of_an_older_one_that_waits() {
+    let own = Leaked::new(ClaimsAmid(Amid::new()));
+    let mut polled = polled(2, PlatformDelivery::All);
+    let (nmi, external, amid) = (polled.world.nmi, polled.external.0, polled.amid.0);
+    let local = own.0;
+    polled.kept.push(nmi.register(&other_local(), local).unwrap());
+    let (tell, told) = mpsc::channel();
+    let rings = move || {
+        external.raise();
+        tell.send(take_nmi(nmi)).unwrap();
+    };
+    amid.next(move || {
+        on(nmi, 0, rings.clone());
+        amid.next(move || {
+            local.0.next(rings);
+            on(nmi, 0, || assert_eq!(take_nmi(nmi), Outcome::Claimed));
+        });
+    });
+    assert_eq!(on(nmi, 1, || take_nmi(nmi)), Outcome::Claimed);
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [Outcome::Deferred; 2]);
+    nmi.entering_idle();
+    Machine::new(nmi).run_ms(5);
+    assert_eq!((external.claims(), polled.unknowns(0)), (2, 0));
+    polled.kept.clear();
+}
+
 /// A handler claims what rings twice, and the next one takes longer than two caps. The second ring
 /// comes on top of it, so long before the claim is counted that it looks like none of its rings.
 #[test]

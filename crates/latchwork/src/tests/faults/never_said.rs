@@ -7,13 +7,14 @@ use std::{
     vec::Vec,
 };
 
-use super::{Machine, on, polled};
+use super::{Amid, Machine, on, polled};
 use crate::{
-    InterruptState, Outcome, Platform, PlatformDelivery, Request, UnknownKind, UnknownPolicy,
+    Class, Doorbell, EdgeModel, HandlerSpec, InterruptState, Nmi, Outcome, Platform,
+    PlatformDelivery, Request, UnknownKind, UnknownPolicy,
     primitive::{Counter, Ordering},
     tests::{
         scene::scene,
-        world::{TestPlatform, become_cpu, before_next_ring, take_nmi},
+        world::{Leaked, TestPlatform, become_cpu, before_next_ring, take_nmi},
     },
 };
 
@@ -196,6 +197,20 @@ fn fault_11_an_unknown_of_a_hung_cpu_is_a_late_send_though_none_is_unfinished() 
     assert_eq!(nmi.platform.left.lock().unwrap().len(), 1, "it panics");
 }
 
+/// CPU 1 dies between a request to CPU 0, which takes it, and its ring.
+fn dies_amid_a_send(nmi: &'static Nmi<TestPlatform>) {
+    before_next_ring(move || {
+        on(nmi, 0, || assert_eq!(take_nmi(nmi), Outcome::Claimed));
+        resume_unwind(std::boxed::Box::new(()));
+    });
+    let died =
+        on(nmi, 1, || catch_unwind(AssertUnwindSafe(|| nmi.send(0, Request::Call))).is_err());
+    // SAFETY: they were on before.
+    unsafe { nmi.platform.restore_interrupts(InterruptState(1)) };
+    assert!(died);
+    become_cpu(Some(0));
+}
+
 /// A sender dies between its request and its ring. From then on each unknown of its receiver is a
 /// `LateSend`, also once the sender is marked offline, and the kernel panics on none.
 #[test]
@@ -205,16 +220,7 @@ fn fault_11_a_sender_that_died_makes_all_unknowns_late_sends() {
         let nmi = scene.world.nmi;
         nmi.set_unknown_policy(UnknownPolicy::Panic);
         let mut machine = Machine { stuck: Some(1), ..Machine::new(nmi) };
-        before_next_ring(move || {
-            on(nmi, 0, || assert_eq!(take_nmi(nmi), Outcome::Claimed));
-            resume_unwind(std::boxed::Box::new(()));
-        });
-        let died =
-            on(nmi, 1, || catch_unwind(AssertUnwindSafe(|| nmi.send(0, Request::Call))).is_err());
-        // SAFETY: they were on before.
-        unsafe { nmi.platform.restore_interrupts(InterruptState(1)) };
-        assert!(died);
-        become_cpu(Some(0));
+        dies_amid_a_send(nmi);
         machine.run_ms(5);
         if is_marked {
             // SAFETY: CPU 1 was stopped by this thread.
@@ -229,4 +235,26 @@ fn fault_11_a_sender_that_died_makes_all_unknowns_late_sends() {
             kinds(&nmi.platform).iter().filter(|kind| **kind != UnknownKind::LateSend).count();
         assert!(unexplained >= 5, "{unexplained} of 6, marked: {is_marked}");
     }
+}
+
+/// One late send excuses one of two edges that are judged together.
+#[test]
+fn one_late_send_excuses_one_of_two_edges_on_top() {
+    let local = Leaked::new(Amid::new());
+    let mut scene = scene();
+    let nmi = scene.world.nmi;
+    let doorbell = Doorbell::Local(5);
+    let spec = HandlerSpec::new("amid", Class::Local, doorbell, EdgeModel::PerCondition);
+    scene.kept.push(nmi.register(&spec, local.0).unwrap());
+    nmi.set_unknown_policy(UnknownPolicy::Panic);
+    let mut machine = Machine { stuck: Some(1), ..Machine::new(nmi) };
+    dies_amid_a_send(nmi);
+    machine.run_ms(1_000);
+    local.0.next(move || {
+        assert_eq!([take_nmi(nmi), take_nmi(nmi)], [Outcome::Deferred; 2]);
+    });
+    scene.pmi.0.raise();
+    assert_eq!(take_nmi(nmi), Outcome::Claimed);
+    assert_eq!(kinds(&nmi.platform), [UnknownKind::LateSend, UnknownKind::Unexplained]);
+    scene.kept.clear();
 }

@@ -104,6 +104,21 @@ fn a_doorbell_that_rings_late_explains_as_many_as_it_says() {
     assert_eq!(world.nmi.cpu_stats(0).unwrap().absorbed_by_kind, [0, 2, 0, 0]);
 }
 
+/// What the cap has ended is still in the ledger when the CPU claims next: no tick came meanwhile.
+#[test]
+fn a_claim_takes_no_ring_that_the_cap_has_ended() {
+    let world = World::new();
+    let source = Leaked::new(Source::new());
+    let _kept = add(&world, local(4, MESSAGE), &source);
+    for _ in 0..2 {
+        source.0.raise();
+        assert_eq!(take_nmi(world.nmi), Claimed);
+        world.wait_us(2 * CAP_US);
+    }
+    source.0.raise();
+    assert_eq!(outcomes(&world, 4), [Claimed, Absorbed, Absorbed, Unknown]);
+}
+
 #[test]
 fn a_model_that_is_learned_holds_for_everybody_behind_the_doorbell() {
     let world = World::new();

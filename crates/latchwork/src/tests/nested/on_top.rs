@@ -304,7 +304,7 @@ fn an_edge_on_top_that_a_ring_explains_owes_a_poll() {
 /// its edge to the code underneath.
 #[test]
 fn a_ring_on_top_of_one_that_is_left_to_the_code_underneath() {
-    for between in 0..30 {
+    for between in 0..60 {
         at_every_access(20, |accesses_before| {
             let world = World::new();
             let nmi = world.nmi;
