@@ -10,6 +10,7 @@ use super::Setting;
 use crate::catalog::{Boot, SCENARIOS, Scenario};
 use crate::error::UserError;
 use crate::guest::bochs::{self, BochsHost};
+use crate::guest::qemu::Qemu;
 use crate::guest::wire::{Line, Played, Record};
 use crate::guest::{Emulator, Host, Job, Limits, Listener, OneBoot, install, kernel};
 use crate::iso::grub;
@@ -86,19 +87,7 @@ impl Guest {
     ) -> anyhow::Result<Self> {
         Ok(match emulator {
             EmulatorName::Qemu => {
-                let qemu = install::find_or_install(may_install)?;
-                let (machine_type, clock) = (MachineType::Q35, Clock::Deterministic);
-                let machine = Machine { machine_type, cpus: 1, apic, clock };
-                if let Some(why) = qemu.refuses(scenario(), machine) {
-                    return Err(UserError::NothingChosen(why).into());
-                }
-                Self {
-                    emulator: Box::new(Host { qemu, kernel: kernel::obtain()? }),
-                    machine_type,
-                    clock,
-                    time_scale: 1,
-                    fault,
-                }
+                Self::on_qemu(install::find_or_install(may_install)?, apic, fault)?
             }
             EmulatorName::Bochs => {
                 let bochs = bochs::find_or_install(may_install)?;
@@ -111,6 +100,26 @@ impl Guest {
                     fault,
                 }
             }
+        })
+    }
+
+    /// The same on this QEMU.
+    pub(crate) fn on_qemu(
+        qemu: Qemu,
+        apic: Apic,
+        fault: Option<&'static str>,
+    ) -> anyhow::Result<Self> {
+        let (machine_type, clock) = (MachineType::Q35, Clock::Deterministic);
+        let machine = Machine { machine_type, cpus: 1, apic, clock };
+        if let Some(why) = qemu.refuses(scenario(), machine) {
+            return Err(UserError::NothingChosen(why).into());
+        }
+        Ok(Self {
+            emulator: Box::new(Host { qemu, kernel: kernel::obtain()? }),
+            machine_type,
+            clock,
+            time_scale: 1,
+            fault,
         })
     }
 

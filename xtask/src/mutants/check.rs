@@ -57,7 +57,12 @@ impl CheckName {
 
     /// Whether it takes long: the simulated machine is compiled for it.
     pub(super) fn is_slow(&self) -> bool {
-        self.is_in_simulation() || matches!(self, Self::Comparison { .. })
+        self.is_in_simulation() || self.is_comparison()
+    }
+
+    /// Whether it compares the simulated machine with QEMU.
+    pub(super) fn is_comparison(&self) -> bool {
+        matches!(self, Self::Comparison { .. })
     }
 }
 

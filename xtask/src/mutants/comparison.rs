@@ -24,7 +24,10 @@ impl Sides {
     pub(super) fn build(cpus: u8, tree: &Tree) -> anyhow::Result<Self> {
         let program = compare::build_simulation(&tree.source(), &tree.build_dir("simulation"))?;
         let setting = Setting { cpus, sequences: SEQUENCES, ..Setting::default() };
-        let guest = Guest::obtain(setting.emulator, setting.apic, None, false)?;
+        let guest = match tree.qemu() {
+            Some(qemu) => Guest::on_qemu(qemu.clone(), setting.apic, None)?,
+            None => Guest::obtain(setting.emulator, setting.apic, None, false)?,
+        };
         Ok(Self { program, guest, setting })
     }
 

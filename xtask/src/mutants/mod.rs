@@ -14,7 +14,7 @@ mod tree;
 mod trials;
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -119,7 +119,7 @@ fn copies() -> anyhow::Result<Vec<Tree>> {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let folder = workspace::target_dir().join("mutants");
     (0..processors.min(MOST_COPIES))
-        .map(|copy| Tree::copy(&folder.join(copy.to_string())))
+        .map(|copy| Tree::copy(&folder.join(copy.to_string()), Arc::default()))
         .collect()
 }
 

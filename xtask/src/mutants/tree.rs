@@ -6,15 +6,19 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, bail, ensure};
 
+use crate::guest::qemu::Qemu;
 use crate::workspace;
 
 /// The copy, and where what is built from it goes.
 #[derive(Debug)]
 pub(super) struct Tree {
     folder: PathBuf,
+    /// The QEMU with which mutants are compared, once it is found; without it, this machine's.
+    qemu: Arc<OnceLock<Qemu>>,
 }
 
 /// An applied patch. Its drop, or [`Applied::undo`], restores the true source.
@@ -26,8 +30,8 @@ pub(super) struct Applied {
 impl Tree {
     /// Brings the copy in `folder` up to date. It does not touch files that have not changed, so
     /// that what was built from them stays valid.
-    pub(super) fn copy(folder: &Path) -> anyhow::Result<Self> {
-        let tree = Self { folder: folder.to_owned() };
+    pub(super) fn copy(folder: &Path, qemu: Arc<OnceLock<Qemu>>) -> anyhow::Result<Self> {
+        let tree = Self { folder: folder.to_owned(), qemu };
         let sources = workspace::source_files()?;
         for file in &sources {
             copy_if_different(&workspace::root().join(file), &tree.source().join(file))?;
@@ -38,6 +42,10 @@ impl Tree {
 
     pub(super) fn source(&self) -> PathBuf {
         self.folder.join("tree")
+    }
+
+    pub(super) fn qemu(&self) -> Option<&Qemu> {
+        self.qemu.get()
     }
 
     pub(super) fn build_dir(&self, kind: &str) -> PathBuf {
@@ -166,7 +174,7 @@ mod tests {
     /// A tree of one file, and a patch file beside it.
     fn tree_with(patch: &str) -> (Scratch, Tree, PathBuf) {
         let folder = Scratch::new();
-        let tree = Tree { folder: folder.path.as_path().to_owned() };
+        let tree = Tree { folder: folder.path.as_path().to_owned(), qemu: Arc::default() };
         fs::create_dir_all(tree.source().join("dir")).expect("a folder");
         fs::write(tree.source().join("dir/x"), "one\ntwo\n").expect("a file");
         let file = folder.path.as_path().join("m.patch");

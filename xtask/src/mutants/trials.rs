@@ -2,7 +2,7 @@
 //! The mutants one by one, for `cargo xtask test`, which runs them among its other steps.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use anyhow::{Context as _, bail};
@@ -11,6 +11,7 @@ use super::check::{self, CheckName, Verdict};
 use super::patch::{self, Patch};
 use super::tree::Tree;
 use super::{MOST_COPIES, UNMUTATED_LIMIT, try_one};
+use crate::guest::qemu::Qemu;
 use crate::mutants::report::Fate;
 use crate::workspace;
 
@@ -18,6 +19,7 @@ use crate::workspace;
 #[derive(Debug)]
 pub(crate) struct Copies {
     free: Mutex<Vec<Copy>>,
+    qemu: Arc<OnceLock<Qemu>>,
 }
 
 /// A folder, and the copy in it once it is up to date.
@@ -86,6 +88,11 @@ impl Mutant {
         &self.0.name
     }
 
+    /// Whether QEMU must be there.
+    pub(crate) fn is_compared(&self) -> bool {
+        self.checks().any(CheckName::is_comparison)
+    }
+
     /// The checks that must catch it.
     pub(crate) fn checks(&self) -> impl Iterator<Item = &CheckName> {
         self.0.caught_by.iter()
@@ -109,6 +116,11 @@ impl OnTrueSource {
         self.0.to_string()
     }
 
+    /// Whether QEMU must be there.
+    pub(crate) fn is_compared(&self) -> bool {
+        self.0.is_comparison()
+    }
+
     /// Runs the check.
     ///
     /// # Errors
@@ -128,10 +140,11 @@ impl OnTrueSource {
 
 impl Copies {
     /// One for each mutant that is tried at a time. Each is brought up to date at its first use.
-    pub(crate) fn new() -> Self {
+    /// Those that are compared are compared with `qemu`, if that is found by then.
+    pub(crate) fn new(qemu: Arc<OnceLock<Qemu>>) -> Self {
         let folder = workspace::target_dir().join("mutants");
         let copy = |number: usize| Copy { folder: folder.join(number.to_string()), tree: None };
-        Self { free: Mutex::new((0..Self::count()).rev().map(copy).collect()) }
+        Self { free: Mutex::new((0..Self::count()).rev().map(copy).collect()), qemu }
     }
 
     pub(crate) fn count() -> usize {
@@ -141,16 +154,16 @@ impl Copies {
     fn with<R>(&self, job: impl FnOnce(&Tree) -> anyhow::Result<R>) -> anyhow::Result<R> {
         let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let mut copy = free().pop().context("more mutants at a time than copies of the source")?;
-        let result = copy.tree().and_then(job);
+        let result = copy.tree(&self.qemu).and_then(job);
         free().push(copy);
         result
     }
 }
 
 impl Copy {
-    fn tree(&mut self) -> anyhow::Result<&Tree> {
+    fn tree(&mut self, qemu: &Arc<OnceLock<Qemu>>) -> anyhow::Result<&Tree> {
         if self.tree.is_none() {
-            self.tree = Some(Tree::copy(&self.folder)?);
+            self.tree = Some(Tree::copy(&self.folder, Arc::clone(qemu))?);
         }
         self.tree.as_ref().context("no copy of the source")
     }
@@ -162,7 +175,7 @@ mod tests {
 
     #[test]
     fn each_copy_is_used_by_one_at_a_time() {
-        let copies = Copies::new();
+        let copies = Copies::new(Arc::default());
         let all: Vec<_> = copies.free.lock().expect("unused").drain(..).collect();
         assert_eq!(all.len(), Copies::count());
         let error = copies.with(|_| Ok(())).expect_err("none is left");

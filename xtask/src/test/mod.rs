@@ -185,7 +185,7 @@ fn steps(options: &Options, places: &[Place]) -> anyhow::Result<Vec<Step>> {
     let newest = places.last().context("nothing to boot on")?;
     let mut steps = boots::steps(places, options.all);
     steps.extend(commands::steps(&trials, newest.for_commands()));
-    steps.extend(known_mistakes::steps(trials));
+    steps.extend(known_mistakes::steps(trials, &newest.for_commands()));
     if options.toolchains {
         steps.extend(toolchains::steps(newest));
     }
