@@ -86,7 +86,10 @@ impl Play {
         if self.with(|state| state.nesting != 0 && state.cpus[cpu].ledger.waiting() != 0) {
             return;
         }
-        if self.call(cpu, || self.nmi.go_offline()).is_ok() {
+        self.with(|state| state.cpus[cpu].is_leaving = true);
+        let gone = self.call(cpu, || self.nmi.go_offline());
+        self.with(|state| state.cpus[cpu].is_leaving = false);
+        if gone.is_ok() {
             self.is_away(cpu);
             self.call(cpu, || self.nmi.run_work());
         }
@@ -112,19 +115,25 @@ impl Play {
             return;
         }
         self.excuse_rings(cpu);
-        self.with(|state| {
+        let is_first = self.with(|state| {
             let it = &mut state.cpus[cpu];
             it.life += 1;
             (it.stops, it.parked) = (0, 0);
             it.accepted = it.served;
             (it.is_online, it.ticks) = (true, true);
+            it.life == 1
         });
         let came = self.call(cpu, || self.nmi.come_online());
         self.excuse_rings(cpu);
-        if self.with(|state| state.cpus[cpu].ledger.waits_since()).is_some() || came.is_err() {
-            self.machine.violated(format!("CPU {cpu}: a deferred edge is in no count, {came:?}"));
+        // An NMI may bring it online before, the first time: what that defers goes on waiting.
+        if !is_first {
+            let waits = self.with(|state| state.cpus[cpu].ledger.waits_since()).is_some();
+            if waits || came.is_err() {
+                self.machine
+                    .violated(format!("CPU {cpu}: a deferred edge is in no count, {came:?}"));
+            }
+            self.with(|state| state.cpus[cpu].ledger.settle_all());
         }
-        self.with(|state| state.cpus[cpu].ledger.settle_all());
         self.call(cpu, || self.nmi.tick_restarted());
         self.call(cpu, || self.nmi.run_work());
     }

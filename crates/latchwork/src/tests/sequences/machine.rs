@@ -81,6 +81,8 @@ pub(super) struct Cpu {
     pub(super) is_unsure: bool,
     /// It executes nothing.
     pub(super) is_dead: bool,
+    /// It goes offline.
+    pub(super) is_leaving: bool,
     pub(super) storms: isize,
     pub(super) ledger: Ledger,
 }
@@ -96,6 +98,9 @@ pub(super) struct State {
     /// May be called: it is registered, or its removal is not over.
     pub(super) is_alive: [bool; SOURCES],
     pub(super) routes: [[bool; CPUS]; SOURCES],
+    /// To which CPUs a Platform source rang that is gone: its slot's next owner begins with a route
+    /// that leaves them out.
+    pub(super) rang_before: [bool; CPUS],
     /// Which CPUs each may ring now: none that a change of its route adds or leaves out.
     pub(super) open: [[bool; CPUS]; SOURCES],
     /// Until when a ring of before may come to each CPU that has left a route.
@@ -193,6 +198,7 @@ impl Machine {
             is_registered: [false; SOURCES],
             is_alive: [false; SOURCES],
             routes: SPECS.map(State::route_of),
+            rang_before: [false; CPUS],
             open: SPECS.map(State::route_of),
             former: [[0; CPUS]; SOURCES],
             wants_more: [false; SOURCES],

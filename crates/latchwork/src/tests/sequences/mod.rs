@@ -20,7 +20,7 @@ mod settings;
 mod step;
 
 use core::cell::Cell;
-use std::{format, string::String, sync::OnceLock};
+use std::{format, string::String, sync::OnceLock, vec::Vec};
 
 use proptest::{
     collection::vec,
@@ -28,7 +28,7 @@ use proptest::{
 };
 
 use self::{
-    play::{play, shortest},
+    play::play,
     step::{Scope, Step, step},
 };
 
@@ -75,6 +75,21 @@ fn search(scope: Scope) {
         let (steps, why) = shortest(scope, steps);
         panic!("sequence {found}: {why}:\n{}", lines(&steps));
     }
+}
+
+/// Leaves out what a violation does not need.
+fn shortest(scope: Scope, mut steps: Vec<Step>) -> (Vec<Step>, String) {
+    let mut why = play(scope, &steps).err().unwrap_or_default();
+    let mut at = 0;
+    while at < steps.len() {
+        let mut fewer = steps.clone();
+        fewer.remove(at);
+        match play(scope, &fewer) {
+            Err(what) => (steps, why, at) = (fewer, what, 0),
+            Ok(()) => at += 1,
+        }
+    }
+    (steps, why)
 }
 
 fn lines(steps: &[Step]) -> String {

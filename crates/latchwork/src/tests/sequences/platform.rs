@@ -91,7 +91,15 @@ unsafe impl Platform for Machine {
     fn relax(&self) {
         self.pass_ticks(10 * TICKS_PER_US);
         if self.with(|state| state.nesting) != 0 {
-            self.violated("a CPU waits for what it interrupted".to_string());
+            // The edge of a CPU that leaves waits for a poll of another, which cannot go on here.
+            let cpu = self.cpu.get();
+            let waits_for_other = self.with(|state| {
+                let others = state.cpus.iter().enumerate().filter(|(other, _)| *other != cpu);
+                state.cpus[cpu].is_leaving && others.into_iter().any(|(_, it)| it.calls != 0)
+            });
+            if !waits_for_other {
+                self.violated("a CPU waits for what it interrupted".to_string());
+            }
             std::panic::resume_unwind(std::boxed::Box::new(Deadlock));
         }
     }

@@ -117,21 +117,6 @@ pub(super) fn play(scope: Scope, steps: &[Step]) -> Result<(), String> {
     }
 }
 
-/// Leaves out what a violation does not need.
-pub(super) fn shortest(scope: Scope, mut steps: Vec<Step>) -> (Vec<Step>, String) {
-    let mut why = play(scope, &steps).err().unwrap_or_default();
-    let mut at = 0;
-    while at < steps.len() {
-        let mut fewer = steps.clone();
-        fewer.remove(at);
-        match play(scope, &fewer) {
-            Err(what) => (steps, why, at) = (fewer, what, 0),
-            Ok(()) => at += 1,
-        }
-    }
-    (steps, why)
-}
-
 impl Play {
     pub(super) fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         self.machine.with(act)

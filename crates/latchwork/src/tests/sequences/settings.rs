@@ -28,6 +28,11 @@ impl Play {
         self.with(|state| {
             state.is_alive[source] = true;
             state.change_route(source, State::route_of(spec), now);
+            if spec.class == Class::Platform {
+                for (cpu, _) in state.rang_before.iter().enumerate().filter(|(_, rang)| **rang) {
+                    state.former[source][cpu] = now + state.lasts;
+                }
+            }
         });
         let handler = &self.sources[source];
         let registered = self.call(cpu, || self.nmi.register(&spec, handler));
@@ -57,7 +62,7 @@ impl Play {
                 self.with(|state| state.is_registered[source] = false);
                 self.machine.abandon(source);
                 match self.call(cpu, || registration.remove_within_ms(2)) {
-                    Ok(()) => self.with(|state| state.is_alive[source] = false),
+                    Ok(()) => self.is_gone(source),
                     Err(error) => {
                         self.registrations[source].set(Some(error.registration));
                         self.with(|state| state.is_registered[source] = true);
@@ -67,11 +72,21 @@ impl Play {
         }
     }
 
+    fn is_gone(&self, source: usize) {
+        self.with(|state| {
+            state.is_alive[source] = false;
+            if SPECS[source].class == Class::Platform {
+                let routes = state.rang_before.iter_mut().zip(state.routes[source]);
+                routes.for_each(|(rang, rings)| *rang |= rings);
+            }
+        });
+    }
+
     pub(super) fn end_removals(&self) {
         self.tickets.borrow_mut().retain_mut(|(source, ticket)| {
             let is_over = ticket.is_over();
             if is_over {
-                self.with(|state| state.is_alive[*source] = false);
+                self.is_gone(*source);
             }
             !is_over
         });
@@ -148,6 +163,9 @@ impl Play {
             self.with(|state| {
                 let lasts = state.lasts;
                 state.cpus.iter_mut().for_each(|it| it.ledger.set_back(by, now, lasts));
+                // The moment until which a CPU is on a route that it has left may come again.
+                let former = state.former.iter_mut().flatten().filter(|until| **until != 0);
+                former.for_each(|until| *until = u64::MAX);
             });
         }
     }
