@@ -49,9 +49,12 @@ impl Duties {
         self.ask_again.store(1, Ordering::Relaxed);
     }
 
+    pub(super) fn has_to_ask_again(&self) -> bool {
+        self.ask_again.load(Ordering::Relaxed) != 0
+    }
+
     /// Whether a handler wants the CPU to ask it again. If so, the caller sees to it.
     pub(crate) fn take_ask_again(&self) -> bool {
-        self.ask_again.load(Ordering::Relaxed) != 0
-            && self.ask_again.swap(0, Ordering::Relaxed) != 0
+        self.has_to_ask_again() && self.ask_again.swap(0, Ordering::Relaxed) != 0
     }
 }

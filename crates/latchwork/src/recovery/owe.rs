@@ -103,13 +103,14 @@ impl<P: Platform> Nmi<P> {
     }
 
     /// Whether this CPU must have a tick: it answers for the debt, or has an edge to settle, a
-    /// storm whose end it reports, or something due after leaving for which it could not ring.
-    /// Outside dispatch, with interrupts off.
+    /// storm whose end it reports, or something due after leaving, or a handler to ask again, for
+    /// which it could not ring. Outside dispatch, with interrupts off.
     pub(crate) fn needs_tick(&self, cpu: usize, area: &PerCpu) -> bool {
         self.answer_for_one_debt(cpu, area);
         area.has_open_edges()
             || self.is_maker(area)
             || area.storms.has_any()
             || area.own.has_after_leave()
+            || area.duties.has_to_ask_again()
     }
 }

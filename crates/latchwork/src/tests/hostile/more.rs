@@ -151,6 +151,21 @@ fn a_local_handler_that_wants_more_is_asked_again_though_the_ring_failed() {
     kept.remove().unwrap();
 }
 
+/// Its CPU does not tick, and asks for one.
+#[test]
+fn a_cpu_does_not_sleep_over_a_handler_that_wants_more_and_could_not_be_rung_for() {
+    let world = World::new();
+    let nmi = world.nmi;
+    let handler = Wants::leaked(1);
+    let kept = nmi.register(&local(), handler.0).unwrap();
+    nmi.tick_stopped();
+    assert_eq!(take_nmi(nmi), Outcome::Claimed);
+    *nmi.platform.ring_fails.lock().unwrap() = Some(RingError::Busy);
+    take_work_interrupt(nmi);
+    assert_eq!(nmi.platform.ticks_wanted.load(Ordering::Relaxed), 1);
+    kept.remove().unwrap();
+}
+
 /// `Platform::interrupt_for_work` says that what cannot be raised waits for the tick.
 #[test]
 fn a_local_handler_that_wants_more_is_asked_again_though_no_interrupt_could_be_raised() {
