@@ -174,8 +174,8 @@ pub(super) fn step(scope: Scope) -> impl Strategy<Value = Step> + Clone {
     let long = prop::sample::select(&[300_u64, 1_000, 6_000, 15_000, 1_000_000]);
     let is = |it: bool, weight: u32| if it { weight } else { 0 };
     // None is half the range from another, where nobody can tell which comes first.
-    let high = (1 << 63) + (1 << 41);
-    let clocks = prop::sample::select(std::vec![1_000, 1 << 40, high, u64::MAX - 1_000_000]);
+    const CLOCKS: &[u64] = &[1_000, 1 << 40, (1 << 63) + (1 << 41), u64::MAX - 1_000_000];
+    let clocks = prop::sample::select(CLOCKS);
     let urgency = prop::sample::select(&[Urgency::Now, Urgency::Lazy]);
     let weighted = [
         (
