@@ -24,6 +24,8 @@ pub(super) struct Place {
     found: Arc<OnceLock<Qemu>>,
     kernel: Arc<OnceLock<Kernel>>,
     hosts: Arc<OnceLock<Hosts>>,
+    /// For boots that need no QEMU, and may be made before it is found.
+    hosts_without_qemu: Arc<OnceLock<Hosts>>,
 }
 
 impl Place {
@@ -46,8 +48,8 @@ impl Place {
     }
 
     fn of(suite: Option<Suite>, kernel: &Arc<OnceLock<Kernel>>) -> Self {
-        let (found, hosts) = (Arc::default(), Arc::default());
-        Self { suite, found, kernel: Arc::clone(kernel), hosts }
+        let (found, hosts, hosts_without_qemu) = Default::default();
+        Self { suite, found, kernel: Arc::clone(kernel), hosts, hosts_without_qemu }
     }
 
     /// The step that finds it.
@@ -90,8 +92,11 @@ impl Place {
 
     fn hosts(&self) -> Result<&Hosts, String> {
         let kernel = self.kernel.get().ok_or("the kernel is not built")?;
-        let qemu = || self.found.get().cloned().ok_or_else(|| String::from("there is no QEMU"));
-        Ok(self.hosts.get_or_init(|| Hosts::with(kernel.clone(), qemu())))
+        let (hosts, qemu) = match self.found.get() {
+            Some(qemu) => (&self.hosts, Ok(qemu.clone())),
+            None => (&self.hosts_without_qemu, Err(String::from("there is no QEMU"))),
+        };
+        Ok(hosts.get_or_init(|| Hosts::with(kernel.clone(), qemu)))
     }
 
     fn verify(&self, cell: &Cell) -> Outcome {
@@ -187,6 +192,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::guest;
+    use crate::guest::qemu::tests::complete_qemu;
+    use crate::machine::{Apic, Clock, Machine, MachineType};
 
     fn names(suites: &[Suite], all: bool) -> Vec<String> {
         let places = match suites {
@@ -194,6 +202,22 @@ mod tests {
             _ => Place::of_suites(suites, &Arc::default()),
         };
         steps(&places, all).into_iter().map(|step| step.name).collect()
+    }
+
+    #[test]
+    fn a_boot_without_qemu_does_not_decide_that_there_is_none() {
+        let kernel = Arc::default();
+        let place = Place::installed(&kernel);
+        kernel.set(Kernel { path: "kernel".into(), target: None }).expect("unset");
+        let (apic, clock) = (Apic::Xapic, Clock::Deterministic);
+        let machine = Machine { machine_type: MachineType::Q35, cpus: 1, apic, clock };
+        let boots = || {
+            let hosts = place.hosts().expect("there is a kernel");
+            hosts.emulator_on(guest::Place::Kernel, machine).map(drop)
+        };
+        assert_eq!(boots(), Err(String::from("there is no QEMU")));
+        place.has(complete_qemu());
+        assert_eq!(boots(), Ok(()));
     }
 
     #[test]

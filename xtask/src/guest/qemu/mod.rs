@@ -176,4 +176,4 @@ fn ask(program: &str, arguments: &[&str]) -> Result<String, Unusable> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -40,6 +40,11 @@ fn qemu(version: &str, machines: &str, devices: &str) -> Result<Qemu, Unusable> 
     Qemu::at(&script(&folder, version, machines, devices))
 }
 
+/// One that has all, as far as it says.
+pub(crate) fn complete_qemu() -> Qemu {
+    qemu("10.0.2", MACHINES, DEVICES).expect("it answers")
+}
+
 #[test]
 fn a_script_that_answers_is_an_emulator_and_keeps_its_path() {
     let folder = PrivateDir::new().expect("made");
