@@ -127,12 +127,13 @@ impl Held {
         }
     }
 
-    /// Takes rings away: this CPU took so many edges, which `arrived` and were `seen` then. Each takes
-    /// the ring that is due earliest. Returns how many were taken; fewer, if there is no ring that
-    /// one more of the edges may have been.
+    /// Takes rings away: this CPU took so many edges, which `arrived` and were `seen` then. Each
+    /// takes the ring that is due earliest. Returns how many were taken; fewer, if there is no ring
+    /// that one more of the edges may have been.
     ///
-    /// An edge that waited cannot have been the ring of a claim made long after it was seen, nor one
-    /// that came while an older one waits that of a claim made long before. Such a ring is left.
+    /// An edge that waited cannot have been the ring of a claim made long after it was seen, nor
+    /// one that came while an older one waits that of a claim made long before. Such a ring is
+    /// left.
     pub(super) fn take(
         &mut self,
         edges: usize,
