@@ -147,7 +147,7 @@ impl<P: Platform> Nmi<P> {
         let mut any = false;
         ledger.absorb(batch, now, limits, |edge, taken| {
             any = true;
-            self.note_absorbed(ctx, edge, taken, now.later_of(edge.seen));
+            self.note_absorbed(ctx, edge, taken, now);
         });
         any
     }
