@@ -104,7 +104,8 @@ impl Ledger {
         let unknown = stats.unknown - before.unknown;
         let claimed = stats.claimed - before.claimed;
         let [at_once, unknown_at_once] = core::mem::take(&mut self.outcomes);
-        let settled = (absorbed + unknown).saturating_sub(at_once + unknown_at_once);
+        let dropped = stats.edges_dropped - before.edges_dropped;
+        let settled = (absorbed + unknown).saturating_sub(at_once + unknown_at_once) + dropped;
         self.waiting.drain(..settled.min(self.waiting.len()));
         self.excused = self.excused.saturating_sub(settled);
         let there = self.rings.len();
