@@ -171,7 +171,8 @@ impl PublishedClaims {
 
 impl Window {
     /// Begins the next one, if this one has lasted for the cap, or is of a clock that was reset.
-    /// There were `rings` before, which were due by `last`: if that is long ago, all are.
+    /// There were `rings` before, which were due by `last`: if that is long ago, all are; and so
+    /// they are if it is farther ahead than any is due, by a clock that was reset since.
     fn pass(&self, now: Timestamp, last: Timestamp, rings: usize, limits: InTicks<'_>) {
         let began = self.began.load(Ordering::Relaxed);
         let since = now.nearest_of(began);
@@ -181,7 +182,8 @@ impl Window {
         let elected =
             self.began.compare_exchange(began, now.word(), Ordering::Relaxed, Ordering::Relaxed);
         if elected.is_ok() {
-            let all_are = now.since(last) > limits.cap();
+            let is_reset = last.since(now) > limits.cap().saturating_mul(2);
+            let all_are = now.since(last) > limits.cap() || is_reset;
             let before = if all_are { rings } else { self.rings.load(Ordering::Relaxed) };
             self.rings_before.store(before, Ordering::Relaxed);
             self.rings.store(rings, Ordering::Relaxed);

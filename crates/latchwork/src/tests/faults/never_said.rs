@@ -143,6 +143,23 @@ fn fault_9_an_own_claim_makes_none_of_before_a_new_one() {
     assert_eq!([take_nmi(nmi), take_nmi(nmi)], [Outcome::Claimed, Outcome::Unknown]);
 }
 
+/// Nor does a claim make one a new one of before the clock was reset.
+#[test]
+fn fault_9_a_claim_of_a_former_clock_is_none_of_now() {
+    let polled = polled(2, PlatformDelivery::All);
+    let nmi = polled.world.nmi;
+    let claim_elsewhere = || {
+        polled.external.0.raise();
+        assert_eq!(on(nmi, 1, || take_nmi(nmi)), Outcome::Claimed);
+    };
+    polled.world.wait_us(1_000_000);
+    claim_elsewhere();
+    nmi.platform.ticks.store(1_000, Ordering::Relaxed);
+    polled.world.wait_us(100_000);
+    claim_elsewhere();
+    assert_eq!([take_nmi(nmi), take_nmi(nmi)], [Outcome::Absorbed, Outcome::Unknown]);
+}
+
 /// A send to another CPU is under way while a CPU comes online: it rings the latter for nothing.
 #[test]
 fn a_send_elsewhere_explains_no_edge_of_a_cpu_that_comes_online() {

@@ -240,14 +240,25 @@ impl Machine {
         });
     }
 
-    /// Another CPU acts, or has acted, while this one is parked.
-    pub(super) fn enter_other(&self, other: usize, by: isize) {
-        self.cpu.set(other);
+    /// Another CPU acts while this one is parked.
+    pub(super) fn as_other(&self, other: usize, act: impl FnOnce()) {
+        let (parked, now) = (self.cpu.replace(other), self.now.get());
         self.with(|state| {
-            state.nesting = state.nesting.wrapping_add_signed(by);
-            let calls = &mut state.cpus[other].calls;
-            *calls = calls.wrapping_add_signed(by);
+            state.nesting += 1;
+            state.cpus[other].calls += 1;
+            state.cpus[other].ledger.begin(now);
         });
+        act();
+        let stats = self.nmi.get().and_then(|nmi| nmi.cpu_stats(other)).unwrap_or_default();
+        let said = self.with(|state| {
+            state.nesting -= 1;
+            state.cpus[other].calls -= 1;
+            state.cpus[other].ledger.end(stats)
+        });
+        if let Err(what) = said {
+            self.violated(format!("CPU {other}: {what}"));
+        }
+        self.cpu.set(parked);
     }
 
     /// What is done now, for a violation.

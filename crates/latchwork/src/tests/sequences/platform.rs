@@ -156,10 +156,9 @@ unsafe impl Platform for Machine {
                 self.with(|state| state.cpus[*cpu].is_online && state.cpus[*cpu].calls == 0)
             };
             if let Some(other) = (0..CPUS).find(is_free) {
-                self.enter_other(other, 1);
-                let _ = nmi.set_boot_cpu(0);
-                self.enter_other(other, -1);
-                self.cpu.set(cpu);
+                self.as_other(other, || {
+                    let _ = nmi.set_boot_cpu(0);
+                });
             }
         }
     }
